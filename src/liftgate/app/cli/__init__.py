@@ -1,0 +1,1 @@
+"""One file a subcommand. Heavy imports happen inside the commands."""

@@ -1,0 +1,1 @@
+"""A folder of YAML becomes one immutable, digested Bundle."""

@@ -1,0 +1,124 @@
+"""The compiled bundle: immutable columns over K offers, ready for batches. `bundle/compile.py` makes it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+from liftgate.domain.batch import Bools
+from liftgate.domain.input import Floats, InputSchema
+from liftgate.domain.offer import Cap, HoldoutLayer, Indices, Offer, Placement
+
+
+class Condition(Protocol):
+    """A compiled CEL condition: a pure column function."""
+
+    text: str
+
+    def evaluate(self, inputs: Floats, now_ms: Floats) -> tuple[Bools, Bools]:
+        """Return ([N] true, [N] unknown) from [N, I] inputs and [N] times. Neither set: false. Never both."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class Rule:
+    """One condition and the offers that it governs; equal conditions are evaluated once a batch."""
+
+    condition: Condition
+    offers: Indices
+
+
+@dataclass(frozen=True, slots=True)
+class ModelInput:
+    """One column of a model's matrix: an input as a number, or 1/0 for `input == equals`."""
+
+    input: int
+    """Index into the bundle's InputSchema."""
+    equals: float | None
+    """Column number (see `Input`) to compare with for a one-hot column; None: the number itself."""
+    missing: float
+    """Fed where the input is missing; finite."""
+
+
+@dataclass(frozen=True, slots=True)
+class ModelSpec:
+    """A pinned model, from `models/<name>/<version>/model.yaml`."""
+
+    name: str
+    version: int
+    directory: Path
+    sha256: str
+    size: int
+    input_name: str
+    output_name: str
+    """The ONNX output that holds probabilities, float [N, W]."""
+    inputs: tuple[ModelInput, ...]
+    outputs: tuple[str, ...]
+    """Names of the output's columns that offers may refer to."""
+    output_columns: tuple[int, ...]
+    """For each name, its column in the ONNX output."""
+    base_rates: tuple[float, ...]
+    """For each name, the outcome's rate in training, used where a person may not or cannot be scored; in (0, 1)."""
+    golden_inputs: Floats
+    """[G, F] matrix rows."""
+    golden_outputs: Floats
+    """[G, len(outputs)]; must agree to 1e-5 before the model goes live."""
+
+
+@dataclass(frozen=True, slots=True)
+class Bundle:
+    """Everything that a decision depends on. One reference is taken per batch; nothing in it ever changes."""
+
+    name: str
+    digest: str
+    """SHA-256 of the canonical form, model pins included, 64 hexadecimal digits."""
+    currency: str
+    time_zone: str
+    schema: InputSchema
+    purposes: tuple[str, ...]
+    profile_purpose: int
+    """Index of the purpose without which no profile feature is read; -1: the bundle says `profile_purpose: none`."""
+    gpc_denies: Bools
+    """[P] purposes that a GPC signal denies."""
+    offers: tuple[Offer, ...]
+    offer_index: Mapping[str, int]
+    placements: tuple[Placement, ...]
+    placement_index: Mapping[str, int]
+    candidates: Bools
+    """[placements, K] membership."""
+    value: Floats
+    """[K]"""
+    needs_purpose: Bools
+    """[K, P]"""
+    channels: tuple[str, ...]
+    """Every channel that an offer names."""
+    needs_channel: Bools
+    """[K] the offer is restricted to channels."""
+    on_channel: Bools
+    """[K, channels]"""
+    starts_at_ms: Floats
+    """[K], -inf: no start."""
+    ends_at_ms: Floats
+    """[K], inf: no end."""
+    eligible_if: tuple[Rule, ...]
+    suppress_if: tuple[Rule, ...]
+    rule_source: Mapping[tuple[str, int], str]
+    """(section such as `eligible_if`, offer index) to `file:line`, for explanations."""
+    caps: tuple[Cap, ...]
+    cap_ids: NDArray[np.uint64]
+    """[caps]"""
+    offer_caps: tuple[tuple[int, ...], ...]
+    """For each offer, indices of its caps."""
+    models: tuple[ModelSpec, ...]
+    offer_model: NDArray[np.intp]
+    """[K] index into models, -1: no model, propensity is 1."""
+    offer_output: NDArray[np.intp]
+    """[K] index into the model's outputs."""
+    base_rate: Floats
+    """[K] of the offer's model output; 1 where there is no model."""
+    layers: tuple[HoldoutLayer, ...]

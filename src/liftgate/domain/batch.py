@@ -1,0 +1,88 @@
+"""N people x K offers as columns: what the stages fill in, one after the other."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+import numpy as np
+from numpy.typing import NDArray
+
+from liftgate.domain.input import Floats
+from liftgate.domain.request import DecideRequest
+
+Bools = NDArray[np.bool_]
+Codes = NDArray[np.uint8]
+"""Reason, Arm, Branch, InputState or ProfileState numbers."""
+
+
+@dataclass(slots=True)
+class Batch:
+    """Columns of one walk. N requests, I inputs, P purposes, K offers (all of the bundle), S slots.
+
+    Every column is made by the stage named above it and only read by later ones.
+    """
+
+    requests: Sequence[DecideRequest]
+    now_ms: NDArray[np.int64]
+    """[N]; one reading for a live batch, the logged ones in a replay."""
+    placement: NDArray[np.intp] = field(init=False)
+    """[N] index into the bundle's placements."""
+
+    # assign
+    held_out: Bools = field(init=False)
+    """[N]"""
+    layer_held_out: Bools = field(init=False)
+    """[N, L] per layer."""
+
+    # fetch
+    profile_state: Codes = field(init=False)
+    """[N] ProfileState."""
+    inputs: Floats = field(init=False)
+    """[N, I] as used by conditions and models, defaults filled in, NaN missing."""
+    input_age_s: Floats = field(init=False)
+    """[N, I] seconds, NaN not known."""
+    input_state: Codes = field(init=False)
+    """[N, I] InputState."""
+    consent: Codes = field(init=False)
+    """[N, P] Reason.ALLOWED or a CONSENT_ reason."""
+    consent_until_ms: Floats = field(init=False)
+    """[N, P] when a grant ends, inf: it does not."""
+    masked: Bools = field(init=False)
+    """[N] profile withheld for want of consent."""
+    history: Sequence[bytes | None] = field(init=False)
+    """[N] contact history, `domain/contact_history.py`; ghost history for held-out people."""
+
+    # guard
+    allowed: Bools = field(init=False)
+    """[N, K]"""
+    reason: Codes = field(init=False)
+    """[N, K] the first reason against, or ALLOWED; UNSPECIFIED for offers that are no candidates."""
+    default_allowed: Bools = field(init=False)
+    """[N] the placement's default offer passes consent and hard eligibility."""
+
+    # score
+    propensity: Floats = field(init=False)
+    """[N, K] P(outcome), NaN where not allowed."""
+    scored: Bools = field(init=False)
+    """[N] by models; False: declared base rates."""
+    model_failed: Bools = field(init=False)
+    """[N]"""
+
+    # select
+    probability: Floats = field(init=False)
+    """[S, N, K] P(offer is chosen for the slot given the slots before it); rows sum to 1 or are 0."""
+    choice: NDArray[np.intp] = field(init=False)
+    """[N, S] offer index, -1: nothing for that slot."""
+    explored: Bools = field(init=False)
+    """[N] the first slot's draw fell in the explore mass."""
+    draws: Floats = field(init=False)
+    """[A, N, S] uniform draws used at each attempt."""
+
+    stage_us: dict[int, int] = field(default_factory=dict)
+    """Wall time in each stage so far, by Stage number."""
+
+    @property
+    def n(self) -> int:
+        """Number of requests."""
+        return len(self.requests)

@@ -1,0 +1,52 @@
+"""The only hash: salted, length-prefixed, 64 bits, integer multiply-shift. Frozen vectors: `tests/cases/bucketing.csv`.
+
+Another language needs four lines: concatenate every part of the salt and then the unit, each as UTF-8 behind its byte
+length as four little-endian bytes; take BLAKE2b with an 8-byte digest; read it as a little-endian unsigned integer h;
+the bucket is (h * n) >> 64.
+"""
+
+from __future__ import annotations
+
+from hashlib import blake2b
+
+SPACE = 1_000_000
+"""Buckets of an allocation: shares are exact to one millionth."""
+
+
+def _prefixed(part: str) -> bytes:
+    raw = part.encode("utf-8", "surrogatepass")
+    return len(raw).to_bytes(4, "little") + raw
+
+
+class Salt:
+    """A namespace of randomness: two salts with different parts give independent buckets for the same unit.
+
+    Parts are length-prefixed, so ("ab", "c") and ("a", "bc") differ. Immutable and safe to share between threads.
+    """
+
+    __slots__ = ("_state", "parts")
+
+    def __init__(self, *parts: str) -> None:
+        if not parts or not all(parts):
+            raise ValueError("a salt needs at least one part and no empty ones")
+        self.parts = parts
+        self._state = blake2b(b"".join(map(_prefixed, parts)), digest_size=8)
+
+    def hash64(self, unit: str) -> int:
+        """Return 64 bits for the unit, uniform in [0, 2**64)."""
+        state = self._state.copy()
+        state.update(_prefixed(unit))
+        return int.from_bytes(state.digest(), "little")
+
+    def bucket(self, unit: str, n: int = SPACE) -> int:
+        """Return the unit's bucket, uniform in [0, n)."""
+        return (self.hash64(unit) * n) >> 64
+
+    def uniform(self, unit: str) -> float:
+        """Return a draw in [0, 1) with 53 bits, a pure function of salt and unit."""
+        return (self.hash64(unit) >> 11) / 9007199254740992.0
+
+
+def bucket(salt: str, unit: str, n: int) -> int:
+    """Return the bucket of a unit under a one-part salt; see `Salt` for more parts."""
+    return Salt(salt).bucket(unit, n)

@@ -1,0 +1,63 @@
+"""Stored consent: JSON under one key a person, written by pipelines and the consent service, parsed here.
+
+    {"v": 1, "policy_version": "2026-05", "purposes": {"personalization":
+        {"status": "granted", "given_at_ms": 1767225600000, "expires_at_ms": 1798761600000}}}
+
+Statuses: granted, denied, withdrawn, expired, pending, objected. Only a present, parsed, unexpired grant lets anything pass.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from math import inf
+from typing import Any
+
+import orjson
+
+from liftgate.domain.reason import Reason
+
+STATUSES = frozenset({"granted", "denied", "withdrawn", "expired", "pending", "objected"})
+
+
+def parse(raw: bytes | None, purposes: Sequence[str], now_ms: int) -> tuple[list[Reason], list[float]]:
+    """Return, for each purpose, ALLOWED or the CONSENT_ reason against it, and when a grant ends (ms, inf: it does not)."""
+    if raw is None:
+        return [Reason.CONSENT_MISSING] * len(purposes), [inf] * len(purposes)
+    try:
+        document = orjson.loads(raw)
+        records = document["purposes"]
+        if document["v"] != 1 or not isinstance(records, dict):
+            raise ValueError("not a version 1 consent document")
+    except (ValueError, KeyError, TypeError):
+        return [Reason.CONSENT_UNREADABLE] * len(purposes), [inf] * len(purposes)
+    pairs = [_one(records.get(purpose), now_ms) for purpose in purposes]
+    return [reason for reason, _ in pairs], [expires for _, expires in pairs]
+
+
+def _one(record: Any, now_ms: int) -> tuple[Reason, float]:
+    if record is None:
+        return Reason.CONSENT_MISSING, inf
+    if not isinstance(record, dict) or record.get("status") not in STATUSES:
+        return Reason.CONSENT_UNREADABLE, inf
+    given, expires = record.get("given_at_ms", 0), record.get("expires_at_ms", inf)
+    if expires is None:
+        expires = inf
+    if not all(isinstance(at, (int, float)) and not isinstance(at, bool) for at in (given, expires)):
+        return Reason.CONSENT_UNREADABLE, inf
+    status = record["status"]
+    if status == "expired":
+        return Reason.CONSENT_EXPIRED, inf
+    if status != "granted":
+        return Reason.CONSENT_DENIED, inf
+    # A grant from the future means that our clock is behind: then expiry cannot be judged either.
+    if now_ms >= expires or now_ms < given:
+        return Reason.CONSENT_EXPIRED, inf
+    return Reason.ALLOWED, float(expires)
+
+
+def document(purposes: dict[str, dict[str, Any]], policy_version: str = "") -> bytes:
+    """Return the stored form. Raises ValueError on an unknown status."""
+    for name, record in purposes.items():
+        if record.get("status") not in STATUSES:
+            raise ValueError(f"{name}: status must be one of {', '.join(sorted(STATUSES))}")
+    return orjson.dumps({"v": 1, "policy_version": policy_version, "purposes": purposes})

@@ -1,0 +1,26 @@
+"""What one walk decided for one person."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from liftgate.domain.reason import Arm, Branch, Reason
+
+
+@dataclass(slots=True)
+class Decision:
+    """The outcome for row `row` of a batch; columns with more detail stay in the `Batch`."""
+
+    row: int
+    decision_id: str
+    arm: Arm
+    branch: Branch
+    reason: Reason
+    degraded: bool
+    fallback_reason: Reason
+    offered: tuple[int, ...]
+    """Offer indices answered, in slot order."""
+    default_served: bool
+    would_offer: tuple[int, ...]
+    """For held-out people: what would have been answered."""
+    valid_until_ms: int

@@ -1,0 +1,105 @@
+"""The typed schema of everything a condition or a model may read: profile features first, then context."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import Enum
+from hashlib import blake2b
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+Floats = NDArray[np.float64]
+
+
+class InputType(Enum):
+    """Types of the bundle's `features:` and `context:` sections."""
+
+    INT = "int"
+    FLOAT = "float"
+    BOOL = "bool"
+    STRING = "string"
+    TIMESTAMP = "timestamp"
+
+
+@dataclass(frozen=True, slots=True)
+class Input:
+    """One input column. In matrices it is one float64: numbers as they are (int within +-2**53), bool 0 or 1, string its
+    index in `values` (-1: known, but another value), timestamp in milliseconds since the epoch, NaN missing."""
+
+    name: str
+    """As conditions say it: `profile.age`, `context.channel`."""
+    type: InputType
+    values: tuple[str, ...] = ()
+    """For STRING: declared values, or (context without declared values) every literal that the bundle compares it with."""
+    default: float = float("nan")
+    """Used when missing or stale; NaN: none declared, so it stays missing."""
+    max_age_s: float = float("inf")
+
+    def encode(self, value: Any) -> float:
+        """Return the column number of a Python value (None: NaN). Raises ValueError with what is wanted."""
+        if value is None:
+            return float("nan")
+        if self.type is InputType.STRING:
+            if not isinstance(value, str):
+                raise ValueError(f"{self.name} wants text, not {type(value).__name__}")
+            try:
+                return float(self.values.index(value))
+            except ValueError:
+                return -1.0
+        if self.type is InputType.BOOL:
+            if not isinstance(value, bool):
+                raise ValueError(f"{self.name} wants true or false, not {type(value).__name__}")
+            return float(value)
+        if isinstance(value, bool) or not isinstance(value, (int, float)):
+            raise ValueError(f"{self.name} wants a number, not {type(value).__name__}")
+        number = float(value)
+        if not np.isfinite(number):
+            raise ValueError(f"{self.name} wants a finite number")
+        if self.type is not InputType.FLOAT and (number != int(number) or abs(number) > 2**53):
+            raise ValueError(f"{self.name} wants a whole number within 2**53")
+        return number
+
+    def decode(self, number: float) -> Any:
+        """Return the Python value of a column number; None for missing, `<other>` for undeclared text."""
+        if np.isnan(number):
+            return None
+        if self.type is InputType.STRING:
+            return self.values[int(number)] if number >= 0 else "<other>"
+        if self.type is InputType.BOOL:
+            return bool(number)
+        return int(number) if self.type in (InputType.INT, InputType.TIMESTAMP) else number
+
+
+class InputSchema:
+    """All inputs in packed order: `profile_count` profile features, then context. Immutable after construction."""
+
+    __slots__ = ("code", "defaults", "index", "inputs", "max_age_s", "profile_count", "profile_digest_u64", "profile_dtype")
+
+    def __init__(self, profile: tuple[Input, ...], context: tuple[Input, ...]) -> None:
+        self.inputs = profile + context
+        self.profile_count = len(profile)
+        self.index = {column.name: i for i, column in enumerate(self.inputs)}
+        self.defaults: Floats = np.array([column.default for column in self.inputs], dtype=np.float64)
+        self.max_age_s: Floats = np.array([column.max_age_s for column in profile], dtype=np.float64)
+        self.code = tuple({text: float(i) for i, text in enumerate(column.values)} for column in self.inputs)
+        """For each input, text to column number."""
+        layout = "\n".join(f"{c.name}\t{c.type.value}\t{'|'.join(c.values)}" for c in profile)
+        self.profile_digest_u64 = int.from_bytes(blake2b(layout.encode(), digest_size=8).digest(), "little")
+        """Eight bytes over names, types, values and order: stored in every packed profile."""
+        self.profile_dtype = np.dtype(
+            [("magic", "<u2"), ("version", "u1"), ("flags", "u1"), ("spare", "<u4"), ("schema", "<u8")]
+            + [("value", "<f8", (self.profile_count,)), ("at_s", "<u4", (self.profile_count,))]
+        )
+        """Layout of a packed profile: `domain/profile.py`."""
+
+    @property
+    def context(self) -> tuple[Input, ...]:
+        """The context inputs."""
+        return self.inputs[self.profile_count :]
+
+    @property
+    def profile(self) -> tuple[Input, ...]:
+        """The profile features, in packed order."""
+        return self.inputs[: self.profile_count]

@@ -1,0 +1,41 @@
+"""What a caller asks."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+AttributeValue = str | int | float | bool
+
+
+@dataclass(slots=True)
+class Context:
+    """This moment, as the caller sees it. Empty text means missing."""
+
+    channel: str = ""
+    device: str = ""
+    locale: str = ""
+    time_zone: str = ""
+    attributes: Mapping[str, AttributeValue] = field(default_factory=dict)
+
+
+@dataclass(slots=True)
+class DecideRequest:
+    """A validated request. Ids are non-empty; `slot_count` lies in 1..the placement's slots."""
+
+    request_id: str
+    person_id: str
+    placement_id: str
+    slot_count: int = 1
+    context: Context = field(default_factory=Context)
+    gpc: bool = False
+    candidates: tuple[str, ...] | None = None
+    explain: bool = False
+    dry_run: bool = False
+    idempotent: bool = True
+    """False when the service made the request_id itself: nobody can retry it."""
+    fingerprint: bytes = b"\0" * 8
+    """Eight bytes of BLAKE2b over the request's bytes; another body under the same request_id is refused."""
+    trace_id: bytes = b""
+    span_id: bytes = b""
+    sampled: bool = False

@@ -1,0 +1,1 @@
+"""Consent, eligibility, suppression and caps: pure masks with reasons."""

@@ -1,0 +1,1 @@
+"""The walk of a decision, its ports and its batching."""

@@ -1,0 +1,153 @@
+"""What the walk needs from the outside, as Protocols. `adapters` implement them, `tests/contract` holds them to the text here."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from enum import IntEnum
+from typing import Protocol
+
+from liftgate.bundle.compiled import ModelSpec
+from liftgate.domain.input import Floats, InputSchema
+from liftgate.domain.profile import Profiles
+
+
+@dataclass(frozen=True, slots=True)
+class PersonKey:
+    """Whose values to read; `ghost` reads the ghost contact history of a held-out person."""
+
+    person_id: str
+    ghost: bool
+
+
+@dataclass(slots=True)
+class Fetched:
+    """What is stored for N people, in the order asked."""
+
+    profiles: Profiles
+    consent: Sequence[bytes | None]
+    """`domain/consent.py` documents, not yet parsed."""
+    history: Sequence[bytes | None]
+    """`domain/contact_history.py` values."""
+
+
+class ProfileStore(Protocol):
+    """Features, consent and contact history of people."""
+
+    async def fetch(self, people: Sequence[PersonKey], schema: InputSchema) -> Fetched:
+        """Read everything for a batch in ONE round trip. Raises StoreUnavailable within the fetch budget."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class Charge:
+    """One cap that a claim counts against."""
+
+    cap_id: bytes
+    limit: int
+    live_until_ms: float
+    """End of the lease, or of the window where decisions count."""
+    until_ms: float
+    """End of the window."""
+
+
+@dataclass(frozen=True, slots=True)
+class Claim:
+    """One decision about to be made: made if and only if every cap has room and the request_id is new."""
+
+    person_id: str
+    ghost: bool
+    request_id: str
+    """Empty: not idempotent, nothing is remembered."""
+    fingerprint: bytes
+    """Eight bytes over the request's body."""
+    reservation_id: bytes
+    """Eight bytes, unique."""
+    charges: tuple[Charge, ...]
+    now_ms: int
+    response: bytes
+    """The encoded answer, remembered for the retry horizon."""
+    record: bytes
+    """The encoded record, remembered until `confirm`, so that a crash between here and the log loses nothing."""
+
+
+class ClaimStatus(IntEnum):
+    """What became of a claim."""
+
+    MADE = 0
+    """Caps charged, request_id remembered as pending."""
+    CAP_REACHED = 1
+    """Nothing changed; `charge` says which had no room; `history` is fresh."""
+    DUPLICATE_LOGGED = 2
+    """The request_id is known and its decision is in a log: `response` is the answer."""
+    DUPLICATE_PENDING = 3
+    """The request_id is known; its record may not be in a log yet: `response` and `record` are what was decided."""
+    MISMATCH = 4
+    """The request_id is known with another fingerprint. Nothing changed."""
+
+
+@dataclass(frozen=True, slots=True)
+class ClaimOutcome:
+    """Answer to one claim."""
+
+    status: ClaimStatus
+    charge: int = -1
+    """CAP_REACHED: index of the first charge without room."""
+    history: bytes = b""
+    """CAP_REACHED: the contact history that the check saw, pruned of what no longer counts."""
+    response: bytes = b""
+    record: bytes = b""
+
+
+class Reservations(Protocol):
+    """Atomic frequency caps and idempotency. All keys of one person live in one Cluster slot."""
+
+    async def reserve(self, claims: Sequence[Claim]) -> Sequence[ClaimOutcome]:
+        """Make the claims in order, one pipelined call a batch, each atomically over all its caps and its request_id.
+
+        Raises StoreUnavailable within its budget; then any of the claims may or may not have been made.
+        """
+        ...
+
+    async def look(self, claims: Sequence[Claim]) -> Sequence[ClaimOutcome]:
+        """Read again what is known of the claims' request_ids: DUPLICATE_*, MISMATCH, or MADE when nothing is. Changes nothing."""
+        ...
+
+    async def confirm(self, claims: Sequence[Claim]) -> None:
+        """Say that the claims' records are in a log: their remembered records are dropped, answers kept. Idempotent.
+
+        Raises StoreUnavailable; then they stay pending until the horizon.
+        """
+        ...
+
+
+class Models(Protocol):
+    """Propensity models, loaded and warm."""
+
+    def score(self, model: ModelSpec, matrix: Floats) -> Floats:
+        """Return [N, len(model.outputs)] probabilities for [N, F] rows in one run. Raises ModelFailed, also on NaN or values outside 0..1."""
+        ...
+
+
+class Log(Protocol):
+    """A durable, append-only log of encoded records."""
+
+    async def append(self, records: Sequence[bytes]) -> None:
+        """Return when all are as durable as the log's level promises, in ONE write. Raises LogUnavailable; then none may be acknowledged."""
+        ...
+
+
+class Ids(Protocol):
+    """Where fresh identities come from."""
+
+    def decision_id(self) -> str:
+        """Return 32 hexadecimal digits, unique and ordered by time (UUID version 7)."""
+        ...
+
+
+class Clock(Protocol):
+    """Where time comes from."""
+
+    def now_ms(self) -> int:
+        """Return milliseconds since the Unix epoch."""
+        ...

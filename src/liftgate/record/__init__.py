@@ -1,0 +1,1 @@
+"""Schema and codec of the log. Imports nothing of ours but generated code."""

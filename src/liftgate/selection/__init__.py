@@ -1,0 +1,1 @@
+"""Values to probability vectors to one draw; holdout layers. Pure."""

@@ -1,0 +1,73 @@
+from google.protobuf.internal import containers as _containers
+from google.protobuf.internal import enum_type_wrapper as _enum_type_wrapper
+from google.protobuf import descriptor as _descriptor
+from google.protobuf import message as _message
+from collections.abc import Iterable as _Iterable, Mapping as _Mapping
+from typing import ClassVar as _ClassVar, Optional as _Optional, Union as _Union
+
+DESCRIPTOR: _descriptor.FileDescriptor
+
+class ConsentStatus(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
+    __slots__ = ()
+    CONSENT_STATUS_UNSPECIFIED: _ClassVar[ConsentStatus]
+    CONSENT_STATUS_GRANTED: _ClassVar[ConsentStatus]
+    CONSENT_STATUS_DENIED: _ClassVar[ConsentStatus]
+    CONSENT_STATUS_WITHDRAWN: _ClassVar[ConsentStatus]
+    CONSENT_STATUS_EXPIRED: _ClassVar[ConsentStatus]
+    CONSENT_STATUS_PENDING: _ClassVar[ConsentStatus]
+    CONSENT_STATUS_OBJECTED: _ClassVar[ConsentStatus]
+CONSENT_STATUS_UNSPECIFIED: ConsentStatus
+CONSENT_STATUS_GRANTED: ConsentStatus
+CONSENT_STATUS_DENIED: ConsentStatus
+CONSENT_STATUS_WITHDRAWN: ConsentStatus
+CONSENT_STATUS_EXPIRED: ConsentStatus
+CONSENT_STATUS_PENDING: ConsentStatus
+CONSENT_STATUS_OBJECTED: ConsentStatus
+
+class Consent(_message.Message):
+    __slots__ = ("purpose", "status", "given_at_ms", "expires_at_ms", "policy_version")
+    PURPOSE_FIELD_NUMBER: _ClassVar[int]
+    STATUS_FIELD_NUMBER: _ClassVar[int]
+    GIVEN_AT_MS_FIELD_NUMBER: _ClassVar[int]
+    EXPIRES_AT_MS_FIELD_NUMBER: _ClassVar[int]
+    POLICY_VERSION_FIELD_NUMBER: _ClassVar[int]
+    purpose: str
+    status: ConsentStatus
+    given_at_ms: int
+    expires_at_ms: int
+    policy_version: str
+    def __init__(self, purpose: _Optional[str] = ..., status: _Optional[_Union[ConsentStatus, str]] = ..., given_at_ms: _Optional[int] = ..., expires_at_ms: _Optional[int] = ..., policy_version: _Optional[str] = ...) -> None: ...
+
+class SetRequest(_message.Message):
+    __slots__ = ("person_id", "consent")
+    PERSON_ID_FIELD_NUMBER: _ClassVar[int]
+    CONSENT_FIELD_NUMBER: _ClassVar[int]
+    person_id: str
+    consent: Consent
+    def __init__(self, person_id: _Optional[str] = ..., consent: _Optional[_Union[Consent, _Mapping]] = ...) -> None: ...
+
+class SetResponse(_message.Message):
+    __slots__ = ()
+    def __init__(self) -> None: ...
+
+class GetRequest(_message.Message):
+    __slots__ = ("person_id",)
+    PERSON_ID_FIELD_NUMBER: _ClassVar[int]
+    person_id: str
+    def __init__(self, person_id: _Optional[str] = ...) -> None: ...
+
+class GetResponse(_message.Message):
+    __slots__ = ("consents",)
+    CONSENTS_FIELD_NUMBER: _ClassVar[int]
+    consents: _containers.RepeatedCompositeFieldContainer[Consent]
+    def __init__(self, consents: _Optional[_Iterable[_Union[Consent, _Mapping]]] = ...) -> None: ...
+
+class EraseRequest(_message.Message):
+    __slots__ = ("person_id",)
+    PERSON_ID_FIELD_NUMBER: _ClassVar[int]
+    person_id: str
+    def __init__(self, person_id: _Optional[str] = ...) -> None: ...
+
+class EraseResponse(_message.Message):
+    __slots__ = ()
+    def __init__(self) -> None: ...
