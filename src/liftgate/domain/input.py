@@ -89,8 +89,15 @@ class InputSchema:
         self.profile_digest_u64 = int.from_bytes(blake2b(layout.encode(), digest_size=8).digest(), "little")
         """Eight bytes over names, types, values and order: stored in every packed profile."""
         self.profile_dtype = np.dtype(
-            [("magic", "<u2"), ("version", "u1"), ("flags", "u1"), ("spare", "<u4"), ("schema", "<u8")]
-            + [("value", "<f8", (self.profile_count,)), ("at_s", "<u4", (self.profile_count,))]
+            [
+                ("magic", "<u2"),
+                ("version", "u1"),
+                ("flags", "u1"),
+                ("spare", "<u4"),
+                ("schema", "<u8"),
+                ("value", "<f8", (self.profile_count,)),
+                ("at_s", "<u4", (self.profile_count,)),
+            ]
         )
         """Layout of a packed profile: `domain/profile.py`."""
 

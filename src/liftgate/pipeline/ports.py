@@ -7,9 +7,12 @@ from dataclasses import dataclass
 from enum import IntEnum
 from typing import Protocol
 
-from liftgate.bundle.compiled import ModelSpec
+from liftgate.bundle.compiled import Bundle, ModelSpec
+from liftgate.domain.batch import Batch
+from liftgate.domain.decision import Decision
 from liftgate.domain.input import Floats, InputSchema
 from liftgate.domain.profile import Profiles
+from liftgate.pipeline.stages import Stage
 
 
 @dataclass(frozen=True, slots=True)
@@ -125,7 +128,10 @@ class Models(Protocol):
     """Propensity models, loaded and warm."""
 
     def score(self, model: ModelSpec, matrix: Floats) -> Floats:
-        """Return [N, len(model.outputs)] probabilities for [N, F] rows in one run. Raises ModelFailed, also on NaN or values outside 0..1."""
+        """Return [N, len(model.outputs)] probabilities for [N, F] rows in one run.
+
+        Raises ModelFailed, also on NaN or values outside 0..1.
+        """
         ...
 
 
@@ -133,7 +139,34 @@ class Log(Protocol):
     """A durable, append-only log of encoded records."""
 
     async def append(self, records: Sequence[bytes]) -> None:
-        """Return when all are as durable as the log's level promises, in ONE write. Raises LogUnavailable; then none may be acknowledged."""
+        """Return when all are as durable as the log's level promises, in ONE write.
+
+        Raises LogUnavailable; then none of them may be acknowledged.
+        """
+        ...
+
+
+class Answers(Protocol):
+    """Decisions as the bytes that the caller gets."""
+
+    def encode(self, batch: Batch, bundle: Bundle, decision: Decision) -> bytes:
+        """Return the encoded answer, with the explanation where the request asks for one. Pure."""
+        ...
+
+
+class Observer(Protocol):
+    """Metrics and spans. Never raises, never sees a person's id in anything that it emits."""
+
+    def decided(self, batch: Batch, bundle: Bundle, decisions: Sequence[Decision]) -> None:
+        """Called once a batch after its log write, with `batch.stage_us` complete."""
+        ...
+
+    def fell_back(self, stage: Stage, cause: str) -> None:
+        """A stage took its fallback; `cause` is an exception's class name."""
+        ...
+
+    def joined(self, recovered: bool) -> None:
+        """A duplicate request was answered from memory; `recovered`: its record had to be completed after a crash."""
         ...
 
 
