@@ -1,0 +1,28 @@
+"""Consent: an offer passes only where every purpose that it names is granted, now."""
+
+from __future__ import annotations
+
+from liftgate.bundle.compiled import Bundle
+from liftgate.domain.batch import Batch
+from liftgate.domain.reason import Reason
+from liftgate.guardrails.base import Tally, Verdict
+
+
+class Consent:
+    """Denies offers whose purposes are not granted; the reason is the first such purpose's."""
+
+    hard = True
+
+    def __init__(self, bundle: Bundle) -> None:
+        self._bundle = bundle
+        self._purposes = [p for p in range(len(bundle.purposes)) if bundle.needs_purpose[:, p].any()]
+
+    def evaluate(self, batch: Batch) -> Verdict:
+        """See `Guardrail`."""
+        tally = Tally(batch, self._bundle)
+        for p in self._purposes:
+            status = batch.consent[:, p]
+            denied = status != Reason.ALLOWED
+            if denied.any():
+                tally.object(denied[:, None] & self._bundle.needs_purpose[:, p], status[:, None])
+        return tally.verdict()
