@@ -4,9 +4,12 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 DATA ?= ../shared/data/hillstrom.csv.gz
+# More arguments for pytest: make test ARGS='tests/house -x'
+ARGS ?=
+LOCK := uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-header --no-emit-index-url --no-annotate
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo serve test check lint types imports proto proto-check docs-check hillstrom train-hillstrom bench lock clean
+.PHONY: help setup demo serve test check lint types imports proto proto-check docs docs-check hillstrom hillstrom-if-there train-hillstrom bench lock clean
 
 help: ## List the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sort | awk -F ':.*## ' '{printf "  \033[1m%-16s\033[0m %s\n", $$1, $$2}'
@@ -16,3 +19,61 @@ setup: $(VENV)/.installed ## Make .venv from requirements.lock (uv if present, e
 $(VENV)/.installed: requirements.lock pyproject.toml
 	@PYTHON=$(PYTHON) VENV=$(VENV) bash .ci/setup
 	@touch $@
+
+demo: setup ## Run a simulated shop end to end and print what came out (under 90 s)
+	@$(BIN)/python -m liftgate.demo
+
+serve: setup ## Serve the demo's bundle with an embedded store until Ctrl-C
+	@$(BIN)/python -m liftgate.demo --keep
+
+test: setup ## Run every test (ARGS='...' goes to pytest)
+	@[ -f "$(DATA)" ] || printf '\033[33m!! $(DATA) is not there: the tests on real customers will be SKIPPED (DATA=... names it)\033[0m\n'
+	@LIFTGATE_TEST_DATA="$(DATA)" $(BIN)/python -m pytest $(ARGS)
+
+check: lint types imports proto-check docs-check hillstrom-if-there test ## Everything CI runs
+
+lint: setup ## ruff: rules and format
+	@$(BIN)/ruff check
+	@$(BIN)/ruff format --check
+
+types: setup ## mypy, strict
+	@$(BIN)/mypy
+
+imports: setup ## import-linter: imports point down only
+	@$(BIN)/lint-imports
+
+proto: setup ## Regenerate src/liftgate/v1 from protos/
+	@$(BIN)/python -m grpc_tools.protoc -Iprotos --python_out=src --pyi_out=src --grpc_python_out=src protos/liftgate/v1/*.proto
+
+proto-check: setup ## buf lint, buf breaking, and no drift between protos/ and src/liftgate/v1
+	@BIN=$(BIN) bash .ci/proto-check
+
+docs: setup ## Regenerate docs/configuration.md
+	@$(BIN)/python -m liftgate.app.configuration > docs/configuration.md
+
+docs-check: setup ## Generated docs are current, links lead somewhere, examples in docs run
+	@$(BIN)/python .ci/docs_check.py
+
+hillstrom: setup ## Decide for 64,000 real customers and value the policy (DATA=file.csv.gz)
+	@$(BIN)/python examples/hillstrom/run.py --data "$(DATA)"
+
+hillstrom-if-there: setup
+	@if [ -f "$(DATA)" ]; then $(MAKE) --no-print-directory hillstrom; else printf '\033[33m!! $(DATA) is not there: make hillstrom SKIPPED\033[0m\n'; fi
+
+train-hillstrom: $(VENV)-train/.installed ## Train the example's models anew (own environment, requirements-train.lock)
+	@$(VENV)-train/bin/python examples/hillstrom/train.py --data "$(DATA)"
+
+$(VENV)-train/.installed: requirements-train.lock pyproject.toml
+	@PYTHON=$(PYTHON) VENV=$(VENV)-train LOCK=requirements-train.lock bash .ci/setup
+	@touch $@
+
+bench: setup ## Measure CPU a decision against an empty call and a plain server (several minutes)
+	@$(BIN)/python -m tests.bench
+
+lock: ## Pin every dependency anew with its hashes (needs uv and the network)
+	@$(LOCK) --extra embedded --extra otlp --extra offline --extra dev pyproject.toml -o requirements.lock
+	@$(LOCK) --extra train -c requirements.lock pyproject.toml -o requirements-train.lock
+
+clean: ## Remove environments, caches and everything generated outside git
+	@rm -rf $(VENV) $(VENV)-train .mypy_cache .ruff_cache .pytest_cache .import_linter_cache .hypothesis .liftgate build dist bench/results
+	@find . -name __pycache__ -type d -prune -exec rm -rf {} +
