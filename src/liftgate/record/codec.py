@@ -1,0 +1,257 @@
+"""Records as bytes: the messages of `record.proto`, written fast and read with the generated code.
+
+A protobuf message may be written as a concatenation of its parts, so what is constant for a bundle and a placement is
+serialised once (`constant_part`) and every record is `template + what differs`. Numeric columns are packed fields,
+which are numpy's own little-endian bytes behind a tag and a length. Pure and thread-safe.
+"""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterable
+from functools import lru_cache
+
+from google.protobuf.message import DecodeError
+
+from liftgate.record.columns import DecisionColumns, DecisionHead
+from liftgate.record.wire import ahead, layout, tag, varint
+from liftgate.v1.event_service_pb2 import EventKind
+from liftgate.v1.record_pb2 import DecisionRecord, EventRecord, InputColumn, LayerAssignment, ModelPin
+
+__all__ = [
+    "DecisionColumns",
+    "DecisionHead",
+    "assignment_part",
+    "constant_part",
+    "decode_decision",
+    "decode_event",
+    "encode_decision",
+    "encode_event",
+    "mark_recovered",
+]
+
+if sys.byteorder != "little":  # packed doubles are copied as they lie in memory
+    raise ImportError("liftgate.record.codec needs a little-endian machine")
+
+_DECISION_ID, _REQUEST_ID = tag("decision_id"), tag("request_id")
+_DECIDED_AT_MS, _VALID_UNTIL_MS = tag("decided_at_ms", 0), tag("valid_until_ms", 0)
+_TRACE_ID, _SPAN_ID, _PSEUDONYM = tag("trace_id"), tag("span_id"), tag("person_pseudonym")
+_ASSIGNMENTS = tag("assignments")
+_STAGE_US = tag("stage_us")
+_RECOVERED = tag("recovered", 0) + b"\x01"
+
+
+def constant_part(
+    *,
+    pseudonym_key_id: str = "",
+    placement_id: str = "",
+    bundle: str = "",
+    bundle_digest: str = "",
+    models: Iterable[tuple[str, int, str]] = (),
+    slate_scheme: str = "",
+    candidate_offer_id: Iterable[str] = (),
+    inputs: Iterable[tuple[str, str, Iterable[str]]] = (),
+    purpose: Iterable[str] = (),
+) -> bytes:
+    """Return the fields that are constant for a bundle and a placement, encoded. Parts may be concatenated.
+
+    `models` are (model, version, sha256), `inputs` are (name, type, values), as in `ModelPin` and `InputColumn`.
+    """
+    return DecisionRecord(
+        pseudonym_key_id=pseudonym_key_id,
+        placement_id=placement_id,
+        bundle=bundle,
+        bundle_digest=bundle_digest,
+        models=[ModelPin(model=model, version=version, sha256=sha256) for model, version, sha256 in models],
+        slate_scheme=slate_scheme,
+        candidate_offer_id=candidate_offer_id,
+        inputs=[InputColumn(name=name, type=kind, values=values) for name, kind, values in inputs],
+        purpose=purpose,
+    ).SerializeToString()
+
+
+@lru_cache(maxsize=4096)
+def assignment_part(layer: str, arm: str) -> bytes:
+    """Return one encoded `LayerAssignment` field, to be concatenated into `DecisionHead.assignments`."""
+    raw = LayerAssignment(layer=layer, arm=arm).SerializeToString()
+    return _ASSIGNMENTS + varint(len(raw)) + raw
+
+
+@lru_cache(maxsize=8192)
+def _small_part(
+    arm: int,
+    branch: int,
+    reason: int,
+    degraded: bool,
+    fallback_reason: int,
+    default_served: bool,
+    holdout_answer: str,
+    slot_count: int,
+    scored: bool,
+    reservation_attempts: int,
+    batch_size: int,
+) -> bytes:
+    return DecisionRecord(
+        arm=arm,  # type: ignore[arg-type]
+        branch=branch,  # type: ignore[arg-type]
+        reason=reason,  # type: ignore[arg-type]
+        degraded=degraded,
+        fallback_reason=fallback_reason,  # type: ignore[arg-type]
+        default_served=default_served,
+        holdout_answer=holdout_answer,
+        slot_count=slot_count,
+        scored=scored,
+        reservation_attempts=reservation_attempts,
+        batch_size=batch_size,
+    ).SerializeToString()
+
+
+@lru_cache(maxsize=4096)
+def _offered_part(offer_id: str) -> bytes:
+    return DecisionRecord(offered=[offer_id]).SerializeToString()
+
+
+@lru_cache(maxsize=4096)
+def _would_offer_part(offer_id: str) -> bytes:
+    return DecisionRecord(would_offer=[offer_id]).SerializeToString()
+
+
+@lru_cache(maxsize=4096)
+def _masked_part(path: str) -> bytes:
+    return DecisionRecord(masked_paths=[path]).SerializeToString()
+
+
+def encode_decision(template: bytes, head: DecisionHead, columns: DecisionColumns) -> bytes:
+    """Return one `DecisionRecord`, encoded: the constant parts in `template`, then what differs.
+
+    Raises ValueError when columns are not aligned, have another type than declared, hold a code above 127,
+    or a number is negative or out of range.
+    """
+    reason, state, consent = columns.candidate_reason.tobytes(), columns.input_state.tobytes(), columns.consent_reason.tobytes()
+    propensity, worth, slots = columns.candidate_propensity.tobytes(), columns.candidate_value.tobytes(), columns.slots.tobytes()
+    value, age, draws = columns.input_value.tobytes(), columns.input_age_s.tobytes(), columns.draws.tobytes()
+    width, slot_count = 8 * len(reason), len(columns.slots)
+    if not (
+        len(propensity) == len(worth) == width
+        and len(slots) == slot_count * width
+        and len(value) == len(age) == 8 * len(state)
+        and len(draws) == 8 * columns.draws.size
+        and len(consent) == columns.consent_reason.size
+    ):
+        raise ValueError("columns of a record must be aligned: float64 numbers and uint8 codes, one for each candidate or input")
+    if not (reason.isascii() and state.isascii() and consent.isascii()):
+        raise ValueError("codes of a record must be below 128")
+
+    decision_id, request_id = head.decision_id.encode(), head.request_id.encode()
+    ahead_of = layout(len(reason), len(draws), len(state), len(consent))
+    stages = b"".join([varint(us) for us in columns.stage_us])
+    parts = [
+        template,
+        ahead(_DECISION_ID, len(decision_id)),
+        decision_id,
+        ahead(_REQUEST_ID, len(request_id)),
+        request_id,
+        _DECIDED_AT_MS,
+        varint(head.decided_at_ms),
+        _VALID_UNTIL_MS,
+        varint(head.valid_until_ms),
+        ahead(_PSEUDONYM, len(head.person_pseudonym)),
+        head.person_pseudonym,
+        head.assignments,
+        _small_part(
+            head.arm,
+            head.branch,
+            head.reason,
+            head.degraded,
+            head.fallback_reason,
+            head.default_served,
+            head.holdout_answer,
+            head.slot_count,
+            head.scored,
+            head.reservation_attempts,
+            head.batch_size,
+        ),
+        ahead_of.candidate_reason,
+        reason,
+        ahead_of.candidate_propensity,
+        propensity,
+        ahead_of.candidate_value,
+        worth,
+        ahead_of.input_value,
+        value,
+        ahead_of.input_age_s,
+        age,
+        ahead_of.input_state,
+        state,
+        ahead_of.consent_reason,
+        consent,
+        ahead_of.draws,
+        draws,
+        ahead(_STAGE_US, len(stages)),
+        stages,
+    ]
+    if slot_count == 1:
+        parts += (ahead_of.slot, slots)
+    else:
+        for slot in range(slot_count):
+            parts += (ahead_of.slot, slots[slot * width : (slot + 1) * width])
+    if head.trace_id:
+        parts += (ahead(_TRACE_ID, len(head.trace_id)), head.trace_id)
+    if head.span_id:
+        parts += (ahead(_SPAN_ID, len(head.span_id)), head.span_id)
+    for offer_id in head.offered:
+        parts.append(_offered_part(offer_id))
+    for offer_id in head.would_offer:
+        parts.append(_would_offer_part(offer_id))
+    for path in head.masked_paths:
+        parts.append(_masked_part(path))
+    return b"".join(parts)
+
+
+def mark_recovered(record: bytes) -> bytes:
+    """Return the encoded decision with `recovered` set: it is completed by another worker than the one that decided."""
+    return record + _RECOVERED
+
+
+def decode_decision(record: bytes) -> DecisionRecord:
+    """Return the decision of an encoded record. Raises ValueError when it is none."""
+    try:
+        return DecisionRecord.FromString(record)
+    except DecodeError as cause:
+        raise ValueError("not a decision record") from cause
+
+
+def encode_event(
+    *,
+    event_id: str,
+    kind: int | EventKind,
+    person_pseudonym: bytes,
+    pseudonym_key_id: str,
+    occurred_at_ms: int,
+    received_at_ms: int,
+    decision_id: str = "",
+    offer_id: str = "",
+    value: float | None = None,
+    currency: str = "",
+) -> bytes:
+    """Return one `EventRecord`, encoded; arguments as its fields. Raises ValueError when a number is out of range."""
+    return EventRecord(
+        event_id=event_id,
+        kind=kind,  # type: ignore[arg-type]
+        person_pseudonym=person_pseudonym,
+        pseudonym_key_id=pseudonym_key_id,
+        decision_id=decision_id,
+        offer_id=offer_id,
+        occurred_at_ms=occurred_at_ms,
+        received_at_ms=received_at_ms,
+        value=value,
+        currency=currency,
+    ).SerializeToString()
+
+
+def decode_event(record: bytes) -> EventRecord:
+    """Return the event of an encoded record. Raises ValueError when it is none."""
+    try:
+        return EventRecord.FromString(record)
+    except DecodeError as cause:
+        raise ValueError("not an event record") from cause

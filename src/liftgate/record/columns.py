@@ -1,0 +1,67 @@
+"""What the writer of a decision record hands in: one value or one column for each field that differs between decisions."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+Floats = NDArray[np.float64]
+Codes = NDArray[np.uint8]
+
+
+@dataclass(slots=True)
+class DecisionHead:
+    """What differs from decision to decision, one value each; names, units and ranges as in `DecisionRecord`."""
+
+    decision_id: str
+    request_id: str
+    decided_at_ms: int
+    trace_id: bytes
+    span_id: bytes
+    person_pseudonym: bytes
+    arm: int
+    assignments: bytes
+    """Concatenated `assignment_part`s, one for each layer."""
+    branch: int
+    reason: int
+    degraded: bool
+    fallback_reason: int
+    offered: Sequence[str]
+    default_served: bool
+    would_offer: Sequence[str]
+    holdout_answer: str
+    slot_count: int
+    scored: bool
+    reservation_attempts: int
+    masked_paths: Sequence[str]
+    valid_until_ms: int
+    batch_size: int
+
+
+@dataclass(slots=True)
+class DecisionColumns:
+    """What differs from decision to decision, as columns. C candidates, S slots, I inputs, P purposes; codes below 128."""
+
+    candidate_reason: Codes
+    """[C]"""
+    candidate_propensity: Floats
+    """[C]"""
+    candidate_value: Floats
+    """[C]"""
+    slots: Floats
+    """[S, C]"""
+    draws: Floats
+    """[attempts x slots], attempts outermost."""
+    input_value: Floats
+    """[I]"""
+    input_age_s: Floats
+    """[I]"""
+    input_state: Codes
+    """[I]"""
+    consent_reason: Codes
+    """[P]"""
+    stage_us: Sequence[int]
+    """By Stage number from ASSIGN, each 0..2**32-1."""
