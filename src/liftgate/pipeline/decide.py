@@ -1,0 +1,53 @@
+"""The table of contents: how a decision walks, straight down."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from liftgate.pipeline.encode import encode
+from liftgate.pipeline.fallback import answer_unrecorded
+from liftgate.pipeline.fetch import fetch
+from liftgate.pipeline.record import record
+from liftgate.pipeline.reserve import reserve
+from liftgate.pipeline.score import score
+from liftgate.pipeline.select import select
+from liftgate.pipeline.stages import Stage
+from liftgate.pipeline.walk import Walk
+
+
+async def decide(walk: Walk) -> None:
+    """Walk a batch through every stage; `walk.results` then has what each row ends as."""
+    with walk.stage(Stage.ASSIGN):
+        assign(walk)
+    with walk.stage(Stage.FETCH):
+        await fetch(walk)
+    with walk.stage(Stage.GUARD):
+        guard(walk)
+    with walk.stage(Stage.SCORE):
+        score(walk)
+    losing = True
+    while losing:
+        with walk.stage(Stage.SELECT):
+            select(walk)
+        with walk.stage(Stage.ENCODE):
+            encode(walk)
+        with walk.stage(Stage.RESERVE):
+            losing = await reserve(walk)
+    with walk.stage(Stage.RECORD):
+        unrecorded = await record(walk)
+    if unrecorded:
+        answer_unrecorded(walk)
+    walk.ports.observer.decided(walk.batch, walk.live.bundle, walk.decided())
+
+
+def assign(walk: Walk) -> None:
+    """Put everyone into their layers, from the person id alone."""
+    batch, bundle = walk.batch, walk.live.bundle
+    batch.placement = np.array([bundle.placement_index[request.placement_id] for request in batch.requests], dtype=np.intp)
+    batch.layer_held_out = walk.live.layers.held_out([request.person_id for request in batch.requests])
+    batch.held_out = np.any(batch.layer_held_out, axis=1)
+
+
+def guard(walk: Walk) -> None:
+    """Run the guardrail chain."""
+    walk.live.chain.evaluate(walk.batch)

@@ -1,0 +1,98 @@
+"""Fetch: everything known about the batch's people in one round trip, made into input columns."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from liftgate.bundle.compiled import Bundle
+from liftgate.domain import consent
+from liftgate.domain.batch import Batch
+from liftgate.domain.errors import StoreUnavailable
+from liftgate.domain.input import Floats
+from liftgate.domain.profile import Profiles, ProfileState, unavailable
+from liftgate.domain.reason import InputState, Reason
+from liftgate.domain.request import Context
+from liftgate.pipeline.ports import Fetched, PersonKey
+from liftgate.pipeline.stages import Stage
+from liftgate.pipeline.walk import Walk
+
+
+async def fetch(walk: Walk) -> None:
+    """Fill in the batch's fetch columns. With the store away everything personal is missing and every row falls back."""
+    batch, bundle = walk.batch, walk.live.bundle
+    people = [PersonKey(request.person_id, bool(held)) for request, held in zip(batch.requests, batch.held_out, strict=True)]
+    try:
+        fetched = await walk.ports.profiles.fetch(people, bundle.schema)
+    except StoreUnavailable as error:
+        walk.ports.observer.fell_back(Stage.FETCH, type(error).__name__)
+        walk.forced[:] = Reason.PROFILE_STORE_UNAVAILABLE
+        nothing = [None] * batch.n
+        fetched = Fetched(unavailable(bundle.schema, batch.n), nothing, nothing)
+    batch.history = fetched.history
+    batch.profile_state = fetched.profiles.state
+    _read_consent(batch, bundle, fetched)
+    _read_inputs(batch, bundle, fetched.profiles)
+
+
+def _read_consent(batch: Batch, bundle: Bundle, fetched: Fetched) -> None:
+    """Parse consent as of each row's clock; signals and an absent store override what is stored."""
+    n, purposes = batch.n, bundle.purposes
+    parsed = [consent.parse(raw, purposes, now) for raw, now in zip(fetched.consent, batch.now_ms.tolist(), strict=True)]
+    batch.consent = np.array([reasons for reasons, _ in parsed], dtype=np.uint8).reshape(n, len(purposes))
+    batch.consent_until_ms = np.array([until for _, until in parsed], dtype=np.float64).reshape(n, len(purposes))
+    batch.consent[batch.profile_state == ProfileState.UNAVAILABLE] = Reason.CONSENT_UNAVAILABLE
+    gpc = [row for row, request in enumerate(batch.requests) if request.gpc]
+    if gpc and bundle.gpc_denies.any():
+        signalled = np.zeros(batch.n, dtype=np.bool_)
+        signalled[gpc] = True
+        batch.consent[signalled[:, None] & bundle.gpc_denies] = Reason.CONSENT_GPC
+
+
+def _read_inputs(batch: Batch, bundle: Bundle, profiles: Profiles) -> None:
+    """Make the input columns: what is stored where it may be read and is fresh, the declared default elsewhere."""
+    schema, f = bundle.schema, bundle.schema.profile_count
+    found = batch.profile_state == ProfileState.FOUND
+    if bundle.profile_purpose >= 0:
+        may_read = batch.consent[:, bundle.profile_purpose] == Reason.ALLOWED
+        batch.masked = found & ~may_read
+    else:
+        batch.masked = np.zeros(batch.n, dtype=np.bool_)
+
+    # From here on nothing stored about a masked person exists.
+    value: Floats = np.where(batch.masked[:, None], np.nan, profiles.value)
+    at_s: Floats = np.where(batch.masked[:, None], np.nan, profiles.at_s)
+    age = np.maximum(batch.now_ms[:, None] / 1000.0 - at_s, 0.0)
+    # A feature with a max_age and no known time is stale: unknown is never fresh.
+    fresh = (age <= schema.max_age_s) | np.isinf(schema.max_age_s)
+    present = ~np.isnan(value)
+
+    inputs = np.empty((batch.n, len(schema.inputs)))
+    inputs[:, :f] = np.where(present & fresh, value, schema.defaults[:f])
+    state = np.full(inputs.shape, InputState.STORED, dtype=np.uint8)
+    state[:, :f] = np.where(present, np.where(fresh, InputState.STORED, InputState.DEFAULT_STALE), InputState.DEFAULT_MISSING)
+    state[:, :f][batch.masked] = InputState.MASKED
+    inputs[:, f:] = [_context_row(bundle, request.context) for request in batch.requests]
+    absent = np.isnan(inputs[:, f:])
+    state[:, f:][absent] = InputState.DEFAULT_MISSING
+    np.copyto(inputs[:, f:], np.broadcast_to(schema.defaults[f:], absent.shape), where=absent)
+
+    batch.inputs, batch.input_state = inputs, state
+    batch.input_age_s = np.full(inputs.shape, np.nan)
+    batch.input_age_s[:, :f] = age
+
+
+def _context_row(bundle: Bundle, context: Context) -> list[float]:
+    """Return the context columns of one request, NaN missing."""
+    schema = bundle.schema
+    row = []
+    for column, code in zip(schema.context, schema.code[schema.profile_count :], strict=True):
+        name = column.name.removeprefix("context.")
+        value = getattr(context, name) if name in _BUILT_IN else context.attributes.get(name, "")
+        if isinstance(value, str):
+            row.append(code.get(value, -1.0) if value else np.nan)
+        else:
+            row.append(float(value))
+    return row
+
+
+_BUILT_IN = frozenset({"channel", "device", "locale", "time_zone"})

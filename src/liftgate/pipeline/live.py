@@ -1,0 +1,94 @@
+"""What is in force: one bundle, its models, and everything that is compiled from them once."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+import numpy as np
+
+from liftgate.bundle.compiled import Bundle, ModelSpec
+from liftgate.domain.bucketing import Salt
+from liftgate.domain.input import Floats
+from liftgate.domain.offer import Indices, Placement
+from liftgate.guardrails.chain import Chain
+from liftgate.pipeline.ports import Models
+from liftgate.record.codec import constant_part
+from liftgate.selection.layers import Layers
+from liftgate.selection.slate import SCHEME
+
+MAX_ATTEMPTS = 3
+"""Reservations tried for one decision before the guarded default answers."""
+MAX_SLOTS = 10
+
+
+class ModelPlan:
+    """How one model is fed and where its scores go, as index arrays."""
+
+    __slots__ = ("columns", "equals", "missing", "offers", "one_hot", "outputs", "personal", "spec")
+
+    def __init__(self, bundle: Bundle, index: int) -> None:
+        self.spec: ModelSpec = bundle.models[index]
+        inputs = self.spec.inputs
+        self.columns: Indices = np.array([column.input for column in inputs], dtype=np.intp)
+        self.one_hot = np.array([column.equals is not None for column in inputs], dtype=np.bool_)
+        self.equals: Floats = np.array([column.equals for column in inputs if column.equals is not None], dtype=np.float64)
+        self.missing: Floats = np.array([column.missing for column in inputs], dtype=np.float64)
+        self.offers: Indices = np.flatnonzero(bundle.offer_model == index)
+        self.outputs: Indices = bundle.offer_output[self.offers]
+        self.personal = bool((self.columns < bundle.schema.profile_count).any())
+        """Reads profile features: people whose profile may not be read, or is not there, are not scored by it."""
+
+    def matrix(self, inputs: Floats) -> Floats:
+        """Return [N, F] model rows from [N, I] inputs: numbers, one-hot columns, missing values filled."""
+        rows: Floats = inputs[:, self.columns]
+        missing = np.isnan(rows)
+        if self.equals.size:
+            rows[:, self.one_hot] = rows[:, self.one_hot] == self.equals
+        return np.where(missing, self.missing, rows)
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Live:
+    """Taken once at a request's entry and swapped whole on reload; nothing in it changes."""
+
+    bundle: Bundle
+    models: Models
+    chain: Chain = field(init=False)
+    layers: Layers = field(init=False)
+    plans: tuple[ModelPlan, ...] = field(init=False)
+    epsilon: Floats = field(init=False)
+    """[placements]"""
+    draw_salts: tuple[tuple[tuple[Salt, ...], ...], ...] = field(init=False)
+    """By placement, attempt and slot."""
+    record_parts: tuple[bytes, ...] = field(init=False)
+    """By placement: what is constant in its records."""
+
+    def __post_init__(self) -> None:
+        bundle = self.bundle
+        set_once = object.__setattr__
+        set_once(self, "chain", Chain(bundle))
+        set_once(self, "layers", Layers(bundle.layers))
+        set_once(self, "plans", tuple(plan for plan in (ModelPlan(bundle, i) for i in range(len(bundle.models))) if plan.offers.size))
+        set_once(self, "epsilon", np.array([placement.epsilon for placement in bundle.placements], dtype=np.float64))
+        salts = tuple(
+            tuple(
+                tuple(Salt("select", bundle.name, placement.placement_id, str(attempt), str(slot)) for slot in range(placement.slots))
+                for attempt in range(MAX_ATTEMPTS)
+            )
+            for placement in bundle.placements
+        )
+        set_once(self, "draw_salts", salts)
+        set_once(self, "record_parts", tuple(_record_part(bundle, placement) for placement in bundle.placements))
+
+
+def _record_part(bundle: Bundle, placement: Placement) -> bytes:
+    return constant_part(
+        placement_id=placement.placement_id,
+        bundle=bundle.name,
+        bundle_digest=bundle.digest,
+        models=[(model.name, model.version, model.sha256) for model in bundle.models],
+        slate_scheme=SCHEME,
+        candidate_offer_id=[bundle.offers[offer].offer_id for offer in placement.offers],
+        inputs=[(column.name, column.type.value, column.values) for column in bundle.schema.inputs],
+        purpose=bundle.purposes,
+    )

@@ -1,0 +1,30 @@
+"""Record: one durable write for the batch, before any reply."""
+
+from __future__ import annotations
+
+from liftgate.domain.errors import LogUnavailable
+from liftgate.domain.reason import Reason
+from liftgate.pipeline.stages import Stage
+from liftgate.pipeline.walk import Walk
+
+
+async def record(walk: Walk) -> bool:
+    """Write what was decided and release the answers. Return True when rows must be decided again without the log."""
+    batch, ports = walk.batch, walk.ports
+    decided = [row for row, result in enumerate(walk.results) if result is None]
+    written = [row for row in decided if not batch.requests[row].dry_run]
+    try:
+        if written:
+            await ports.log.append([walk.records[row] for row in written])
+    except LogUnavailable as error:
+        ports.observer.fell_back(Stage.RECORD, type(error).__name__)
+        if ports.on_log_failure == "refuse":
+            for row in written:
+                walk.results[row] = error
+        else:
+            walk.forced[written] = Reason.LOG_UNAVAILABLE
+            walk.unsettled = written
+    for row in decided:
+        if walk.results[row] is None and row not in walk.unsettled:
+            walk.results[row] = walk.responses[row]
+    return bool(walk.unsettled)

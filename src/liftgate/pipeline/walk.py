@@ -1,0 +1,95 @@
+"""The state of one walk: the batch's columns, and what has become of each row so far."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from time import perf_counter_ns
+from typing import Literal
+
+import numpy as np
+from numpy.typing import NDArray
+
+from liftgate.domain.batch import Batch, Bools
+from liftgate.domain.decision import Decision
+from liftgate.domain.errors import DependencyError, RequestIdReused
+from liftgate.domain.reason import Reason
+from liftgate.pipeline.live import Live
+from liftgate.pipeline.ports import Answers, Claim, ClaimOutcome, Clock, Ids, Log, Observer, ProfileStore, Reservations
+from liftgate.pipeline.stages import Stage
+
+
+@dataclass(frozen=True, slots=True)
+class Ports:
+    """Everything that a walk reaches outside."""
+
+    profiles: ProfileStore
+    reservations: Reservations
+    log: Log
+    answers: Answers
+    observer: Observer
+    ids: Ids
+    clock: Clock
+    pseudonym: Callable[[str], bytes]
+    """Person id to 16 bytes under the log's key."""
+    pseudonym_key_id: str
+    on_log_failure: Literal["refuse", "serve_default"] = "refuse"
+
+
+@dataclass(frozen=True, slots=True)
+class Pending:
+    """A duplicate whose first decision may not be in a log yet; `pipeline/duplicates.py` settles it."""
+
+    claim: Claim
+    outcome: ClaimOutcome
+
+
+Result = bytes | Pending | RequestIdReused | DependencyError
+"""What a row ends as: the encoded answer, a duplicate to settle, or an error for this caller alone."""
+
+
+@dataclass(slots=True)
+class Walk:
+    """One batch on its way. Rows share it; a row's failure stays its own."""
+
+    batch: Batch
+    live: Live
+    ports: Ports
+    decisions: list[Decision] = field(default_factory=list)
+    responses: list[bytes] = field(default_factory=list)
+    records: list[bytes] = field(default_factory=list)
+    results: list[Result | None] = field(default_factory=list)
+    """None while the row is undecided or not yet in the log."""
+    lost: list[Bools] = field(default_factory=list)
+    """One [N, K] an attempt: offers whose reservation has failed so far."""
+    forced: NDArray[np.uint8] = field(init=False)
+    """[N] Reason that sends the row to its fallback, 0: none."""
+    unsettled: list[int] = field(default_factory=list)
+    """Rows to encode and reserve in the next attempt."""
+    claims: dict[int, Claim] = field(default_factory=dict)
+    """Claims made, by row: to be confirmed once the log has them."""
+    attempts: NDArray[np.uint8] = field(init=False)
+
+    def __post_init__(self) -> None:
+        n = self.batch.n
+        self.forced = np.full(n, Reason.UNSPECIFIED, dtype=np.uint8)
+        self.attempts = np.zeros(n, dtype=np.uint8)
+        self.responses = [b""] * n
+        self.records = [b""] * n
+        self.results = [None] * n
+        self.unsettled = list(range(n))
+
+    def decided(self) -> list[Decision]:
+        """Return the decisions that this walk itself made and answered: no duplicates, no refusals."""
+        return [d for d, result in zip(self.decisions, self.results, strict=True) if result is self.responses[d.row]]
+
+    @contextmanager
+    def stage(self, stage: Stage) -> Iterator[None]:
+        """Add the wall time of the block to the stage's account."""
+        start = perf_counter_ns()
+        try:
+            yield
+        finally:
+            took = (perf_counter_ns() - start) // 1000
+            self.batch.stage_us[stage] = self.batch.stage_us.get(stage, 0) + took
