@@ -1,0 +1,251 @@
+"""What may stand in a bundle: one pydantic model a section. Their JSON Schema is published in docs/bundle-schema.json."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any, Literal
+
+from pydantic import BeforeValidator, Discriminator, Field, StringConstraints, Tag, model_validator
+
+from liftgate.bundle.duration import duration_ms
+from liftgate.bundle.field_types import FEATURE_PATTERN, Channel, ConditionText, DurationMs, Name, Share, Strict, TimestampMs, refuse
+
+MAX_OFFERS = 10_000
+DEFAULT_LEASE_MS = duration_ms("10m")
+
+FeatureValue = Annotated[str, StringConstraints(pattern=r"^[^|\x00-\x1f\x7f]+$", max_length=128)]
+"""One declared text; no `|` and no control characters."""
+Values = Annotated[list[FeatureValue], Field(min_length=1, max_length=10_000)]
+InputTypeName = Literal["int", "float", "bool", "string", "timestamp"]
+
+
+def _check_values(kind: str, values: list[str] | None) -> None:
+    if kind != "string" and values is not None:
+        raise refuse(f"`values` goes with type string, not with {kind}", "remove `values`")
+    if values is not None and len(set(values)) != len(values):
+        twice = next(value for value in values if values.count(value) > 1)
+        raise refuse(f"`values` holds {twice!r} twice", "keep one")
+
+
+class Feature(Strict):
+    """One profile feature, read as `profile.<name>`."""
+
+    type: InputTypeName = Field(description="Type of the value.", examples=["float"])
+    values: Values | None = Field(None, description="For type string: every text that the feature can be.", examples=[["DE", "FR"]])
+    default: Any = Field(None, description="Used when the value is missing or stale; null: it stays missing.", examples=[0.0])
+    max_age: DurationMs | None = Field(None, description="An older value is stale and the default takes its place.", examples=["1d"])
+
+    @model_validator(mode="after")
+    def _agree(self) -> Feature:
+        if self.type == "string" and self.values is None:
+            raise refuse("a string feature needs `values`", "add `values: [...]` with every text that it can be")
+        _check_values(self.type, self.values)
+        return self
+
+
+class ContextInput(Strict):
+    """One typed attribute of the request, read as `context.<name>`."""
+
+    type: InputTypeName = Field(description="Type of the value.", examples=["float"])
+    values: Values | None = Field(None, description="For type string: the texts that conditions may compare it with.", examples=[["DE"]])
+
+    @model_validator(mode="after")
+    def _agree(self) -> ContextInput:
+        _check_values(self.type, self.values)
+        return self
+
+
+class Purpose(Strict):
+    """Something that a person can consent to."""
+
+    denied_by: list[Literal["gpc"]] = Field(default_factory=list, description="Signals that deny it.", examples=[["gpc"]])
+
+
+class ModelPin(Strict):
+    """A model in use: `models/<name>/<version>/`."""
+
+    version: int = Field(ge=1, description="Folder under models/<name>/.", examples=[3])
+    outcome: Name = Field(description="Event that the model predicts.", examples=["purchase"])
+    horizon: DurationMs = Field(description="Time after the decision within which the outcome counts.", examples=["7d"])
+
+
+class CapRule(Strict):
+    """A frequency cap in a rolling window, per person."""
+
+    max: int = Field(ge=1, le=1_000_000, description="Counted events allowed in the window, 1 and up.", examples=[3])
+    per: DurationMs = Field(description="Length of the rolling window.", examples=["7d"])
+    counts: Literal["decision", "exposure"] = Field(
+        "decision",
+        description="decision: counts when decided. exposure: held by a lease until an exposure is reported.",
+        examples=["exposure"],
+    )
+    lease: DurationMs | None = Field(
+        None, description="With counts: exposure, how long a decision holds its place unexposed; default 10m.", examples=["10m"]
+    )
+
+    @model_validator(mode="after")
+    def _agree(self) -> CapRule:
+        if self.counts == "decision" and self.lease is not None:
+            raise refuse("`lease` goes with `counts: exposure`", "remove `lease`, or write `counts: exposure`")
+        if self.lease_ms > self.per:
+            raise refuse("the lease is longer than the window", "write a `lease` of at most `per` (the default is 10m)")
+        return self
+
+    @property
+    def lease_ms(self) -> int:
+        """Milliseconds; 0 where decisions count."""
+        if self.counts == "decision":
+            return 0
+        return DEFAULT_LEASE_MS if self.lease is None else self.lease
+
+
+class _Shared(Strict):
+    """What groups and offers have in common."""
+
+    purposes: list[Name] = Field(default_factory=list, description="Purposes that must all be granted.", examples=[["personalization"]])
+    channels: Annotated[list[Channel], Field(min_length=1)] | None = Field(
+        None, description="Channels it may go out on; absent: all.", examples=[["web"]]
+    )
+    eligible_if: ConditionText | None = Field(None, description="Condition that must hold; unknown is no.", examples=["profile.age >= 18"])
+    suppress_if: ConditionText | None = Field(
+        None, description="Condition that must not hold; unknown suppresses.", examples=["profile.days_since_purchase < 3.0"]
+    )
+    caps: Annotated[list[CapRule], Field(max_length=16)] = Field(
+        default_factory=list, description="Frequency caps.", examples=[[{"max": 3, "per": "7d"}]]
+    )
+
+
+class Group(_Shared):
+    """Rules shared by offers. Its caps count over all of them together."""
+
+
+class Propensity(Strict):
+    """The model output that says how likely the outcome is."""
+
+    model: Name = Field(description="Name in `models:`.", examples=["purchase_7d"])
+    output: Name | None = Field(None, description="Name of the output; absent: the model's only one.", examples=["purchase"])
+
+
+def _propensity(value: Any) -> Any:
+    return {"model": value} if isinstance(value, str) else value
+
+
+class OfferRule(_Shared):
+    """One offer."""
+
+    group: Name | None = Field(None, description="Group whose rules it inherits.", examples=["shipping"])
+    value: float = Field(
+        gt=0,
+        allow_inf_nan=False,
+        description="Worth of the outcome, minus cost; above 0, for offers rank by propensity x value.",
+        examples=[4.0],
+    )
+    propensity: Annotated[Propensity, BeforeValidator(_propensity, json_schema_input_type=Name | Propensity)] | None = Field(
+        None, description="Model, or model and output; absent: 1.", examples=["purchase_7d"]
+    )
+    starts_at: TimestampMs | None = Field(None, alias="from", description="First moment.", examples=["2026-11-01T00:00:00Z"])
+    until: TimestampMs | None = Field(None, description="First moment after the last.", examples=["2027-01-01T00:00:00Z"])
+    payload: dict[str, Any] = Field(default_factory=dict, description="Handed on as it is.", examples=[{"title": "Free shipping"}])
+
+    @model_validator(mode="after")
+    def _agree(self) -> OfferRule:
+        if self.starts_at is not None and self.until is not None and self.starts_at >= self.until:
+            raise refuse("`until` is not after `from`: the offer could never be shown", "swap or correct the two")
+        return self
+
+
+class GroupCandidates(Strict):
+    """Every offer of some groups."""
+
+    groups: Annotated[list[Name], Field(min_length=1)] = Field(description="Names in `groups:`.", examples=[["shipping"]])
+
+
+def _candidates_tag(value: Any) -> str | None:
+    if isinstance(value, (GroupCandidates, dict)):
+        return "by_group"
+    if isinstance(value, list):
+        return "by_offer"
+    return "all" if isinstance(value, str) else None
+
+
+Candidates = Annotated[
+    Annotated[Literal["all"], Tag("all")]
+    | Annotated[Annotated[list[Name], Field(min_length=1)], Tag("by_offer")]
+    | Annotated[GroupCandidates, Tag("by_group")],
+    Discriminator(
+        _candidates_tag,
+        custom_error_type="refused",
+        custom_error_message="{problem}",
+        custom_error_context={
+            "problem": "wants a list of offers, `{groups: [...]}` or `all`",
+            "mend": "write, for example, `offers: [welcome]`",
+        },
+    ),
+]
+
+
+class Select(Strict):
+    """How an offer is chosen among those allowed."""
+
+    policy: Literal["epsilon_greedy"] = Field(description="The only policy so far.", examples=["epsilon_greedy"])
+    epsilon: float = Field(
+        ge=0, le=1, allow_inf_nan=False, description="Probability spread evenly over the allowed offers.", examples=[0.1]
+    )
+
+
+class PlacementRule(Strict):
+    """One place where offers are shown."""
+
+    offers: Candidates = Field(description="Candidate offers: a list, `{groups: [...]}` or `all`.", examples=[["welcome"]])
+    default_offer: Name | None = Field(
+        None, description="Shown when nothing else may be; passes consent and eligibility, has no caps.", examples=["welcome"]
+    )
+    slots: int = Field(1, ge=1, le=10, description="Most offers in one answer, 1..10.", examples=[1])
+    valid_for: DurationMs = Field(duration_ms("5m"), description="How long an answer may be used; default 5m.", examples=["5m"])
+    select: Select = Field(description="How an offer is chosen.", examples=[{"policy": "epsilon_greedy", "epsilon": 0.1}])
+
+
+class HoldoutRule(Strict):
+    """A stable group of people who are measured and not treated."""
+
+    kind: Literal["holdout"] = Field(description="The only kind so far.", examples=["holdout"])
+    unit: Literal["person"] = Field(description="What is randomised.", examples=["person"])
+    salt: Annotated[str, StringConstraints(min_length=1, max_length=128)] = Field(
+        description="Namespace of the randomness; no two layers may share one.", examples=["universal-2026h2"]
+    )
+    share: Share = Field(description="Part of all people that is held out, 0..1 in steps of one millionth.", examples=[0.05])
+    answer: Literal["none", "default_offer"] = Field(description="What a held-out person is answered.", examples=["none"])
+
+
+FeatureName = Annotated[str, StringConstraints(pattern=FEATURE_PATTERN)]
+
+
+class BundleDocument(Strict):
+    """A whole bundle, as its files say it together."""
+
+    bundle: Name = Field(description="The bundle's name.", examples=["shop"])
+    currency: Annotated[str, StringConstraints(pattern=r"^[A-Z]{3}$")] = Field(description="ISO 4217 code.", examples=["EUR"])
+    time_zone: Annotated[str, StringConstraints(min_length=1)] = Field(description="IANA name.", examples=["Europe/Berlin"])
+    profile_purpose: Name = Field(
+        description="Purpose to be granted before any profile feature is read; `none`: no consent needed.",
+        examples=["personalization"],
+    )
+    features: dict[FeatureName, Feature] = Field(default_factory=dict, description="Typed profile features.")
+    context: dict[FeatureName, ContextInput] = Field(
+        default_factory=dict,
+        description="Typed attributes of the request. channel, device, locale and time_zone are always there, as strings.",
+    )
+    purposes: dict[Name, Purpose] = Field(default_factory=dict, description="What consent can be asked for.")
+    models: dict[Name, ModelPin] = Field(default_factory=dict, description="Pinned models.")
+    groups: dict[Name, Group] = Field(default_factory=dict, description="Rules shared by offers.")
+    offers: dict[Name, OfferRule] = Field(min_length=1, max_length=MAX_OFFERS, description="Everything that can be shown.")
+    placements: dict[Name, PlacementRule] = Field(min_length=1, description="Where offers are shown.")
+    layers: dict[Name, HoldoutRule] = Field(default_factory=dict, description="Holdouts.")
+
+
+def json_schema() -> dict[str, Any]:
+    """Return the JSON Schema of one bundle file for editors. A file may hold any part, so nothing is required at the top."""
+    schema = BundleDocument.model_json_schema(by_alias=True, mode="validation")
+    schema.pop("required")
+    schema["$schema"] = "https://json-schema.org/draft/2020-12/schema"
+    schema["title"] = "Liftgate bundle file"
+    return schema

@@ -1,0 +1,207 @@
+"""Files to sections: merged by name, validated entry by entry, so that one mistake does not hide another. No I/O."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, TypeVar
+
+from pydantic import BaseModel, TypeAdapter, ValidationError
+
+from liftgate.bundle.field_types import FEATURE_PATTERN, NAME_PATTERN
+from liftgate.bundle.mistake import Caution, Mistake, did_you_mean, one_of
+from liftgate.bundle.schema import (
+    MAX_OFFERS,
+    BundleDocument,
+    ContextInput,
+    Feature,
+    Group,
+    HoldoutRule,
+    ModelPin,
+    OfferRule,
+    PlacementRule,
+    Purpose,
+)
+from liftgate.bundle.source import Source, dotted
+from liftgate.bundle.wording import explain
+
+M = TypeVar("M", bound=BaseModel)
+
+HEADS = ("bundle", "currency", "time_zone", "profile_purpose")
+SECTIONS: Mapping[str, type[BaseModel]] = {
+    "features": Feature,
+    "context": ContextInput,
+    "purposes": Purpose,
+    "models": ModelPin,
+    "groups": Group,
+    "offers": OfferRule,
+    "placements": PlacementRule,
+    "layers": HoldoutRule,
+}
+RESERVED = frozenset(
+    "as break const continue else false for function if import in let loop null package namespace return true var void while".split()
+)
+"""Words that CEL keeps for itself: no feature may be called so."""
+Place = Sequence[str | int]
+
+
+@dataclass(slots=True)
+class Draft:
+    """What the files say: valid entries by section, and every mistake so far."""
+
+    head: dict[str, str] = field(default_factory=dict)
+    entries: dict[str, dict[str, BaseModel]] = field(default_factory=lambda: {section: {} for section in SECTIONS})
+    refused: dict[str, set[str]] = field(default_factory=lambda: {section: set() for section in SECTIONS})
+    """Names that are defined with a mistake in them: referring to them is no second mistake."""
+    broken: bool = False
+    """A file could not be read: unknown names prove nothing."""
+    mistakes: list[Mistake] = field(default_factory=list)
+    cautions: list[Caution] = field(default_factory=list)
+    owner: dict[tuple[str, ...], Source] = field(default_factory=dict)
+    """(head key,) or (section, name) to the file that defines it."""
+    first: str = ""
+    """File to name for what no file holds."""
+
+    def section(self, name: str, kind: type[M]) -> dict[str, M]:
+        """Return a section's valid entries, sorted by name."""
+        found = self.entries[name]
+        return {key: entry for key in sorted(found) if isinstance(entry := found[key], kind)}
+
+    def knows(self, section: str, name: str) -> bool:
+        """Say whether a name is defined, or might be in a file or entry that could not be read."""
+        return self.broken or name in self.entries[section] or name in self.refused[section]
+
+    def place(self, path: Place) -> tuple[str, int]:
+        """Return the file and line of the nearest thing that is written."""
+        keys = tuple(str(key) for key in path)
+        source = self.owner.get(keys[:2]) or self.owner.get(keys[:1])
+        return (source.file, source.locate(path)[1]) if source else (self.first, 0)
+
+    def where(self, path: Place) -> str:
+        """Return `file:line`."""
+        file, line = self.place(path)
+        return f"{file}:{line}"
+
+    def refuse(self, path: Place, problem: str, mend: str) -> None:
+        """Add a mistake at a path."""
+        file, line = self.place(path)
+        self.mistakes.append(Mistake(file, line, dotted(path), problem, mend))
+
+    def caution(self, path: Place, text: str) -> None:
+        """Add a caution at a path."""
+        file, line = self.place(path)
+        self.cautions.append(Caution(file, line, dotted(path), text))
+
+    def refer(self, path: Place, section: str, name: str) -> bool:
+        """Say whether a name refers to something valid; an unknown one is a mistake."""
+        if not self.knows(section, name):
+            noun = section.removesuffix("s")
+            mend = did_you_mean(name, self.entries[section], f"define it in `{section}:` ({one_of(self.entries[section])})")
+            self.refuse(path, f"there is no {noun} `{name}`", mend)
+        return name in self.entries[section]
+
+
+def read(sources: Iterable[Source], first: str) -> Draft:
+    """Return what the files say together. `first` names the folder in mistakes that no file holds."""
+    draft = Draft(first=first)
+    raws: dict[str, dict[str, Any]] = {section: {} for section in SECTIONS}
+    for source in sources:
+        draft.mistakes += source.mistakes
+        draft.broken |= source.broken
+        if source.broken:
+            continue
+        if source.value is None:
+            continue
+        if not isinstance(source.value, dict):
+            draft.mistakes.append(Mistake(source.file, 1, "", "is no mapping of sections", "start with a section such as `offers:`"))
+            draft.broken = True
+            continue
+        for key, value in source.value.items():
+            _take(draft, raws, source, key, value)
+    _heads(draft)
+    for section, model in SECTIONS.items():
+        for name, value in raws[section].items():
+            _entry(draft, section, name, value, model)
+    for section in ("offers", "placements"):
+        if not raws[section] and not draft.broken:
+            draft.refuse((section,), "is missing", f"add `{section}:` with at least one entry")
+    if len(raws["offers"]) > MAX_OFFERS:
+        draft.refuse(("offers",), f"holds {len(raws['offers'])} offers, more than {MAX_OFFERS}", "split the bundle")
+    return draft
+
+
+def _take(draft: Draft, raws: dict[str, dict[str, Any]], source: Source, key: str, value: Any) -> None:
+    line = source.lines[(key,)]
+    if key in HEADS:
+        if (key,) in draft.owner:
+            mend = f"keep one of the two (first in {draft.where((key,))})"
+            draft.mistakes.append(Mistake(source.file, line, key, "is defined twice", mend))
+            return
+        draft.owner[(key,)] = source
+        draft.head[key] = value
+    elif key in SECTIONS:
+        if value is None:
+            return
+        if not isinstance(value, dict):
+            draft.broken = True
+            draft.mistakes.append(Mistake(source.file, line, key, "wants a mapping of names", f"write `{key}:` and the names below it"))
+            return
+        draft.owner.setdefault((key,), source)
+        for name, entry in value.items():
+            if (key, name) in draft.owner:
+                mend = f"keep one of the two (first in {draft.where((key, name))})"
+                draft.mistakes.append(Mistake(source.file, source.lines[key, name], f"{key}.{name}", "is defined twice", mend))
+                continue
+            draft.owner[key, name] = source
+            raws[key][name] = entry
+    else:
+        mend = did_you_mean(key, (*HEADS, *SECTIONS), f"remove it ({one_of((*HEADS, *SECTIONS), 20)})")
+        draft.mistakes.append(Mistake(source.file, line, key, "is no section of a bundle", mend))
+
+
+def _heads(draft: Draft) -> None:
+    for key in HEADS:
+        info = BundleDocument.model_fields[key]
+        if key not in draft.head:
+            if not draft.broken:
+                draft.refuse((key,), "is missing", f"add `{key}: {(info.examples or [''])[0]}`")
+            continue
+        adapter: TypeAdapter[str] = TypeAdapter(info.rebuild_annotation())
+        try:
+            adapter.validate_python(draft.head[key], strict=True)
+        except ValidationError as err:
+            del draft.head[key]
+            for path, problem, mend in explain(err, BundleDocument, (key,)):
+                draft.refuse(path, problem, mend)
+
+
+def _entry(draft: Draft, section: str, name: str, value: Any, model: type[BaseModel]) -> None:
+    if not _named(draft, section, name):
+        draft.refused[section].add(name)
+        return
+    try:
+        draft.entries[section][name] = model.model_validate({} if value is None else value)
+    except ValidationError as err:
+        draft.refused[section].add(name)
+        for path, problem, mend in explain(err, model, ()):
+            draft.refuse((section, name, *path), problem, mend)
+
+
+def _named(draft: Draft, section: str, name: str) -> bool:
+    if section in ("features", "context"):
+        if not re.fullmatch(FEATURE_PATTERN[1:-1], name):
+            mend = "write lower-case letters, digits and `_`, beginning with a letter; at most 64"
+            draft.refuse((section, name), f"`{name}` is no name that conditions can say", mend)
+            return False
+        if name in RESERVED:
+            draft.refuse((section, name), f"`{name}` is a word that CEL keeps for itself", f"call it, for example, `{name}_value`")
+            return False
+    elif not re.fullmatch(NAME_PATTERN[1:-1], name):
+        mend = "write letters, digits, `.`, `_` and `-`, beginning with a letter or digit; at most 128"
+        draft.refuse((section, name), f"`{name}` is no valid name", mend)
+        return False
+    elif section == "purposes" and name == "none":
+        draft.refuse((section, name), "`none` says that no purpose is needed", "call the purpose something else")
+        return False
+    return True
