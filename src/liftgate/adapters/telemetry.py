@@ -1,0 +1,162 @@
+"""Metrics, spans and the few log lines of a decision, counted once a batch: `ports.Observer`."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Mapping, Sequence
+
+import numpy as np
+
+from liftgate.adapters.telemetry_metrics import (
+    ARMS,
+    BRANCHES,
+    CANDIDATE_REASONS,
+    CODES,
+    DECISION_REASONS,
+    LAYOUT,
+    METHODS,
+    REQUEST_US,
+    SIZES,
+    STAGE_US,
+)
+from liftgate.adapters.telemetry_page import Page
+from liftgate.adapters.telemetry_spans import DecisionSpans
+from liftgate.bundle.compiled import Bundle
+from liftgate.domain.batch import Batch
+from liftgate.domain.decision import Decision
+from liftgate.domain.reason import Reason
+from liftgate.pipeline.stages import Stage
+
+_INTERNAL = CODES.index("INTERNAL")
+_SAY_AGAIN_S = 1.0
+"""A repeated fallback is said once in this long, with how many were left unsaid."""
+
+
+class Telemetry:
+    """One worker's counters. Everything runs on the event loop's thread; nothing raises."""
+
+    def __init__(
+        self, page: Page, spans: DecisionSpans | None = None, warn: Callable[[str, Mapping[str, object]], None] | None = None
+    ) -> None:
+        """`warn` takes an event's name and fields; None: fallbacks are counted and not said."""
+        self.page = page
+        self._cells = page.cells
+        self._spans = spans
+        self._warn = warn
+        self._said: dict[tuple[str, str], tuple[float, int]] = {}
+        at = LAYOUT.start
+        self._requests, self._latency = at("liftgate_requests"), at("liftgate_request_seconds")
+        self._method = {name: i for i, name in enumerate(METHODS)}
+        self._timed = {name: self._latency + i * (len(REQUEST_US) + 2) for i, name in enumerate(METHODS[:4])}
+        self._in_flight, self._queue = at("liftgate_in_flight"), at("liftgate_queue_depth")
+        self._batch = at("liftgate_batch_size")
+        self._stage = {stage: at("liftgate_stage_seconds") + i * (len(STAGE_US) + 2) for i, stage in enumerate(Stage)}
+        self._fallback = {stage: at("liftgate_fallbacks") + i for i, stage in enumerate(Stage)}
+        self._duplicates, self._recovered = at("liftgate_duplicates"), at("liftgate_recovered")
+        self._errors = {where: LAYOUT.cell("liftgate_errors", where) for where in ("call", "telemetry")}
+        self._decision = {
+            (reason, arm, branch): LAYOUT.cell("liftgate_decisions", reason.name.lower(), arm.name.lower(), branch.name.lower())
+            for reason in DECISION_REASONS
+            for arm in ARMS
+            for branch in BRANCHES
+        }
+        self._refusal = {int(reason): at("liftgate_candidate_refusals") + i for i, reason in enumerate(CANDIDATE_REASONS)}
+        self._serving = at("liftgate_workers_serving")
+
+    def decided(self, batch: Batch, bundle: Bundle, decisions: Sequence[Decision]) -> None:
+        """Count a batch after its log write; emit spans for the sampled decisions in it."""
+        try:
+            self._count(batch, decisions)
+            if self._spans is not None:
+                requests = batch.requests
+                for decision in decisions:
+                    if requests[decision.row].sampled:
+                        self._spans.emit(batch, bundle, decision)
+        except Exception as err:  # a fault in counting must not touch a decision; it is counted itself
+            self._cells[self._errors["telemetry"]] += 1
+            self._say("telemetry_failed", type(err).__name__)
+
+    def _count(self, batch: Batch, decisions: Sequence[Decision]) -> None:
+        cells, observe = self._cells, self.page.observe
+        observe(self._batch, SIZES, batch.n)
+        for stage, spent_us in batch.stage_us.items():
+            observe(self._stage[Stage(stage)], STAGE_US, int(spent_us))
+        requests, where = batch.requests, self._decision
+        for decision in decisions:
+            if not requests[decision.row].dry_run:
+                cells[where[decision.reason, decision.arm, decision.branch]] += 1
+        reasons = getattr(batch, "reason", None)
+        if reasons is not None:
+            found = np.bincount(reasons.ravel(), minlength=Reason.OFFERED)
+            for reason, cell in self._refusal.items():
+                if count := int(found[reason]):
+                    cells[cell] += count
+
+    def fell_back(self, stage: Stage, cause: str) -> None:
+        """A stage took its fallback."""
+        self._cells[self._fallback[stage]] += 1
+        self._say("fallback", cause, stage.label)
+
+    def joined(self, recovered: bool) -> None:
+        """A duplicate request was answered from memory."""
+        self._cells[self._duplicates] += 1
+        if recovered:
+            self._cells[self._recovered] += 1
+
+    def began(self) -> None:
+        """A call has arrived."""
+        self._cells[self._in_flight] += 1
+
+    def answered(self, method: str, code: int, seconds: float) -> None:
+        """A call that `began` is over: its bare method name, gRPC status number, and time in the handler."""
+        cells = self._cells
+        cells[self._in_flight] -= 1
+        if 0 <= code < len(CODES) and method in self._method:
+            cells[self._requests + self._method[method] * len(CODES) + code] += 1
+            if code == _INTERNAL:
+                cells[self._errors["call"]] += 1
+        if (start := self._timed.get(method)) is not None:
+            self.page.observe(start, REQUEST_US, int(seconds * 1e6))
+
+    def level(self, queue_depth: int) -> None:
+        """Note how many requests wait for a batch."""
+        self._cells[self._queue] = queue_depth
+
+    def serving(self, yes: bool, bundle: Bundle | None = None, version: str = "") -> None:
+        """Note whether this worker's health says SERVING, and with which bundle."""
+        self._cells[self._serving] = int(yes)
+        if bundle is not None:
+            self.page.write_text({"bundle": bundle.name[:128], "digest": bundle.digest, "version": version[:32]})
+
+    def reloaded(self, result: str) -> None:
+        """Count a reload: swapped, unchanged or refused."""
+        self._cells[LAYOUT.cell("liftgate_reloads", result)] += 1
+
+    def logged(self, log: str, records: int, size: int, losses: Mapping[str, int]) -> None:
+        """Add what a log has written since the last time: records, bytes, and losses by cause."""
+        self._cells[LAYOUT.cell("liftgate_log_records", log)] += records
+        self._cells[LAYOUT.cell("liftgate_log_bytes", log)] += size
+        for cause, count in losses.items():
+            self._cells[LAYOUT.cell("liftgate_log_losses", log, cause)] += count
+
+    def close(self) -> None:
+        """Export the spans that are left."""
+        if self._spans is not None:
+            self._spans.close()
+
+    def _say(self, event: str, cause: str, stage: str = "") -> None:
+        if self._warn is None:
+            return
+        now = time.monotonic()
+        last, unsaid = self._said.get((event + stage, cause), (float("-inf"), 0))
+        if now - last < _SAY_AGAIN_S:
+            self._said[event + stage, cause] = (last, unsaid + 1)
+            return
+        self._said[event + stage, cause] = (now, 0)
+        fields: dict[str, object] = {"cause": cause, "more": unsaid}
+        if stage:
+            fields["stage"] = stage
+        try:
+            self._warn(event, fields)
+        except Exception:
+            self._cells[self._errors["telemetry"]] += 1

@@ -1,0 +1,90 @@
+"""Which metrics there are. Names, labels and help texts; docs/operations.md lists them and a test holds it to this list."""
+
+from __future__ import annotations
+
+from liftgate.adapters.telemetry_page import Layout, Metric
+from liftgate.domain.reason import Arm, Branch, Reason
+from liftgate.pipeline.stages import Stage
+
+CODES = (
+    "OK",
+    "CANCELLED",
+    "UNKNOWN",
+    "INVALID_ARGUMENT",
+    "DEADLINE_EXCEEDED",
+    "NOT_FOUND",
+    "ALREADY_EXISTS",
+    "PERMISSION_DENIED",
+    "RESOURCE_EXHAUSTED",
+    "FAILED_PRECONDITION",
+    "ABORTED",
+    "OUT_OF_RANGE",
+    "UNIMPLEMENTED",
+    "INTERNAL",
+    "UNAVAILABLE",
+    "DATA_LOSS",
+    "UNAUTHENTICATED",
+)
+"""gRPC status codes by number."""
+METHODS = ("Decide", "DecideBatch", "Explain", "Record", "Set", "Get", "Erase", "GetStatus", "Reload")
+STAGES = tuple(stage.label for stage in Stage)
+CANDIDATE_REASONS = tuple(reason for reason in Reason if Reason.CHOSEN < reason < Reason.OFFERED)
+DECISION_REASONS = tuple(reason for reason in Reason if reason >= Reason.OFFERED)
+ARMS = tuple(arm for arm in Arm if arm)
+BRANCHES = tuple(branch for branch in Branch if branch)
+LOGS = ("decisions", "events")
+LOSSES = ("write_failed", "sync_failed", "async_dropped", "quarantined")
+"""Why something is not, or may not be, in a log."""
+
+REQUEST_US = (250, 500, 1_000, 2_000, 4_000, 8_000, 16_000, 32_000, 64_000, 128_000, 256_000, 512_000, 1_024_000, 4_096_000)
+STAGE_US = (10, 25, 50, 100, 250, 500, 1_000, 2_500, 5_000, 10_000, 25_000, 50_000, 100_000)
+SIZES = (1, 2, 4, 8, 16, 32, 64, 128, 256, 512, 1_000)
+
+
+def _words(values: tuple[Reason, ...] | tuple[Arm, ...] | tuple[Branch, ...]) -> tuple[str, ...]:
+    return tuple(value.name.lower() for value in values)
+
+
+METRICS = (
+    Metric("liftgate_requests", "counter", "Calls answered, by method and gRPC status code.", ("method", "code"), (METHODS, CODES)),
+    Metric(
+        "liftgate_request_seconds",
+        "histogram",
+        "Time from a call's arrival in the handler to its answer.",
+        ("method",),
+        (METHODS[:4],),
+        REQUEST_US,
+        1e-6,
+    ),
+    Metric("liftgate_in_flight", "gauge", "Calls being answered."),
+    Metric("liftgate_queue_depth", "gauge", "Requests that wait for a batch."),
+    Metric("liftgate_batch_size", "histogram", "Requests a batch.", bounds=SIZES),
+    Metric("liftgate_stage_seconds", "histogram", "Wall time of one batch in one stage.", ("stage",), (STAGES,), STAGE_US, 1e-6),
+    Metric(
+        "liftgate_decisions",
+        "counter",
+        "Decisions made, dry runs left out.",
+        ("reason", "arm", "branch"),
+        (_words(DECISION_REASONS), _words(ARMS), _words(BRANCHES)),
+    ),
+    Metric("liftgate_candidate_refusals", "counter", "Candidates refused, by the first reason.", ("reason",), (_words(CANDIDATE_REASONS),)),
+    Metric("liftgate_fallbacks", "counter", "Times a stage took its fallback.", ("stage",), (STAGES,)),
+    Metric(
+        "liftgate_errors",
+        "counter",
+        "Faults of ours: calls answered INTERNAL, and what telemetry itself failed to count.",
+        ("where",),
+        (("call", "telemetry"),),
+    ),
+    Metric("liftgate_duplicates", "counter", "Requests answered from memory because their request_id was known."),
+    Metric("liftgate_recovered", "counter", "Decisions whose record had to be completed after another worker's crash."),
+    Metric("liftgate_log_bytes", "counter", "Bytes written.", ("log",), (LOGS,)),
+    Metric("liftgate_log_records", "counter", "Records written.", ("log",), (LOGS,)),
+    Metric("liftgate_log_losses", "counter", "Records lost or set aside, by cause.", ("log", "cause"), (LOGS, LOSSES)),
+    Metric("liftgate_reloads", "counter", "Reloads of the bundle.", ("result",), (("swapped", "unchanged", "refused"),)),
+    Metric("liftgate_worker_restarts", "counter", "Workers started again after they died."),
+    Metric("liftgate_workers_serving", "gauge", "Workers whose health says SERVING."),
+)
+"""Beside these, the exporter computes `liftgate_holdout_share` and `liftgate_bundle_info`."""
+
+LAYOUT = Layout(METRICS)
