@@ -146,6 +146,29 @@ class Log(Protocol):
         ...
 
 
+@dataclass(frozen=True, slots=True)
+class EventKey:
+    """An event's identity: the same id about another person is another event."""
+
+    person_id: str
+    event_id: str
+
+
+class EventsSeen(Protocol):
+    """Which events are in the event log already. A help to the log's readers, who drop repeated ids in any case."""
+
+    async def logged(self, keys: Sequence[EventKey]) -> Sequence[bool]:
+        """Return, for each, whether it is known to be logged, in ONE round trip. False: no, or not known.
+
+        Raises StoreUnavailable within its budget.
+        """
+        ...
+
+    async def confirm(self, keys: Sequence[EventKey]) -> None:
+        """Say that these are in the log; remembered for the horizon. Idempotent. Raises StoreUnavailable."""
+        ...
+
+
 class Answers(Protocol):
     """Decisions as the bytes that the caller gets."""
 

@@ -1,0 +1,132 @@
+"""The services behind the wire: bytes in, bytes out, one budget a call, one table of errors.
+
+Handlers take and give raw bytes, so that a malformed body is the caller's error and not the transport's.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable, Sequence
+from time import perf_counter
+from typing import Any, Protocol
+
+from liftgate.adapters.grpc_answers import batch_response
+from liftgate.adapters.grpc_errors import CallObserver, Unimplemented, refuse, status_of
+from liftgate.adapters.grpc_requests import RequestReader
+from liftgate.domain.errors import Expired
+from liftgate.domain.request import DecideRequest
+from liftgate.pipeline.live import Live
+from liftgate.pipeline.ports import Ids
+
+Call = Any
+"""A grpc.aio.ServicerContext, of either transport."""
+Handler = Callable[[bytes, Call], Awaitable[bytes]]
+
+_NO_DEADLINE_S = 1e9
+"""Transports say None, or an astronomic number, where the caller sent no deadline."""
+
+
+class Decider(Protocol):
+    """Where requests go: `pipeline.batching.Batcher`."""
+
+    async def submit(self, request: DecideRequest, live: Live, deadline: float | None = None) -> bytes:
+        """Return the encoded answer; see `Batcher.submit`."""
+        ...
+
+    async def submit_many(self, requests: Sequence[DecideRequest], live: Live, deadline: float | None = None) -> list[bytes]:
+        """Return one encoded answer each; see `Batcher.submit_many`."""
+        ...
+
+
+class DecisionService:
+    """`liftgate.v1.DecisionService`. One event loop."""
+
+    def __init__(
+        self, live: Callable[[], Live], decider: Decider, ids: Ids, observer: CallObserver, *, default_deadline_ms: float = 1000.0
+    ) -> None:
+        self._live = live
+        self._decider = decider
+        self._reader = RequestReader(ids)
+        self._observer = observer
+        self._default_deadline_s = default_deadline_ms / 1000.0
+
+    def handlers(self) -> dict[str, Handler]:
+        """Return the methods by name."""
+        explain = unimplemented("ask for the explanation with `explain: true` in Decide; explaining an earlier decision is not built yet")
+        return {
+            "Decide": answering("Decide", self.decide, self._observer),
+            "DecideBatch": answering("DecideBatch", self.decide_batch, self._observer),
+            "Explain": answering("Explain", explain, self._observer),
+        }
+
+    async def decide(self, raw: bytes, call: Call) -> bytes:
+        """Answer one encoded DecideRequest. Raises what the table of errors names."""
+        deadline = deadline_of(call, self._default_deadline_s)
+        live = self._live()
+        request = self._reader.decide(raw, live.bundle, call.invocation_metadata())
+        return await self._decider.submit(request, live, deadline)
+
+    async def decide_batch(self, raw: bytes, call: Call) -> bytes:
+        """Answer one encoded DecideBatchRequest. Raises what the table of errors names."""
+        deadline = deadline_of(call, self._default_deadline_s)
+        live = self._live()
+        requests = self._reader.decide_batch(raw, live.bundle, call.invocation_metadata())
+        return batch_response(await self._decider.submit_many(requests, live, deadline))
+
+
+def consent_handlers(observer: CallObserver) -> dict[str, Handler]:
+    """Return the methods of `liftgate.v1.ConsentService`, none of which is built yet."""
+    load = unimplemented("consent is written with `liftgate profiles load` in this version")
+    show = unimplemented("consent is read with `liftgate profiles show` in this version")
+    erase = unimplemented("erasure is not built yet; delete the person's keys in Redis")
+    return {name: answering(name, method, observer) for name, method in (("Set", load), ("Get", show), ("Erase", erase))}
+
+
+def admin_handlers(observer: CallObserver) -> dict[str, Handler]:
+    """Return the methods of `liftgate.v1.AdminService`, none of which is built yet."""
+    status = unimplemented("ask grpc.health.v1.Health and the metrics page in this version")
+    reload = unimplemented("send SIGHUP to the server to reload its bundle in this version")
+    return {name: answering(name, method, observer) for name, method in (("GetStatus", status), ("Reload", reload))}
+
+
+def unimplemented(instead: str) -> Handler:
+    """Return a method that answers UNIMPLEMENTED and says what to use instead."""
+
+    async def method(raw: bytes, call: Call) -> bytes:
+        raise Unimplemented(instead)
+
+    return method
+
+
+def answering(name: str, method: Handler, observer: CallObserver) -> Handler:
+    """Return the method with its errors turned into status codes, and counted."""
+
+    async def handler(raw: bytes, call: Call) -> bytes:
+        started = perf_counter()
+        observer.began(name)
+        code = "OK"
+        try:
+            return await method(raw, call)
+        except asyncio.CancelledError:
+            remaining = call.time_remaining()
+            code = "CANCELLED" if remaining is None or remaining > 0 else "DEADLINE_EXCEEDED"
+            raise
+        except Exception as error:
+            code = status_of(error)[0].name
+            if code == "INTERNAL":
+                observer.crashed(name, error)
+            await refuse(call, error)
+        finally:
+            observer.answered(name, code, perf_counter() - started)
+
+    return handler
+
+
+def deadline_of(call: Call, default_s: float) -> float:
+    """Return the call's deadline on the event loop's clock, seconds. Raises Expired when it has passed."""
+    remaining = call.time_remaining()
+    if remaining is None or remaining > _NO_DEADLINE_S:
+        remaining = default_s
+    elif remaining <= 0:
+        raise Expired
+    return float(asyncio.get_running_loop().time() + remaining)

@@ -1,0 +1,120 @@
+"""The two doors: pygrpc-native for plaintext, grpcio for TLS, the same handlers behind both."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, Literal
+
+import grpc
+import grpc.aio
+from grpc_reflection.v1alpha import reflection
+
+from liftgate.adapters.grpc_health import SERVICE as HEALTH_SERVICE
+from liftgate.adapters.grpc_health import Health
+from liftgate.adapters.grpc_service import Handler
+from liftgate.v1 import admin_service_pb2, consent_service_pb2, decision_service_pb2, event_service_pb2
+
+Transport = Literal["auto", "native", "grpcio"]
+
+MAX_REQUEST_BYTES = 4 * 1024 * 1024
+_MAX_METADATA_BYTES = 16 * 1024
+
+_METHODS = {
+    service.full_name: tuple(method.name for method in service.methods)
+    for module in (decision_service_pb2, event_service_pb2, consent_service_pb2, admin_service_pb2)
+    for service in module.DESCRIPTOR.services_by_name.values()
+}
+"""Every service of the contract, with its methods."""
+
+
+@dataclass(frozen=True, slots=True)
+class Tls:
+    """A server's certificate chain and private key, PEM."""
+
+    certificate: bytes
+    key: bytes
+
+
+def resolve(transport: Transport, tls: Tls | None) -> Literal["native", "grpcio"]:
+    """Return which door `transport` means. Raises ValueError when it has no TLS and is asked for it."""
+    if transport == "auto":
+        return "grpcio" if tls else "native"
+    if transport == "native" and tls:
+        raise ValueError("the native transport has no TLS: choose grpcio or auto, or leave the certificate away")
+    return transport
+
+
+class GrpcServer:
+    """One listening server. Make it, `start` it and `stop` it on one event loop.
+
+    `services` maps names of services of the contract to their handlers; a service or a method that is left out answers UNIMPLEMENTED.
+    """
+
+    def __init__(
+        self,
+        services: Mapping[str, Mapping[str, Handler]],
+        *,
+        transport: Transport = "auto",
+        tls: Tls | None = None,
+        reuse_port: bool = False,
+        reflect: bool = False,
+        max_request_bytes: int = MAX_REQUEST_BYTES,
+    ) -> None:
+        """`reuse_port`: other processes may listen on the same port; without it a taken port fails. Raises ValueError on unknown names."""
+        self.transport = resolve(transport, tls)
+        self._tls = tls
+        self._server = _make(self.transport, reuse_port, max_request_bytes)
+        self.health = Health(tuple(services))
+        for service, handlers in services.items():
+            unknown = set(handlers) - set(_METHODS.get(service, ()))
+            if unknown or service not in _METHODS:
+                raise ValueError(f"{service} is no service of the contract, or has no method {', '.join(sorted(unknown))}")
+            # No (de)serialisers: bytes go through as they are.
+            self._add(service, {name: grpc.unary_unary_rpc_method_handler(handler) for name, handler in handlers.items()})
+        self._add(HEALTH_SERVICE, self.health.handlers())
+        if reflect:
+            reflection.enable_server_reflection((*services, HEALTH_SERVICE, reflection.SERVICE_NAME), self._server)
+
+    def _add(self, service: str, handlers: dict[str, grpc.RpcMethodHandler[Any, Any]]) -> None:
+        # Registered for the native server, which hands generic ones to a slower one behind it; generic for grpcio of any version.
+        if self.transport == "grpcio":
+            self._server.add_generic_rpc_handlers((grpc.method_handlers_generic_handler(service, handlers),))
+        self._server.add_registered_method_handlers(service, handlers)
+
+    async def start(self, host: str = "127.0.0.1", port: int = 0) -> int:
+        """Listen, and return the port; 0 takes a free one. Health says NOT_SERVING. Raises OSError when the port cannot be had."""
+        address = f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
+        try:
+            if self._tls is None:
+                bound = self._server.add_insecure_port(address)
+            else:
+                credentials = grpc.ssl_server_credentials(((self._tls.key, self._tls.certificate),))
+                bound = self._server.add_secure_port(address, credentials)
+        except RuntimeError:
+            raise OSError(f"cannot listen on {address}: is it taken, or not an address of this machine?") from None
+        await self._server.start()
+        return int(bound)
+
+    async def stop(self, grace_s: float) -> None:
+        """NOT_SERVING at once, refuse new calls, let those in flight finish for `grace_s` seconds, then cancel them."""
+        self.health.close()
+        await self._server.stop(grace_s)
+
+    async def wait_for_termination(self) -> None:
+        """Return when the server has stopped."""
+        await self._server.wait_for_termination()
+
+
+def _make(transport: Literal["native", "grpcio"], reuse_port: bool, max_request_bytes: int) -> grpc.aio.Server:
+    options = [
+        ("grpc.max_receive_message_length", max_request_bytes),
+        ("grpc.max_metadata_size", _MAX_METADATA_BYTES),
+        ("grpc.so_reuseport", int(reuse_port)),
+    ]
+    if transport == "native":
+        import pygrpc_native.aio  # absent on Windows, where grpcio serves
+
+        server: grpc.aio.Server = pygrpc_native.aio.server(options=options)
+        return server
+    return grpc.aio.server(options=options)
