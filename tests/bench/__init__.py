@@ -1,0 +1,1 @@
+"""Measures what a decision costs: `python -m tests.bench`."""
