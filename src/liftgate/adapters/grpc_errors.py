@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import traceback
+from collections.abc import Callable, Sequence
+from pathlib import Path
 from typing import NoReturn, Protocol
 
 import grpc
@@ -29,17 +31,17 @@ INTERNAL = "an unexpected failure in the service; it has been counted"
 class CallObserver(Protocol):
     """Metrics of calls. Never raises, never sees a person's id."""
 
-    def began(self, method: str) -> None:
-        """A call came in; `method` as in the service, for example `Decide`. Each is answered once."""
+    def began(self) -> None:
+        """A call came in. Each is answered once."""
         ...
 
-    def answered(self, method: str, code: str, seconds: float) -> None:
-        """It ended; `code` is the name of a gRPC status code, `seconds` the time in the handler."""
+    def answered(self, method: str, code: int, seconds: float) -> None:
+        """It ended; `method` as in the service, for example `Decide`, `code` the gRPC status number, `seconds` the time in the handler."""
         ...
 
-    def crashed(self, method: str, error: Exception) -> None:
-        """It ends INTERNAL, because of this. The error's text may hold personal data: only its class and traceback may be kept."""
-        ...
+
+Report = Callable[[str, str], None]
+"""Told of each call that ends INTERNAL: its method, and `what_failed`."""
 
 
 class Unimplemented(Exception):
@@ -65,6 +67,12 @@ def status_of(error: Exception) -> tuple[grpc.StatusCode, str, Sequence[Message]
     if isinstance(error, Unimplemented):
         return grpc.StatusCode.UNIMPLEMENTED, error.instead, ()
     return grpc.StatusCode.INTERNAL, INTERNAL, ()
+
+
+def what_failed(error: Exception) -> str:
+    """Return an error's class and where it was raised, for our own log. Its text may hold personal data and stays out."""
+    frames = traceback.extract_tb(error.__traceback__)
+    return f"{type(error).__name__} at {Path(frames[-1].filename).name}:{frames[-1].lineno}" if frames else type(error).__name__
 
 
 async def refuse(context: grpc.aio.ServicerContext[bytes, bytes], error: Exception) -> NoReturn:

@@ -9,7 +9,7 @@ from math import isfinite
 
 from google.protobuf.message import DecodeError
 
-from liftgate.adapters.grpc_errors import CallObserver
+from liftgate.adapters.grpc_errors import CallObserver, Report
 from liftgate.adapters.grpc_requests import PERSON_ID_BYTES, fits, malformed
 from liftgate.adapters.grpc_service import Call, Handler, answering, deadline_of
 from liftgate.adapters.pseudonyms import Pseudonyms
@@ -35,18 +35,28 @@ class EventService:
     """`liftgate.v1.EventService` in its first form. One event loop."""
 
     def __init__(
-        self, live: Callable[[], Live], log: Log, seen: EventsSeen, pseudonyms: Pseudonyms, clock: Clock, observer: CallObserver
+        self,
+        live: Callable[[], Live],
+        log: Log,
+        seen: EventsSeen,
+        pseudonyms: Pseudonyms,
+        clock: Clock,
+        observer: CallObserver,
+        *,
+        report: Report | None = None,
     ) -> None:
+        """`log` is the event log; `live` gives what is in force now."""
         self._live = live
         self._log = log
         self._seen = seen
         self._pseudonyms = pseudonyms
         self._clock = clock
         self._observer = observer
+        self._report = report
 
     def handlers(self) -> dict[str, Handler]:
         """Return the methods by name."""
-        return {"Record": answering("Record", self.record, self._observer)}
+        return {"Record": answering("Record", self.record, self._observer, self._report)}
 
     async def record(self, raw: bytes, call: Call) -> bytes:
         """Answer one encoded RecordRequest: what can be taken is logged, the rest is named.
@@ -57,7 +67,7 @@ class EventService:
         try:
             events = event_service_pb2.RecordRequest.FromString(raw).events
         except DecodeError:
-            raise malformed("RecordRequest") from None
+            raise malformed("liftgate.v1.RecordRequest") from None
         if not 0 < len(events) <= BATCH_EVENTS:
             raise CallerError((FieldViolation("events", f"wants 1 to {BATCH_EVENTS} events, not {len(events)}"),))
         response = event_service_pb2.RecordResponse()

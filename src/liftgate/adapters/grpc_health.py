@@ -88,4 +88,4 @@ async def _service(raw: bytes, call: Any) -> str:
     try:
         return str(health_pb2.HealthCheckRequest.FromString(raw).service)
     except DecodeError:
-        await refuse(call, malformed("HealthCheckRequest"))
+        await refuse(call, malformed("grpc.health.v1.HealthCheckRequest"))

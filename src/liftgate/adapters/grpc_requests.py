@@ -75,7 +75,7 @@ class RequestReader:
         try:
             message = decision_pb2.DecideRequest.FromString(raw)
         except DecodeError:
-            raise malformed("DecideRequest") from None
+            raise malformed("liftgate.v1.DecideRequest") from None
         violations: list[FieldViolation] = []
         request = self._read(message, raw, bundle, "", violations)
         if violations:
@@ -88,7 +88,7 @@ class RequestReader:
         try:
             messages = decision_service_pb2.DecideBatchRequest.FromString(raw).requests
         except DecodeError:
-            raise malformed("DecideBatchRequest") from None
+            raise malformed("liftgate.v1.DecideBatchRequest") from None
         if not 0 < len(messages) <= BATCH_REQUESTS:
             raise CallerError((FieldViolation("requests", f"wants 1 to {BATCH_REQUESTS} requests, not {len(messages)}"),))
         violations: list[FieldViolation] = []
@@ -179,7 +179,7 @@ class RequestReader:
 
 def malformed(message: str) -> CallerError:
     """Return the error for bytes that are no such message."""
-    return CallerError((FieldViolation("", f"the body is no liftgate.v1.{message}: broken protobuf, or text that is not UTF-8"),))
+    return CallerError((FieldViolation("", f"the body is no {message}: broken protobuf, or text that is not UTF-8"),))
 
 
 def _fingerprint(message: decision_pb2.DecideRequest, raw: bytes | None) -> bytes:

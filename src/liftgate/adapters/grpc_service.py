@@ -10,8 +10,10 @@ from collections.abc import Awaitable, Callable, Sequence
 from time import perf_counter
 from typing import Any, Protocol
 
+import grpc
+
 from liftgate.adapters.grpc_answers import batch_response
-from liftgate.adapters.grpc_errors import CallObserver, Unimplemented, refuse, status_of
+from liftgate.adapters.grpc_errors import CallObserver, Report, Unimplemented, refuse, status_of, what_failed
 from liftgate.adapters.grpc_requests import RequestReader
 from liftgate.domain.errors import Expired
 from liftgate.domain.request import DecideRequest
@@ -42,20 +44,29 @@ class DecisionService:
     """`liftgate.v1.DecisionService`. One event loop."""
 
     def __init__(
-        self, live: Callable[[], Live], decider: Decider, ids: Ids, observer: CallObserver, *, default_deadline_ms: float = 1000.0
+        self,
+        live: Callable[[], Live],
+        decider: Decider,
+        ids: Ids,
+        observer: CallObserver,
+        *,
+        default_deadline_ms: float = 1000.0,
+        report: Report | None = None,
     ) -> None:
+        """`live` gives what is in force now; `default_deadline_ms` is the budget of calls that carry no deadline."""
         self._live = live
         self._decider = decider
         self._reader = RequestReader(ids)
         self._observer = observer
         self._default_deadline_s = default_deadline_ms / 1000.0
+        self._report = report
 
     def handlers(self) -> dict[str, Handler]:
         """Return the methods by name."""
         explain = unimplemented("ask for the explanation with `explain: true` in Decide; explaining an earlier decision is not built yet")
         return {
-            "Decide": answering("Decide", self.decide, self._observer),
-            "DecideBatch": answering("DecideBatch", self.decide_batch, self._observer),
+            "Decide": answering("Decide", self.decide, self._observer, self._report),
+            "DecideBatch": answering("DecideBatch", self.decide_batch, self._observer, self._report),
             "Explain": answering("Explain", explain, self._observer),
         }
 
@@ -98,28 +109,34 @@ def unimplemented(instead: str) -> Handler:
     return method
 
 
-def answering(name: str, method: Handler, observer: CallObserver) -> Handler:
+def answering(name: str, method: Handler, observer: CallObserver, report: Report | None = None) -> Handler:
     """Return the method with its errors turned into status codes, and counted."""
+    ok, cancelled, late = (_number(code) for code in (grpc.StatusCode.OK, grpc.StatusCode.CANCELLED, grpc.StatusCode.DEADLINE_EXCEEDED))
 
     async def handler(raw: bytes, call: Call) -> bytes:
         started = perf_counter()
-        observer.began(name)
-        code = "OK"
+        observer.began()
+        code = ok
         try:
             return await method(raw, call)
         except asyncio.CancelledError:
             remaining = call.time_remaining()
-            code = "CANCELLED" if remaining is None or remaining > 0 else "DEADLINE_EXCEEDED"
+            code = cancelled if remaining is None or remaining > 0 else late
             raise
         except Exception as error:
-            code = status_of(error)[0].name
-            if code == "INTERNAL":
-                observer.crashed(name, error)
+            status = status_of(error)[0]
+            code = _number(status)
+            if status is grpc.StatusCode.INTERNAL and report is not None:
+                report(name, what_failed(error))
             await refuse(call, error)
         finally:
             observer.answered(name, code, perf_counter() - started)
 
     return handler
+
+
+def _number(code: grpc.StatusCode) -> int:
+    return int(code.value[0])
 
 
 def deadline_of(call: Call, default_s: float) -> float:
