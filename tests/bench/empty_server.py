@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import argparse
 import asyncio
-import os
 from typing import Any
 
 import grpc
@@ -56,12 +55,9 @@ def main() -> None:
     """Run as `python -m tests.bench.empty_server --port P --transport grpcio|native --loop asyncio|uvloop`."""
     parser = argparse.ArgumentParser()
     parser.add_argument("--port", type=int, required=True)
-    parser.add_argument("--core", type=int, default=-1)
     parser.add_argument("--transport", choices=("grpcio", "native"), default="grpcio")
     parser.add_argument("--loop", choices=("asyncio", "uvloop"), default="asyncio")
     args = parser.parse_args()
-    if args.core >= 0:
-        os.sched_setaffinity(0, {args.core})
     with asyncio.Runner(loop_factory=uvloop.new_event_loop if args.loop == "uvloop" else None) as runner:
         runner.run(serve(args.transport, args.port))
 

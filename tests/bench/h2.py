@@ -41,11 +41,6 @@ class Tally:
     samples: list[bytes] = field(default_factory=list)
     """Every 64th good reply's message, for decoding after the run."""
 
-    @property
-    def bad(self) -> int:
-        """How many replies were not good."""
-        return sum(self.failed.values())
-
 
 def _frame(kind: int, flags: int, stream: int, payload: bytes) -> bytes:
     return _FRAME.pack(len(payload) >> 16, len(payload) & 0xFFFF, kind, flags, stream) + payload
@@ -250,8 +245,8 @@ class ClosedLoop:
             self._turn(refill=True)
         return tally
 
-    def close(self) -> int:
-        """Wait for what is in flight, hang up, return how many of the last replies were bad."""
+    def close(self) -> Tally:
+        """Wait for what is in flight, hang up, return the last replies."""
         tally = self._tally = Tally()
         for connection in self._connections:
             connection.tally = tally
@@ -260,7 +255,7 @@ class ClosedLoop:
         for connection in self._connections:
             connection.close()
         self._poll.close()
-        return tally.bad
+        return tally
 
     def _turn(self, refill: bool) -> None:
         ready = self._poll.poll(10.0)

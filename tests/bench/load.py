@@ -5,7 +5,6 @@ from __future__ import annotations
 import argparse
 import gc
 import json
-import os
 import sys
 import time
 from typing import Any
@@ -25,6 +24,7 @@ def _result(tally: Tally, seconds: float) -> dict[str, Any]:
     return {
         "seconds": seconds,
         "ok": tally.ok,
+        "answered": tally.ok,
         "failed": tally.failed,
         "answer_bytes": sum(map(len, tally.samples)) / max(1, len(tally.samples)),
         "samples": len(tally.samples),
@@ -38,16 +38,17 @@ def closed(args: argparse.Namespace) -> dict[str, Any]:
     """Keep `--in-flight` calls going; report what the watched processes cost in the measured time."""
     watched = dict(pair.split("=") for pair in args.watch)
     loop = ClosedLoop(args.port, traffic.PATH, traffic.bodies(), args.connections, args.in_flight)
-    loop.run(args.warm_up)
+    first = loop.run(args.warm_up)
     before = {label: cpu_s(int(pid)) for label, pid in watched.items()}
     own, start = time.process_time(), time.perf_counter()
     tally = loop.run(args.seconds)
     seconds, own = time.perf_counter() - start, time.process_time() - own
     after = {label: cpu_s(int(pid)) for label, pid in watched.items()}
-    last_bad = loop.close()
+    rest = loop.close()
     result = _result(tally, seconds)
-    if last_bad:
-        result["failed"]["after the measured time"] = last_bad
+    result["answered"] = first.ok + tally.ok + rest.ok
+    for cause, count in [*first.failed.items(), *rest.failed.items()]:
+        result["failed"][cause] = result["failed"].get(cause, 0) + count
     result["per_s"] = tally.ok / seconds
     result["cpu_us"] = {label: (after[label] - before[label]) / tally.ok * 1e6 for label in watched}
     result["cpu_us"]["generator"] = own / tally.ok * 1e6
@@ -76,7 +77,6 @@ def main() -> None:
     parser = argparse.ArgumentParser()
     parser.add_argument("mode", choices=("closed", "idle"))
     parser.add_argument("--port", type=int, required=True)
-    parser.add_argument("--core", type=int, default=-1)
     parser.add_argument("--seconds", type=float, default=4.0)
     parser.add_argument("--warm-up", type=float, default=1.5)
     parser.add_argument("--in-flight", type=int, default=64)
@@ -85,8 +85,6 @@ def main() -> None:
     parser.add_argument("--pause-ms", type=float, default=2.0)
     parser.add_argument("--watch", action="append", default=[], metavar="LABEL=PID")
     args = parser.parse_args()
-    if args.core >= 0:
-        os.sched_setaffinity(0, {args.core})
     gc.disable()
     json.dump((closed if args.mode == "closed" else idle)(args), sys.stdout)
 

@@ -17,6 +17,8 @@ from liftgate.domain.bucketing import Salt
 
 from .traffic import PLACEMENT
 
+BUNDLE, MODELS = "bundle", "models"
+"""Subdirectories of a shop."""
 PROFILE_PURPOSE = "personalization"
 PURPOSES = (PROFILE_PURPOSE, "marketing")
 COUNTRIES = ("DE", "FR", "NL")
@@ -105,16 +107,15 @@ def bundle(offers: int) -> dict[str, Any]:
     }
 
 
-def write(folder: Path, offers: int) -> tuple[Path, Path]:
-    """Write bundle and model; return their directories, as `serve` wants them."""
-    bundle_dir, models_dir = folder / "bundle", folder / "models"
+def write(folder: Path, offers: int) -> None:
+    """Write the bundle to `folder/bundle` and its model to `folder/models`."""
+    bundle_dir, models_dir = folder / BUNDLE, folder / MODELS
     model_dir = models_dir / _MODEL / "1"
     bundle_dir.mkdir(parents=True)
     model_dir.mkdir(parents=True)
     # JSON is YAML.
     (bundle_dir / "bundle.yaml").write_text(json.dumps(bundle(offers), indent=1))
     _write_model(model_dir, offers)
-    return bundle_dir, models_dir
 
 
 def _uniform(*key: object) -> float:

@@ -1,0 +1,104 @@
+"""Processes of the bench: each pinned to a core before it starts, each ended by its own id."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import shutil
+import signal
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from .cpu import tree
+
+# Threads inherit the affinity of the thread that starts them, so it is set before the program is there.
+_PIN = "import os, sys; os.sched_setaffinity(0, {int(sys.argv[1])}); os.execv(sys.argv[2], sys.argv[2:])"
+_START_TIMEOUT_S = 30.0
+ROOT = Path(__file__).parents[2]
+
+
+class BenchError(Exception):
+    """A process did not come up, or an answer was wrong: there is nothing to print."""
+
+
+def cores() -> tuple[int, int]:
+    """Return the core of the server under test and the core of everything else; the same one where there is only one."""
+    usable = sorted(os.sched_getaffinity(0))
+    return usable[0], usable[-1]
+
+
+def free_port() -> int:
+    """Return a loopback port that nobody listens on."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port: int = probe.getsockname()[1]
+        return port
+
+
+def pinned(core: int, command: Sequence[str]) -> list[str]:
+    """Return a command that runs `command` on one core."""
+    program = shutil.which(command[0]) or command[0]
+    return [sys.executable, "-c", _PIN, str(core), program, *command[1:]]
+
+
+@dataclass(frozen=True, slots=True)
+class Running:
+    """A server that accepts connections."""
+
+    port: int
+    pid: int
+
+
+@contextlib.contextmanager
+def serving(command: Sequence[str], port: int, core: int, output: Path) -> Iterator[Running]:
+    """Run a server until the block ends. Raises BenchError with the end of its output when it does not listen in time."""
+    with open(output, "wb") as sink:
+        process = subprocess.Popen(pinned(core, command), cwd=ROOT, stdin=subprocess.DEVNULL, stdout=sink, stderr=subprocess.STDOUT)
+    try:
+        deadline = time.monotonic() + _START_TIMEOUT_S
+        while not _listens(port):
+            if process.poll() is not None or time.monotonic() > deadline:
+                raise BenchError(f"{' '.join(command)}\ndid not listen:\n{output.read_text(errors='replace')[-2000:]}")
+            time.sleep(0.02)
+        yield Running(port, process.pid)
+        if process.poll() is not None:
+            raise BenchError(f"{' '.join(command)}\nended by itself:\n{output.read_text(errors='replace')[-2000:]}")
+    finally:
+        _end(process)
+
+
+def _listens(port: int) -> bool:
+    with contextlib.suppress(OSError), socket.create_connection(("127.0.0.1", port), timeout=0.5):
+        return True
+    return False
+
+
+def _end(process: subprocess.Popen[bytes]) -> None:
+    family = tree(process.pid) if process.poll() is None else []
+    process.terminate()
+    try:
+        process.wait(timeout=5)
+    except subprocess.TimeoutExpired:
+        for pid in family:
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(pid, signal.SIGKILL)
+        process.wait()
+
+
+def load(core: int, mode: str, *flags: str) -> dict[str, Any]:
+    """Run the load generator to its end. Raises BenchError on anything but good answers."""
+    command = [sys.executable, "-m", "tests.bench.load", mode, *flags]
+    done = subprocess.run(pinned(core, command), cwd=ROOT, capture_output=True, text=True, timeout=300)
+    if done.returncode:
+        raise BenchError(f"the load generator failed:\n{done.stderr[-2000:]}")
+    result: dict[str, Any] = json.loads(done.stdout)
+    if result["failed"] or not result["ok"]:
+        raise BenchError(f"wrong answers: {result['ok']} good, others {result['failed']}")
+    return result
