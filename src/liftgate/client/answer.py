@@ -1,0 +1,102 @@
+"""What comes back, as plain values."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from typing import Any
+
+
+@dataclass(frozen=True, slots=True)
+class Offer:
+    """One offer to show."""
+
+    offer_id: str
+    payload_json: str = ""
+    """JSON text from the bundle; empty: none."""
+    propensity: float | None = None
+    """P(outcome), 0 to 1; None for default offers."""
+    value: float | None = None
+    """Worth of the outcome in the bundle's currency; None for default offers."""
+    selection_probability: float = 1.0
+    """P(the policy chooses it for this slot), 0 to 1."""
+    is_default: bool = False
+
+    @property
+    def payload(self) -> Any:
+        """The payload, parsed; None when there is none."""
+        return json.loads(self.payload_json) if self.payload_json else None
+
+
+@dataclass(frozen=True, slots=True)
+class Candidate:
+    """One offer's way through the stages, from an explanation."""
+
+    offer_id: str
+    reason: str
+    """Name of the reason without its prefix, for example `FREQUENCY_CAP`."""
+    text: str
+    rule: str
+    """File and line of the rule that stopped it; empty: none did."""
+    propensity: float | None
+    value: float | None
+    selection_probability: float | None
+
+
+@dataclass(frozen=True, slots=True)
+class Explanation:
+    """Why this offer and why not the others. Of a held-out person it names what would have been offered: not for the front end."""
+
+    summary: str
+    candidates: tuple[Candidate, ...]
+    masked_paths: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Decision:
+    """The answer to one request, the service's or, when it is away, the default's."""
+
+    request_id: str
+    """Send it again to get the same answer."""
+    decision_id: str
+    """32 hexadecimal digits, to be sent with events; empty for a dry run and when the service is away."""
+    offers: tuple[Offer, ...]
+    """What to show, in slot order; empty: show nothing."""
+    reason: str
+    """Name without prefix, for example `OFFERED`; `SERVICE_UNAVAILABLE` when the service did not answer."""
+    arm: str = ""
+    """`TREATMENT` or `HOLDOUT`; empty when the service is away."""
+    branch: str = ""
+    bundle_digest: str = ""
+    valid_until_ms: int = 0
+    """Do not show the answer at or after this time, milliseconds since the Unix epoch; 0 when the service is away."""
+    degraded: bool = False
+    from_service: bool = True
+    """False: the service was away and this is the client's default offer. It is in no log."""
+    status: str = "OK"
+    """Name of the gRPC status that the last attempt ended with."""
+    explanation: Explanation | None = None
+
+    @property
+    def offer(self) -> Offer | None:
+        """The first offer; None: show nothing."""
+        return self.offers[0] if self.offers else None
+
+
+@dataclass(frozen=True, slots=True)
+class Rejection:
+    """One event that was not taken."""
+
+    index: int
+    field: str
+    description: str
+
+
+@dataclass(frozen=True, slots=True)
+class Recorded:
+    """What became of a batch of events."""
+
+    accepted: int
+    """In the event log now, duplicates included."""
+    duplicates: int
+    rejections: tuple[Rejection, ...]

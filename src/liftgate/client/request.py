@@ -1,0 +1,53 @@
+"""What is asked and told, as plain values."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Literal
+from uuid import uuid4
+
+AttributeValue = str | int | float | bool
+
+
+def _fresh_id() -> str:
+    return uuid4().hex
+
+
+@dataclass(frozen=True, slots=True)
+class Request:
+    """One decision wanted. Empty text and None mean: not said."""
+
+    person_id: str
+    placement_id: str
+    slot_count: int = 0
+    """0: all of the placement's slots."""
+    channel: str = ""
+    device: str = ""
+    locale: str = ""
+    time_zone: str = ""
+    attributes: Mapping[str, AttributeValue] = field(default_factory=dict)
+    global_privacy_control: bool = False
+    candidates: Sequence[str] | None = None
+    explain: bool = False
+    dry_run: bool = False
+    request_id: str = field(default_factory=_fresh_id)
+    """The same id with the same body gets the same answer; made for you."""
+
+
+@dataclass(frozen=True, slots=True)
+class Event:
+    """One thing that happened to a person."""
+
+    kind: Literal["exposure", "click", "purchase"]
+    person_id: str
+    decision_id: str = ""
+    offer_id: str = ""
+    occurred_at_ms: int = 0
+    """Milliseconds since the Unix epoch; 0: now."""
+    value: float | None = None
+    """Money, for purchases."""
+    currency: str = ""
+    """ISO 4217; empty: the bundle's."""
+    event_id: str = field(default_factory=_fresh_id)
+    """The same id is counted once; made for you."""

@@ -1,0 +1,167 @@
+"""Plain values to messages and back. The only file here that knows protobuf's."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from hashlib import blake2b
+from typing import Any
+
+from liftgate.client.answer import Candidate, Decision, Explanation, Offer, Recorded, Rejection
+from liftgate.client.request import AttributeValue, Event, Request
+from liftgate.v1 import decision_pb2, decision_service_pb2, event_service_pb2, offer_pb2, reason_pb2
+from liftgate.v1.event_service_pb2 import EventKind
+
+DECIDE = "/liftgate.v1.DecisionService/Decide"
+DECIDE_BATCH = "/liftgate.v1.DecisionService/DecideBatch"
+RECORD = "/liftgate.v1.EventService/Record"
+OPTIONS = (
+    # A server that comes back is found again within a deadline, not after grpc's first second.
+    ("grpc.initial_reconnect_backoff_ms", 20),
+    ("grpc.max_reconnect_backoff_ms", 1000),
+)
+
+Defaults = str | Offer | Mapping[str, str | Offer] | None
+_KINDS = {
+    "exposure": EventKind.EVENT_KIND_EXPOSURE,
+    "click": EventKind.EVENT_KIND_CLICK,
+    "purchase": EventKind.EVENT_KIND_PURCHASE,
+}
+
+
+def request_message(request: Request) -> decision_pb2.DecideRequest:
+    """Return the message. Raises TypeError or ValueError on a value that has no place in it."""
+    context = decision_pb2.Context(channel=request.channel, device=request.device, locale=request.locale, time_zone=request.time_zone)
+    for name, value in request.attributes.items():
+        context.attributes[name].CopyFrom(_attribute(value))
+    message = decision_pb2.DecideRequest(
+        request_id=request.request_id,
+        person_id=request.person_id,
+        placement_id=request.placement_id,
+        slot_count=request.slot_count,
+        context=context,
+        explain=request.explain,
+        dry_run=request.dry_run,
+    )
+    if request.global_privacy_control:
+        message.consent_signals.global_privacy_control = True
+    if request.candidates is not None:
+        message.candidates.CopyFrom(decision_pb2.CandidateList(offer_ids=request.candidates))
+    return message
+
+
+def batch_message(requests: Sequence[Request]) -> decision_service_pb2.DecideBatchRequest:
+    """Return the message of many requests."""
+    return decision_service_pb2.DecideBatchRequest(requests=[request_message(request) for request in requests])
+
+
+def record_message(events: Sequence[Event]) -> event_service_pb2.RecordRequest:
+    """Return the message of many events. Raises ValueError on an unknown kind."""
+    return event_service_pb2.RecordRequest(events=[_event(event) for event in events])
+
+
+def decision_of(request: Request, answer: decision_pb2.DecideResponse) -> Decision:
+    """Return the answer as a plain value."""
+    return Decision(
+        request_id=request.request_id,
+        decision_id=answer.decision_id,
+        offers=tuple(_offer(slot) for slot in answer.slots),
+        reason=_name(reason_pb2.Reason, answer.reason),
+        arm=_name(reason_pb2.Arm, answer.arm),
+        branch=_name(reason_pb2.Branch, answer.branch),
+        bundle_digest=answer.bundle_digest,
+        valid_until_ms=answer.valid_until_ms,
+        degraded=answer.degraded,
+        explanation=_explanation(answer.explanation) if answer.HasField("explanation") else None,
+    )
+
+
+def default_decision(request: Request, defaults: Defaults, status: str) -> Decision:
+    """Return what is shown while the service is away."""
+    found = defaults.get(request.placement_id) if isinstance(defaults, Mapping) else defaults
+    offers = () if found is None else (found if isinstance(found, Offer) else Offer(found, is_default=True),)
+    return Decision(
+        request_id=request.request_id,
+        decision_id="",
+        offers=offers,
+        reason="SERVICE_UNAVAILABLE",
+        degraded=True,
+        from_service=False,
+        status=status,
+    )
+
+
+def recorded_of(answer: event_service_pb2.RecordResponse) -> Recorded:
+    """Return what became of the events."""
+    rejections = tuple(Rejection(entry.index, entry.field, entry.description) for entry in answer.rejections)
+    return Recorded(answer.accepted, answer.duplicates, rejections)
+
+
+def jitter(key: str, attempt: int) -> float:
+    """Return a number in [0, 1) that differs from caller to caller and from attempt to attempt."""
+    return int.from_bytes(blake2b(f"{key}/{attempt}".encode(), digest_size=4).digest(), "little") / 2**32
+
+
+def _attribute(value: AttributeValue) -> decision_pb2.AttributeValue:
+    if isinstance(value, bool):  # before int, which it is too
+        return decision_pb2.AttributeValue(bool_value=value)
+    if isinstance(value, int):
+        return decision_pb2.AttributeValue(int_value=value)
+    if isinstance(value, float):
+        return decision_pb2.AttributeValue(double_value=value)
+    if isinstance(value, str):
+        return decision_pb2.AttributeValue(string_value=value)
+    raise TypeError(f"an attribute is text, a number, true or false, not {type(value).__name__}")
+
+
+def _event(event: Event) -> event_service_pb2.Event:
+    kind = _KINDS.get(event.kind)
+    if kind is None:
+        raise ValueError(f"an event is one of {', '.join(_KINDS)}")
+    return event_service_pb2.Event(
+        event_id=event.event_id,
+        kind=kind,
+        person_id=event.person_id,
+        decision_id=event.decision_id,
+        offer_id=event.offer_id,
+        occurred_at_ms=event.occurred_at_ms,
+        value=event.value,
+        currency=event.currency,
+    )
+
+
+def _name(enum: Any, number: int) -> str:
+    """Return a value's name without its enum's prefix; a number that only a newer service knows stays a number."""
+    try:
+        return str(enum.Name(number)).removeprefix(f"{enum.DESCRIPTOR.name.upper()}_")
+    except ValueError:
+        return str(number)
+
+
+def _offer(slot: offer_pb2.Slot) -> Offer:
+    return Offer(
+        slot.offer_id,
+        slot.payload_json,
+        slot.propensity if slot.HasField("propensity") else None,
+        slot.value if slot.HasField("value") else None,
+        slot.selection_probability,
+        slot.is_default,
+    )
+
+
+def _explanation(message: decision_pb2.Explanation) -> Explanation:
+    return Explanation(
+        summary=message.summary,
+        candidates=tuple(
+            Candidate(
+                entry.offer_id,
+                _name(reason_pb2.Reason, entry.reason),
+                entry.text,
+                entry.rule,
+                entry.propensity if entry.HasField("propensity") else None,
+                entry.value if entry.HasField("value") else None,
+                entry.selection_probability if entry.HasField("selection_probability") else None,
+            )
+            for entry in message.candidates
+        ),
+        masked_paths=tuple(message.masked_paths),
+    )
