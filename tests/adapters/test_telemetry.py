@@ -15,7 +15,7 @@ from prometheus_client import generate_latest
 from prometheus_client.parser import text_string_to_metric_families
 from prometheus_client.registry import CollectorRegistry
 
-from liftgate.adapters.telemetry import Telemetry
+from liftgate.adapters.telemetry import Telemetry, where
 from liftgate.adapters.telemetry_export import MetricsServer, PageCollector
 from liftgate.adapters.telemetry_metrics import LAYOUT
 from liftgate.adapters.telemetry_page import Page
@@ -148,8 +148,8 @@ def test_a_repeated_fallback_is_counted_each_time_and_said_once() -> None:
     assert value(samples, "liftgate_fallbacks_total", stage="fetch") == 100
     assert value(samples, "liftgate_fallbacks_total", stage="score") == 1
     assert said == [
-        ("fallback", {"cause": "StoreUnavailable", "more": 0, "stage": "fetch"}),
-        ("fallback", {"cause": "ModelFailed", "more": 0, "stage": "score"}),
+        ("fallback", {"cause": "StoreUnavailable", "stage": "fetch", "unsaid": 0}),
+        ("fallback", {"cause": "ModelFailed", "stage": "score", "unsaid": 0}),
     ]
 
 
@@ -162,24 +162,37 @@ def test_a_fault_in_telemetry_is_counted_and_not_raised() -> None:
     assert value(scrape(page), "liftgate_errors_total", where="telemetry") == 1
 
 
-def test_internal_answers_count_as_errors_and_unknown_methods_as_nothing() -> None:
-    """Status 13 moves the error counter; a method that is not ours moves only the calls in flight."""
+def test_internal_answers_count_as_errors_and_unknown_methods_only_as_in_flight() -> None:
+    """Status 13 moves the error counter and says once what failed; a method that is not ours has no series."""
+    said: list[tuple[str, Mapping[str, object]]] = []
     page = Page(LAYOUT)
-    telemetry = Telemetry(page)
-    for method in ("Decide", "NoSuchMethod"):
+    telemetry = Telemetry(page, warn=lambda event, fields: said.append((event, fields)))
+    for method in ("Decide", "Decide", "NoSuchMethod"):
         telemetry.began()
+        telemetry.failed("Decide", "ValueError at liftgate.x:1")
         telemetry.answered(method, 13, 0.001)
     samples = scrape(page)
-    assert value(samples, "liftgate_errors_total", where="call") == 1
+    assert value(samples, "liftgate_errors_total", where="call") == 3
+    assert value(samples, "liftgate_requests_total", method="Decide", code="INTERNAL") == 2
     assert value(samples, "liftgate_in_flight") == 0
+    assert said == [("internal_error", {"cause": "ValueError at liftgate.x:1", "method": "Decide", "unsaid": 0})]
+
+
+def test_where_names_the_place_and_not_the_text() -> None:
+    """What is said of an exception is where it was raised."""
+    try:
+        raise ValueError(PERSON)
+    except ValueError as error:
+        assert "test_telemetry:" in where(error)
+        assert PERSON not in where(error)
 
 
 def test_the_log_is_counted_by_records_bytes_and_cause_of_loss() -> None:
-    """What the log reports is added to its counters."""
+    """Totals that a log reports twice are counted once, and what is new is added."""
     page = Page(LAYOUT)
     telemetry = Telemetry(page)
     telemetry.logged("decisions", 3, 900, {"write_failed": 2})
-    telemetry.logged("decisions", 1, 100, {})
+    telemetry.logged("decisions", 4, 1000, {"write_failed": 2})
     samples = scrape(page)
     assert value(samples, "liftgate_log_records_total", log="decisions") == 4
     assert value(samples, "liftgate_log_bytes_total", log="decisions") == 1000
@@ -215,6 +228,18 @@ def test_a_sampled_request_gets_one_span_under_the_callers() -> None:
 def test_an_unsampled_request_gets_no_span() -> None:
     """Nothing is exported for requests that are not sampled."""
     assert spans_of(sampled=False, trace_id=bytes(range(16)), span_id=bytes(range(8))) == []
+
+
+def test_of_requests_without_a_trace_the_share_asked_for_is_traced() -> None:
+    """A ratio of 0.25 traces one request in four, each in a trace of its own; a caller's own no is kept."""
+    exporter = InMemorySpanExporter()
+    telemetry = Telemetry(Page(LAYOUT), spans=DecisionSpans(SimpleSpanProcessor(exporter)), sample_ratio=0.25)
+    for _ in range(20):
+        decided(telemetry, 2)
+        decided(telemetry, 2, sampled=False, trace_id=bytes(range(16)), span_id=bytes(range(8)))
+    spans = exporter.get_finished_spans()
+    assert len(spans) == 10
+    assert len({span.context.trace_id for span in spans if span.context is not None}) == 10
 
 
 def test_metrics_answer_over_http_and_name_no_person() -> None:

@@ -25,11 +25,13 @@ from liftgate.bundle.compiled import Bundle
 from liftgate.domain.batch import Batch
 from liftgate.domain.decision import Decision
 from liftgate.domain.reason import Reason
+from liftgate.domain.request import DecideRequest
 from liftgate.pipeline.stages import Stage
 
 _INTERNAL = CODES.index("INTERNAL")
 _SAY_AGAIN_S = 1.0
 """A repeated fallback is said once in this long, with how many were left unsaid."""
+_SAID_KEPT = 256
 
 
 class Telemetry:
@@ -43,11 +45,13 @@ class Telemetry:
         self._cells = page.cells
         self._spans = spans
         self._warn = warn
-        self._said: dict[tuple[str, str], tuple[float, int]] = {}
+        self._sample_ratio = sample_ratio
+        self._sample_credit = 0.0
+        self._written: dict[str, dict[int, int]] = {}
+        self._said: dict[tuple[object, ...], tuple[float, int]] = {}
         at = LAYOUT.start
-        self._requests, self._latency = at("liftgate_requests"), at("liftgate_request_seconds")
-        self._method = {name: i for i, name in enumerate(METHODS)}
-        self._timed = {name: self._latency + i * (len(REQUEST_US) + 2) for i, name in enumerate(METHODS[:4])}
+        self._answered = {(method, i): LAYOUT.cell("liftgate_requests", method, code) for method in METHODS for i, code in enumerate(CODES)}
+        self._timed = {method: LAYOUT.cell("liftgate_request_seconds", method) for method in METHODS[:4]}
         self._in_flight, self._queue = at("liftgate_in_flight"), at("liftgate_queue_depth")
         self._batch = at("liftgate_batch_size")
         self._stage = {stage: at("liftgate_stage_seconds") + i * (len(STAGE_US) + 2) for i, stage in enumerate(Stage)}
@@ -68,13 +72,22 @@ class Telemetry:
         try:
             self._count(batch, decisions)
             if self._spans is not None:
-                requests = batch.requests
                 for decision in decisions:
-                    if requests[decision.row].sampled:
+                    if self._sampled(batch.requests[decision.row]):
                         self._spans.emit(batch, bundle, decision)
         except Exception as err:  # a fault in counting must not touch a decision; it is counted itself
             self._cells[self._errors["telemetry"]] += 1
             self._say("telemetry_failed", type(err).__name__)
+
+    def _sampled(self, request: DecideRequest) -> bool:
+        """Say whether to trace: as the caller's `traceparent` has it, or else every (1 / sample_ratio)-th."""
+        if request.trace_id:
+            return request.sampled
+        self._sample_credit += self._sample_ratio
+        if self._sample_credit < 1.0:
+            return False
+        self._sample_credit -= 1.0
+        return True
 
     def _count(self, batch: Batch, decisions: Sequence[Decision]) -> None:
         cells, observe = self._cells, self.page.observe
@@ -95,7 +108,7 @@ class Telemetry:
     def fell_back(self, stage: Stage, cause: str) -> None:
         """A stage took its fallback."""
         self._cells[self._fallback[stage]] += 1
-        self._say("fallback", cause, stage.label)
+        self._say("fallback", cause, {"stage": stage.label})
 
     def joined(self, recovered: bool) -> None:
         """A duplicate request was answered from memory."""
@@ -111,12 +124,16 @@ class Telemetry:
         """A call that `began` is over: its bare method name, gRPC status number, and time in the handler."""
         cells = self._cells
         cells[self._in_flight] -= 1
-        if 0 <= code < len(CODES) and method in self._method:
-            cells[self._requests + self._method[method] * len(CODES) + code] += 1
-            if code == _INTERNAL:
-                cells[self._errors["call"]] += 1
+        if (cell := self._answered.get((method, code))) is not None:
+            cells[cell] += 1
+        if code == _INTERNAL:
+            cells[self._errors["call"]] += 1
         if (start := self._timed.get(method)) is not None:
             self.page.observe(start, REQUEST_US, int(seconds * 1e6))
+
+    def failed(self, method: str, what: str) -> None:
+        """A call ends INTERNAL: a fault of ours. `what` names the error's class and place, never its text."""
+        self._say("internal_error", what, {"method": method})
 
     def level(self, queue_depth: int) -> None:
         """Note how many requests wait for a batch."""
@@ -133,30 +150,45 @@ class Telemetry:
         self._cells[LAYOUT.cell("liftgate_reloads", result)] += 1
 
     def logged(self, log: str, records: int, size: int, losses: Mapping[str, int]) -> None:
-        """Add what a log has written since the last time: records, bytes, and losses by cause."""
-        self._cells[LAYOUT.cell("liftgate_log_records", log)] += records
-        self._cells[LAYOUT.cell("liftgate_log_bytes", log)] += size
-        for cause, count in losses.items():
-            self._cells[LAYOUT.cell("liftgate_log_losses", log, cause)] += count
+        """Take a log's totals since its writer began: records, bytes, and losses by cause. What is new is added."""
+        totals = {
+            LAYOUT.cell("liftgate_log_records", log): records,
+            LAYOUT.cell("liftgate_log_bytes", log): size,
+            **{LAYOUT.cell("liftgate_log_losses", log, cause): count for cause, count in losses.items()},
+        }
+        before = self._written.setdefault(log, {})
+        for cell, total in totals.items():
+            self._cells[cell] += total - before.get(cell, 0)
+            before[cell] = total
 
     def close(self) -> None:
         """Export the spans that are left."""
         if self._spans is not None:
             self._spans.close()
 
-    def _say(self, event: str, cause: str, stage: str = "") -> None:
+    def _say(self, event: str, cause: str, more: Mapping[str, object] | None = None) -> None:
         if self._warn is None:
             return
         now = time.monotonic()
-        last, unsaid = self._said.get((event + stage, cause), (float("-inf"), 0))
+        key = (event, cause, *(more or {}).values())
+        last, unsaid = self._said.get(key, (float("-inf"), 0))
         if now - last < _SAY_AGAIN_S:
-            self._said[event + stage, cause] = (last, unsaid + 1)
+            self._said[key] = (last, unsaid + 1)
             return
-        self._said[event + stage, cause] = (now, 0)
-        fields: dict[str, object] = {"cause": cause, "more": unsaid}
-        if stage:
-            fields["stage"] = stage
+        if len(self._said) > _SAID_KEPT:
+            self._said.clear()
+        self._said[key] = (now, 0)
         try:
-            self._warn(event, fields)
+            self._warn(event, {"cause": cause, **(more or {}), "unsaid": unsaid})
         except Exception:
             self._cells[self._errors["telemetry"]] += 1
+
+
+def where(error: BaseException) -> str:
+    """Return the innermost frames of an exception as `module:line`, without its text, which may hold what a caller sent."""
+    frames = []
+    trace = error.__traceback__
+    while trace is not None:
+        frames.append(f"{trace.tb_frame.f_globals.get('__name__', '?')}:{trace.tb_lineno}")
+        trace = trace.tb_next
+    return " > ".join(frames[-4:])

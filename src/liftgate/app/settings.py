@@ -36,8 +36,8 @@ class Settings(BaseSettings):
 
     redis: SecretStr = _setting(
         "People",
-        "Where people are stored: a `redis://` or `rediss://` URL (`?cluster=true` for a Cluster), or `embedded` for a Valkey of our own "
-        "that lives and dies with the server.",
+        "Where people are stored: a `redis://`, `rediss://` or `unix://` URL, `redis+cluster://` for a Cluster, or `embedded` for a Valkey of "
+        "our own that lives and dies with the server.",
         SecretStr("redis://127.0.0.1:6379/0"),
     )
     profile_layout: Literal["packed", "hash"] = _setting(
@@ -81,6 +81,11 @@ class Settings(BaseSettings):
     tls_cert: Path | None = _setting("Serving", "Server certificate chain, PEM.", None)
     tls_key: Path | None = _setting("Serving", "Its private key, PEM.", None)
     workers: int = _setting("Serving", "Processes that share the port, one a core.", 1, ge=1, le=256)
+    share_port: bool = _setting(
+        "Serving",
+        "Let another server listen on the same port, as a rolling restart on one machine needs it. Off: a taken port is an error.",
+        False,
+    )
     reflection: bool = _setting("Serving", "Answer gRPC reflection.", False)
     default_deadline_ms: float = _setting("Serving", "Deadline of requests that carry none, in ms.", 1_000.0, gt=0, le=600_000)
     max_batch: int = _setting("Serving", "Most requests walked as one batch.", 64, ge=1, le=1_000)
@@ -88,7 +93,7 @@ class Settings(BaseSettings):
         "Serving", "Most requests waiting in a worker; beyond it they are answered RESOURCE_EXHAUSTED.", 1_024, ge=1, le=1_000_000
     )
     batches_in_flight: int = _setting("Serving", "Most batches a worker walks at once, while others wait for Redis.", 2, ge=1, le=64)
-    max_request_kib: int = _setting("Serving", "Largest request taken, in KiB.", 1_024, ge=1, le=65_536)
+    max_request_kib: int = _setting("Serving", "Largest request taken, in KiB.", 4_096, ge=1, le=65_536)
     lame_duck_s: float = _setting(
         "Serving",
         "After SIGTERM: how long to go on serving while health says NOT_SERVING, in s, so that load balancers look away.",
@@ -116,8 +121,8 @@ class Settings(BaseSettings):
     @classmethod
     def _store(cls, value: SecretStr) -> SecretStr:
         text = value.get_secret_value()
-        if text != "embedded" and urlsplit(text).scheme not in {"redis", "rediss", "unix"}:
-            raise ValueError("wants a redis://, rediss:// or unix:// URL, or `embedded`")
+        if text != "embedded" and urlsplit(text).scheme not in {"redis", "rediss", "redis+cluster", "rediss+cluster", "unix"}:
+            raise ValueError("wants a redis://, rediss://, redis+cluster://, rediss+cluster:// or unix:// URL, or `embedded`")
         return value
 
     @field_validator("pseudonym_key")

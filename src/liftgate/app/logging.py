@@ -1,0 +1,59 @@
+"""JSON log lines on stderr. They may hold request_id and trace_id, never a person's id and never the text of a strange exception."""
+
+from __future__ import annotations
+
+import logging as stdlib
+import sys
+from collections.abc import Mapping
+from typing import Any, TextIO
+
+import structlog
+
+from liftgate.adapters.telemetry import where
+
+_LEVELS = {"debug": 10, "info": 20, "warning": 30, "error": 40}
+Logger = Any
+"""A structlog logger."""
+
+
+def start_logging(level: str, worker: int | None = None, stream: TextIO | None = None) -> Logger:
+    """Set up this process's log and return it. `worker` is named in every line where there are several."""
+    structlog.configure(
+        processors=[
+            structlog.processors.add_log_level,
+            structlog.processors.TimeStamper(fmt="iso", utc=True, key="time"),
+            structlog.processors.JSONRenderer(),
+        ],
+        wrapper_class=structlog.make_filtering_bound_logger(_LEVELS[level]),
+        logger_factory=structlog.PrintLoggerFactory(stream or sys.stderr),
+        cache_logger_on_first_use=True,
+    )
+    log = structlog.get_logger()
+    if worker is not None:
+        log = log.bind(worker=worker)
+    stdlib.basicConfig(handlers=[_Libraries(log)], level=stdlib.WARNING, force=True)
+    return log
+
+
+def warner(log: Logger) -> Any:
+    """Return a function that says an event with its fields as a warning."""
+
+    def warn(event: str, fields: Mapping[str, object]) -> None:
+        log.warning(event, **fields)
+
+    return warn
+
+
+class _Libraries(stdlib.Handler):
+    """What libraries say, cut down to who said it, where, and the class of the exception: their texts may quote a caller."""
+
+    def __init__(self, log: Logger) -> None:
+        super().__init__()
+        self._log = log
+
+    def emit(self, record: stdlib.LogRecord) -> None:
+        error = record.exc_info[1] if record.exc_info else None
+        fields = {"logger": record.name, "said_at": f"{record.module}:{record.lineno}"}
+        if error is not None:
+            fields |= {"cause": type(error).__name__, "at": where(error)}
+        self._log.log(max(record.levelno, stdlib.WARNING), "library_warning", **fields)
