@@ -1,0 +1,230 @@
+"""Clients for Redis and Valkey: a whole batch of commands in one round trip, within a budget, or StoreUnavailable.
+
+redis-py reads the URL and builds the TLS context; the sockets are `redis_wire.Link`s, because a call through redis-py's own asyncio
+connections costs four times the CPU (docs/redis.md has the figures). There are no retries: the stage's fallback is the answer.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import ssl
+from collections.abc import Sequence
+from typing import Any, Protocol
+from urllib.parse import parse_qsl, urlencode, urlsplit, urlunsplit
+
+import hiredis
+from redis.asyncio.connection import SSLConnection, parse_url
+
+from liftgate.adapters.breaker import Breaker
+from liftgate.adapters.redis_wire import Link, packed
+from liftgate.domain.errors import StoreUnavailable
+
+Command = tuple[bytes | str | int, ...]
+"""A command's name and arguments, as they go out. The key of one with a single key stands second, in EVAL and EVALSHA fourth."""
+
+DEFAULT_BUDGET_MS = 8.0
+
+
+class RedisClient(Protocol):
+    """What the adapters need of a client. Belongs to one event loop."""
+
+    clustered: bool
+    """True: keys of different people may lie on different servers, so a command may name one person's keys only."""
+    budget_s: float
+    """How long a call may take where nothing else is said, connecting included."""
+
+    async def call(self, commands: Sequence[Command], budget_s: float | None = None) -> list[Any]:
+        """Return one reply each, in order; an error reply is a hiredis.ReplyError value. One round trip (per server).
+
+        Raises StoreUnavailable within the budget; then any of the commands may or may not have run.
+        """
+        ...
+
+    async def fill(self, budget_s: float = 5.0) -> None:
+        """Open every connection that the pool may hold. Raises StoreUnavailable."""
+        ...
+
+    async def close(self) -> None:
+        """Close all connections."""
+        ...
+
+
+def connect(url: str, budget_ms: float = DEFAULT_BUDGET_MS, max_connections: int = 8) -> RedisClient:
+    """Return a client for `redis://`, `rediss://` or `unix://`; for a Cluster `redis+cluster://`, `rediss+cluster://` or `?cluster=1`.
+
+    Nothing is sent yet. `budget_ms` bounds a whole call; `max_connections` holds per server. Raises ValueError on a wrong URL.
+    """
+    if not 0 < budget_ms <= 60_000:
+        raise ValueError(f"the Redis budget must lie in (0, 60000] ms, not {budget_ms}")
+    if max_connections < 1:
+        raise ValueError("a Redis pool needs at least one connection")
+    clustered, plain = _without_cluster(url)
+    address = Address.parse(plain)
+    if not clustered:
+        return NodeClient(address, budget_ms / 1000, max_connections)
+    if address.path:
+        raise ValueError("a Cluster is reached over TCP: redis+cluster://HOST:PORT")
+    from liftgate.adapters.redis_cluster import ClusterClient
+
+    return ClusterClient(address, budget_ms / 1000, max_connections)
+
+
+async def guarded(client: RedisClient, breaker: Breaker, commands: Sequence[Command], budget_s: float) -> list[Any]:
+    """Call through a breaker. Raises StoreUnavailable, at once while the breaker is open."""
+    if not breaker.admit():
+        raise StoreUnavailable("redis: the breaker is open")
+    try:
+        replies = await client.call(commands, budget_s)
+    except StoreUnavailable:
+        breaker.failed()
+        raise
+    breaker.succeeded()
+    return replies
+
+
+def code(error: Any) -> str:
+    """Return an error reply's first word, such as `NOSCRIPT`. The rest may quote a person's key and goes nowhere."""
+    word = str(error).split(" ", 1)[0]
+    return word if word.isalpha() and word.isupper() else "ERR"
+
+
+def check(replies: Sequence[Any]) -> None:
+    """Raise StoreUnavailable when any reply is an error."""
+    for reply in replies:
+        if isinstance(reply, hiredis.ReplyError):
+            raise StoreUnavailable(f"redis: error reply {code(reply)}")
+
+
+class Address:
+    """Where a server is and how it is greeted."""
+
+    __slots__ = ("db", "host", "password", "path", "port", "tls", "username")
+
+    def __init__(self, host: str, port: int, path: str, tls: ssl.SSLContext | None, username: str, password: str, db: int) -> None:
+        self.host, self.port, self.path, self.tls = host, port, path, tls
+        self.username, self.password, self.db = username, password, db
+
+    @classmethod
+    def parse(cls, url: str) -> Address:
+        """Read a URL. Raises ValueError, without repeating the URL: it may hold a password."""
+        try:
+            given: dict[str, Any] = dict(parse_url(url))
+            kind = given.pop("connection_class", None)
+            tls = kind(**given).ssl_context.get() if isinstance(kind, type) and issubclass(kind, SSLConnection) else None
+            db = int(given.get("db") or 0)
+            port = int(given.get("port") or 6379)
+        except (ValueError, TypeError, OSError) as error:
+            raise ValueError("wrong Redis URL: want redis://, rediss://, redis+cluster:// HOST:PORT[/DB] or unix:///PATH") from error
+        return cls(
+            host=str(given.get("host") or "localhost"),
+            port=port,
+            path=str(given.get("path") or ""),
+            tls=tls,
+            username=str(given.get("username") or ""),
+            password=str(given.get("password") or ""),
+            db=db,
+        )
+
+    def at(self, host: str, port: int) -> Address:
+        """Return the address of another server of the same Cluster."""
+        return Address(host, port, "", self.tls, self.username, self.password, 0)
+
+    def greeting(self) -> list[Command]:
+        """Return the commands that a fresh connection sends first."""
+        commands: list[Command] = []
+        if self.password:
+            commands.append(("AUTH", self.username, self.password) if self.username else ("AUTH", self.password))
+        if self.db:
+            commands.append(("SELECT", self.db))
+        return commands
+
+
+class NodeClient:
+    """One server, a bounded pool of links. A link is used by one call at a time, the last used first."""
+
+    clustered = False
+
+    def __init__(self, address: Address, budget_s: float, max_connections: int) -> None:
+        self.budget_s = budget_s
+        self._address = address
+        self._max = max_connections
+        self._idle: list[Link] = []
+        self._lent: set[Link] = set()
+        self._slots = asyncio.Semaphore(max_connections)
+
+    async def call(self, commands: Sequence[Command], budget_s: float | None = None) -> list[Any]:
+        """See `RedisClient`."""
+        if not commands:
+            return []
+        deadline = asyncio.get_running_loop().time() + (self.budget_s if budget_s is None else budget_s)
+        sent = packed(commands)
+        try:
+            if self._slots.locked():
+                async with asyncio.timeout_at(deadline):
+                    await self._slots.acquire()
+            else:
+                await self._slots.acquire()
+            try:
+                return await self._exchange(sent, len(commands), deadline)
+            finally:
+                self._slots.release()
+        except (OSError, TimeoutError) as error:
+            raise StoreUnavailable(f"redis: {type(error).__name__}") from None
+
+    async def _exchange(self, sent: bytes, wanted: int, deadline: float) -> list[Any]:
+        idle = self._idle
+        while idle:
+            link = idle.pop()
+            if link.usable:
+                break
+        else:
+            async with asyncio.timeout_at(deadline):
+                link = await self._open(deadline)
+        self._lent.add(link)
+        try:
+            replies = await link.exchange(sent, wanted, deadline)
+        finally:
+            self._lent.discard(link)
+        idle.append(link)
+        return replies
+
+    async def _open(self, deadline: float) -> Link:
+        loop = asyncio.get_running_loop()
+        address = self._address
+        link = Link(loop)
+        try:
+            if address.path:
+                await loop.create_unix_connection(lambda: link, address.path)
+            else:
+                await loop.create_connection(lambda: link, address.host, address.port, ssl=address.tls)
+            greeting = address.greeting()
+            if greeting:
+                check(await link.exchange(packed(greeting), len(greeting), deadline))
+        except BaseException:
+            link.close()
+            raise
+        return link
+
+    async def fill(self, budget_s: float = 5.0) -> None:
+        """See `RedisClient`."""
+        await asyncio.gather(*(self.call([("PING",)], budget_s) for _ in range(self._max)))
+
+    async def close(self) -> None:
+        """See `RedisClient`."""
+        for link in [*self._idle, *self._lent]:
+            link.close()
+        self._idle.clear()
+        # Transports say goodbye on the loop's next turn.
+        await asyncio.sleep(0)
+
+
+def _without_cluster(url: str) -> tuple[bool, str]:
+    """Return whether the URL asks for a Cluster, and the URL without that wish."""
+    parts = urlsplit(url)
+    query = parse_qsl(parts.query)
+    asked = dict(query).get("cluster", "0") not in ("0", "false", "no")
+    scheme = parts.scheme.removesuffix("+cluster")
+    rest = urlencode([pair for pair in query if pair[0] != "cluster"])
+    if not asked and scheme == parts.scheme and rest == parts.query:
+        return False, url
+    return asked or scheme != parts.scheme, urlunsplit((scheme, parts.netloc, parts.path, rest, parts.fragment))

@@ -1,0 +1,48 @@
+"""Where a person's values live. All keys of one person carry the same hash tag, so that they share one Cluster slot.
+
+    lg:{<person>}:p   packed profile          lg:{<person>}:c   consent            lg:{<person>}:r:<request_id>   remembered answer
+    lg:{<person>}:f   plain HASH of features  lg:{<person>}:h   contact history    lg:{<person>}:e:<event_id>     event seen
+                                              lg:{<person>}:g   ghost contact history (held-out people)
+
+In `<person>`, `%`, `{` and `}` are written %25, %7B and %7D, and an empty id is a lone `%`: a tag is never empty or cut short.
+"""
+
+from __future__ import annotations
+
+
+def tag(person_id: str) -> bytes:
+    """Return the common beginning of a person's keys, `lg:{<person>}:`. Different people never share it."""
+    if "%" in person_id or "{" in person_id or "}" in person_id:
+        person_id = person_id.replace("%", "%25").replace("{", "%7B").replace("}", "%7D")
+    # Lone surrogates can arrive from JSON; they are bytes here like anything else.
+    return b"lg:{" + (person_id.encode("utf-8", "surrogatepass") or b"%") + b"}:"
+
+
+def profile(person_id: str) -> bytes:
+    """Return the key of the packed profile."""
+    return tag(person_id) + b"p"
+
+
+def features(person_id: str) -> bytes:
+    """Return the key of the plain HASH of features."""
+    return tag(person_id) + b"f"
+
+
+def consent(person_id: str) -> bytes:
+    """Return the key of the consent document."""
+    return tag(person_id) + b"c"
+
+
+def history(person_id: str, ghost: bool) -> bytes:
+    """Return the key of the contact history, or of the ghost contact history."""
+    return tag(person_id) + (b"g" if ghost else b"h")
+
+
+def request(person_id: str, request_id: str) -> bytes:
+    """Return the key under which an answer is remembered."""
+    return tag(person_id) + b"r:" + request_id.encode("utf-8", "surrogatepass")
+
+
+def event(person_id: str, event_id: str) -> bytes:
+    """Return the key under which an event is known as seen."""
+    return tag(person_id) + b"e:" + event_id.encode("utf-8", "surrogatepass")

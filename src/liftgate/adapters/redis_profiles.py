@@ -1,0 +1,158 @@
+"""Features, consent and contact history of people in Redis or Valkey: `pipeline.ports.ProfileStore`, and the writer beside it.
+
+Two layouts. `packed`: one fixed-width value a person (`domain/profile.py`), read by one MGET for a whole batch. `hash`: a plain HASH of
+text fields that any pipeline can write, named like the features without `profile.`; `<name>@`, or `_at` for all, says when a value was
+true, in seconds since the epoch.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any, Literal
+
+import hiredis
+import numpy as np
+
+from liftgate.adapters import redis_keys
+from liftgate.adapters.breaker import Breaker
+from liftgate.adapters.redis_client import DEFAULT_BUDGET_MS, Command, RedisClient, check, code, guarded
+from liftgate.adapters.redis_hash import HashCodec
+from liftgate.domain.errors import StoreUnavailable
+from liftgate.domain.input import InputSchema
+from liftgate.domain.profile import Profiles, ProfileState, pack, unpack
+from liftgate.pipeline.ports import Fetched, PersonKey
+
+Layout = Literal["packed", "hash"]
+
+_WRITE_BUDGET_S = 5.0
+
+
+class RedisProfiles:
+    """Profiles in Redis. `budget_ms` bounds a fetch, connecting included."""
+
+    def __init__(
+        self, client: RedisClient, layout: Layout = "packed", breaker: Breaker | None = None, budget_ms: float = DEFAULT_BUDGET_MS
+    ) -> None:
+        if layout not in ("packed", "hash"):
+            raise ValueError("a profile layout is packed or hash")
+        self._client = client
+        self._packed = layout == "packed"
+        self._breaker = breaker or Breaker()
+        self._budget_s = budget_ms / 1000
+        self._codec: HashCodec | None = None
+
+    async def fetch(self, people: Sequence[PersonKey], schema: InputSchema) -> Fetched:
+        """See `pipeline.ports.ProfileStore`."""
+        if not people:
+            return Fetched(unpack(schema, []), [], [])
+        return await (self._fetch_packed(people, schema) if self._packed else self._fetch_hash(people, schema))
+
+    async def _fetch_packed(self, people: Sequence[PersonKey], schema: InputSchema) -> Fetched:
+        keys: list[bytes] = []
+        for person in people:
+            tag = redis_keys.tag(person.person_id)
+            keys += (tag + b"p", tag + b"c", tag + (b"g" if person.ghost else b"h"))
+        if self._client.clustered:
+            commands: list[Command] = [("MGET", *keys[i : i + 3]) for i in range(0, len(keys), 3)]
+        else:
+            commands = [("MGET", *keys)]
+        replies = await guarded(self._client, self._breaker, commands, self._budget_s)
+        check(replies)
+        values: list[bytes | None] = replies[0] if len(replies) == 1 else [value for reply in replies for value in reply]
+        return Fetched(unpack(schema, values[0::3]), values[1::3], values[2::3])
+
+    async def _fetch_hash(self, people: Sequence[PersonKey], schema: InputSchema) -> Fetched:
+        codec = self._codec
+        if codec is None or codec.schema is not schema:
+            codec = self._codec = HashCodec(schema)
+        commands: list[Command] = []
+        for person in people:
+            tag = redis_keys.tag(person.person_id)
+            commands.append(("HGETALL", tag + b"f"))
+            commands.append(("MGET", tag + b"c", tag + (b"g" if person.ghost else b"h")))
+        replies = await guarded(self._client, self._breaker, commands, self._budget_s)
+        rest = replies[1::2]
+        check(rest)
+        return Fetched(_decode_hashes(codec, replies[0::2]), [pair[0] for pair in rest], [pair[1] for pair in rest])
+
+
+def _decode_hashes(codec: HashCodec, replies: Sequence[Any]) -> Profiles:
+    """Decode one HGETALL reply a person. A key of another type is an unreadable profile, any other error is the store's."""
+    n, f = len(replies), codec.schema.profile_count
+    state = np.empty(n, dtype=np.uint8)
+    value, at_s = np.full((n, f), np.nan), np.full((n, f), np.nan)
+    for i, reply in enumerate(replies):
+        if isinstance(reply, hiredis.ReplyError):
+            if code(reply) != "WRONGTYPE":
+                raise StoreUnavailable(f"redis: error reply {code(reply)}")
+            state[i] = ProfileState.UNREADABLE
+        elif not reply:
+            state[i] = ProfileState.MISSING
+        else:
+            row = codec.decode(reply)
+            if row is None:
+                state[i] = ProfileState.UNREADABLE
+            else:
+                state[i] = ProfileState.FOUND
+                value[i], at_s[i] = row
+    return Profiles(state, value, at_s)
+
+
+@dataclass(frozen=True, slots=True)
+class StoredPerson:
+    """What to store for one person. None leaves what is there."""
+
+    person_id: str
+    values: Sequence[float] | None = None
+    """Column numbers (`Input.encode`), one for each profile feature; NaN missing."""
+    at_s: Sequence[int] | int = 0
+    """Seconds since the epoch, one for each feature or for all; 0 not known."""
+    consent: bytes | None = None
+    """`domain/consent.py` document."""
+
+
+class RedisProfileWriter:
+    """Stores profiles and consent, many people a round trip. A stored profile replaces the old one whole, never parts of it."""
+
+    def __init__(self, client: RedisClient, schema: InputSchema, layout: Layout = "packed", budget_s: float = _WRITE_BUDGET_S) -> None:
+        self._client = client
+        self._schema = schema
+        self._packed = layout == "packed"
+        self._codec = HashCodec(schema)
+        self._budget_s = budget_s
+        # A profile without values, to be filled in by columns.
+        self._blank = np.frombuffer(pack(schema, [float("nan")] * schema.profile_count, 0), dtype=schema.profile_dtype)
+
+    async def store(self, people: Sequence[StoredPerson]) -> None:
+        """Store all of them. Raises StoreUnavailable; then some may have been stored. Raises ValueError on an infinite value."""
+        commands: list[Command] = []
+        strings: list[bytes] = []
+        packed = iter(self.pack([person for person in people if person.values is not None]) if self._packed else ())
+        for person in people:
+            tag = redis_keys.tag(person.person_id)
+            first = len(strings)
+            if person.values is not None and self._packed:
+                strings += (tag + b"p", next(packed))
+            elif person.values is not None:
+                commands.append(self._codec.replace(tag + b"f", person.values, person.at_s))
+            if person.consent is not None:
+                strings += (tag + b"c", person.consent)
+            if self._client.clustered and len(strings) > first:
+                commands.append(("MSET", *strings[first:]))
+        if strings and not self._client.clustered:
+            commands.append(("MSET", *strings))
+        check(await self._client.call(commands, self._budget_s))
+
+    def pack(self, people: Sequence[StoredPerson]) -> list[bytes]:
+        """Return the packed profiles of people who have values."""
+        rows = np.repeat(self._blank, len(people))
+        if people:
+            rows["value"] = [person.values for person in people]
+            if np.isinf(rows["value"]).any():
+                raise ValueError("a profile holds an infinite value")
+            for row, person in enumerate(people):
+                rows["at_s"][row] = person.at_s
+        size = self._blank.itemsize
+        raw = rows.tobytes()
+        return [raw[i : i + size] for i in range(0, len(raw), size)]

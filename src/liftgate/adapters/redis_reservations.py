@@ -1,0 +1,150 @@
+"""Atomic frequency caps and idempotency in Redis or Valkey: `pipeline.ports.Reservations`.
+
+On one server a batch is one script call; on a Cluster it is one for each claim, pipelined by server. The scripts and the layouts of
+what they store are in `lua/`. Time is the claims' own; only the lifetimes of keys run on the server's clock.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Sequence
+from functools import cache
+from hashlib import sha1
+from importlib.resources import files
+from struct import Struct
+from typing import Any
+
+import hiredis
+
+from liftgate.adapters import redis_keys
+from liftgate.adapters.breaker import Breaker
+from liftgate.adapters.redis_client import DEFAULT_BUDGET_MS, Command, RedisClient, check, code, guarded
+from liftgate.domain.errors import StoreUnavailable
+from liftgate.pipeline.ports import Claim, ClaimOutcome, ClaimStatus
+
+DEFAULT_HORIZON_MS = 60_000
+CHUNK = 64
+"""Claims in one script call: bounds how long the server is busy with it."""
+
+_HEADER = Struct("<8s8sddB")
+_CHARGE = Struct("<8sddd")
+_MEMORY = Struct("<c8sI")
+_MADE = ClaimOutcome(ClaimStatus.MADE)
+_MISMATCH = ClaimOutcome(ClaimStatus.MISMATCH)
+
+
+@cache
+def _script(name: str) -> tuple[bytes, bytes]:
+    """Return a script's body and its SHA-1 as EVALSHA wants it."""
+    body = files("liftgate.adapters").joinpath("lua", name).read_bytes()
+    return body, sha1(body, usedforsecurity=False).hexdigest().encode()
+
+
+class RedisReservations:
+    """Reservations in Redis. `horizon_ms` is the retry horizon, `budget_ms` bounds every call."""
+
+    def __init__(
+        self,
+        client: RedisClient,
+        breaker: Breaker | None = None,
+        budget_ms: float = DEFAULT_BUDGET_MS,
+        horizon_ms: int = DEFAULT_HORIZON_MS,
+    ) -> None:
+        if horizon_ms < 1:
+            raise ValueError("the retry horizon must be at least 1 ms")
+        self._client = client
+        self._breaker = breaker or Breaker()
+        self._budget_s = budget_ms / 1000
+        self._horizon_ms = horizon_ms
+
+    async def reserve(self, claims: Sequence[Claim]) -> Sequence[ClaimOutcome]:
+        """See `pipeline.ports.Reservations`."""
+        if not claims:
+            return []
+        size = 1 if self._client.clustered else CHUNK
+        replies = await self._run("reserve.lua", [self._claims(claims[i : i + size]) for i in range(0, len(claims), size)])
+        return [_outcome(reply) for chunk in replies for reply in chunk]
+
+    async def look(self, claims: Sequence[Claim]) -> Sequence[ClaimOutcome]:
+        """See `pipeline.ports.Reservations`."""
+        known = [i for i, claim in enumerate(claims) if claim.request_id]
+        outcomes = [_MADE] * len(claims)
+        if not known:
+            return outcomes
+        keys = [redis_keys.request(claims[i].person_id, claims[i].request_id) for i in known]
+        commands: list[Command] = [("MGET", key) for key in keys] if self._client.clustered else [("MGET", *keys)]
+        replies = await guarded(self._client, self._breaker, commands, self._budget_s)
+        check(replies)
+        for i, value in zip(known, [value for reply in replies for value in reply], strict=True):
+            outcomes[i] = _remembered(value, claims[i].fingerprint)
+        return outcomes
+
+    async def confirm(self, claims: Sequence[Claim]) -> None:
+        """See `pipeline.ports.Reservations`."""
+        known = [(redis_keys.request(claim.person_id, claim.request_id), claim.fingerprint) for claim in claims if claim.request_id]
+        if known:
+            size = 1 if self._client.clustered else CHUNK
+            chunks = [known[i : i + size] for i in range(0, len(known), size)]
+            await self._run("confirm.lua", [([key for key, _ in chunk], [fingerprint for _, fingerprint in chunk]) for chunk in chunks])
+
+    def _claims(self, claims: Sequence[Claim]) -> tuple[list[bytes], list[bytes]]:
+        """Return keys and arguments of one call of `reserve.lua`."""
+        keys: list[bytes] = []
+        arguments: list[bytes] = []
+        for claim in claims:
+            keys.append(redis_keys.history(claim.person_id, claim.ghost))
+            header = _HEADER.pack(claim.fingerprint, claim.reservation_id, claim.now_ms, self._horizon_ms, 1 if claim.request_id else 0)
+            for charge in claim.charges:
+                header += _CHARGE.pack(charge.cap_id, charge.limit, charge.live_until_ms, charge.until_ms)
+            arguments.append(header)
+            if claim.request_id:
+                keys.append(redis_keys.request(claim.person_id, claim.request_id))
+                arguments.append(_MEMORY.pack(b"P", claim.fingerprint, len(claim.response)) + claim.response + claim.record)
+        arguments.append(b"%d" % len(claims))
+        return keys, arguments
+
+    async def _run(self, name: str, calls: Sequence[tuple[list[bytes], list[bytes]]]) -> list[Any]:
+        """Run a script once for each call, in one round trip; where a server does not know it yet, send it along in another."""
+        body, digest = _script(name)
+        commands: list[Command] = [("EVALSHA", digest, len(keys), *keys, *arguments) for keys, arguments in calls]
+        loop = asyncio.get_running_loop()
+        deadline = loop.time() + self._budget_s
+        replies = await guarded(self._client, self._breaker, commands, self._budget_s)
+        unknown = [i for i, reply in enumerate(replies) if isinstance(reply, hiredis.ReplyError) and code(reply) == "NOSCRIPT"]
+        if unknown:
+            again = await guarded(self._client, self._breaker, [("EVAL", body, *commands[i][2:]) for i in unknown], deadline - loop.time())
+            for i, reply in zip(unknown, again, strict=True):
+                replies[i] = reply
+        check(replies)
+        return replies
+
+
+def _outcome(reply: Any) -> ClaimOutcome:
+    if reply == 0:
+        return _MADE
+    if reply == 4:
+        return _MISMATCH
+    if reply[0] == ClaimStatus.CAP_REACHED:
+        return ClaimOutcome(ClaimStatus.CAP_REACHED, charge=reply[1], history=reply[2])
+    if reply[0] == ClaimStatus.DUPLICATE_LOGGED:
+        return ClaimOutcome(ClaimStatus.DUPLICATE_LOGGED, response=reply[1])
+    if reply[0] == ClaimStatus.DUPLICATE_PENDING:
+        return ClaimOutcome(ClaimStatus.DUPLICATE_PENDING, response=reply[1], record=reply[2])
+    raise StoreUnavailable("redis: reserve.lua gave an unknown answer")
+
+
+def _remembered(value: bytes | None, fingerprint: bytes) -> ClaimOutcome:
+    """Read a request key as `reserve.lua` does."""
+    if value is None:
+        return _MADE
+    if len(value) < _MEMORY.size:
+        return _MISMATCH
+    state, known, length = _MEMORY.unpack_from(value)
+    end = _MEMORY.size + length
+    if known != fingerprint or len(value) < end:
+        return _MISMATCH
+    if state == b"L":
+        return ClaimOutcome(ClaimStatus.DUPLICATE_LOGGED, response=value[_MEMORY.size : end])
+    if state == b"P":
+        return ClaimOutcome(ClaimStatus.DUPLICATE_PENDING, response=value[_MEMORY.size : end], record=value[end:])
+    return _MISMATCH

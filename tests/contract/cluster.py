@@ -1,0 +1,86 @@
+"""A small Valkey Cluster on loopback, from the embedded server."""
+
+from __future__ import annotations
+
+import socket
+import time
+from contextlib import ExitStack
+from typing import Any
+
+import redis
+
+from liftgate.adapters.embedded_valkey import EmbeddedValkey
+
+_SLOTS = 16384
+
+
+class Cluster:
+    """N primaries without replicas. A context manager; `url` is what `connect` takes."""
+
+    def __init__(self, n: int) -> None:
+        self._n = n
+        self._stack = ExitStack()
+        self.nodes: list[EmbeddedValkey] = []
+        self.url = ""
+
+    def __enter__(self) -> Cluster:
+        try:
+            self._start()
+        except BaseException:
+            self._stack.close()
+            raise
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._stack.close()
+
+    def _start(self) -> None:
+        for bus in _free_ports(self._n):
+            options = (
+                "--cluster-enabled",
+                "yes",
+                "--cluster-port",
+                str(bus),
+                "--cluster-node-timeout",
+                "2000",
+                "--cluster-require-full-coverage",
+                "no",
+            )
+            self.nodes.append(self._stack.enter_context(EmbeddedValkey(tcp=True, options=options)))
+        clients: list[Any] = [redis.Redis(port=node.port) for node in self.nodes]
+        share = -(-_SLOTS // self._n)
+        for i, client in enumerate(clients):
+            client.execute_command("CLUSTER", "ADDSLOTSRANGE", i * share, min(_SLOTS, (i + 1) * share) - 1)
+            client.execute_command("CLUSTER", "SET-CONFIG-EPOCH", i + 1)
+        for node, bus in zip(self.nodes[1:], [self._bus(node) for node in self.nodes[1:]], strict=True):
+            clients[0].execute_command("CLUSTER", "MEET", "127.0.0.1", node.port, bus)
+        deadline = time.monotonic() + 15
+        while not all(_whole(client) for client in clients):
+            if time.monotonic() > deadline:
+                raise RuntimeError("the Cluster did not come together")
+            time.sleep(0.05)
+        for client in clients:
+            client.close()
+        self.url = f"redis+cluster://127.0.0.1:{self.nodes[0].port}"
+
+    def _bus(self, node: EmbeddedValkey) -> int:
+        with redis.Redis(port=node.port) as client:
+            return int(client.config_get("cluster-port")["cluster-port"])
+
+
+def _whole(client: Any) -> bool:
+    """Say whether a node sees every slot served."""
+    info = client.execute_command("CLUSTER", "INFO")
+    text = info if isinstance(info, dict) else dict(line.split(":", 1) for line in info.decode().split())
+    return text["cluster_state"] == "ok" and int(text["cluster_slots_ok"]) == _SLOTS
+
+
+def _free_ports(n: int) -> list[int]:
+    probes = [socket.socket() for _ in range(n)]
+    try:
+        for probe in probes:
+            probe.bind(("127.0.0.1", 0))
+        return [probe.getsockname()[1] for probe in probes]
+    finally:
+        for probe in probes:
+            probe.close()
