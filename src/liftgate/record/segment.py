@@ -110,6 +110,10 @@ class SegmentWriter:
         finally:
             self._file.close()
 
+    def abandon(self) -> None:
+        """Close without syncing or sealing: the file stays for the next start to mend."""
+        self._file.close()
+
 
 class SegmentSeries:
     """The segments of one writer: names, sequence numbers and headers that follow one another."""
