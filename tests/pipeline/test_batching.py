@@ -1,0 +1,175 @@
+"""Requests share a batch, never a fate; duplicates get one decision."""
+
+from __future__ import annotations
+
+import asyncio
+from pathlib import Path
+
+import pytest
+
+from liftgate.domain.errors import Expired, LogUnavailable, Overloaded, RequestIdReused
+from liftgate.domain.reason import Reason
+from liftgate.domain.request import DecideRequest
+from liftgate.pipeline.batching import Limits
+from liftgate.v1.decision_pb2 import DecideResponse
+from tests.pipeline.workbench import workbench
+
+
+def _ask(request_id: str, person: str = "person-0", placement: str = "two", body: bytes = b"same....") -> DecideRequest:
+    return DecideRequest(request_id, person, placement, fingerprint=body)
+
+
+async def test_what_arrives_together_is_one_batch(valkey_url: str, tmp_path: Path) -> None:
+    """Requests of one turn of the loop share one batch, and those that arrive while it runs share the next."""
+    async with workbench(valkey_url, tmp_path) as bench:
+        first = [asyncio.create_task(bench.batcher.submit(_ask(f"first-{i}"), bench.live)) for i in range(10)]
+        while not bench.watcher.batches and not bench.batcher._running:
+            await asyncio.sleep(0)
+        second = [asyncio.create_task(bench.batcher.submit(_ask(f"second-{i}"), bench.live)) for i in range(7)]
+        await asyncio.gather(*first, *second)
+        assert bench.watcher.batches == [10, 7]
+
+
+async def test_a_cancelled_neighbour_changes_nothing(valkey_url: str, tmp_path: Path) -> None:
+    """Callers that leave, before or while the batch runs, change no answer of those who stay."""
+    async with workbench(valkey_url, tmp_path) as bench:
+        tasks = [asyncio.create_task(bench.batcher.submit(_ask(f"neighbour-{i}"), bench.live)) for i in range(20)]
+        await asyncio.sleep(0)
+        for task in tasks[:5]:
+            task.cancel()
+        while not bench.batcher._running:
+            await asyncio.sleep(0)
+        for task in tasks[5:10]:
+            task.cancel()
+        done = await asyncio.gather(*tasks, return_exceptions=True)
+        assert all(isinstance(result, asyncio.CancelledError) for result in done[:10])
+        answers = [DecideResponse.FromString(result) for result in done[10:] if isinstance(result, bytes)]
+        assert [answer.reason for answer in answers] == [Reason.UNKNOWN_PERSON] * 10
+
+
+async def test_one_bad_row_falls_alone(valkey_url: str, tmp_path: Path) -> None:
+    """A request that breaks a stage gets the fallback; every other request of its batch gets its decision."""
+    async with workbench(valkey_url, tmp_path) as bench:
+        bad = DecideRequest("bad", "person-0", "two", candidates=("no such offer",), idempotent=False)
+        tasks = [bench.batcher.submit(_ask(f"row-{i}"), bench.live) for i in range(6)]
+        answers = await asyncio.gather(*tasks[:3], bench.batcher.submit(bad, bench.live), *tasks[3:])
+        reasons = [DecideResponse.FromString(raw).reason for raw in answers]
+        assert reasons == [Reason.UNKNOWN_PERSON] * 3 + [Reason.STAGE_FAILED] + [Reason.UNKNOWN_PERSON] * 3
+        assert len(bench.records) == 7
+
+
+async def test_expired_work_is_dropped_before_it_costs(valkey_url: str, tmp_path: Path) -> None:
+    """A request whose deadline has passed when its batch forms is refused as expired and leaves no record."""
+    async with workbench(valkey_url, tmp_path) as bench:
+        now = asyncio.get_running_loop().time()
+        late = bench.batcher.submit(_ask("late"), bench.live, deadline=now - 0.001)
+        fine = bench.batcher.submit(_ask("fine"), bench.live, deadline=now + 10)
+        results = await asyncio.gather(late, fine, return_exceptions=True)
+        assert isinstance(results[0], Expired)
+        assert isinstance(results[1], bytes)
+        assert [record.request_id for record in bench.records] == ["fine"]
+
+
+async def test_a_full_queue_refuses(valkey_url: str, tmp_path: Path) -> None:
+    """One request more than the queue holds is Overloaded at once; those in the queue are answered."""
+    async with workbench(valkey_url, tmp_path, limits=Limits(max_queue=8)) as bench:
+        tasks = [asyncio.create_task(bench.batcher.submit(_ask(f"queue-{i}"), bench.live)) for i in range(12)]
+        results = await asyncio.gather(*tasks, return_exceptions=True)
+        assert sum(isinstance(result, Overloaded) for result in results) == 4
+        assert sum(isinstance(result, bytes) for result in results) == 8
+
+
+async def test_a_retry_gets_the_same_bytes_and_one_row(valkey_url: str, tmp_path: Path) -> None:
+    """A request_id that comes again, at once or later, to this worker or another, is answered byte for byte from one decision."""
+    async with workbench(valkey_url, tmp_path / "a") as one, workbench(valkey_url, tmp_path / "b") as other:
+        calls = [bench.batcher.submit(_ask("again", placement="capped"), bench.live) for bench in (one, one, other, other, one)]
+        answers = list(await asyncio.gather(*calls))
+        one.hands.ms += 30_000
+        answers.append(await one.batcher.submit(_ask("again", placement="capped"), one.live))
+        answers.append(await other.batcher.submit(_ask("again", placement="capped"), other.live))
+        assert len(set(answers)) == 1
+        rows = one.records + other.records
+        assert [row.request_id for row in rows] == ["again"]
+
+
+async def test_another_body_under_the_same_request_id_is_refused(valkey_url: str, tmp_path: Path) -> None:
+    """A request_id that comes again with another body is refused: while the first runs, later, and on another worker."""
+    async with workbench(valkey_url, tmp_path / "a") as one, workbench(valkey_url, tmp_path / "b") as other:
+        results = await asyncio.gather(
+            one.batcher.submit(_ask("twice", body=b"first..."), one.live),
+            one.batcher.submit(_ask("twice", body=b"second.."), one.live),
+            return_exceptions=True,
+        )
+        assert isinstance(results[0], bytes)
+        assert isinstance(results[1], RequestIdReused)
+        with pytest.raises(RequestIdReused):
+            await other.batcher.submit(_ask("twice", body=b"second.."), other.live)
+        assert len(one.records + other.records) == 1
+
+
+async def test_a_crash_between_reservation_and_log_loses_nothing(valkey_url: str, tmp_path: Path) -> None:
+    """A retry of a decision whose worker died before its log write is told that decision, and its record is recovered once."""
+    async with workbench(valkey_url, tmp_path / "a") as dead, workbench(valkey_url, tmp_path / "b") as alive:
+        dead.faults.on = {"log_away", "confirms_lost"}
+        with pytest.raises(LogUnavailable):
+            await dead.batcher.submit(_ask("orphan", placement="capped"), dead.live)
+        answers = await asyncio.gather(*(alive.batcher.submit(_ask("orphan", placement="capped"), alive.live) for _ in range(3)))
+        assert len(set(answers)) == 1
+        (row,) = alive.records
+        assert row.recovered
+        assert row.decision_id == DecideResponse.FromString(answers[0]).decision_id
+        assert alive.watcher.joins.count(True) == 1
+
+
+async def test_a_crash_between_log_and_reply_is_one_decision(valkey_url: str, tmp_path: Path) -> None:
+    """A retry of a decision that was logged but never confirmed gives the same bytes; both rows carry one decision_id."""
+    async with workbench(valkey_url, tmp_path / "a") as dead, workbench(valkey_url, tmp_path / "b") as alive:
+        dead.faults.on = {"confirms_lost"}
+        first = await dead.batcher.submit(_ask("unconfirmed"), dead.live)
+        again = await alive.batcher.submit(_ask("unconfirmed"), alive.live)
+        assert first == again
+        assert {row.decision_id for row in dead.records + alive.records} == {DecideResponse.FromString(first).decision_id}
+
+
+async def test_while_redis_is_away_a_worker_remembers_its_own_answers(valkey_url: str, tmp_path: Path) -> None:
+    """With the store away a retry to the same worker is the same fallback byte for byte, in the log once."""
+    async with workbench(valkey_url, tmp_path) as bench:
+        bench.faults.on = {"profiles_away"}
+        first = await bench.batcher.submit(_ask("away"), bench.live)
+        assert await bench.batcher.submit(_ask("away"), bench.live) == first
+        with pytest.raises(RequestIdReused):
+            await bench.batcher.submit(_ask("away", body=b"other..."), bench.live)
+        assert len(bench.records) == 1
+
+
+async def test_a_batch_call_joins_and_is_joined(valkey_url: str, tmp_path: Path) -> None:
+    """DecideBatch with duplicates inside and beside it decides each request_id once, in the caller's order."""
+    async with workbench(valkey_url, tmp_path) as bench:
+        asked = [_ask(f"many-{i % 40}", person=f"many-{i % 40}") for i in range(100)]
+        many, single = await asyncio.gather(
+            bench.batcher.submit_many(asked, bench.live), bench.batcher.submit(_ask("many-7", person="many-7"), bench.live)
+        )
+        assert many[7] == many[47] == many[87] == single
+        assert len({record.request_id for record in bench.records}) == 40 == len(bench.records)
+
+
+async def test_a_refused_request_in_a_batch_call_leaves_the_others_answered(valkey_url: str, tmp_path: Path) -> None:
+    """When one request of a DecideBatch is refused, a later duplicate of its neighbours is still answered."""
+    async with workbench(valkey_url, tmp_path) as bench:
+        asked = [_ask("left"), _ask("middle", body=b"one....."), _ask("middle", body=b"two....."), _ask("right")]
+        with pytest.raises(RequestIdReused):
+            await bench.batcher.submit_many(asked, bench.live)
+        await asyncio.wait_for(bench.batcher.submit(_ask("left"), bench.live), 5)
+        await asyncio.wait_for(bench.batcher.submit(_ask("right"), bench.live), 5)
+        assert sorted(record.request_id for record in bench.records) == ["left", "middle", "right"]
+
+
+async def test_a_draw_is_a_pure_function_of_salt_and_request(valkey_url: str, tmp_path: Path) -> None:
+    """Two workers that cannot see each other's memory draw alike for one request_id, and unlike for another."""
+    async with workbench(valkey_url, tmp_path / "a") as one, workbench(valkey_url, tmp_path / "b") as other:
+        for i in range(20):
+            for bench in (one, other):
+                request = DecideRequest(f"pure-{i}", "person-0", "two", idempotent=False)
+                await bench.batcher.submit(request, bench.live)
+        assert [list(r.draws) for r in one.records] == [list(r.draws) for r in other.records]
+        assert len({r.draws[0] for r in one.records}) == 20
