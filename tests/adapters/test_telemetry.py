@@ -180,23 +180,23 @@ def test_internal_answers_count_as_errors_and_unknown_methods_only_as_in_flight(
 
 def test_where_names_the_place_and_not_the_text() -> None:
     """What is said of an exception is where it was raised."""
-    try:
+    with pytest.raises(ValueError, match="canary") as caught:
         raise ValueError(PERSON)
-    except ValueError as error:
-        assert "test_telemetry:" in where(error)
-        assert PERSON not in where(error)
+    assert "test_telemetry:" in where(caught.value)
+    assert PERSON not in where(caught.value)
 
 
 def test_the_log_is_counted_by_records_bytes_and_cause_of_loss() -> None:
     """Totals that a log reports twice are counted once, and what is new is added."""
     page = Page(LAYOUT)
     telemetry = Telemetry(page)
-    telemetry.logged("decisions", 3, 900, {"write_failed": 2})
-    telemetry.logged("decisions", 4, 1000, {"write_failed": 2})
+    telemetry.logged("decision", 3, 900, {"disk_full": 2})
+    telemetry.logged("decision", 4, 1000, {"disk_full": 2, "a new cause": 1})
     samples = scrape(page)
-    assert value(samples, "liftgate_log_records_total", log="decisions") == 4
-    assert value(samples, "liftgate_log_bytes_total", log="decisions") == 1000
-    assert value(samples, "liftgate_log_losses_total", log="decisions", cause="write_failed") == 2
+    assert value(samples, "liftgate_log_records_total", log="decision") == 4
+    assert value(samples, "liftgate_log_bytes_total", log="decision") == 1000
+    assert value(samples, "liftgate_log_losses_total", log="decision", cause="disk_full") == 2
+    assert value(samples, "liftgate_log_losses_total", log="decision", cause="other") == 1
 
 
 def spans_of(**request: object) -> list[ReadableSpan]:

@@ -14,6 +14,7 @@ from liftgate.adapters.telemetry_metrics import (
     CODES,
     DECISION_REASONS,
     LAYOUT,
+    LOSSES,
     METHODS,
     REQUEST_US,
     SIZES,
@@ -38,9 +39,13 @@ class Telemetry:
     """One worker's counters. Everything runs on the event loop's thread; nothing raises."""
 
     def __init__(
-        self, page: Page, spans: DecisionSpans | None = None, warn: Callable[[str, Mapping[str, object]], None] | None = None
+        self,
+        page: Page,
+        spans: DecisionSpans | None = None,
+        warn: Callable[[str, Mapping[str, object]], None] | None = None,
+        sample_ratio: float = 0.0,
     ) -> None:
-        """`warn` takes an event's name and fields; None: fallbacks are counted and not said."""
+        """`warn` takes an event's name and fields; None: fallbacks are counted and not said. `sample_ratio`: see `_sampled`."""
         self.page = page
         self._cells = page.cells
         self._spans = spans
@@ -150,16 +155,18 @@ class Telemetry:
         self._cells[LAYOUT.cell("liftgate_reloads", result)] += 1
 
     def logged(self, log: str, records: int, size: int, losses: Mapping[str, int]) -> None:
-        """Take a log's totals since its writer began: records, bytes, and losses by cause. What is new is added."""
-        totals = {
-            LAYOUT.cell("liftgate_log_records", log): records,
-            LAYOUT.cell("liftgate_log_bytes", log): size,
-            **{LAYOUT.cell("liftgate_log_losses", log, cause): count for cause, count in losses.items()},
-        }
+        """Take a log's totals since its writer began: records, bytes, and records lost by cause. What is new is added."""
+        totals = {LAYOUT.cell("liftgate_log_records", log): records, LAYOUT.cell("liftgate_log_bytes", log): size}
+        for cause, count in losses.items():
+            totals[LAYOUT.cell("liftgate_log_losses", log, cause if cause in LOSSES else "other")] = count
         before = self._written.setdefault(log, {})
         for cell, total in totals.items():
             self._cells[cell] += total - before.get(cell, 0)
             before[cell] = total
+
+    def mended(self, log: str, quarantined_bytes: int) -> None:
+        """Count what a start moved out of a dead writer's segments because it could not be read."""
+        self._cells[LAYOUT.cell("liftgate_log_quarantined_bytes", log)] += quarantined_bytes
 
     def close(self) -> None:
         """Export the spans that are left."""

@@ -32,9 +32,9 @@ CANDIDATE_REASONS = tuple(reason for reason in Reason if Reason.CHOSEN < reason 
 DECISION_REASONS = tuple(reason for reason in Reason if reason >= Reason.OFFERED)
 ARMS = tuple(arm for arm in Arm if arm)
 BRANCHES = tuple(branch for branch in Branch if branch)
-LOGS = ("decisions", "events")
-LOSSES = ("write_failed", "sync_failed", "async_dropped", "quarantined")
-"""Why something is not, or may not be, in a log."""
+LOGS = ("decision", "event")
+LOSSES = ("disk_full", "write_error", "sync_error", "failed", "closed", "buffer_full", "other")
+"""Why a record is not, or may not be, in its log; as `adapters/segment_sink.py` names them."""
 
 REQUEST_US = (250, 500, 1_000, 2_000, 4_000, 8_000, 16_000, 32_000, 64_000, 128_000, 256_000, 512_000, 1_024_000, 4_096_000)
 STAGE_US = (10, 25, 50, 100, 250, 500, 1_000, 2_500, 5_000, 10_000, 25_000, 50_000, 100_000)
@@ -80,7 +80,20 @@ METRICS = (
     Metric("liftgate_recovered", "counter", "Decisions whose record had to be completed after another worker's crash."),
     Metric("liftgate_log_bytes", "counter", "Bytes written.", ("log",), (LOGS,)),
     Metric("liftgate_log_records", "counter", "Records written.", ("log",), (LOGS,)),
-    Metric("liftgate_log_losses", "counter", "Records lost or set aside, by cause.", ("log", "cause"), (LOGS, LOSSES)),
+    Metric(
+        "liftgate_log_losses",
+        "counter",
+        "Records not in the log, or not surely, by cause. Under `refuse` none of them was acknowledged.",
+        ("log", "cause"),
+        (LOGS, LOSSES),
+    ),
+    Metric(
+        "liftgate_log_quarantined_bytes",
+        "counter",
+        "Bytes of dead writers' segments that could not be read, moved to .bad files.",
+        ("log",),
+        (LOGS,),
+    ),
     Metric("liftgate_reloads", "counter", "Reloads of the bundle.", ("result",), (("swapped", "unchanged", "refused"),)),
     Metric("liftgate_worker_restarts", "counter", "Workers started again after they died."),
     Metric("liftgate_workers_serving", "gauge", "Workers whose health says SERVING."),

@@ -18,7 +18,8 @@ _HEAD = """# Configuration
 
 `liftgate serve` reads its settings once, at start, from flags and from environment variables; a flag wins over a variable, and a
 variable over the default. It prints them all in its first log line, with secrets hidden. A setting that is wrong stops the start with
-exit code 2 and a message that names its flag and its variable. A variable that begins with `LIFTGATE_` and names no setting is warned about.
+exit code 2 and a message that names its flag and its variable. A variable that begins with `LIFTGATE_` and names no setting is
+warned about.
 
 What a decision depends on (offers, rules, models, holdouts) is not here: it lies in the [bundle](decide.md), which has a digest and can
 be reloaded.

@@ -36,8 +36,8 @@ class Settings(BaseSettings):
 
     redis: SecretStr = _setting(
         "People",
-        "Where people are stored: a `redis://`, `rediss://` or `unix://` URL, `redis+cluster://` for a Cluster, or `embedded` for a Valkey of "
-        "our own that lives and dies with the server.",
+        "Where people are stored: a `redis://`, `rediss://` or `unix://` URL, `redis+cluster://` for a Cluster, or `embedded` for a "
+        "Valkey of our own that lives and dies with the server.",
         SecretStr("redis://127.0.0.1:6379/0"),
     )
     profile_layout: Literal["packed", "hash"] = _setting(
@@ -200,10 +200,7 @@ def read(flags: Mapping[str, Any] | None = None) -> Settings:
 
 
 def unknown_variables(environ: Mapping[str, str] | None = None) -> list[str]:
-    """Return LIFTGATE_ variables that name no setting, which are most likely spelling mistakes. LIFTGATE_TEST_ ones are left out."""
-    known = {variable(name) for name in Settings.model_fields}
-    return sorted(
-        name
-        for name in (os.environ if environ is None else environ)
-        if name.startswith(PREFIX) and name not in known and not name.startswith(PREFIX + "TEST_")
-    )
+    """Return LIFTGATE_ variables that nobody reads, most likely spelling mistakes. LIFTGATE_TEST_ ones are the tests' own."""
+    known = {variable(name) for name in Settings.model_fields} | {PREFIX + "TARGET"}
+    given = os.environ if environ is None else environ
+    return sorted(name for name in given if name.startswith(PREFIX) and name not in known and not name.startswith(PREFIX + "TEST_"))

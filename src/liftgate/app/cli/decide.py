@@ -1,0 +1,132 @@
+"""`liftgate decide`: one decision from a running service, and why."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from liftgate.app.cli.say import fail
+
+if TYPE_CHECKING:
+    from liftgate.client import Decision
+
+DEFAULT_TARGET = "127.0.0.1:7420"
+_REFUSED, _AWAY = 2, 1
+
+
+def register(app: typer.Typer) -> None:
+    """Add `decide` to the app."""
+    app.command("decide")(decide)
+
+
+def decide(
+    person: Annotated[str, typer.Option("--person", help="The person's id.")],
+    placement: Annotated[str, typer.Option("--placement", help="The placement's name in the bundle.")],
+    explain: Annotated[bool, typer.Option("--explain", help="Say why this offer and why not the others.")] = False,
+    slots: Annotated[int, typer.Option("--slots", min=0, help="How many offers; 0: the placement's slots.")] = 0,
+    channel: Annotated[str, typer.Option("--channel", help="Where it will be shown: web, app, email, ...")] = "",
+    attribute: Annotated[list[str] | None, typer.Option("--attribute", help="A context attribute, NAME=VALUE; may be repeated.")] = None,
+    gpc: Annotated[bool, typer.Option("--gpc", help="The request carries Sec-GPC: 1.")] = False,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Walk every stage; charge no cap and record nothing.")] = False,
+    request_id: Annotated[str | None, typer.Option("--request-id", help="Idempotency key; absent: a new one.")] = None,
+    target: Annotated[str, typer.Option("--target", envvar="LIFTGATE_TARGET", help="Where the service is, HOST:PORT.")] = DEFAULT_TARGET,
+    timeout_ms: Annotated[float, typer.Option("--timeout-ms", min=1, help="Budget of the call, in ms, retries included.")] = 2_000.0,
+    as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
+) -> None:
+    """Ask a running service for one decision.
+
+    Attribute values are numbers or true and false where they look like it, else text; NAME="5" in quotes is text.
+
+    Exit codes: 0 answered, 1 the service did not answer, 2 it refused the request or the command was wrong.
+
+    Example: liftgate decide --person ada --placement home.hero --channel web --explain
+    """
+    from liftgate.client import Client, RequestRefused
+
+    try:
+        attributes = dict(parse_attribute(one) for one in attribute or ())
+    except ValueError as err:
+        fail(f"--attribute: {err}", _REFUSED, as_json)
+    try:
+        with Client(target, timeout_ms=timeout_ms) as client:
+            decision = client.decide(
+                person,
+                placement,
+                slot_count=slots,
+                channel=channel,
+                attributes=attributes,
+                global_privacy_control=gpc,
+                explain=explain,
+                dry_run=dry_run,
+                request_id=request_id,
+            )
+    except RequestRefused as err:
+        mistakes = "\n".join(f"  {one.field}: {one.description}" for one in err.violations)
+        fail(f"the service refused the request ({err.status})\n{mistakes or err}", _REFUSED, as_json)
+    if not decision.from_service:
+        fail(f"no answer from {target} within {timeout_ms:g} ms ({decision.status}); is `liftgate serve` running there?", _AWAY, as_json)
+    if as_json:
+        typer.echo(json.dumps(dataclasses.asdict(decision), indent=2))
+    else:
+        show(decision)
+
+
+def parse_attribute(text: str) -> tuple[str, str | int | float | bool]:
+    """Return name and value of NAME=VALUE. Raises ValueError with what is wanted."""
+    name, equals, value = text.partition("=")
+    if not name or not equals:
+        raise ValueError(f"wants NAME=VALUE, not {text!r}")
+    try:
+        parsed = json.loads(value)
+    except ValueError:
+        return name, value
+    return name, parsed if isinstance(parsed, (str, bool, int, float)) else value
+
+
+def show(decision: Decision) -> None:
+    """Print a decision for a person to read."""
+    from rich import box
+    from rich.console import Console
+    from rich.table import Table
+    from rich.text import Text
+
+    console = Console()
+    offers = ", ".join(offer.offer_id + (" (default)" if offer.is_default else "") for offer in decision.offers) or "nothing"
+    head = Text.assemble(("Show: ", "bold"), (offers, "bold green" if decision.offers else "bold yellow"))
+    if decision.degraded:
+        head.append("  degraded", style="bold red")
+    console.print(head)
+    if decision.explanation is not None:
+        console.print(Text(decision.explanation.summary))
+    for label, value in (
+        ("reason", decision.reason.lower()),
+        ("arm", decision.arm.lower()),
+        ("branch", decision.branch.lower()),
+        ("decision", decision.decision_id or "none: a dry run"),
+        ("bundle", decision.bundle_digest[:12]),
+    ):
+        console.print(Text.assemble((f"  {label:<9}", "dim"), value))
+    if decision.explanation is None:
+        return
+    chosen = {offer.offer_id for offer in decision.offers}
+    table = Table(box=box.SIMPLE_HEAD)
+    for title in ("offer", "what became of it", "rule"):
+        table.add_column(title, overflow="fold")
+    for title in ("P(outcome)", "value", "P(chosen)"):
+        table.add_column(title, justify="right")
+    for one in decision.explanation.candidates:
+        allowed = one.selection_probability is not None
+        style = "bold green" if one.offer_id in chosen else "" if allowed else "dim"
+        numbers = [number(one.propensity, 4), number(one.value, 2), number(one.selection_probability, 4)]
+        table.add_row(Text(one.offer_id), Text(one.text), Text(one.rule), *numbers, style=style)
+    console.print(table)
+    if decision.explanation.masked_paths:
+        console.print(Text("withheld for want of consent: " + ", ".join(decision.explanation.masked_paths), style="yellow"))
+
+
+def number(value: float | None, places: int) -> str:
+    """Return a number for the table, a dash where there is none."""
+    return "-" if value is None else f"{value:.{places}f}"

@@ -1,0 +1,69 @@
+"""The `liftgate` command. A subcommand's module is imported when that subcommand is asked for, and no sooner."""
+
+from __future__ import annotations
+
+import importlib
+import json
+import sys
+from collections.abc import Sequence
+from typing import Annotated
+
+import typer
+
+from liftgate import __version__
+
+_GROUPS = {
+    "bundle": ("liftgate.app.cli.bundle", "Check, show and digest bundles."),
+    "profiles": ("liftgate.app.cli.profiles", "Load people into the store, or show one."),
+    "log": ("liftgate.app.cli.log", "Read, verify and seal the decision log."),
+}
+_COMMANDS = {
+    "serve": ("liftgate.app.cli.serve", "Serve decisions until told to stop."),
+    "decide": ("liftgate.app.cli.decide", "Ask a running service for one decision, and why."),
+}
+_HELP = """Liftgate picks the next-best offer for one person, only where it may, and keeps a record that shows afterwards what it was worth.
+
+Exit codes of every command: 0 fine, 1 it failed (the message says how), 2 it was asked wrongly or cannot start.
+
+Example: liftgate serve --bundle DIR --redis embedded
+"""
+
+
+def make_app(wanted: str) -> typer.Typer:
+    """Return the app with subcommand `wanted` in full and the others by name and help alone."""
+    app = typer.Typer(help=_HELP, no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False, rich_markup_mode=None)
+    for name, (module, text) in _COMMANDS.items():
+        if name == wanted:
+            importlib.import_module(module).register(app)
+        else:
+            app.command(name, help=text)(_not_asked_for)
+    for name, (module, text) in _GROUPS.items():
+        if name == wanted:
+            app.add_typer(importlib.import_module(module).app, name=name, help=text)
+        else:
+            app.add_typer(typer.Typer(help=text, callback=_not_asked_for, invoke_without_command=True), name=name)
+    app.command("version")(version)
+    return app
+
+
+def _not_asked_for() -> None:
+    raise AssertionError("only the subcommand that was asked for runs")
+
+
+def version(as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False) -> None:
+    """Print the version.
+
+    Example: liftgate version --json
+    """
+    typer.echo(json.dumps({"version": __version__}) if as_json else __version__)
+
+
+def main(arguments: Sequence[str] | None = None) -> None:
+    """Run the command line; ends with SystemExit."""
+    given = list(sys.argv[1:] if arguments is None else arguments)
+    wanted = next((word for word in given if not word.startswith("-")), "")
+    make_app(wanted)(args=given, prog_name="liftgate")
+
+
+if __name__ == "__main__":
+    main()

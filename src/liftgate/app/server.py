@@ -1,0 +1,206 @@
+"""One serving process: load and check everything, serve, reload on request, drain."""
+
+from __future__ import annotations
+
+import asyncio
+import gc
+import signal
+from collections.abc import Callable
+from contextlib import suppress
+from dataclasses import dataclass
+
+from liftgate import __version__
+from liftgate.adapters.telemetry import Telemetry, where
+from liftgate.adapters.telemetry_metrics import LAYOUT
+from liftgate.adapters.telemetry_page import Page
+from liftgate.adapters.telemetry_spans import DecisionSpans, otlp_spans
+from liftgate.app.exit_code import CannotStart, ExitCode
+from liftgate.app.keys import PseudonymKey
+from liftgate.app.logging import Logger, warner
+from liftgate.app.settings import BadSettings, Settings, mention
+from liftgate.app.wiring import Worker, load_live, wire
+from liftgate.domain.errors import BadInput, LogUnavailable, StoreUnavailable
+
+_FILL_BUDGET_S = 2.0
+"""How long a start waits for Redis before it serves degraded."""
+_SAMPLE_EVERY_S = 0.1
+"""How often queue depth and log counters are copied to the metrics page, and the logs' health is looked at."""
+
+
+@dataclass(frozen=True, slots=True)
+class Told:
+    """How the process is told what to do. Events of the serving loop."""
+
+    stop: asyncio.Event
+    """Drain."""
+    hurry: asyncio.Event
+    """Drain without lame duck and grace."""
+    reload: asyncio.Event
+
+    def on_stop(self) -> None:
+        """Stop; told twice: hurry."""
+        if self.stop.is_set():
+            self.hurry.set()
+        self.stop.set()
+
+
+def serve(
+    settings: Settings,
+    key: PseudonymKey,
+    page: Page,
+    log: Logger,
+    ready: Callable[[int], None] = lambda port: None,
+    attach: Callable[[Told], None] = lambda told: None,
+) -> ExitCode:
+    """Serve until told to stop, on an event loop of its own. `ready` gets the port once health says SERVING; `attach` runs on the loop.
+
+    Raises CannotStart; a fault of ours comes back as ExitCode.FAILED and is in the log.
+    """
+    with asyncio.Runner(loop_factory=_loop_factory()) as runner:
+        return runner.run(_serve(settings, key, page, log, ready, attach))
+
+
+def _loop_factory() -> Callable[[], asyncio.AbstractEventLoop] | None:
+    try:
+        import uvloop
+    except ImportError:  # Windows has none
+        return None
+    factory: Callable[[], asyncio.AbstractEventLoop] = uvloop.new_event_loop
+    return factory
+
+
+async def _serve(
+    settings: Settings, key: PseudonymKey, page: Page, log: Logger, ready: Callable[[int], None], attach: Callable[[Told], None]
+) -> ExitCode:
+    told = Told(asyncio.Event(), asyncio.Event(), asyncio.Event())
+    loop = asyncio.get_running_loop()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(number, told.on_stop)
+    loop.add_signal_handler(signal.SIGHUP, told.reload.set)
+    attach(told)
+    telemetry = Telemetry(page, _spans(settings), warner(log), settings.trace_sample_ratio)
+    try:
+        live = load_live(settings)
+    except BadInput as err:
+        raise CannotStart(str(err)) from None
+    try:
+        worker = wire(settings, live, key, telemetry)
+    except BadSettings as err:
+        raise CannotStart(str(err)) from None
+    _open_logs(worker, log)
+    try:
+        await worker.redis.fill(_FILL_BUDGET_S)
+    except StoreUnavailable as err:
+        log.warning("store_unavailable", cause=str(err), meaning="serving degraded until it is back")
+    try:
+        port = await worker.server.start(settings.host, settings.port)
+    except OSError as err:
+        raise CannotStart(f"{mention('port')}: {err}; another server may join it with --share-port") from None
+    # What lives from now on for the whole run need not be looked at by every collection.
+    gc.collect()
+    gc.freeze()
+    reloader = asyncio.create_task(_reload_when_told(worker, settings, told, log))
+    worker.server.health.set_serving(True)
+    telemetry.serving(True, live.bundle, __version__)
+    log.info(
+        "serving", host=settings.host, port=port, transport=worker.server.transport, bundle=live.bundle.name, digest=live.bundle.digest
+    )
+    ready(port)
+    code = await _until_stopped(worker, told, log)
+    reloader.cancel()
+    return await _drain(worker, settings, told, code, log)
+
+
+def _open_logs(worker: Worker, log: Logger) -> None:
+    for name, one in worker.logs:
+        try:
+            found = one.open()
+        except LogUnavailable as err:
+            raise CannotStart(f"{mention('log')}: {err}") from None
+        worker.telemetry.mended(name, one.quarantined_bytes)
+        for file in found:
+            lines = {"log": name, "file": file.name, "records": file.records}
+            if file.error:
+                log.error("segment_not_mended", **lines, cause=file.error)
+            elif file.damage is not None:
+                log.warning("segment_mended", **lines, quarantined_bytes=file.damage.size, damage=file.damage.cause)
+            else:
+                log.info("segment_mended", **lines)
+
+
+def _spans(settings: Settings) -> DecisionSpans | None:
+    if settings.otlp_endpoint is None:
+        return None
+    try:
+        return otlp_spans(settings.otlp_endpoint)
+    except ImportError:
+        raise CannotStart(f"{mention('otlp_endpoint')} needs the extra: pip install 'liftgate[otlp]'") from None
+
+
+async def _until_stopped(worker: Worker, told: Told, log: Logger) -> ExitCode:
+    """Return when told to stop, or when a log has failed for good. Meanwhile copy counters to the metrics page."""
+    while not told.stop.is_set():
+        with suppress(TimeoutError):
+            await asyncio.wait_for(told.stop.wait(), _SAMPLE_EVERY_S)
+        _sample(worker)
+        if not all(one.healthy for _, one in worker.logs):
+            log.error("log_failed", meaning="the disk did not keep what was written; nothing more is acknowledged")
+            return ExitCode.LOG_FAILED
+    return ExitCode.DRAINED
+
+
+async def _drain(worker: Worker, settings: Settings, told: Told, code: ExitCode, log: Logger) -> ExitCode:
+    """NOT_SERVING, lame duck, stop, flush and seal."""
+    worker.server.health.set_serving(False)
+    worker.telemetry.serving(False)
+    log.info("draining", lame_duck_s=settings.lame_duck_s, grace_s=settings.drain_grace_s)
+    if code is ExitCode.DRAINED:
+        with suppress(TimeoutError):
+            await asyncio.wait_for(told.hurry.wait(), settings.lame_duck_s)
+    await worker.server.stop(0.0 if told.hurry.is_set() or code is not ExitCode.DRAINED else settings.drain_grace_s)
+    # Callers that hung up left their batches walking: what was decided is still recorded.
+    with suppress(TimeoutError):
+        await asyncio.wait_for(worker.batcher.drain(), settings.drain_grace_s + 1.0)
+    for _, one in worker.logs:
+        try:
+            await one.close()
+        except Exception as err:
+            log.error("log_not_sealed", cause=type(err).__name__, at=where(err), meaning="the next start mends it")
+            code = ExitCode.LOG_FAILED
+    _sample(worker)
+    await worker.redis.close()
+    worker.telemetry.close()
+    log.info("stopped", code=int(code))
+    return code
+
+
+async def _reload_when_told(worker: Worker, settings: Settings, told: Told, log: Logger) -> None:
+    while True:
+        await told.reload.wait()
+        told.reload.clear()
+        try:
+            # In a thread: compiling takes many milliseconds, in which others are served.
+            live = await asyncio.to_thread(load_live, settings)
+        except BadInput as err:
+            worker.telemetry.reloaded("refused")
+            log.error("reload_refused", mistakes=str(err).splitlines(), kept=worker.live.bundle.digest)
+            continue
+        except Exception as err:
+            worker.telemetry.reloaded("refused")
+            log.error("reload_refused", cause=type(err).__name__, at=where(err), kept=worker.live.bundle.digest)
+            continue
+        before, worker.live = worker.live.bundle.digest, live
+        worker.telemetry.reloaded("swapped" if live.bundle.digest != before else "unchanged")
+        worker.telemetry.serving(True, live.bundle, __version__)
+        log.info("reloaded", bundle=live.bundle.name, digest=live.bundle.digest, before=before)
+
+
+def _sample(worker: Worker) -> None:
+    worker.telemetry.level(worker.batcher.queue_depth)
+    for name, one in worker.logs:
+        worker.telemetry.logged(name, one.records_written, one.bytes_written, one.lost)
+
+
+def own_page() -> Page:
+    """Return a page for a server of one process."""
+    return Page(LAYOUT)

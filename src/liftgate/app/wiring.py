@@ -1,0 +1,108 @@
+"""Wiring: settings become one worker's objects. The only place that knows every adapter."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from liftgate.adapters.breaker import Breaker
+from liftgate.adapters.grpc_answers import GrpcAnswers
+from liftgate.adapters.grpc_events import EventService
+from liftgate.adapters.grpc_service import DecisionService, admin_handlers, consent_handlers
+from liftgate.adapters.onnx_models import OnnxModels
+from liftgate.adapters.pseudonyms import Pseudonyms
+from liftgate.adapters.redis_client import RedisClient, connect
+from liftgate.adapters.redis_events import RedisEventsSeen
+from liftgate.adapters.redis_profiles import RedisProfiles
+from liftgate.adapters.redis_reservations import RedisReservations
+from liftgate.adapters.segment_sink import SegmentLog
+from liftgate.adapters.system import SystemClock, TimeOrderedIds
+from liftgate.adapters.telemetry import Telemetry
+from liftgate.adapters.transports import GrpcServer, Tls
+from liftgate.app.keys import PseudonymKey
+from liftgate.app.settings import BadSettings, Settings, mention
+from liftgate.bundle.load import load_bundle
+from liftgate.pipeline.batching import Batcher, Limits
+from liftgate.pipeline.live import Live
+from liftgate.pipeline.walk import Ports
+
+
+@dataclass(slots=True)
+class Worker:
+    """Everything that one serving process holds."""
+
+    live: Live
+    """What is in force; a reload replaces it whole, and each request has taken its own reference."""
+    batcher: Batcher
+    logs: tuple[tuple[str, SegmentLog], ...]
+    """The decision log and the event log, by stream name. `wire` leaves them closed."""
+    redis: RedisClient
+    server: GrpcServer
+    telemetry: Telemetry
+
+
+def load_live(settings: Settings) -> Live:
+    """Read and compile the bundle, load its models, hold them to their golden vectors. Raises BadInput."""
+    bundle = load_bundle(settings.bundle, settings.models)
+    return Live(bundle, OnnxModels.load(bundle))
+
+
+def wire(settings: Settings, live: Live, key: PseudonymKey, telemetry: Telemetry) -> Worker:
+    """Build a worker. Nothing is sent, and no log or port is open yet. Raises BadSettings."""
+    try:
+        redis = connect(settings.redis.get_secret_value(), budget_ms=settings.fetch_budget_ms)
+    except ValueError as err:
+        raise BadSettings(f"{mention('redis')}: {err}") from None
+    clock, ids = SystemClock(), TimeOrderedIds()
+    # One breaker: profiles and reservations lie on the same servers, so one's failures are the other's.
+    breaker = Breaker()
+    horizon_ms = round(settings.idempotency_horizon_s * 1_000)
+    decisions, events = (SegmentLog(settings.log, stream, settings.durability, now_ms=clock.now_ms) for stream in ("decision", "event"))
+    pseudonyms = Pseudonyms(key.key_id, key.key)
+    ports = Ports(
+        profiles=RedisProfiles(redis, settings.profile_layout, breaker, settings.fetch_budget_ms),
+        reservations=RedisReservations(redis, breaker, settings.reserve_budget_ms, horizon_ms),
+        log=decisions,
+        answers=GrpcAnswers(),
+        observer=telemetry,
+        ids=ids,
+        clock=clock,
+        pseudonym=pseudonyms,
+        pseudonym_key_id=pseudonyms.key_id,
+        on_log_failure=settings.on_log_failure,
+    )
+    batcher = Batcher(ports, Limits(settings.max_batch, settings.max_queue, settings.batches_in_flight, settings.idempotency_horizon_s))
+    worker: Worker
+
+    def in_force() -> Live:
+        return worker.live
+
+    deciding = DecisionService(in_force, batcher, ids, telemetry, default_deadline_ms=settings.default_deadline_ms, report=telemetry.failed)
+    seen = RedisEventsSeen(redis, breaker, settings.reserve_budget_ms, horizon_ms)
+    recording = EventService(in_force, events, seen, pseudonyms, clock, telemetry, report=telemetry.failed)
+    server = GrpcServer(
+        {
+            "liftgate.v1.DecisionService": deciding.handlers(),
+            "liftgate.v1.EventService": recording.handlers(),
+            "liftgate.v1.ConsentService": consent_handlers(telemetry),
+            "liftgate.v1.AdminService": admin_handlers(telemetry),
+        },
+        transport=settings.transport,
+        tls=_tls(settings),
+        reuse_port=settings.workers > 1 or settings.share_port,
+        reflect=settings.reflection,
+        max_request_bytes=settings.max_request_kib * 1024,
+    )
+    worker = Worker(live, batcher, (("decision", decisions), ("event", events)), redis, server, telemetry)
+    return worker
+
+
+def _tls(settings: Settings) -> Tls | None:
+    if settings.tls_cert is None or settings.tls_key is None:
+        return None
+    parts = []
+    for name, path in (("tls_cert", settings.tls_cert), ("tls_key", settings.tls_key)):
+        try:
+            parts.append(path.read_bytes())
+        except OSError as err:
+            raise BadSettings(f"{mention(name)} {path}: {err.strerror}") from None
+    return Tls(*parts)
