@@ -146,12 +146,6 @@ class OfferRule(_Shared):
     until: TimestampMs | None = Field(None, description="First moment after the last.", examples=["2027-01-01T00:00:00Z"])
     payload: dict[str, Any] = Field(default_factory=dict, description="Handed on as it is.", examples=[{"title": "Free shipping"}])
 
-    @model_validator(mode="after")
-    def _agree(self) -> OfferRule:
-        if self.starts_at is not None and self.until is not None and self.starts_at >= self.until:
-            raise refuse("`until` is not after `from`: the offer could never be shown", "swap or correct the two")
-        return self
-
 
 class GroupCandidates(Strict):
     """Every offer of some groups."""

@@ -9,6 +9,7 @@ from typing import Any, TypeVar
 
 from pydantic import BaseModel, TypeAdapter, ValidationError
 
+from liftgate.bundle.conditions_lexer import RESERVED
 from liftgate.bundle.field_types import FEATURE_PATTERN, NAME_PATTERN
 from liftgate.bundle.mistake import Caution, Mistake, did_you_mean, one_of
 from liftgate.bundle.schema import (
@@ -39,10 +40,11 @@ SECTIONS: Mapping[str, type[BaseModel]] = {
     "placements": PlacementRule,
     "layers": HoldoutRule,
 }
-RESERVED = frozenset(
-    "as break const continue else false for function if import in let loop null package namespace return true var void while".split()
-)
-"""Words that CEL keeps for itself: no feature may be called so."""
+_PLACEHOLDERS: Mapping[str, Mapping[str, Any]] = {
+    "groups": {},
+    "offers": {"value": 1.0},
+    "placements": {"offers": "all", "select": {"policy": "epsilon_greedy", "epsilon": 0.1}},
+}
 Place = Sequence[str | int]
 
 
@@ -60,6 +62,8 @@ class Draft:
     cautions: list[Caution] = field(default_factory=list)
     owner: dict[tuple[str, ...], Source] = field(default_factory=dict)
     """(head key,) or (section, name) to the file that defines it."""
+    patched: set[tuple[str | int, ...]] = field(default_factory=set)
+    """Values with a mistake that a placeholder stands in for, so that the rest of their entry is judged too."""
     first: str = ""
     """File to name for what no file holds."""
 
@@ -84,7 +88,9 @@ class Draft:
         return f"{file}:{line}"
 
     def refuse(self, path: Place, problem: str, mend: str) -> None:
-        """Add a mistake at a path."""
+        """Add a mistake at a path, unless a placeholder stands there."""
+        if tuple(path[:3]) in self.patched:
+            return
         file, line = self.place(path)
         self.mistakes.append(Mistake(file, line, dotted(path), problem, mend))
 
@@ -186,6 +192,21 @@ def _entry(draft: Draft, section: str, name: str, value: Any, model: type[BaseMo
         draft.refused[section].add(name)
         for path, problem, mend in explain(err, model, ()):
             draft.refuse((section, name, *path), problem, mend)
+        _patch(draft, section, name, value, err)
+
+
+def _patch(draft: Draft, section: str, name: str, value: Any, err: ValidationError) -> None:
+    """Keep an entry with placeholders for its wrong values, where that is possible: its other mistakes are worth knowing."""
+    if section not in _PLACEHOLDERS or not isinstance(value, dict):
+        return
+    wrong = {str(finding["loc"][0]) for finding in err.errors() if finding["loc"]}
+    patched = {key: item for key, item in value.items() if key not in wrong}
+    patched |= {key: item for key, item in _PLACEHOLDERS[section].items() if key in wrong}
+    try:
+        draft.entries[section][name] = SECTIONS[section].model_validate(patched)
+    except ValidationError:
+        return
+    draft.patched |= {(section, name, key) for key in wrong}
 
 
 def _named(draft: Draft, section: str, name: str) -> bool:

@@ -1,0 +1,159 @@
+"""Valid sections to one immutable Bundle of columns; everything that refers to something else is checked here."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from hashlib import blake2b
+from types import MappingProxyType
+from typing import Any, TypeVar
+
+import numpy as np
+from numpy.typing import NDArray
+
+from liftgate.bundle.candidates import candidates
+from liftgate.bundle.compiled import Bundle
+from liftgate.bundle.conditions import Scope
+from liftgate.bundle.digest import canonical_json, digest
+from liftgate.bundle.duration import duration_text
+from liftgate.bundle.inputs import build_schema, context_inputs, tainted, undeclared_texts
+from liftgate.bundle.model_specs import ModelFolder, build_spec, compared_texts, output_index
+from liftgate.bundle.references import check_references
+from liftgate.bundle.rules import compile_rules, texts_of, written
+from liftgate.bundle.schema import CapRule, Group, HoldoutRule, OfferRule, PlacementRule, Purpose
+from liftgate.bundle.sections import Draft
+from liftgate.domain.bucketing import SPACE
+from liftgate.domain.offer import Cap, HoldoutLayer, Offer, Placement
+
+A = TypeVar("A", bound=np.generic)
+
+
+def compile_bundle(draft: Draft, folders: Mapping[str, ModelFolder]) -> Bundle | None:
+    """Return the bundle; None: the draft or a model folder has mistakes, all of them noted."""
+    context = context_inputs(draft)
+    conditions = written(draft)
+    texts = texts_of(conditions)
+    for name, text in compared_texts(folders):
+        texts.setdefault(name, set()).add(text)
+    schema = build_schema(draft, context, texts)
+    groups, offers = draft.section("groups", Group), draft.section("offers", OfferRule)
+    scope = Scope(schema, undeclared_texts(context), tuple(offers), tuple(groups), tainted(draft))
+    if draft.broken:
+        # Names may stand in what could not be read: types cannot be judged.
+        conditions = []
+    rules = compile_rules(draft, conditions, scope)
+    specs = {name: build_spec(folder, schema, scope.tainted) for name, folder in folders.items()}
+    outputs = [output_index(draft, name, offer, folders) for name, offer in offers.items()]
+    payloads = check_references(draft)
+    found = draft.mistakes or any(folder.mistakes for folder in folders.values())
+    models = tuple(spec for spec in specs.values() if spec is not None)
+    if found or len(models) < len(specs):
+        return None
+    purposes = tuple(draft.section("purposes", Purpose))
+    profile_purpose = draft.head["profile_purpose"]
+    model_index = {spec.name: i for i, spec in enumerate(models)}
+    offer_model = [model_index[offer.propensity.model] if offer.propensity else -1 for offer in offers.values()]
+    rates = [models[m].base_rates[o] if m >= 0 else 1.0 for m, o in zip(offer_model, outputs, strict=True)]
+    channels = sorted({channel for rule in (*groups.values(), *offers.values()) for channel in rule.channels or ()})
+    allowed = [_channels(offer, groups) for offer in offers.values()]
+    caps, offer_caps = _caps(draft, groups, offers)
+    placements, members = _placements(draft, offers)
+    return Bundle(
+        name=draft.head["bundle"],
+        digest=digest(canonical_json(draft, schema, folders)),
+        currency=draft.head["currency"],
+        time_zone=draft.head["time_zone"],
+        schema=schema,
+        purposes=purposes,
+        profile_purpose=-1 if profile_purpose == "none" else purposes.index(profile_purpose),
+        gpc_denies=_column(["gpc" in purpose.denied_by for purpose in draft.section("purposes", Purpose).values()], np.bool_),
+        offers=tuple(
+            Offer(name, offer.group or "", offer.value, payloads[name], draft.where(("offers", name))) for name, offer in offers.items()
+        ),
+        offer_index=MappingProxyType({name: k for k, name in enumerate(offers)}),
+        placements=placements,
+        placement_index=MappingProxyType({placement.placement_id: i for i, placement in enumerate(placements)}),
+        candidates=members,
+        value=_column([offer.value for offer in offers.values()], np.float64),
+        needs_purpose=_matrix([[p in _purposes(offer, groups) for p in purposes] for offer in offers.values()], len(purposes)),
+        channels=tuple(channels),
+        needs_channel=_column([names is not None for names in allowed], np.bool_),
+        on_channel=_matrix([[names is None or c in names for c in channels] for names in allowed], len(channels)),
+        starts_at_ms=_column([-np.inf if offer.starts_at is None else offer.starts_at for offer in offers.values()], np.float64),
+        ends_at_ms=_column([np.inf if offer.until is None else offer.until for offer in offers.values()], np.float64),
+        eligible_if=rules.eligible_if,
+        suppress_if=rules.suppress_if,
+        rule_source=MappingProxyType(rules.source),
+        caps=caps,
+        cap_ids=_column([int.from_bytes(cap.cap_id, "little") for cap in caps], np.uint64),
+        offer_caps=offer_caps,
+        models=models,
+        offer_model=_column(offer_model, np.intp),
+        offer_output=_column([max(o, 0) for o in outputs], np.intp),
+        base_rate=_column(rates, np.float64),
+        layers=tuple(
+            HoldoutLayer(name, layer.salt, layer.share, round(layer.share * SPACE), layer.answer)
+            for name, layer in draft.section("layers", HoldoutRule).items()
+        ),
+    )
+
+
+def _column(values: Iterable[Any], kind: type[A]) -> NDArray[A]:
+    column = np.array(list(values), dtype=kind)
+    column.setflags(write=False)
+    return column
+
+
+def _matrix(rows: list[list[bool]], width: int) -> NDArray[np.bool_]:
+    matrix = np.array(rows, dtype=np.bool_).reshape(len(rows), width)
+    matrix.setflags(write=False)
+    return matrix
+
+
+def _purposes(offer: OfferRule, groups: Mapping[str, Group]) -> set[str]:
+    return {*offer.purposes, *(groups[offer.group].purposes if offer.group else ())}
+
+
+def _channels(offer: OfferRule, groups: Mapping[str, Group]) -> set[str] | None:
+    """Return the channels that both the offer and its group allow; None: all."""
+    lists = [set(rule.channels) for rule in (offer, groups[offer.group] if offer.group else None) if rule and rule.channels is not None]
+    return set.intersection(*lists) if lists else None
+
+
+def _cap(draft: Draft, owner: tuple[str, str], i: int, rule: CapRule, offers: list[int]) -> Cap:
+    parts = ("cap", *owner, str(rule.per), rule.counts)
+    noun = "exposure" if rule.counts == "exposure" else "decision"
+    name = f"{owner[1]}: at most {rule.max} {noun}{'s' if rule.max > 1 else ''} per {duration_text(rule.per)}"
+    where = draft.where((*owner, "caps", i))
+    # Names hold no NUL, so the parts cannot run into each other.
+    cap_id = blake2b("\0".join(parts).encode(), digest_size=8).digest()
+    return Cap(cap_id, name, rule.max, rule.per, rule.counts, rule.lease_ms, _column(offers, np.intp), where)
+
+
+def _caps(
+    draft: Draft, groups: Mapping[str, Group], offers: Mapping[str, OfferRule]
+) -> tuple[tuple[Cap, ...], tuple[tuple[int, ...], ...]]:
+    caps: list[Cap] = []
+    for name, group in groups.items():
+        members = [k for k, offer in enumerate(offers.values()) if offer.group == name]
+        caps += [_cap(draft, ("groups", name), i, rule, members) for i, rule in enumerate(group.caps) if members]
+    for k, (name, offer) in enumerate(offers.items()):
+        caps += [_cap(draft, ("offers", name), i, rule, [k]) for i, rule in enumerate(offer.caps)]
+    of_offer: list[list[int]] = [[] for _ in offers]
+    for i, cap in enumerate(caps):
+        for k in cap.offers.tolist():
+            of_offer[k].append(i)
+    return tuple(caps), tuple(map(tuple, of_offer))
+
+
+def _placements(draft: Draft, offers: Mapping[str, OfferRule]) -> tuple[tuple[Placement, ...], NDArray[np.bool_]]:
+    index = {name: k for k, name in enumerate(offers)}
+    rules = draft.section("placements", PlacementRule)
+    members = np.zeros((len(rules), len(offers)), dtype=np.bool_)
+    placements = []
+    for row, (name, rule) in enumerate(rules.items()):
+        chosen = _column(sorted(index[offer] for offer in candidates(rule, offers)), np.intp)
+        members[row, chosen] = True
+        default = -1 if rule.default_offer is None else index[rule.default_offer]
+        placements.append(Placement(name, chosen, default, rule.slots, rule.select.epsilon, rule.valid_for))
+    members.setflags(write=False)
+    return tuple(placements), members

@@ -1,0 +1,159 @@
+"""Read a bundle's folder and its models' manifests. The one place of this floor that touches files."""
+
+from __future__ import annotations
+
+import hashlib
+import stat
+from dataclasses import dataclass
+from pathlib import Path
+from zoneinfo import ZoneInfo, available_timezones
+
+from pydantic import ValidationError
+
+from liftgate.bundle.advice import Exploration, advise, exploration
+from liftgate.bundle.compile import compile_bundle
+from liftgate.bundle.compiled import Bundle
+from liftgate.bundle.manifest import MAX_MODEL_BYTES, Manifest
+from liftgate.bundle.mistake import BundleError, Caution, Mistake, did_you_mean
+from liftgate.bundle.model_specs import ModelFolder
+from liftgate.bundle.schema import ModelPin
+from liftgate.bundle.sections import Draft, read
+from liftgate.bundle.source import MAX_BYTES, Source, parse
+from liftgate.bundle.wording import explain
+
+MAX_FILES = 256
+
+
+@dataclass(frozen=True, slots=True)
+class Checked:
+    """What came of looking at a bundle."""
+
+    bundle: Bundle | None
+    """None exactly when there are mistakes."""
+    mistakes: tuple[Mistake, ...]
+    """Sorted by file and line."""
+    cautions: tuple[Caution, ...]
+    exploration: tuple[Exploration, ...]
+    """One for each placement."""
+
+
+def load_bundle(directory: Path, models: Path | None = None) -> Bundle:
+    """Return the compiled bundle of a folder. `models`: see `check_bundle`. Raises BundleError with every mistake."""
+    checked = check_bundle(directory, models)
+    if checked.bundle is None:
+        raise BundleError(checked.mistakes)
+    return checked.bundle
+
+
+def check_bundle(directory: Path, models: Path | None = None) -> Checked:
+    """Return the bundle or every mistake in it, and cautions. Never raises for what a file holds.
+
+    `models` holds `<name>/<version>/model.yaml`; None: `models` in the folder if it is there, else beside the folder.
+    """
+    if models is None:
+        inside = directory / "models"
+        models = inside if inside.is_dir() else directory.parent / "models"
+    draft = read(*_sources(directory))
+    _time_zone(draft)
+    folders = _folders(draft, models)
+    bundle = compile_bundle(draft, folders)
+    mistakes = {*draft.mistakes, *(mistake for folder in folders.values() for mistake in folder.mistakes)}
+    cautions = [*draft.cautions, *(advise(draft, bundle) if bundle else ())]
+    return Checked(bundle, tuple(sorted(mistakes)), tuple(sorted(set(cautions))), exploration(bundle) if bundle else ())
+
+
+def _sources(directory: Path) -> tuple[list[Source], str]:
+    """Return every file of the folder, and the name that stands for the folder as a whole."""
+    whole = directory.name or str(directory)
+    if not directory.is_dir():
+        return [_unread(whole, "is no folder", "give the folder that holds the bundle's *.yaml files")], whole
+    entries = sorted(entry for entry in directory.iterdir() if not entry.name.startswith("."))
+    names = [entry for entry in entries if entry.suffix == ".yaml"]
+    sources = [_unread(e.name, "would not be read", "rename it to end in .yaml") for e in entries if e.suffix.lower() in (".yml", ".json")]
+    if not names:
+        return [*sources, _unread(whole, "holds no *.yaml file", "see docs/bundle.md for a first bundle")], whole
+    if len(names) > MAX_FILES:
+        return [_unread(whole, f"holds more than {MAX_FILES} files", "join some of them")], whole
+    return [*sources, *(_source(directory, entry.name) for entry in names)], names[0].name
+
+
+def _unread(file: str, problem: str, mend: str) -> Source:
+    return Source(file, mistakes=[Mistake(file, 0, "", problem, mend)], broken=True)
+
+
+def _source(root: Path, relative: str) -> Source:
+    raw = _read(root, relative, MAX_BYTES)
+    return parse(relative, raw) if isinstance(raw, bytes) else raw
+
+
+def _read(root: Path, relative: str, limit: int) -> bytes | Source:
+    """Return a file's bytes, at most one more than `limit`; a Source with the mistake if it may or can not be read."""
+    path = root / relative
+    try:
+        if not path.resolve(strict=True).is_relative_to(root.resolve(strict=True)):
+            return _unread(relative, "is a link that leads out of the folder", "put the file itself there")
+        # A pipe or device would block or never end.
+        if not stat.S_ISREG(path.stat().st_mode):
+            return _unread(relative, "is no regular file", "put a file there")
+        with path.open("rb") as file:
+            return file.read(limit + 1)
+    except FileNotFoundError:
+        return _unread(relative, "is not there", "add the file")
+    except (OSError, RuntimeError) as err:
+        return _unread(relative, f"cannot be read ({type(err).__name__})", "check its permissions and links")
+
+
+def _time_zone(draft: Draft) -> None:
+    name = draft.head.get("time_zone")
+    if name is None:
+        return
+    try:
+        ZoneInfo(name)
+    except (LookupError, ValueError, OSError):
+        known = available_timezones()
+        # Without a time zone database on this machine nothing can be said.
+        if known:
+            draft.refuse(
+                ("time_zone",), f"there is no time zone `{name}`", did_you_mean(name, known, "write an IANA name such as Europe/Berlin")
+            )
+
+
+def _folders(draft: Draft, models: Path) -> dict[str, ModelFolder]:
+    return {name: _folder(draft, models, name, pin.version) for name, pin in draft.section("models", ModelPin).items()}
+
+
+def _folder(draft: Draft, models: Path, name: str, version: int) -> ModelFolder:
+    relative = f"{name}/{version}/model.yaml"
+    shown = f"{models.name or 'models'}/{relative}"
+    raw = _read(models, relative, MAX_BYTES)
+    source = parse(shown, raw) if isinstance(raw, bytes) else Source(shown)
+    folder = ModelFolder(name, version, models / name / str(version), source, mistakes=source.mistakes)
+    if isinstance(raw, Source):
+        problem = f"`{shown}` {raw.mistakes[0].problem}"
+        draft.refuse(("models", name, "version"), problem, "add the model's folder, correct the version, or give --models")
+        return folder
+    if source.broken:
+        return folder
+    try:
+        folder.manifest = Manifest.model_validate(source.value if source.value is not None else {})
+    except ValidationError as err:
+        for path, problem, mend in explain(err, Manifest, ()):
+            folder.refuse(path, problem, mend)
+        return folder
+    _weigh(folder, models, folder.manifest)
+    return folder
+
+
+def _weigh(folder: ModelFolder, models: Path, manifest: Manifest) -> None:
+    """Hold the manifest's size and digest to the model file. Whoever loads the model hashes what it loads once more."""
+    relative = f"{folder.name}/{folder.version}/model.onnx"
+    raw = _read(models, relative, MAX_MODEL_BYTES)
+    if isinstance(raw, Source):
+        folder.refuse((), f"model.onnx beside it {raw.mistakes[0].problem}", "add the model file")
+        return
+    if len(raw) > MAX_MODEL_BYTES:
+        folder.refuse((), "model.onnx beside it is larger than 64 MiB", "export a smaller model")
+    elif len(raw) != manifest.size:
+        folder.refuse(("size",), f"model.onnx has {len(raw)} bytes", f"write `size: {len(raw)}` if the file is the right one")
+    elif (sha256 := hashlib.sha256(raw).hexdigest()) != manifest.sha256:
+        folder.refuse(("sha256",), f"model.onnx hashes to {sha256}", "put the right file there, or write its hash")

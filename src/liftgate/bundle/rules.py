@@ -1,0 +1,145 @@
+"""Conditions of groups and offers, compiled once each: equal ones become one Rule over all their offers."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+
+import numpy as np
+
+from liftgate.bundle.compiled import Rule
+from liftgate.bundle.conditions import (
+    ColumnCondition,
+    ConditionError,
+    Node,
+    OfferConstants,
+    Scope,
+    Tainted,
+    compared_texts,
+    compile_condition,
+    names_offer,
+    parse,
+)
+from liftgate.bundle.schema import Group, OfferRule
+from liftgate.bundle.sections import Draft
+
+KINDS = ("eligible_if", "suppress_if")
+Path = tuple[str, str, str]
+
+
+@dataclass(frozen=True, slots=True)
+class Written:
+    """One condition as written, and an offer that it governs."""
+
+    kind: str
+    path: Path
+    text: str
+    node: Node
+    offer: OfferConstants
+    index: int
+    """Of the offer; -1: a group's own, written down for checking only."""
+
+
+@dataclass(slots=True)
+class Rules:
+    """Compiled conditions."""
+
+    eligible_if: tuple[Rule, ...] = ()
+    suppress_if: tuple[Rule, ...] = ()
+    source: dict[tuple[str, int], str] = field(default_factory=dict)
+    """(kind, offer index) to `file:line` of every condition of that kind, joined by commas."""
+
+
+def written(draft: Draft) -> list[Written]:
+    """Return every condition for every offer that it governs, groups' first. Syntax mistakes are noted once."""
+    nodes: dict[str, Node | None] = {}
+    seen: set[Path] = set()
+
+    def one(kind: str, path: Path, text: str | None, offer: OfferConstants, index: int) -> Iterator[Written]:
+        if text is None:
+            return
+        if text not in nodes or (nodes[text] is None and path not in seen):
+            try:
+                nodes[text] = parse(text)
+            except ConditionError as err:
+                nodes[text] = None
+                _note(draft, path, err)
+        seen.add(path)
+        node = nodes[text]
+        if node is not None:
+            yield Written(kind, path, text, node, offer, index)
+
+    found: list[Written] = []
+    groups = draft.section("groups", Group)
+    for name, group in groups.items():
+        for kind in KINDS:
+            found += one(kind, ("groups", name, kind), getattr(group, kind), OfferConstants("", name, 1.0), -1)
+    for index, (name, offer) in enumerate(draft.section("offers", OfferRule).items()):
+        constants = OfferConstants(name, offer.group or "", offer.value)
+        for kind in KINDS:
+            if offer.group in groups:
+                path = ("groups", str(offer.group), kind)
+                found += one(kind, path, getattr(groups[str(offer.group)], kind), constants, index)
+            found += one(kind, ("offers", name, kind), getattr(offer, kind), constants, index)
+    return found
+
+
+def texts_of(conditions: list[Written]) -> dict[str, set[str]]:
+    """Return, for every input, the strings that conditions compare it with."""
+    texts: dict[str, set[str]] = {}
+    looked: set[tuple[str, str]] = set()
+    for condition in conditions:
+        key = (condition.text, condition.offer.offer_id if names_offer(condition.node) else "")
+        if key not in looked:
+            looked.add(key)
+            for name, text in compared_texts(condition.node, condition.offer):
+                texts.setdefault(name, set()).add(text)
+    return texts
+
+
+def compile_rules(draft: Draft, conditions: list[Written], scope: Scope) -> Rules:
+    """Return the rules. Flaws become mistakes of the draft, each once."""
+    rules = Rules()
+    compiled: dict[tuple[str, str, str], ColumnCondition | None] = {}
+    faulty: set[Path] = set()
+    offers: dict[str, dict[object, tuple[ColumnCondition, list[int]]]] = {kind: {} for kind in KINDS}
+    for item in conditions:
+        if item.path in faulty:
+            continue
+        key = (item.text, "", "") if not names_offer(item.node) else (item.text, item.offer.offer_id, item.offer.group)
+        if key not in compiled or compiled[key] is None:
+            compiled[key] = _compile(draft, item, scope, faulty)
+        condition = compiled[key]
+        if condition is not None and item.index >= 0:
+            offers[item.kind].setdefault(condition.key, (condition, []))[1].append(item.index)
+            where = draft.where(item.path)
+            before = rules.source.get((item.kind, item.index))
+            rules.source[item.kind, item.index] = f"{before}, {where}" if before else where
+    rules.eligible_if = _grouped(offers["eligible_if"])
+    rules.suppress_if = _grouped(offers["suppress_if"])
+    return rules
+
+
+def _compile(draft: Draft, item: Written, scope: Scope, faulty: set[Path]) -> ColumnCondition | None:
+    try:
+        return compile_condition(item.text, item.node, scope, item.offer)
+    except ConditionError as err:
+        _note(draft, item.path, err)
+    except Tainted:
+        pass
+    faulty.add(item.path)
+    return None
+
+
+def _grouped(found: Mapping[object, tuple[ColumnCondition, list[int]]]) -> tuple[Rule, ...]:
+    rules = []
+    for condition, indices in found.values():
+        offers = np.array(sorted(set(indices)), dtype=np.intp)
+        offers.setflags(write=False)
+        rules.append(Rule(condition, offers))
+    return tuple(rules)
+
+
+def _note(draft: Draft, path: Path, err: ConditionError) -> None:
+    for flaw in err.flaws:
+        draft.refuse(path, f"column {flaw.column}: {flaw.problem}", flaw.mend)
