@@ -1,0 +1,211 @@
+"""EventService.Record: what can be taken is in the event log when it is acknowledged, the rest is named."""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import AsyncIterator, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from liftgate.adapters.grpc_events import AHEAD_MS, EventService
+from liftgate.adapters.pseudonyms import Pseudonyms
+from liftgate.adapters.segment_sink import SegmentLog
+from liftgate.domain.errors import CallerError, Expired, LogUnavailable
+from liftgate.record.codec import decode_event
+from liftgate.v1.event_service_pb2 import Event, EventKind, RecordRequest, RecordResponse
+from liftgate.v1.record_pb2 import EventRecord
+from tests.adapters.shop import live, paths
+from tests.fakes.events import FakeEventsSeen
+
+NOW_MS = 1_781_524_800_000
+EXPOSURE, CLICK, PURCHASE = EventKind.EVENT_KIND_EXPOSURE, EventKind.EVENT_KIND_CLICK, EventKind.EVENT_KIND_PURCHASE
+LIVE = live()
+
+
+class _Clock:
+    def now_ms(self) -> int:
+        return NOW_MS
+
+
+class _Calls:
+    def began(self) -> None: ...
+
+    def answered(self, method: str, code: int, seconds: float) -> None: ...
+
+
+@dataclass
+class _Call:
+    """The part of a call's context that the service looks at."""
+
+    remaining_s: float | None = None
+
+    def time_remaining(self) -> float | None:
+        return self.remaining_s
+
+
+@dataclass
+class _Log:
+    """The real event log, its disk full when `full`; keeps what got in."""
+
+    inner: SegmentLog
+    full: bool = False
+    rows: list[EventRecord] = field(default_factory=list)
+
+    async def append(self, records: Sequence[bytes]) -> None:
+        if self.full:
+            raise LogUnavailable("full")
+        await self.inner.append(records)
+        self.rows += [decode_event(record) for record in records]
+
+
+@dataclass
+class _Desk:
+    """The service on a real log and remembered events."""
+
+    log: _Log
+    seen: FakeEventsSeen
+    service: EventService
+
+    async def record(self, *events: Event, remaining_s: float | None = None) -> RecordResponse:
+        raw = RecordRequest(events=events).SerializeToString()
+        return RecordResponse.FromString(await self.service.record(raw, _Call(remaining_s)))
+
+
+@pytest.fixture
+async def desk(tmp_path: Path) -> AsyncIterator[_Desk]:
+    """A fresh service."""
+    segments = SegmentLog(tmp_path, "event", "write")
+    segments.open()
+    log, seen = _Log(segments), FakeEventsSeen()
+    yield _Desk(log, seen, EventService(lambda: LIVE, log, seen, Pseudonyms("k1", b"k" * 32), _Clock(), _Calls()))
+    await segments.close()
+
+
+_ids = itertools.count()
+
+
+def _event(**fields: Any) -> Event:
+    ordinary: dict[str, Any] = {"event_id": f"e-{next(_ids)}", "kind": EXPOSURE, "person_id": "person-1"}
+    return Event(**(ordinary | fields))
+
+
+async def test_an_event_is_logged_as_it_came(desk: _Desk) -> None:
+    """Every field is in the row; the person is a pseudonym in it."""
+    sent = _event(
+        event_id="e-x", kind=PURCHASE, decision_id="ab" * 16, offer_id="gift", occurred_at_ms=NOW_MS - 5, value=12.5, currency="USD"
+    )
+    answer = await desk.record(sent)
+    assert (answer.accepted, answer.duplicates, len(answer.rejections)) == (1, 0, 0)
+    (row,) = desk.log.rows
+    assert (row.event_id, row.kind, row.decision_id, row.offer_id) == ("e-x", PURCHASE, "ab" * 16, "gift")
+    assert (row.occurred_at_ms, row.received_at_ms, row.value, row.currency) == (NOW_MS - 5, NOW_MS, 12.5, "USD")
+    assert (row.person_pseudonym, row.pseudonym_key_id) == (Pseudonyms("k1", b"k" * 32)("person-1"), "k1")
+    assert b"person-1" not in row.SerializeToString()
+
+
+async def test_what_is_absent_takes_its_documented_meaning(desk: _Desk) -> None:
+    """No time means now, no currency the bundle's, no value no money."""
+    await desk.record(_event(kind=PURCHASE, value=0.0), _event(kind=CLICK))
+    bought, clicked = desk.log.rows
+    assert (bought.occurred_at_ms, bought.currency, bought.value) == (NOW_MS, "EUR", 0.0)
+    assert (clicked.HasField("value"), clicked.currency) == (False, "")
+
+
+@pytest.mark.parametrize(
+    ("wrong", "path"),
+    [
+        ({"event_id": ""}, "event_id"),
+        ({"event_id": "x" * 129}, "event_id"),
+        ({"kind": EventKind.EVENT_KIND_UNSPECIFIED}, "kind"),
+        ({"kind": 99}, "kind"),
+        ({"person_id": ""}, "person_id"),
+        ({"person_id": "ü" * 129}, "person_id"),
+        ({"decision_id": "AB" * 16}, "decision_id"),
+        ({"decision_id": "ab" * 15}, "decision_id"),
+        ({"offer_id": "x" * 257}, "offer_id"),
+        ({"occurred_at_ms": -1}, "occurred_at_ms"),
+        ({"occurred_at_ms": NOW_MS + AHEAD_MS + 1}, "occurred_at_ms"),
+        ({"kind": PURCHASE, "value": float("nan")}, "value"),
+        ({"kind": PURCHASE, "value": float("inf")}, "value"),
+        ({"kind": PURCHASE, "value": -0.01}, "value"),
+        ({"kind": CLICK, "value": 1.0}, "value"),
+        ({"kind": PURCHASE, "value": 1.0, "currency": "euro"}, "currency"),
+    ],
+)
+async def test_a_wrong_event_is_named_and_the_rest_is_taken(desk: _Desk, wrong: dict[str, Any], path: str) -> None:
+    """A rejection has the index and the field; its neighbours are in the log, itself is not."""
+    answer = await desk.record(_event(event_id="before"), _event(**wrong), _event(event_id="after"))
+    assert (answer.accepted, answer.duplicates) == (2, 0)
+    assert [(one.index, one.field) for one in answer.rejections] == [(1, path)]
+    assert [row.event_id for row in desk.log.rows] == ["before", "after"]
+
+
+async def test_limits_themselves_are_allowed(desk: _Desk) -> None:
+    """Values at their limits are taken."""
+    answer = await desk.record(_event(event_id="x" * 128), _event(person_id="ü" * 128), _event(occurred_at_ms=NOW_MS + AHEAD_MS))
+    assert answer.accepted == 3
+
+
+async def test_a_repeated_event_is_acknowledged_without_a_row(desk: _Desk) -> None:
+    """A duplicate counts as accepted and as duplicate, in one call and in the next."""
+    first = await desk.record(_event(event_id="same"), _event(event_id="same"), _event(event_id="other"))
+    again = await desk.record(_event(event_id="same"))
+    assert (first.accepted, first.duplicates) == (3, 1)
+    assert (again.accepted, again.duplicates) == (1, 1)
+    assert [row.event_id for row in desk.log.rows] == ["same", "other"]
+
+
+async def test_the_same_id_about_another_person_is_another_event(desk: _Desk) -> None:
+    """Events are known by person and id."""
+    answer = await desk.record(_event(event_id="same"), _event(event_id="same", person_id="person-2"))
+    assert (answer.accepted, answer.duplicates, len(desk.log.rows)) == (2, 0, 2)
+
+
+async def test_what_the_log_refused_is_not_known_as_logged(desk: _Desk) -> None:
+    """When the log fails nothing is acknowledged, and the retry is written."""
+    event = _event()
+    desk.log.full = True
+    with pytest.raises(LogUnavailable):
+        await desk.record(event)
+    desk.log.full = False
+    answer = await desk.record(event)
+    assert (answer.accepted, answer.duplicates, len(desk.log.rows)) == (1, 0, 1)
+
+
+async def test_with_the_store_away_events_are_still_logged(desk: _Desk) -> None:
+    """A repeated event then gets another row, which readers drop by its id."""
+    event = _event()
+    desk.seen.down = True
+    assert [(await desk.record(event)).accepted for _ in range(2)] == [1, 1]
+    assert len(desk.log.rows) == 2
+
+
+async def test_rejected_events_alone_touch_nothing(desk: _Desk) -> None:
+    """With nothing to take, neither the store nor the log is asked."""
+    desk.seen.down = desk.log.full = True
+    answer = await desk.record(_event(event_id=""))
+    assert (answer.accepted, len(answer.rejections)) == (0, 1)
+
+
+@pytest.mark.parametrize("count", [0, 1001])
+async def test_a_batch_has_limits(desk: _Desk, count: int) -> None:
+    """An empty batch and one of more than 1,000 events are refused whole."""
+    with pytest.raises(CallerError) as caught:
+        await desk.record(*[_event() for _ in range(count)])
+    assert paths(caught.value.violations) == ["events"]
+
+
+async def test_bytes_that_are_no_request(desk: _Desk) -> None:
+    """Broken protobuf is the caller's mistake."""
+    with pytest.raises(CallerError):
+        await desk.service.record(b"\xff", _Call())
+
+
+async def test_an_expired_call_does_no_work(desk: _Desk) -> None:
+    """A call whose deadline has passed logs nothing."""
+    with pytest.raises(Expired):
+        await desk.record(_event(), remaining_s=0.0)
+    assert desk.log.rows == []
