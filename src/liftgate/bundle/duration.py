@@ -17,7 +17,7 @@ def duration_ms(text: str) -> int:
     """Return milliseconds, 1 ms to 3660 days. Raises ValueError with what is wanted."""
     match = _DURATION.fullmatch(text)
     if match is None:
-        raise ValueError("wants a whole number and one of ms, s, m, h, d")
+        raise ValueError("is no duration: a whole number and one of ms, s, m, h, d")
     ms = int(match[1]) * UNITS_MS[match[2]]
     if not ms:
         raise ValueError("may not be 0: a window or lease of 0 would mean never or forever")
@@ -37,7 +37,7 @@ def duration_text(ms: int) -> str:
 def timestamp_ms(text: str) -> int:
     """Return milliseconds since the epoch of an ISO 8601 time with a zone. Raises ValueError with what is wanted."""
     if "T" not in text and "t" not in text:
-        raise ValueError("wants a date, a time and a zone")
+        raise ValueError("is no moment: it wants a date, a time and a zone")
     try:
         at = datetime.fromisoformat(text)
     except ValueError as err:

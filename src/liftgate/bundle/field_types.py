@@ -13,6 +13,10 @@ from liftgate.bundle.duration import PATTERN, duration_ms, timestamp_ms
 from liftgate.domain.bucketing import SPACE
 
 FEATURE_PATTERN = r"^[a-z][a-z0-9_]{0,63}$"
+CURRENCY_PATTERN = r"^[A-Z]{3}$"
+INPUT_PATTERN = r"^(profile|context)\.[a-z][a-z0-9_]{0,63}$"
+SHA256_PATTERN = r"^[0-9a-f]{64}$"
+VALUE_PATTERN = r"^[^|\x00-\x1f\x7f]+$"
 NAME_PATTERN = r"^[A-Za-z0-9][A-Za-z0-9._-]{0,127}$"
 
 

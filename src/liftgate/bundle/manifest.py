@@ -6,13 +6,13 @@ from typing import Annotated
 
 from pydantic import Field, StringConstraints, model_validator
 
-from liftgate.bundle.field_types import Name, Strict, refuse
+from liftgate.bundle.field_types import INPUT_PATTERN, SHA256_PATTERN, Name, Strict, refuse
 
 MAX_MODEL_BYTES = 64 * 1024 * 1024
 
 Number = Annotated[float, Field(allow_inf_nan=False)]
 Row = Annotated[list[Number], Field(min_length=1)]
-InputName = Annotated[str, StringConstraints(pattern=r"^(profile|context)\.[a-z][a-z0-9_]{0,63}$")]
+InputName = Annotated[str, StringConstraints(pattern=INPUT_PATTERN)]
 OnnxName = Annotated[str, StringConstraints(min_length=1, max_length=256)]
 
 
@@ -48,7 +48,7 @@ class Golden(Strict):
 class Manifest(Strict):
     """One model.yaml."""
 
-    sha256: Annotated[str, StringConstraints(pattern=r"^[0-9a-f]{64}$")] = Field(description="SHA-256 of model.onnx.", examples=["9f86..."])
+    sha256: Annotated[str, StringConstraints(pattern=SHA256_PATTERN)] = Field(description="SHA-256 of model.onnx.", examples=["9f86..."])
     size: int = Field(ge=1, le=MAX_MODEL_BYTES, description="Bytes of model.onnx, at most 64 MiB.", examples=[1234])
     opset: int = Field(ge=1, description="ONNX opset of the default domain.", examples=[17])
     input: OnnxName = Field(description="Name of the ONNX input, float [N, columns].", examples=["input"])

@@ -63,6 +63,8 @@ def _placement(draft: Draft, name: str, rule: PlacementRule, groups: Mapping[str
     if isinstance(rule.offers, list):
         for i, offer in enumerate(rule.offers):
             draft.refer((*path, "offers", i), "offers", offer)
+            if offer in rule.offers[:i]:
+                draft.refuse((*path, "offers", i), f"`{offer}` is listed twice", "keep one")
     elif rule.offers != "all":
         known = [draft.refer((*path, "offers", "groups", i), "groups", group) for i, group in enumerate(rule.offers.groups)]
         if all(known) and not candidates(rule, offers) and not draft.broken and not draft.refused["offers"]:

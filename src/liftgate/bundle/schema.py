@@ -7,12 +7,24 @@ from typing import Annotated, Any, Literal
 from pydantic import BeforeValidator, Discriminator, Field, StringConstraints, Tag, model_validator
 
 from liftgate.bundle.duration import duration_ms
-from liftgate.bundle.field_types import FEATURE_PATTERN, Channel, ConditionText, DurationMs, Name, Share, Strict, TimestampMs, refuse
+from liftgate.bundle.field_types import (
+    CURRENCY_PATTERN,
+    FEATURE_PATTERN,
+    VALUE_PATTERN,
+    Channel,
+    ConditionText,
+    DurationMs,
+    Name,
+    Share,
+    Strict,
+    TimestampMs,
+    refuse,
+)
 
 MAX_OFFERS = 10_000
 DEFAULT_LEASE_MS = duration_ms("10m")
 
-FeatureValue = Annotated[str, StringConstraints(pattern=r"^[^|\x00-\x1f\x7f]+$", max_length=128)]
+FeatureValue = Annotated[str, StringConstraints(pattern=VALUE_PATTERN, max_length=128)]
 """One declared text; no `|` and no control characters."""
 Values = Annotated[list[FeatureValue], Field(min_length=1, max_length=10_000)]
 InputTypeName = Literal["int", "float", "bool", "string", "timestamp"]
@@ -217,7 +229,7 @@ class BundleDocument(Strict):
     """A whole bundle, as its files say it together."""
 
     bundle: Name = Field(description="The bundle's name.", examples=["shop"])
-    currency: Annotated[str, StringConstraints(pattern=r"^[A-Z]{3}$")] = Field(description="ISO 4217 code.", examples=["EUR"])
+    currency: Annotated[str, StringConstraints(pattern=CURRENCY_PATTERN)] = Field(description="ISO 4217 code.", examples=["EUR"])
     time_zone: Annotated[str, StringConstraints(min_length=1)] = Field(description="IANA name.", examples=["Europe/Berlin"])
     profile_purpose: Name = Field(
         description="Purpose to be granted before any profile feature is read; `none`: no consent needed.",

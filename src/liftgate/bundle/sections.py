@@ -103,7 +103,8 @@ class Draft:
         """Say whether a name refers to something valid; an unknown one is a mistake."""
         if not self.knows(section, name):
             noun = section.removesuffix("s")
-            mend = did_you_mean(name, self.entries[section], f"define it in `{section}:` ({one_of(self.entries[section])})")
+            known = {*self.entries[section], *self.refused[section]}
+            mend = did_you_mean(name, known, f"define it in `{section}:` ({one_of(known)})")
             self.refuse(path, f"there is no {noun} `{name}`", mend)
         return name in self.entries[section]
 

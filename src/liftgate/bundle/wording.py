@@ -8,12 +8,19 @@ from typing import Any
 
 from pydantic import BaseModel, ValidationError
 
-from liftgate.bundle.field_types import NAME_PATTERN
+from liftgate.bundle.field_types import CURRENCY_PATTERN, INPUT_PATTERN, NAME_PATTERN, SHA256_PATTERN, VALUE_PATTERN
 from liftgate.bundle.mistake import did_you_mean, one_of
 
 Path = tuple[str | int, ...]
 _TAGS = frozenset({"all", "by_offer", "by_group"})
 _MAX_SHOWN = 60
+_PATTERNS = {
+    NAME_PATTERN: "wants letters, digits, `.`, `_` and `-` only, beginning with a letter or digit",
+    VALUE_PATTERN: "wants text without `|` and control characters",
+    CURRENCY_PATTERN: "wants three capital letters",
+    INPUT_PATTERN: "wants `profile.<name>` or `context.<name>`",
+    SHA256_PATTERN: "wants 64 lower-case hexadecimal digits",
+}
 
 
 @cache
@@ -69,7 +76,11 @@ def _yaml(value: Any) -> str:
 
 
 def _shown(value: Any) -> str:
-    text = "a mapping" if isinstance(value, dict) else "a list" if isinstance(value, list) else "nothing" if value is None else repr(value)
+    if isinstance(value, dict):
+        return "a mapping"
+    if isinstance(value, list):
+        return "a list"
+    text = "nothing" if value is None else repr(value) if isinstance(value, str) else _yaml(value)
     return text if len(text) <= _MAX_SHOWN else text[:_MAX_SHOWN] + "..."
 
 
@@ -100,8 +111,8 @@ def _item_mend(model: type[BaseModel], path: Path) -> str:
 
 
 def _problem(kind: str, message: str, context: dict[str, Any], value: Any) -> str:
-    if kind == "string_pattern_mismatch" and context.get("pattern") == NAME_PATTERN:
-        return f"{_shown(value)} may hold letters, digits, `.`, `_` and `-` only"
+    if kind == "string_pattern_mismatch" and context.get("pattern") in _PATTERNS:
+        return f"{_PATTERNS[context['pattern']]}, not {_shown(value)}"
     if kind == "string_type":
         return f"wants text, not {_shown(value)}"
     if kind in ("model_type", "dict_type", "model_attributes_type"):
