@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import socket
+import socketserver
 import threading
 from collections.abc import Iterator, Sequence
+from http.server import ThreadingHTTPServer
 from typing import Any
-from wsgiref.simple_server import WSGIServer
 
-from prometheus_client import start_http_server
+from prometheus_client import MetricsHandler
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, HistogramMetricFamily
 from prometheus_client.core import Metric as Family
 from prometheus_client.registry import Collector, CollectorRegistry
@@ -79,15 +81,24 @@ def _family(metric: Metric, total: list[int], start: int) -> Family:
     return family  # type: ignore[no-any-return]
 
 
+class _Server(ThreadingHTTPServer):
+    """Does not ask the name service who it is, which can take seconds where there is none."""
+
+    def server_bind(self) -> None:
+        socketserver.TCPServer.server_bind(self)
+        self.server_name, self.server_port = self.server_address[:2]  # type: ignore[assignment]
+
+
 class MetricsServer:
-    """/metrics over plain HTTP. Raises OSError when the port is taken."""
+    """/metrics over plain HTTP, in threads. Raises OSError when the port is taken."""
 
     def __init__(self, host: str, port: int, pages: Sequence[Page]) -> None:
         registry = CollectorRegistry(auto_describe=False)
         registry.register(PageCollector(pages))
-        self._server: WSGIServer
-        self._thread: threading.Thread
-        self._server, self._thread = start_http_server(port, addr=host, registry=registry)
+        kind = type("_Server6", (_Server,), {"address_family": socket.AF_INET6}) if ":" in host else _Server
+        self._server: _Server = kind((host, port), MetricsHandler.factory(registry))
+        self._thread = threading.Thread(target=self._server.serve_forever, name="liftgate-metrics", daemon=True)
+        self._thread.start()
         self.port: int = self._server.server_port
 
     def close(self) -> None:

@@ -32,7 +32,11 @@ class Settings(BaseSettings):
     model_config = SettingsConfigDict(env_prefix=PREFIX, frozen=True, extra="forbid", hide_input_in_errors=True, env_ignore_empty=True)
 
     bundle: Path = _setting("What is decided", "Directory of the bundle's YAML files.")
-    models: Path = _setting("What is decided", "Directory of models, `<name>/<version>/{model.onnx,model.yaml}`.", Path("models"))
+    models: Path | None = _setting(
+        "What is decided",
+        "Directory of models, `<name>/<version>/{model.onnx,model.yaml}`. Absent: `models` in the bundle's folder, or beside it.",
+        None,
+    )
 
     redis: SecretStr = _setting(
         "People",

@@ -36,6 +36,7 @@ class Worker:
     logs: tuple[tuple[str, SegmentLog], ...]
     """The decision log and the event log, by stream name. `wire` leaves them closed."""
     redis: RedisClient
+    reservations: RedisReservations
     server: GrpcServer
     telemetry: Telemetry
 
@@ -58,9 +59,10 @@ def wire(settings: Settings, live: Live, key: PseudonymKey, telemetry: Telemetry
     horizon_ms = round(settings.idempotency_horizon_s * 1_000)
     decisions, events = (SegmentLog(settings.log, stream, settings.durability, now_ms=clock.now_ms) for stream in ("decision", "event"))
     pseudonyms = Pseudonyms(key.key_id, key.key)
+    reservations = RedisReservations(redis, breaker, settings.reserve_budget_ms, horizon_ms)
     ports = Ports(
         profiles=RedisProfiles(redis, settings.profile_layout, breaker, settings.fetch_budget_ms),
-        reservations=RedisReservations(redis, breaker, settings.reserve_budget_ms, horizon_ms),
+        reservations=reservations,
         log=decisions,
         answers=GrpcAnswers(),
         observer=telemetry,
@@ -92,7 +94,7 @@ def wire(settings: Settings, live: Live, key: PseudonymKey, telemetry: Telemetry
         reflect=settings.reflection,
         max_request_bytes=settings.max_request_kib * 1024,
     )
-    worker = Worker(live, batcher, (("decision", decisions), ("event", events)), redis, server, telemetry)
+    worker = Worker(live, batcher, (("decision", decisions), ("event", events)), redis, reservations, server, telemetry)
     return worker
 
 
