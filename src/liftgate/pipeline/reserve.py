@@ -7,7 +7,7 @@ import numpy as np
 from liftgate.bundle.compiled import Bundle
 from liftgate.domain.contact_history import live_counts
 from liftgate.domain.errors import FieldViolation, RequestIdReused, StoreUnavailable
-from liftgate.domain.reason import Branch, Reason
+from liftgate.domain.reason import Reason
 from liftgate.pipeline.live import MAX_ATTEMPTS
 from liftgate.pipeline.ports import Charge, Claim, ClaimOutcome, ClaimStatus
 from liftgate.pipeline.stages import Stage
@@ -47,15 +47,11 @@ async def reserve(walk: Walk) -> bool:
 def _claim(walk: Walk, row: int) -> Claim | None:
     """Return the row's claim; None where there is neither a cap to charge nor an answer to remember."""
     batch, bundle = walk.batch, walk.live.bundle
-    request, decision = batch.requests[row], walk.decisions[row]
+    request = batch.requests[row]
     now = int(batch.now_ms[row])
     if request.dry_run or walk.forced[row] in (Reason.PROFILE_STORE_UNAVAILABLE, Reason.RESERVATION_UNAVAILABLE):
         return None
-    charges: tuple[Charge, ...] = ()
-    if decision.branch not in (Branch.DEFAULT, Branch.FALLBACK):
-        chosen = batch.choice[row]
-        charges = tuple(_charge(bundle, cap, now) for offer in chosen.tolist() if offer >= 0 for cap in bundle.offer_caps[offer])
-        walk.attempts[row] += bool(charges)
+    charges = tuple(_charge(bundle, cap, now) for cap in walk.caps_charged(row))
     if not charges and not request.idempotent:
         return None
     return Claim(
@@ -63,7 +59,7 @@ def _claim(walk: Walk, row: int) -> Claim | None:
         ghost=bool(batch.held_out[row]),
         request_id=request.request_id if request.idempotent else "",
         fingerprint=request.fingerprint,
-        reservation_id=bytes.fromhex(decision.decision_id[16:]),
+        reservation_id=bytes.fromhex(walk.decisions[row].decision_id[16:]),
         charges=charges,
         now_ms=now,
         response=walk.responses[row],

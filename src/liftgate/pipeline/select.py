@@ -44,6 +44,8 @@ def select(walk: Walk) -> None:
     else:
         for row in walk.unsettled:
             walk.decisions[row] = decide_row(walk, row, walk.decisions[row].decision_id)
+    for row in walk.unsettled:
+        walk.attempts[row] += bool(walk.caps_charged(row))
 
 
 def decide_row(walk: Walk, row: int, decision_id: str) -> Decision:

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from liftgate.domain.batch import Batch, Bools
 from liftgate.domain.decision import Decision
 from liftgate.domain.errors import DependencyError, RequestIdReused
-from liftgate.domain.reason import Reason
+from liftgate.domain.reason import Branch, Reason
 from liftgate.pipeline.live import Live
 from liftgate.pipeline.ports import Answers, Claim, ClaimOutcome, Clock, Ids, Log, Observer, ProfileStore, Reservations
 from liftgate.pipeline.stages import Stage
@@ -70,6 +70,7 @@ class Walk:
     claims: dict[int, Claim] = field(default_factory=dict)
     """Claims made, by row: to be confirmed once the log has them."""
     attempts: NDArray[np.uint8] = field(init=False)
+    """[N] reservations of caps tried, the coming one included."""
 
     def __post_init__(self) -> None:
         n = self.batch.n
@@ -79,6 +80,12 @@ class Walk:
         self.records = [b""] * n
         self.results = [None] * n
         self.unsettled = list(range(n))
+
+    def caps_charged(self, row: int) -> list[int]:
+        """Return the caps of what the row chose, by slot; none when the default answers."""
+        if self.decisions[row].branch in (Branch.DEFAULT, Branch.FALLBACK) or self.batch.requests[row].dry_run:
+            return []
+        return [cap for offer in self.batch.choice[row].tolist() if offer >= 0 for cap in self.live.bundle.offer_caps[offer]]
 
     def decided(self) -> list[Decision]:
         """Return the decisions that this walk itself made and answered: no duplicates, no refusals."""
