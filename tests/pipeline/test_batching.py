@@ -44,7 +44,7 @@ async def test_a_cancelled_neighbour_changes_nothing(valkey_url: str, tmp_path: 
         done = await asyncio.gather(*tasks, return_exceptions=True)
         assert all(isinstance(result, asyncio.CancelledError) for result in done[:10])
         answers = [DecideResponse.FromString(result) for result in done[10:] if isinstance(result, bytes)]
-        assert [answer.reason for answer in answers] == [Reason.UNKNOWN_PERSON] * 10
+        assert [Reason(answer.reason) for answer in answers] == [Reason.UNKNOWN_PERSON] * 10
 
 
 async def test_one_bad_row_falls_alone(valkey_url: str, tmp_path: Path) -> None:
@@ -53,7 +53,7 @@ async def test_one_bad_row_falls_alone(valkey_url: str, tmp_path: Path) -> None:
         bad = DecideRequest("bad", "person-0", "two", candidates=("no such offer",), idempotent=False)
         tasks = [bench.batcher.submit(_ask(f"row-{i}"), bench.live) for i in range(6)]
         answers = await asyncio.gather(*tasks[:3], bench.batcher.submit(bad, bench.live), *tasks[3:])
-        reasons = [DecideResponse.FromString(raw).reason for raw in answers]
+        reasons = [Reason(DecideResponse.FromString(raw).reason) for raw in answers]
         assert reasons == [Reason.UNKNOWN_PERSON] * 3 + [Reason.STAGE_FAILED] + [Reason.UNKNOWN_PERSON] * 3
         assert len(bench.records) == 7
 

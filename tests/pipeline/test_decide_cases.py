@@ -172,7 +172,7 @@ def _check_record(record: DecisionRecord, want: dict[str, Any]) -> None:
     # Whatever the case asks: masked means 0, and a vector sums to 1 or to 0.
     for slot in record.slots:
         for i, reason in enumerate(record.candidate_reason):
-            if reason not in (Reason.ALLOWED, Reason.CHOSEN):
+            if Reason(reason) not in (Reason.ALLOWED, Reason.CHOSEN):
                 assert slot.probability[i] == 0
         assert sum(slot.probability) == pytest.approx(1.0) or sum(slot.probability) == 0.0
     if "slot_sums" in want:

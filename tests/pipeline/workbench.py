@@ -210,4 +210,4 @@ async def workbench(
 
 def epoch_ms(moment: Any) -> int:
     """Return milliseconds since the epoch of a YAML timestamp."""
-    return round(moment.timestamp() * 1000)
+    return int(round(moment.timestamp() * 1000))
