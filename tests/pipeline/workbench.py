@@ -9,9 +9,6 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal
 
-from liftgate.adapters.segment_sink import SegmentLog
-from liftgate.bundle.load import load_bundle
-
 from liftgate.adapters import redis_keys
 from liftgate.adapters.grpc_answers import GrpcAnswers
 from liftgate.adapters.onnx_models import OnnxModels
@@ -19,7 +16,9 @@ from liftgate.adapters.pseudonyms import Pseudonyms
 from liftgate.adapters.redis_client import RedisClient, connect
 from liftgate.adapters.redis_profiles import RedisProfiles
 from liftgate.adapters.redis_reservations import RedisReservations
+from liftgate.adapters.segment_sink import SegmentLog
 from liftgate.bundle.compiled import Bundle, ModelSpec
+from liftgate.bundle.load import load_bundle
 from liftgate.domain.batch import Batch
 from liftgate.domain.decision import Decision
 from liftgate.domain.errors import LogUnavailable, ModelFailed, StoreUnavailable
@@ -210,4 +209,5 @@ async def workbench(
 
 def epoch_ms(moment: Any) -> int:
     """Return milliseconds since the epoch of a YAML timestamp."""
-    return int(round(moment.timestamp() * 1000))
+    milliseconds: float = moment.timestamp() * 1000
+    return round(milliseconds)
