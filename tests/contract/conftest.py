@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import uvloop
 
 from liftgate.adapters import redis_keys
 from liftgate.adapters.embedded_valkey import EmbeddedValkey
@@ -138,6 +139,11 @@ async def empty(client: RedisClient) -> None:
         await client.on_every_server(commands)
     else:
         await client.call(commands)
+
+
+def pytest_asyncio_loop_factories(config: pytest.Config, item: pytest.Item) -> dict[str, Any]:
+    """Run on uvloop, as the server does; the fault tests run on asyncio's own loop."""
+    return {"uvloop": uvloop.new_event_loop}
 
 
 def pytest_terminal_summary(terminalreporter: Any) -> None:

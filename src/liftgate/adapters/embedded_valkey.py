@@ -26,19 +26,22 @@ _LONGEST_SOCKET_PATH = 100
 class EmbeddedValkey:
     """One server process. Use it as a context manager, or `start` and `stop` it; it ends with this process at the latest.
 
-    It listens on a unix socket in a private directory, or with `tcp` on a free loopback port. Nothing is kept on disk unless `data_dir`
-    is given. On Linux the kernel ends it even if this process is killed; there it also ends with the thread that started it.
+    It listens on a unix socket in a private directory, or with `tcp` on loopback: `port`, 0 for a free one. Nothing is kept on disk
+    unless `data_dir` is given. On Linux the kernel ends it even if this process is killed; there it also ends with the thread that
+    started it.
     """
 
     def __init__(
         self,
         tcp: bool = False,
+        port: int = 0,
         data_dir: Path | None = None,
         binary: Path | None = None,
         options: tuple[str, ...] = (),
         start_timeout_s: float = 10.0,
     ) -> None:
-        self._tcp = tcp
+        self._tcp = tcp or port > 0
+        self._wanted_port = port
         self._data_dir = data_dir
         self._binary = binary
         self._options = options
@@ -65,7 +68,7 @@ class EmbeddedValkey:
         self._directory = Path(tempfile.mkdtemp(prefix="liftgate-"))
         path = self._directory / "s"
         tcp = self._tcp or len(os.fsencode(path)) > _LONGEST_SOCKET_PATH
-        self.port = _free_port() if tcp else 0
+        self.port = (self._wanted_port or _free_port()) if tcp else 0
         self.url = f"redis://127.0.0.1:{self.port}" if tcp else f"unix://{path}"
         listen = ["--bind", "127.0.0.1"] if tcp else ["--unixsocket", str(path), "--unixsocketperm", "700"]
         keep = (

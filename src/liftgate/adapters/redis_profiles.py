@@ -20,7 +20,7 @@ from liftgate.adapters.redis_client import DEFAULT_BUDGET_MS, Command, RedisClie
 from liftgate.adapters.redis_hash import HashCodec
 from liftgate.domain.errors import StoreUnavailable
 from liftgate.domain.input import InputSchema
-from liftgate.domain.profile import Profiles, ProfileState, pack, unpack
+from liftgate.domain.profile import pack, unpack
 from liftgate.pipeline.ports import Fetched, PersonKey
 
 Layout = Literal["packed", "hash"]
@@ -74,29 +74,18 @@ class RedisProfiles:
         replies = await guarded(self._client, self._breaker, commands, self._budget_s)
         rest = replies[1::2]
         check(rest)
-        return Fetched(_decode_hashes(codec, replies[0::2]), [pair[0] for pair in rest], [pair[1] for pair in rest])
+        return Fetched(
+            codec.decode([_hash_or_none(reply) for reply in replies[0::2]]), [pair[0] for pair in rest], [pair[1] for pair in rest]
+        )
 
 
-def _decode_hashes(codec: HashCodec, replies: Sequence[Any]) -> Profiles:
-    """Decode one HGETALL reply a person. A key of another type is an unreadable profile, any other error is the store's."""
-    n, f = len(replies), codec.schema.profile_count
-    state = np.empty(n, dtype=np.uint8)
-    value, at_s = np.full((n, f), np.nan), np.full((n, f), np.nan)
-    for i, reply in enumerate(replies):
-        if isinstance(reply, hiredis.ReplyError):
-            if code(reply) != "WRONGTYPE":
-                raise StoreUnavailable(f"redis: error reply {code(reply)}")
-            state[i] = ProfileState.UNREADABLE
-        elif not reply:
-            state[i] = ProfileState.MISSING
-        else:
-            row = codec.decode(reply)
-            if row is None:
-                state[i] = ProfileState.UNREADABLE
-            else:
-                state[i] = ProfileState.FOUND
-                value[i], at_s[i] = row
-    return Profiles(state, value, at_s)
+def _hash_or_none(reply: Any) -> Any:
+    """Return an HGETALL reply; None for a key of another type. Any other error is the store's."""
+    if isinstance(reply, hiredis.ReplyError):
+        if code(reply) != "WRONGTYPE":
+            raise StoreUnavailable(f"redis: error reply {code(reply)}")
+        return None
+    return reply
 
 
 @dataclass(frozen=True, slots=True)
