@@ -15,7 +15,7 @@ from prometheus_client import generate_latest
 from prometheus_client.parser import text_string_to_metric_families
 from prometheus_client.registry import CollectorRegistry
 
-from liftgate.adapters.telemetry import Telemetry, where
+from liftgate.adapters.telemetry import Telemetry
 from liftgate.adapters.telemetry_export import MetricsServer, PageCollector
 from liftgate.adapters.telemetry_metrics import LAYOUT
 from liftgate.adapters.telemetry_page import Page
@@ -176,14 +176,6 @@ def test_internal_answers_count_as_errors_and_unknown_methods_only_as_in_flight(
     assert value(samples, "liftgate_requests_total", method="Decide", code="INTERNAL") == 2
     assert value(samples, "liftgate_in_flight") == 0
     assert said == [("internal_error", {"cause": "ValueError at liftgate.x:1", "method": "Decide", "unsaid": 0})]
-
-
-def test_where_names_the_place_and_not_the_text() -> None:
-    """What is said of an exception is where it was raised."""
-    with pytest.raises(ValueError, match="canary") as caught:
-        raise ValueError(PERSON)
-    assert "test_telemetry:" in where(caught.value)
-    assert PERSON not in where(caught.value)
 
 
 def test_the_log_is_counted_by_records_bytes_and_cause_of_loss() -> None:

@@ -189,13 +189,3 @@ class Telemetry:
             self._warn(event, {"cause": cause, **(more or {}), "unsaid": unsaid})
         except Exception:
             self._cells[self._errors["telemetry"]] += 1
-
-
-def where(error: BaseException) -> str:
-    """Return the innermost frames of an exception as `module:line`, without its text, which may hold what a caller sent."""
-    frames = []
-    trace = error.__traceback__
-    while trace is not None:
-        frames.append(f"{trace.tb_frame.f_globals.get('__name__', '?')}:{trace.tb_lineno}")
-        trace = trace.tb_next
-    return " > ".join(frames[-4:])

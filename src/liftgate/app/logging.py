@@ -9,8 +9,6 @@ from typing import Any, TextIO
 
 import structlog
 
-from liftgate.adapters.telemetry import where
-
 _LEVELS = {"debug": 10, "info": 20, "warning": 30, "error": 40}
 Logger = Any
 """A structlog logger."""
@@ -42,6 +40,16 @@ def warner(log: Logger) -> Any:
         log.warning(event, **fields)
 
     return warn
+
+
+def where(error: BaseException) -> str:
+    """Return the innermost frames of an exception as `module:line`, without its text, which may hold what a caller sent."""
+    frames = []
+    trace = error.__traceback__
+    while trace is not None:
+        frames.append(f"{trace.tb_frame.f_globals.get('__name__', '?')}:{trace.tb_lineno}")
+        trace = trace.tb_next
+    return " > ".join(frames[-4:])
 
 
 class _Libraries(stdlib.Handler):

@@ -10,13 +10,13 @@ from contextlib import suppress
 from dataclasses import dataclass
 
 from liftgate import __version__
-from liftgate.adapters.telemetry import Telemetry, where
+from liftgate.adapters.telemetry import Telemetry
 from liftgate.adapters.telemetry_metrics import LAYOUT
 from liftgate.adapters.telemetry_page import Page
 from liftgate.adapters.telemetry_spans import DecisionSpans, otlp_spans
 from liftgate.app.exit_code import CannotStart, ExitCode
 from liftgate.app.keys import PseudonymKey
-from liftgate.app.logging import Logger, warner
+from liftgate.app.logging import Logger, warner, where
 from liftgate.app.settings import BadSettings, Settings, mention
 from liftgate.app.wiring import Worker, load_live, wire
 from liftgate.domain.errors import BadInput, LogUnavailable, StoreUnavailable

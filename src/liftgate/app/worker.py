@@ -9,12 +9,11 @@ import asyncio
 import socket
 import sys
 
-from liftgate.adapters.telemetry import where
 from liftgate.adapters.telemetry_metrics import LAYOUT
 from liftgate.adapters.telemetry_page import Page
 from liftgate.app.control import decode, encode, read_orders
 from liftgate.app.exit_code import CannotStart, ExitCode
-from liftgate.app.logging import start_logging
+from liftgate.app.logging import start_logging, where
 from liftgate.app.server import Told, serve
 
 
