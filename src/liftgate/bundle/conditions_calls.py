@@ -203,5 +203,5 @@ def _span_ms(text: str) -> int:
     thousandths = sum(round(float(number) * 1_000_000) * _UNIT_MS[unit] for number, unit in _DURATION_PART.findall(match[2]))
     ms, rest = divmod(thousandths, 1_000_000)
     if rest or ms > LONGEST_MS:
-        raise ValueError(f'"{text}" is not in whole milliseconds up to ten thousand years; write a coarser duration')
+        raise ValueError(f'"{text}" is not in whole milliseconds up to 292 years; write a coarser or shorter duration')
     return -ms if match[1] == "-" else ms

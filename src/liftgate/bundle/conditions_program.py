@@ -21,8 +21,8 @@ LIMIT = 2.0**53
 """Results of whole-number arithmetic must lie below it to be exact."""
 FIRST_MS, LAST_MS = -62_135_596_800_000, 253_402_300_799_999
 """Year 1 to 9999, CEL's range of timestamps."""
-LONGEST_MS = 315_576_000_000_000
-"""Ten thousand years, CEL's range of durations."""
+LONGEST_MS = 2**63 // 1_000_000
+"""292 years: CEL computes durations in 64-bit nanoseconds."""
 
 
 def _whole(result: Floats) -> Floats:
@@ -140,8 +140,9 @@ class Builder:
             if operands[0] == operands[1]:
                 return operands[0]
         if all(register in self.constants for register in operands):
+            # As arrays, so that a division by zero is numpy's and not Python's.
             with np.errstate(all="ignore"):
-                result = np.asarray(OPERATIONS[operation](*(self.constants[register] for register in operands)))
+                result = np.asarray(OPERATIONS[operation](*(np.asarray(self.constants[register]) for register in operands)))
             return self.constant(bool(result) if result.dtype == np.bool_ else float(result))
         key = (operation, operands)
         if key not in self._known:

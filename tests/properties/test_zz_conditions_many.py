@@ -1,0 +1,124 @@
+"""Compiled conditions against a scalar reference and against Google's CEL."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import numpy as np
+from cel_expr_python import cel
+from google.protobuf.timestamp_pb2 import Timestamp
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from liftgate.bundle.conditions import ColumnCondition, compile_condition, parse
+from liftgate.domain.input import Floats, InputType
+from tests.properties.expressions import NOW_MS, OFFER, SCHEMA, SCOPE, Tree, people, text, truths
+from tests.properties.reference_cel import Reference
+
+EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+TYPES = {
+    InputType.INT: cel.Type.INT,
+    InputType.FLOAT: cel.Type.DOUBLE,
+    InputType.BOOL: cel.Type.BOOL,
+    InputType.STRING: cel.Type.STRING,
+    InputType.TIMESTAMP: cel.Type.TIMESTAMP,
+}
+DYNAMIC = cel.NewEnv(variables={"profile": cel.Type.DYN, "context": cel.Type.DYN, "offer": cel.Type.DYN, "now": cel.Type.TIMESTAMP})
+TYPED = cel.NewEnv(
+    variables={column.name: TYPES[column.type] for column in SCHEMA.inputs} | {"offer.value": cel.Type.DOUBLE, "now": cel.Type.TIMESTAMP}
+)
+
+
+def compiled(tree: Tree) -> ColumnCondition:
+    """Return the condition of a tree's text."""
+    written = text(tree)
+    return compile_condition(written, parse(written), SCOPE, OFFER)
+
+
+def columns(group: list[dict[str, Any]]) -> tuple[Floats, Floats]:
+    """Return people as inputs and times."""
+    rows = [[column.encode(person[column.name]) for column in SCHEMA.inputs] for person in group]
+    return np.array(rows, dtype=np.float64), np.full(len(group), float(NOW_MS))
+
+
+def verdicts(tree: Tree, group: list[dict[str, Any]]) -> list[bool | None]:
+    """Return True, False or None for each person."""
+    true, unknown = compiled(tree).evaluate(*columns(group))
+    assert not (true & unknown).any()
+    assert true.shape == unknown.shape == (len(group),)
+    return [None if u else bool(t) for t, u in zip(true, unknown, strict=True)]
+
+
+def in_cel(written: str, person: dict[str, Any]) -> bool | None:
+    """Return Google's answer; None: an error."""
+    data: dict[str, Any] = {"profile": {}, "context": {}, "offer": {"value": OFFER.value}, "now": EPOCH + timedelta(milliseconds=NOW_MS)}
+    for column in SCHEMA.inputs:
+        value = person[column.name]
+        root, field = column.name.split(".")
+        if value is not None:
+            data[root][field] = moment(value) if column.type is InputType.TIMESTAMP else value
+    result = DYNAMIC.compile(written).eval(data=data)
+    if result.type() == cel.Type.ERROR:
+        return None
+    assert isinstance(result.value(), bool)
+    return bool(result.value())
+
+
+def moment(ms: int) -> Timestamp:
+    """Return a time as CEL reads it inside maps."""
+    seconds, rest = divmod(ms, 1000)
+    return Timestamp(seconds=seconds, nanos=rest * 1_000_000)
+
+
+@settings(max_examples=3000, deadline=None)
+@given(truths(3), people(holes=True))
+def test_columns_agree_with_the_scalar_reference(tree: Tree, group: list[dict[str, Any]]) -> None:
+    """Every compiled condition says true, false or unknown exactly where a plain evaluator does, holes included."""
+    assert verdicts(tree, group) == [Reference(person).evaluate(tree) for person in group]
+
+
+@settings(max_examples=3000, deadline=None)
+@given(truths(3), people(holes=False))
+def test_full_profiles_agree_with_google_cel(tree: Tree, group: list[dict[str, Any]]) -> None:
+    """Where nothing is missing a condition says what Google's CEL says; it is unknown only where CEL has an error or a limit was met."""
+    for verdict, person in zip(verdicts(tree, group), group, strict=True):
+        agree(tree, person, verdict)
+
+
+@settings(max_examples=3000, deadline=None)
+@given(truths(2), people(holes=True))
+def test_holes_absorb_as_google_cel_absorbs_errors(tree: Tree, group: list[dict[str, Any]]) -> None:
+    """A missing value acts as an error does in CEL: absorbed by `false &&` and `true ||`, else unknown."""
+    for person in group:
+        # Undeclared text is our notion, not CEL's: leave those people out.
+        if "~other~" not in person.values():
+            agree(tree, person, verdicts(tree, [person])[0])
+
+
+def agree(tree: Tree, person: dict[str, Any], verdict: bool | None) -> None:
+    """Assert that one verdict is CEL's."""
+    expected = in_cel(text(tree), person)
+    if verdict is None and expected is not None:
+        reference = Reference(person)
+        reference.evaluate(tree)
+        assert reference.limited, f"unknown here, {expected} in CEL: {text(tree)}"
+    else:
+        assert verdict == expected, text(tree)
+
+
+@settings(max_examples=3000, deadline=None)
+@given(truths(3))
+def test_what_compiles_here_type_checks_in_google_cel(tree: Tree) -> None:
+    """The subset is one: every condition accepted here passes Google's strict type check with the same input types."""
+    written = text(tree)
+    compiled(tree)
+    if "has(" not in written:
+        assert TYPED.compile(written).return_type() == cel.Type.BOOL
+
+
+@settings(max_examples=3000, deadline=None)
+@given(truths(2), people(holes=True), st.integers(2, 40))
+def test_a_batch_is_its_rows(tree: Tree, group: list[dict[str, Any]], times: int) -> None:
+    """What a person gets does not depend on who else is in the batch."""
+    assert verdicts(tree, group * times) == verdicts(tree, group) * times
