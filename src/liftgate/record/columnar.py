@@ -1,0 +1,122 @@
+"""Records as Arrow columns, derived from the messages' descriptors. Needs pyarrow: only offline readers import it.
+
+Enums become dictionary-encoded names without their prefix, repeated fields become lists, messages become structs, and a
+message with one field (`SlotProbabilities`) becomes that field.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from functools import cache
+from itertools import accumulate, chain
+from operator import attrgetter
+from typing import Any
+
+import pyarrow as pa
+from google.protobuf.descriptor import FieldDescriptor
+from google.protobuf.message import Message
+
+from liftgate.record.codec import decode_decision, decode_event
+from liftgate.record.frame import Frame, Header, Stream
+from liftgate.v1.record_pb2 import DecisionRecord, EventRecord
+
+ROW_ID = {Stream.DECISION: "decision_id", Stream.EVENT: "event_id"}
+"""The column by which readers drop rows that they have already seen."""
+
+_MESSAGES: dict[Stream, type[Message]] = {Stream.DECISION: DecisionRecord, Stream.EVENT: EventRecord}
+_DECODE = {Stream.DECISION: decode_decision, Stream.EVENT: decode_event}
+_FEW = 32
+"""Distinct values of a column, in one batch, up to which they are converted once each."""
+_NAMES = pa.dictionary(pa.int8(), pa.string())
+_SCALARS = {
+    FieldDescriptor.TYPE_STRING: pa.string(),
+    FieldDescriptor.TYPE_BYTES: pa.binary(),
+    FieldDescriptor.TYPE_INT64: pa.int64(),
+    FieldDescriptor.TYPE_UINT32: pa.uint32(),
+    FieldDescriptor.TYPE_DOUBLE: pa.float64(),
+    FieldDescriptor.TYPE_BOOL: pa.bool_(),
+    FieldDescriptor.TYPE_ENUM: _NAMES,
+}
+
+
+@cache
+def schema(stream: Stream) -> Any:
+    """Return the `pyarrow.Schema` of a stream: the fields of its message, then `writer_id` and `sequence`."""
+    fields = [pa.field(field.name, _type(field)) for field in _MESSAGES[stream].DESCRIPTOR.fields]
+    return pa.schema([*fields, pa.field("writer_id", pa.string()), pa.field("sequence", pa.int64())])
+
+
+def record_batch(header: Header, frames: Sequence[Frame]) -> Any:
+    """Return frames of one segment as a `pyarrow.RecordBatch`. Raises ValueError when a payload is no record of its stream."""
+    messages: list[Message] = [_DECODE[header.stream](frame.payload) for frame in frames]
+    columns = [_column(field, messages) for field in _MESSAGES[header.stream].DESCRIPTOR.fields]
+    columns.append(pa.array([header.writer_id.hex()] * len(frames), pa.string()))
+    columns.append(pa.array([frame.sequence for frame in frames], pa.int64()))
+    return pa.RecordBatch.from_arrays(columns, schema=schema(header.stream))
+
+
+def _element_type(field: Any) -> Any:
+    if field.type != FieldDescriptor.TYPE_MESSAGE:
+        return _SCALARS[field.type]
+    inner = field.message_type.fields
+    if len(inner) == 1:
+        return _type(inner[0])
+    return pa.struct([pa.field(child.name, _type(child)) for child in inner])
+
+
+def _type(field: Any) -> Any:
+    element = _element_type(field)
+    return pa.list_(element) if field.is_repeated else element
+
+
+def _column(field: Any, messages: Sequence[Message]) -> Any:
+    values = list(map(attrgetter(field.name), messages))
+    if not field.is_repeated:
+        if field.has_presence and field.type != FieldDescriptor.TYPE_MESSAGE:
+            present = [message.HasField(field.name) for message in messages]
+            values = [value if here else None for value, here in zip(values, present, strict=True)]
+        return _elements(field, values)
+    distinct, place = _distinct(values) if field.type == FieldDescriptor.TYPE_MESSAGE else (values, None)
+    offsets = pa.array(list(accumulate(map(len, distinct), initial=0)), pa.int32())
+    lists = pa.ListArray.from_arrays(offsets, _elements(field, list(chain.from_iterable(distinct))))
+    return lists if place is None else lists.take(pa.array(place, pa.int32()))
+
+
+def _distinct(values: list[Any]) -> tuple[list[Any], list[int] | None]:
+    """Return the few distinct values and each row's place among them, or all values and None where they are not few.
+
+    What comes from the bundle (inputs, models) hardly differs between rows, and comparing is far cheaper than converting.
+    """
+    distinct: list[Any] = []
+    place: list[int] = []
+    for value in values:
+        at = place[-1] if place else 0
+        if not (distinct and distinct[at] == value):
+            at = next((index for index, other in enumerate(distinct) if other == value), len(distinct))
+            if at == len(distinct):
+                if at == _FEW:
+                    return values, None
+                distinct.append(value)
+        place.append(at)
+    return distinct, place
+
+
+def _elements(field: Any, values: list[Any]) -> Any:
+    if field.type == FieldDescriptor.TYPE_ENUM:
+        return _names(field.enum_type, values)
+    if field.type != FieldDescriptor.TYPE_MESSAGE:
+        return pa.array(values, _SCALARS[field.type])
+    children = field.message_type.fields
+    columns = [_column(child, values) for child in children]
+    if len(columns) == 1:
+        return columns[0]
+    return pa.StructArray.from_arrays(columns, fields=[pa.field(child.name, _type(child)) for child in children])
+
+
+def _names(enum: Any, numbers: list[int]) -> Any:
+    prefix = "".join(f"_{letter}" if letter.isupper() else letter for letter in enum.name).strip("_").upper() + "_"
+    names = {value.number: value.name.removeprefix(prefix) for value in enum.values}
+    # Numbers from a newer version have no name here; they stay visible as numbers.
+    names.update((number, str(number)) for number in set(numbers) - names.keys())
+    place = {number: index for index, number in enumerate(names)}
+    return pa.DictionaryArray.from_arrays(pa.array([place[number] for number in numbers], pa.int8()), pa.array(list(names.values())))

@@ -1,0 +1,158 @@
+"""Sealed segments as Parquet, and one way to read a whole log. Needs pyarrow: only offline readers import it."""
+
+from __future__ import annotations
+
+import fcntl
+import os
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from itertools import islice
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from liftgate.record.columnar import ROW_ID, record_batch, schema
+from liftgate.record.frame import Damage, Damaged, SegmentReader, Stream
+from liftgate.record.segment import OPEN, SEALED
+
+PARQUET = ".parquet"
+ROW_GROUP_ROWS = 8192
+_METADATA = b"liftgate.segment"
+
+
+class Busy(OSError):
+    """Another process seals this segment."""
+
+
+@dataclass(frozen=True, slots=True)
+class Sealed:
+    """A segment's Parquet file."""
+
+    path: Path
+    records: int
+    damage: Damage | None
+    """Where the segment could not be read further; None: it is all there."""
+
+
+def seal_to_parquet(segment: Path, progress: Callable[[int], None] | None = None) -> Sealed:
+    """Write a `.seg` file's records beside it as Parquet (zstd), durably; the segment stays. Repeatable.
+
+    Memory is bounded by one row group of 8,192 records. `progress` is told the bytes read so far. Raises Damaged when
+    the header is not readable, Busy, OSError, and ValueError when a payload is no record.
+    """
+    target = segment.with_suffix(PARQUET)
+    part = target.with_name(target.name + ".part")
+    with segment.open("rb") as file:
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            raise Busy(f"{segment.name} is being sealed by another process") from None
+        reader = SegmentReader(file)
+        header = reader.header
+        about = {
+            _METADATA: segment.name.encode(),
+            b"liftgate.writer_id": header.writer_id.hex().encode(),
+            b"liftgate.boot_id": header.boot_id.hex().encode(),
+            b"liftgate.first_sequence": str(header.first_sequence).encode(),
+            b"liftgate.created_at_ms": str(header.created_at_ms).encode(),
+        }
+        options: dict[str, Any] = {
+            "compression": "zstd",
+            "write_page_checksum": True,
+            "write_statistics": ["sequence", "decided_at_ms", "occurred_at_ms"],
+        }
+        with part.open("wb") as sink:
+            with pq.ParquetWriter(sink, schema(header.stream).with_metadata(about), **options) as writer:
+                frames = iter(reader)
+                while group := list(islice(frames, ROW_GROUP_ROWS)):
+                    writer.write_batch(record_batch(header, group))
+                    if progress is not None:
+                        progress(reader.end)
+            sink.flush()
+            os.fsync(sink.fileno())
+        os.rename(part, target)
+        _sync_directory(target.parent)
+        return Sealed(target, reader.next_sequence - header.first_sequence, reader.damage)
+
+
+def _sync_directory(directory: Path) -> None:
+    descriptor = os.open(directory, os.O_RDONLY | os.O_DIRECTORY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
+def open_parquet(path: Path) -> Any:
+    """Return a `pyarrow.parquet.ParquetFile` that checks every page's checksum; damage raises OSError or pa.ArrowException."""
+    return pq.ParquetFile(path, page_checksum_verification=True)
+
+
+def read_batches(directory: Path, stream: str = "decision", columns: list[str] | None = None) -> Iterator[Any]:
+    """Yield the log of a directory as `pyarrow.RecordBatch`es, every id once, oldest files first.
+
+    Reads Parquet where there is some, segments otherwise, and open segments (of live writers too) as far as they are
+    whole. `columns` reads only these; None: all. Damaged Parquet raises OSError; damage ends a segment without a word:
+    `liftgate log verify` tells. Memory: one row group and the ids seen.
+    """
+    kind = Stream[stream.upper()]
+    names = None if columns is None else [*columns, *({ROW_ID[kind]} - set(columns))]
+    seen: set[str] = set()
+    for batch in _batches(directory, kind, names):
+        fresh: list[bool] = []
+        for row_id in batch.column(ROW_ID[kind]).to_pylist():
+            fresh.append(row_id not in seen)
+            seen.add(row_id)
+        if not all(fresh):
+            batch = batch.filter(pa.array(fresh))
+        yield batch if columns is None else batch.select(columns)
+
+
+def read_log(directory: Path, stream: str = "decision") -> Iterator[dict[str, Any]]:
+    """Yield the rows of a log as dicts, every decision_id or event_id once; see `read_batches`."""
+    for batch in read_batches(directory, stream):
+        yield from batch.to_pylist()
+
+
+def read_table(directory: Path, stream: str = "decision", columns: list[str] | None = None) -> Any:
+    """Return the log as one `pyarrow.Table`, every id once; see `read_batches`."""
+    batches = list(read_batches(directory, stream, columns))
+    wanted = schema(Stream[stream.upper()])
+    if columns is not None:
+        wanted = pa.schema([wanted.field(name) for name in columns])
+    return pa.Table.from_batches(batches, schema=wanted).unify_dictionaries()
+
+
+def _batches(directory: Path, stream: Stream, names: list[str] | None) -> Iterator[Any]:
+    stems = sorted({path.name.removesuffix(path.suffix) for path in directory.iterdir() if path.suffix in (PARQUET, SEALED, OPEN)})
+    wanted = schema(stream)
+    if names is not None:
+        wanted = pa.schema([wanted.field(name) for name in names])
+    for stem in stems:
+        if stem.startswith(f"{stream.label}-"):
+            for batch in _of_stem(directory, stem, names):
+                yield batch.select(wanted.names).cast(wanted)
+
+
+def _of_stem(directory: Path, stem: str, names: list[str] | None) -> Iterator[Any]:
+    """Read the best that there is of one segment. It may be sealed or shipped while we look: then look again."""
+    for suffix in (PARQUET, SEALED, OPEN) * 3:
+        path = directory / f"{stem}{suffix}"
+        try:
+            if suffix == PARQUET:
+                with open_parquet(path) as file:
+                    yield from file.iter_batches(ROW_GROUP_ROWS, columns=names)
+                return
+            with path.open("rb") as source:
+                try:
+                    reader = SegmentReader(source)
+                except Damaged:
+                    return
+                frames = iter(reader)
+                while group := list(islice(frames, ROW_GROUP_ROWS)):
+                    yield record_batch(reader.header, group)
+                return
+        except FileNotFoundError:
+            continue
