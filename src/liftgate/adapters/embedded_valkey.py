@@ -162,5 +162,5 @@ def _answers(where: Path | int) -> bool:
             link.settimeout(0.5)
             link.connect(address)
             link.sendall(b"PING\r\n")
-            return link.recv(16).startswith(b"+PONG")
+            return link.recv(16).startswith((b"+PONG", b"-NOAUTH"))
     return False

@@ -111,7 +111,9 @@ class Address:
             given: dict[str, Any] = dict(parse_url(url))
             kind = given.pop("connection_class", None)
             tls = kind(**given).ssl_context.get() if isinstance(kind, type) and issubclass(kind, SSLConnection) else None
-            db = int(given.get("db") or 0)
+            database = urlsplit(url).path.strip("/")
+            # redis-py takes any other path for database 0.
+            db = int(database) if database and not given.get("path") else int(given.get("db") or 0)
             port = int(given.get("port") or 6379)
         except (ValueError, TypeError, OSError) as error:
             raise ValueError("wrong Redis URL: want redis://, rediss://, redis+cluster:// HOST:PORT[/DB] or unix:///PATH") from error

@@ -1,0 +1,126 @@
+"""Addresses, greetings and the pool of the Redis client."""
+
+from __future__ import annotations
+
+import asyncio
+import ssl
+
+import hiredis
+import pytest
+
+from liftgate.adapters.embedded_valkey import EmbeddedValkey
+from liftgate.adapters.redis_client import Address, NodeClient, check, code, connect
+from liftgate.adapters.redis_cluster import ClusterClient
+from liftgate.domain.errors import StoreUnavailable
+
+
+def test_addresses() -> None:
+    """Host, port, database, name and password are read from the URL; TLS checks certificates unless told not to."""
+    address = Address.parse("redis://me:s%40cret@example.test:7000/3")
+    assert (address.host, address.port, address.db, address.username, address.password, address.tls) == (
+        "example.test",
+        7000,
+        3,
+        "me",
+        "s@cret",
+        None,
+    )
+    assert address.greeting() == [("AUTH", "me", "s@cret"), ("SELECT", 3)]
+    assert Address.parse("redis://:pw@h").greeting() == [("AUTH", "pw")]
+    plain = Address.parse("redis://h")
+    assert (plain.port, plain.greeting()) == (6379, [])
+    assert Address.parse("unix:///run/redis.sock?db=2").path == "/run/redis.sock"
+    tls = Address.parse("rediss://h").tls
+    assert tls is not None
+    assert tls.verify_mode == ssl.CERT_REQUIRED
+
+
+@pytest.mark.parametrize(
+    ("url", "clustered"),
+    [
+        ("redis://h:1", False),
+        ("redis+cluster://h:1", True),
+        ("rediss+cluster://h:1", True),
+        ("redis://h:1?cluster=1", True),
+        ("redis://h:1/0?cluster=true&db=0", True),
+        ("redis://h:1?cluster=0", False),
+        ("unix:///run/s", False),
+    ],
+)
+async def test_which_urls_are_clusters(url: str, clustered: bool) -> None:
+    """The scheme or `cluster=1` asks for a Cluster."""
+    client = connect(url)
+    assert client.clustered is clustered
+    assert isinstance(client, ClusterClient if clustered else NodeClient)
+
+
+@pytest.mark.parametrize("url", ["", "h:6379", "http://secret@h", "redis://h:secret", "unix+cluster:///secret", "redis://h/secret"])
+async def test_wrong_urls(url: str) -> None:
+    """A wrong URL is refused before anything is sent, without repeating what may be a password."""
+    with pytest.raises(ValueError, match=r"redis|TCP") as caught:
+        connect(url)
+    assert "secret" not in str(caught.value)
+
+
+@pytest.mark.parametrize(("budget_ms", "connections"), [(0.0, 1), (-1.0, 1), (float("nan"), 1), (1e9, 1), (8.0, 0)])
+async def test_senseless_budgets_and_pools_are_refused(budget_ms: float, connections: int) -> None:
+    """A call must have a budget and a connection."""
+    with pytest.raises(ValueError, match=r"budget|pool"):
+        connect("redis://h", budget_ms, connections)
+
+
+async def test_the_pool_is_bounded() -> None:
+    """More calls at once than connections share them; fill opens all of them; close closes them."""
+    with EmbeddedValkey() as server:
+        client = connect(server.url, 5000, max_connections=3)
+        assert await asyncio.gather(*(client.call([("ECHO", str(i))]) for i in range(50))) == [[b"%d" % i] for i in range(50)]
+        watcher = connect(server.url, 5000, max_connections=1)
+
+        async def others() -> int:
+            (listing,) = await watcher.call([("CLIENT", "LIST", "TYPE", "normal")])
+            return len(listing.splitlines()) - 1
+
+        assert await others() <= 3
+        await client.fill()
+        assert await others() == 3
+        await client.close()
+        async with asyncio.timeout(5):
+            while await others():
+                await asyncio.sleep(0.01)
+        await watcher.close()
+
+
+async def test_replies_of_every_kind() -> None:
+    """Nothing, numbers, lists and errors come back as values in order, an empty call as nothing."""
+    with EmbeddedValkey() as server:
+        client = connect(server.url, 5000)
+        replies = await client.call(
+            [("SET", "a", b"\0\r\n"), ("GET", "a"), ("GET", "b"), ("STRLEN", "a"), ("MGET", "a", "b"), ("LPUSH", "a", 1)]
+        )
+        assert replies[:5] == [b"OK", b"\0\r\n", None, 3, [b"\0\r\n", None]]
+        assert isinstance(replies[5], hiredis.ReplyError)
+        assert code(replies[5]) == "WRONGTYPE"
+        assert await client.call([]) == []
+        with pytest.raises(StoreUnavailable, match="WRONGTYPE"):
+            check(replies)
+        await client.close()
+
+
+async def test_a_wrong_password_is_unavailable_and_not_repeated() -> None:
+    """A refused greeting is StoreUnavailable with the error's code alone."""
+    with EmbeddedValkey(options=("--requirepass", "right")) as server:
+        good = connect(server.url.replace("unix://", "unix://:right@"), 5000)
+        assert await good.call([("PING",)]) == [b"PONG"]
+        await good.close()
+        for url in (server.url.replace("unix://", "unix://:secret@"), server.url):
+            client = connect(url, 5000)
+            with pytest.raises(StoreUnavailable) as caught:
+                check(await client.call([("GET", "canary")]))
+            assert str(caught.value) in ("redis: error reply WRONGPASS", "redis: error reply NOAUTH")
+            await client.close()
+
+
+@pytest.mark.parametrize("text", ["lg:{canary}:p is wrong", "", "Canary ERR", "ERR{canary}"])
+def test_error_texts_keep_quiet(text: str) -> None:
+    """Only a plain code in capitals is ever repeated from a server's error."""
+    assert code(hiredis.ReplyError(text)) == "ERR"
