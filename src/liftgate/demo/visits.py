@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -70,7 +69,7 @@ def moments(people: People, count: int, seed: int) -> Moments:
     )
 
 
-def visits(people: People, count: int, seed: int) -> Sequence[Visit]:
+def visits(people: People, count: int, seed: int) -> list[Visit]:
     """Return the visits as calls to make, in the order in which they come."""
     found = moments(people, count, seed)
     countries = list(_LOCALE)

@@ -1,0 +1,125 @@
+"""`python -m liftgate.demo`: a simulated shop, end to end."""
+
+from __future__ import annotations
+
+import json
+import shutil
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
+
+from liftgate.demo.keep import keep
+from liftgate.demo.printout import show, summary
+from liftgate.demo.run import Advance, Options, Step, run
+from liftgate.demo.server import ServerFailed
+from liftgate.domain.errors import BadInput
+
+OWN = Path(".liftgate/demo")
+"""Where runs go that name no folder: the last one is replaced."""
+_HELP = """Run a simulated shop end to end, and see what came of it.
+
+20,000 made-up people with features and consent go into an embedded Valkey. A real `liftgate serve` decides what each is
+shown, over gRPC. What they see and buy follows a truth that only the simulator knows, and is reported as events. Then the
+server is drained, the log is read back, and the lift of treatment over holdout stands beside the truth that was planted.
+
+Same seed, same shop, same lift. Exit codes: 0 fine, 1 a decision is missing from the log or unanswered, 2 it could not run.
+
+Examples: python -m liftgate.demo --people 5000 --decisions 6000, python -m liftgate.demo --seed 7 --json
+"""
+
+
+def main(
+    people: Annotated[int, typer.Option("--people", min=100, max=1_000_000, help="People in the shop.")] = 20_000,
+    decisions: Annotated[
+        int, typer.Option("--decisions", min=100, max=10_000_000, help="Decide calls; everyone comes once first.")
+    ] = 25_000,
+    seed: Annotated[int, typer.Option("--seed", min=0, help="Another seed, another shop.")] = 1,
+    log: Annotated[
+        Path | None, typer.Option("--log", help=f"Folder for the log, empty or new. Absent: {OWN}/log, replacing the last.")
+    ] = None,
+    as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object.")] = False,
+    keep_serving: Annotated[bool, typer.Option("--keep", help="Make no calls: serve the shop until Ctrl-C, for you to ask.")] = False,
+    port: Annotated[int, typer.Option("--port", min=1, max=65_535, help="With --keep: the port to serve on.")] = 7420,
+) -> None:
+    """Run the demo."""
+    console = Console()
+    try:
+        options = Options(people, decisions, seed, *folder(log))
+        if keep_serving:
+            keep(console, options, port)
+            return
+        if not as_json:
+            console.print(f"[bold]Liftgate demo[/bold]: a shop of {people:,} people and {decisions:,} visits (seed {seed})")
+        with progress(console, quiet=as_json) as step:
+            outcome = run(options, step)
+    except (ServerFailed, BadInput) as err:
+        print(f"liftgate.demo: {err}", file=sys.stderr)
+        raise typer.Exit(2) from None
+    if as_json:
+        typer.echo(json.dumps(summary(outcome), indent=2))
+    else:
+        show(console, outcome)
+        console.print(f"[dim]All of it took {outcome.total_s:.0f} s.[/dim]")
+    state = outcome.evidence.segments
+    if outcome.missing or outcome.answers.unanswered or state.damaged or state.gaps:
+        raise typer.Exit(1)
+
+
+def folder(log: Path | None) -> tuple[Path, Path]:
+    """Return where the log goes and where the server's words go. Raises BadInput when a named folder is in use."""
+    if log is None:
+        shutil.rmtree(OWN, ignore_errors=True)
+        OWN.mkdir(parents=True, exist_ok=True)
+        return OWN / "log", OWN / "server.log"
+    if log.exists() and (not log.is_dir() or any(log.iterdir())):
+        raise BadInput(f"--log {log} is not empty: name a new folder, so that runs do not mix")
+    log.mkdir(parents=True, exist_ok=True)
+    return log, log.with_name(log.name + ".server.log")
+
+
+@contextmanager
+def progress(console: Console, quiet: bool) -> Iterator[Step]:
+    """Yield what announces a step, and draw a bar for each unless `quiet`."""
+    columns = (
+        SpinnerColumn(),
+        TextColumn("{task.description}"),
+        BarColumn(),
+        MofNCompleteColumn(),
+        TextColumn("{task.fields[rate]}"),
+        TimeElapsedColumn(),
+    )
+    with Progress(*columns, console=console, disable=quiet, refresh_per_second=4) as bars:
+
+        def step(text: str, total: int) -> Advance:
+            task = bars.add_task(text, total=total, rate="")
+            since_drawn = 0
+
+            def advance(count: int) -> None:
+                nonlocal since_drawn
+                since_drawn += count
+                # Drawing for every call would cost as much as the call.
+                if since_drawn >= 100 or bars.tasks[task].completed + since_drawn >= total:
+                    speed = bars.tasks[task].speed
+                    bars.update(task, advance=since_drawn, rate=f"{speed:,.0f}/s" if speed else "")
+                    since_drawn = 0
+
+            return advance
+
+        yield step
+
+
+def cli() -> None:
+    """Run the command line."""
+    app = typer.Typer(add_completion=False, pretty_exceptions_enable=False, rich_markup_mode=None)
+    app.command(help=_HELP)(main)
+    app(prog_name="python -m liftgate.demo")
+
+
+if __name__ == "__main__":
+    cli()
