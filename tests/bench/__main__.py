@@ -19,7 +19,7 @@ from liftgate.adapters.embedded_valkey import EmbeddedValkey
 from . import contenders, people, shop, traffic
 from .cpu import machine
 from .echo import echo_round_trip
-from .processes import ROOT, BenchError, Running, cores
+from .processes import ROOT, BenchError, Running, cores, scratch
 from .report import goals, print_report
 from .rounds import Arena, Effort, Measured, measure
 
@@ -55,10 +55,7 @@ def main() -> int:
 
 def _run(chosen: tuple[contenders.Contender, ...], effort: Effort, console: Console) -> tuple[dict[str, Measured], dict[str, Any]]:
     server_core, load_core = cores()
-    # Beside the repository's other scratch files: a log on a memory file system would make fsync free.
-    scratch = ROOT / ".liftgate"
-    scratch.mkdir(exist_ok=True)
-    with tempfile.TemporaryDirectory(prefix="bench-", dir=scratch) as name, EmbeddedValkey(tcp=True) as valkey:
+    with tempfile.TemporaryDirectory(prefix="bench-", dir=scratch()) as name, EmbeddedValkey(tcp=True) as valkey:
         os.sched_setaffinity(valkey.pid, {load_core})
         folder = Path(name)
         shops = folder / "shops"

@@ -34,6 +34,13 @@ def cores() -> tuple[int, int]:
     return usable[0], usable[-1]
 
 
+def scratch() -> Path:
+    """Return a directory on the repository's disk, out of git: a log on a memory file system would make fsync free."""
+    path = ROOT / ".liftgate"
+    path.mkdir(exist_ok=True)
+    return path
+
+
 def free_port() -> int:
     """Return a loopback port that nobody listens on."""
     with socket.socket() as probe:

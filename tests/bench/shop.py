@@ -13,6 +13,8 @@ import onnx
 import onnxruntime
 from onnx import TensorProto, helper, numpy_helper
 
+from liftgate.bundle.compiled import Bundle
+from liftgate.bundle.load import load_bundle
 from liftgate.domain.bucketing import Salt
 
 from .traffic import PLACEMENT
@@ -116,6 +118,11 @@ def write(folder: Path, offers: int) -> None:
     # JSON is YAML.
     (bundle_dir / "bundle.yaml").write_text(json.dumps(bundle(offers), indent=1))
     _write_model(model_dir, offers)
+
+
+def compiled(folder: Path) -> Bundle:
+    """Return what `write` wrote, compiled."""
+    return load_bundle(folder / BUNDLE, folder / MODELS)
 
 
 def _uniform(*key: object) -> float:
