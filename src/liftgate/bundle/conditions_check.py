@@ -10,7 +10,7 @@ from liftgate.bundle.conditions_lexer import MAX_INT
 from liftgate.bundle.conditions_parser import Binary, Call, ListOf, Literal, Logic, Name, Node, Ternary, Unary
 from liftgate.bundle.conditions_program import NOW, Truth
 from liftgate.bundle.conditions_types import CEL_TYPE, Bool, Number, Text, Type, Value
-from liftgate.bundle.mistake import did_you_mean, one_of
+from liftgate.bundle.mistake import did_you_mean, nearest, one_of
 
 _ORDER = {"<": ("less", False), "<=": ("less_equal", False), ">": ("less", True), ">=": ("less_equal", True)}
 _WORDS = {"+": "add", "-": "subtract", "*": "multiply", "/": "divide", "%": "modulo"}
@@ -90,13 +90,19 @@ class Checker(Calls):
         self.flaw(node, f"there is no `{node.text}`", "write `offer.id`, `offer.group` or `offer.value`")
 
     def _unknown_name(self, node: Name) -> NoReturn:
-        known = [*self.scope.schema.index, "now", "offer.id", "offer.group", "offer.value"]
         if node.text in self.scope.tainted:
             self.taint()
+        known = [*self.scope.schema.index, "now", "offer.id", "offer.group", "offer.value"]
         same_end = [name for name in known if name.rsplit(".", 1)[-1] == (node.field or node.root)]
         section = {"profile": "features", "context": "context"}.get(node.root)
-        otherwise = f"define it in `{section}:`" if section else one_of(known)
-        mend = f"did you mean `{same_end[0]}`?" if same_end else did_you_mean(node.text, known, otherwise)
+        if same_end:
+            mend = f"did you mean `{same_end[0]}`?"
+        elif section:
+            fields = {name.split(".", 1)[1]: name for name in known if name.startswith(f"{node.root}.")}
+            near = nearest(node.field, fields)
+            mend = f"did you mean `{fields[near]}`?" if near else f"define `{node.field}` in `{section}:`"
+        else:
+            mend = did_you_mean(node.text, known, one_of(known))
         self.flaw(node, f"there is no `{node.text}`", mend)
 
     def _unary(self, node: Unary) -> Value:

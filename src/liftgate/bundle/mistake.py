@@ -59,10 +59,16 @@ class BundleError(BadInput):
         super().__init__("\n".join(map(str, self.mistakes)))
 
 
+def nearest(name: str, known: Iterable[str]) -> str | None:
+    """Return the known name that looks most like a name, None if none does."""
+    near = get_close_matches(name, sorted(known), n=1, cutoff=0.6)
+    return near[0] if near else None
+
+
 def did_you_mean(name: str, known: Iterable[str], otherwise: str) -> str:
     """Return `did you mean X?` for the nearest known name, else `otherwise`."""
-    near = get_close_matches(name, sorted(known), n=1, cutoff=0.6)
-    return f"did you mean `{near[0]}`?" if near else otherwise
+    near = nearest(name, known)
+    return f"did you mean `{near}`?" if near else otherwise
 
 
 def one_of(known: Iterable[str], limit: int = 8) -> str:

@@ -10,7 +10,7 @@ import numpy as np
 
 from liftgate.bundle.compiled import ModelInput, ModelSpec
 from liftgate.bundle.manifest import Manifest, ManifestInput
-from liftgate.bundle.mistake import Mistake, did_you_mean, one_of
+from liftgate.bundle.mistake import Mistake, did_you_mean, nearest, one_of
 from liftgate.bundle.schema import OfferRule
 from liftgate.bundle.sections import Draft
 from liftgate.bundle.source import Source, dotted
@@ -77,7 +77,9 @@ def _input(folder: ModelFolder, i: int, item: ManifestInput, schema: InputSchema
         if item.input not in tainted:
             section = "features" if item.input.startswith("profile.") else "context"
             name = item.input.split(".", 1)[1]
-            mend = did_you_mean(item.input, schema.index, f"define `{name}` in `{section}:`")
+            fields = {known.split(".", 1)[1]: known for known in schema.index if known.split(".")[0] == item.input.split(".")[0]}
+            near = nearest(name, fields)
+            mend = f"did you mean `{fields[near]}`?" if near else f"define `{name}` in `{section}:`"
             folder.refuse((*path, "input"), f"the bundle has no `{item.input}`", mend)
         return None
     column = schema.inputs[index]
@@ -94,7 +96,8 @@ def _one_hot(folder: ModelFolder, path: tuple[str | int, ...], index: int, colum
     try:
         number = column.encode(item.equals)
     except ValueError as err:
-        folder.refuse(path, str(err), f"write a {column.type.value}")
+        wanted = {InputType.STRING: "text", InputType.BOOL: "true or false"}.get(column.type, "a number")
+        folder.refuse(path, str(err), f"write {wanted}")
         return None
     if column.type is InputType.STRING and number == -1:
         mend = did_you_mean(str(item.equals), column.values, one_of(column.values))

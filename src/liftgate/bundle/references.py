@@ -96,8 +96,10 @@ def _layers(draft: Draft) -> None:
 
 def _payload(draft: Draft, name: str, payload: dict[str, Any]) -> str:
     path: Path = ("offers", name, "payload")
-    for where, problem in _unfit(payload, path):
+    unfit = list(_unfit(payload, path))
+    for where, problem in unfit:
         draft.refuse(where, problem, "write it as text")
+    if unfit:
         return "{}"
     raw = orjson.dumps(payload, option=orjson.OPT_SORT_KEYS)
     if len(raw) > MAX_PAYLOAD_BYTES:

@@ -101,7 +101,7 @@ def parse(file: str, raw: bytes) -> Source:
     except MarkedYAMLError as err:
         mark = err.problem_mark or err.context_mark
         problem = " ".join(str(err.problem or err.context or "cannot be read").split())
-        _broken(source, mark.line + 1 if mark else 0, f"is not YAML: {problem}", "mend the syntax at or just before this line")
+        _broken(source, mark.line + 1 if mark else 0, f"is not YAML: {problem}", "correct the syntax at or just before this line")
     except (YAMLError, YAMLStreamError, ValueError) as err:
         problem = " ".join(str(err).splitlines()[0].split())
         _broken(source, 0, f"is not YAML: {problem}", "remove what cannot be read")

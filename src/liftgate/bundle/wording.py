@@ -117,5 +117,7 @@ def _problem(kind: str, message: str, context: dict[str, Any], value: Any) -> st
         return f"wants text, not {_shown(value)}"
     if kind in ("model_type", "dict_type", "model_attributes_type"):
         return f"wants a mapping, not {_shown(value)}"
-    text = message.removeprefix("Input ").removeprefix("String ").removeprefix("Value error, ")
-    return text if kind in ("too_short", "too_long") else f"{text}, not {_shown(value)}"
+    if kind in ("too_short", "too_long"):
+        bound = f"at least {context['min_length']}" if kind == "too_short" else f"at most {context['max_length']}"
+        return f"wants {bound} entries, not {context['actual_length']}"
+    return f"{message.removeprefix('Input ').removeprefix('String ')}, not {_shown(value)}"
