@@ -117,6 +117,27 @@ def encode_frames(payloads: Sequence[bytes], first_sequence: int) -> bytes:
     return b"".join(parts)
 
 
+def is_interrupted_write(tail: bytes) -> bool:
+    """Tell whether a tail is what one interrupted write leaves: the beginning of one frame, which nobody was promised.
+
+    Zeros, a wrong checksum, or a whole frame further on say that more than that was lost.
+    """
+    if not any(tail):
+        return False
+    if len(tail) < FRAME_OVERHEAD:
+        return True
+    length, _, sequence = _FRAME.unpack_from(tail)
+    if not 0 < length <= MAX_PAYLOAD or len(tail) >= FRAME_OVERHEAD + length:
+        return False
+    following, at = _SEQUENCE.pack((sequence + 1) % 2**64), FRAME_OVERHEAD
+    while (at := tail.find(following, at)) >= 0:
+        length, checksum, _ = _FRAME.unpack_from(tail, at - 8)
+        if google_crc32c.value(tail[at : at + 8 + length]) == checksum and 0 < length <= len(tail) - at - 8:
+            return False
+        at += 1
+    return True
+
+
 class SegmentReader:
     """Walks the frames of one segment up to its end or to the first damage. Memory: one frame."""
 

@@ -90,6 +90,12 @@ def open_parquet(path: Path) -> Any:
     return pq.ParquetFile(path, page_checksum_verification=True)
 
 
+def check_parquet(path: Path) -> int:
+    """Read a Parquet file to its end, page checksums included, and return its rows. Raises OSError or pa.ArrowException."""
+    with open_parquet(path) as file:
+        return sum(batch.num_rows for batch in file.iter_batches(ROW_GROUP_ROWS))
+
+
 def read_batches(directory: Path, stream: str = "decision", columns: list[str] | None = None) -> Iterator[Any]:
     """Yield the log of a directory as `pyarrow.RecordBatch`es, every id once, oldest files first.
 
