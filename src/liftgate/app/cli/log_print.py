@@ -18,7 +18,6 @@ from rich.text import Text
 from liftgate.record.segment import Recovered
 from liftgate.record.verify import Verdict
 
-
 _FILE_WIDTH = 400
 """Columns of tables that go to a file or a pipe, where nothing needs to be cut."""
 
