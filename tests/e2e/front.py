@@ -122,10 +122,10 @@ class Watcher:
         name = next(status.name for status in grpc.StatusCode if status.value[0] == code)
         self.calls[method, name] += 1
 
-    async def until(self, method: str, code: str, count: int = 1) -> None:
-        """Return when so many calls of a method have ended with a code."""
+    async def until(self, method: str, *codes: str, count: int = 1) -> None:
+        """Return when so many calls of a method have ended with one of the codes."""
         async with asyncio.timeout(PATIENCE_S):
-            while self.calls[method, code] < count:
+            while sum(self.calls[method, code] for code in codes) < count:
                 await asyncio.sleep(0.002)
 
     def decided(self, batch: Batch, bundle: Bundle, decisions: Sequence[Decision]) -> None:
