@@ -18,6 +18,8 @@ class Decision:
     reason: Reason
     degraded: bool
     fallback_reason: Reason
+    chosen: tuple[int, ...]
+    """What the policy chose, in slot order, whatever is answered; empty where the default or nothing answers."""
     offered: tuple[int, ...]
     """Offer indices answered, in slot order."""
     default_served: bool

@@ -11,6 +11,9 @@ from liftgate.bundle.compiled import Bundle
 from liftgate.domain.batch import Batch, Bools, Codes
 from liftgate.domain.reason import Reason
 
+PASSES = 0
+"""In reason columns: no objection."""
+
 
 @dataclass(frozen=True, slots=True)
 class Verdict:
@@ -34,24 +37,21 @@ class Guardrail(Protocol):
 
 
 class Tally:
-    """Collects one guardrail's verdict: the first objection to an offer keeps its reason."""
+    """Collects one guardrail's objections: the first to an offer keeps its reason."""
 
-    __slots__ = ("mask", "reason")
+    __slots__ = ("reason",)
 
     def __init__(self, batch: Batch, bundle: Bundle) -> None:
-        shape = (batch.n, len(bundle.offers))
-        self.mask = np.ones(shape, dtype=np.bool_)
-        self.reason = np.zeros(shape, dtype=np.uint8)
+        self.reason: Codes = np.zeros((batch.n, len(bundle.offers)), dtype=np.uint8)
 
     def object(self, against: Bools, reason: Reason | Codes) -> None:
-        """Deny where `against` (broadcastable to [N, K]) is set and nothing has denied before."""
-        fresh = self.mask & against
-        if isinstance(reason, Reason):
-            self.reason[fresh] = reason
-        else:
-            self.reason[fresh] = np.broadcast_to(reason, fresh.shape)[fresh]
-        self.mask &= ~against
+        """Deny, where `against` (broadcastable to [N, K]) is set and nothing has denied before, with one reason or a column of them."""
+        np.copyto(self.reason, np.uint8(reason) if isinstance(reason, Reason) else reason, where=against & (self.reason == PASSES))
+
+    def object_with(self, codes: Codes) -> None:
+        """Deny where `codes` [N, K] holds a Reason and nothing has denied before."""
+        np.copyto(self.reason, codes, where=self.reason == PASSES)
 
     def verdict(self) -> Verdict:
         """Return what was collected."""
-        return Verdict(self.mask, self.reason)
+        return Verdict(self.reason == PASSES, self.reason)

@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import numpy as np
+
 from liftgate.bundle.compiled import Bundle
 from liftgate.domain.batch import Batch
 from liftgate.domain.reason import Reason
 from liftgate.guardrails.base import Tally, Verdict
+
+_GRANTED = np.uint8(Reason.ALLOWED)
 
 
 class Consent:
@@ -20,9 +24,8 @@ class Consent:
     def evaluate(self, batch: Batch) -> Verdict:
         """See `Guardrail`."""
         tally = Tally(batch, self._bundle)
-        for p in self._purposes:
-            status = batch.consent[:, p]
-            denied = status != Reason.ALLOWED
-            if denied.any():
-                tally.object(denied[:, None] & self._bundle.needs_purpose[:, p], status[:, None])
+        denied = batch.consent != _GRANTED
+        if denied.any():
+            for p in self._purposes:
+                tally.object(denied[:, p, None] & self._bundle.needs_purpose[:, p], batch.consent[:, p, None])
         return tally.verdict()

@@ -33,7 +33,7 @@ class FrequencyCap:
         if any(batch.history):
             full = live_counts(batch.history, bundle.cap_ids, batch.now_ms) >= self._limits
             for c in np.flatnonzero(full.any(axis=0)):
-                against = np.zeros(tally.mask.shape, dtype=np.bool_)
+                against = np.zeros(tally.reason.shape, dtype=np.bool_)
                 against[:, bundle.caps[c].offers] = full[:, c, None]
                 tally.object(against, Reason.FREQUENCY_CAP)
         return tally.verdict()

@@ -7,7 +7,8 @@ import numpy as np
 from liftgate.bundle.compiled import Bundle
 from liftgate.domain.batch import Batch
 from liftgate.domain.reason import Reason
-from liftgate.guardrails.base import Tally, Verdict
+from liftgate.guardrails.base import PASSES, Tally, Verdict
+from liftgate.guardrails.rules import Rules
 
 
 class Suppression:
@@ -17,18 +18,14 @@ class Suppression:
 
     def __init__(self, bundle: Bundle) -> None:
         self._bundle = bundle
+        self._rules = Rules(bundle.suppress_if, len(bundle.offers))
 
     def evaluate(self, batch: Batch) -> Verdict:
         """See `Guardrail`."""
         tally = Tally(batch, self._bundle)
-        now_ms = batch.now_ms.astype(np.float64)
-        for rule in self._bundle.suppress_if:
-            true, unknown = rule.condition.evaluate(batch.inputs, now_ms)
-            held = true | unknown
-            if not held.any():
-                continue
-            against = np.zeros(tally.mask.shape, dtype=np.bool_)
-            against[:, rule.offers] = held[:, None]
-            reason = np.where(unknown, Reason.SUPPRESSION_UNKNOWN, Reason.SUPPRESSED).astype(np.uint8)
-            tally.object(against, reason[:, None])
+        if self._rules:
+            true, unknown = self._rules.evaluate(batch)
+            codes = np.where(true, np.uint8(Reason.SUPPRESSED), np.where(unknown, np.uint8(Reason.SUPPRESSION_UNKNOWN), np.uint8(PASSES)))
+            for layer in self._rules.layers:
+                tally.object_with(codes[:, layer])
         return tally.verdict()

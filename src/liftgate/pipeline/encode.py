@@ -9,7 +9,7 @@ import numpy as np
 
 from liftgate.domain.batch import Batch
 from liftgate.domain.decision import Decision
-from liftgate.domain.reason import Arm, Reason
+from liftgate.domain.reason import Reason
 from liftgate.pipeline.live import Live
 from liftgate.pipeline.stages import Stage
 from liftgate.pipeline.walk import Walk
@@ -25,13 +25,14 @@ def encode(walk: Walk) -> None:
         walk.responses[row] = walk.ports.answers.encode(batch, live.bundle, walk.decisions[row])
     written = [row for row in walk.unsettled if not batch.requests[row].dry_run]
     stage_us = [batch.stage_us.get(stage, 0) for stage in _TIMED]
+    rows = _RowColumns(walk)
     key_part = constant_part(pseudonym_key_id=walk.ports.pseudonym_key_id)
     for p in sorted({int(batch.placement[row]) for row in written}):
         template = live.record_parts[p] + key_part
         columns = _PlacementColumns(batch, live, p)
         for row in written:
             if batch.placement[row] == p:
-                walk.records[row] = encode_decision(template, _head(walk, walk.decisions[row]), columns.row(row, stage_us))
+                walk.records[row] = encode_decision(template, rows.head(walk.decisions[row]), columns.row(row, stage_us))
 
 
 class _PlacementColumns:
@@ -66,35 +67,46 @@ class _PlacementColumns:
         )
 
 
-def _head(walk: Walk, decision: Decision) -> DecisionHead:
-    batch, bundle, row = walk.batch, walk.live.bundle, decision.row
-    request = batch.requests[row]
-    offers = bundle.offers
-    held = batch.layer_held_out[row].tolist()
-    return DecisionHead(
-        decision_id=decision.decision_id,
-        request_id=request.request_id,
-        decided_at_ms=int(batch.now_ms[row]),
-        trace_id=request.trace_id,
-        span_id=request.span_id,
-        person_pseudonym=walk.ports.pseudonym(request.person_id),
-        arm=decision.arm,
-        assignments=b"".join([assignment_part(layer.name, _ARM[out]) for layer, out in zip(bundle.layers, held, strict=True)]),
-        branch=decision.branch,
-        reason=decision.reason,
-        degraded=decision.degraded,
-        fallback_reason=decision.fallback_reason,
-        offered=[offers[offer].offer_id for offer in decision.offered],
-        default_served=decision.default_served,
-        would_offer=[offers[offer].offer_id for offer in decision.would_offer],
-        holdout_answer=bundle.layers[held.index(True)].answer if decision.arm is Arm.HOLDOUT else "",
-        slot_count=request.slot_count,
-        scored=bool(batch.scored[row]),
-        reservation_attempts=int(walk.attempts[row]),
-        masked_paths=_MASKED if batch.masked[row] else (),
-        valid_until_ms=decision.valid_until_ms,
-        batch_size=batch.n,
-    )
+class _RowColumns:
+    """The batch's row columns as plain lists, once for all records."""
+
+    def __init__(self, walk: Walk) -> None:
+        batch, layers = walk.batch, walk.live.bundle.layers
+        self._walk = walk
+        self._requests, self._n = batch.requests, batch.n
+        self._offers = walk.live.bundle.offers
+        self._now_ms, self._scored, self._masked = batch.now_ms.tolist(), batch.scored.tolist(), batch.masked.tolist()
+        self._held = batch.layer_held_out.tolist()
+        self._layers = [{out: assignment_part(layer.name, _ARM[out]) for out in (False, True)} for layer in layers]
+        self._answers = [layer.answer for layer in layers]
+
+    def head(self, decision: Decision) -> DecisionHead:
+        row = decision.row
+        request, held = self._requests[row], self._held[row]
+        return DecisionHead(
+            decision_id=decision.decision_id,
+            request_id=request.request_id,
+            decided_at_ms=self._now_ms[row],
+            trace_id=request.trace_id,
+            span_id=request.span_id,
+            person_pseudonym=self._walk.ports.pseudonym(request.person_id),
+            arm=decision.arm,
+            assignments=b"".join([part[out] for part, out in zip(self._layers, held, strict=True)]),
+            branch=decision.branch,
+            reason=decision.reason,
+            degraded=decision.degraded,
+            fallback_reason=decision.fallback_reason,
+            offered=[self._offers[offer].offer_id for offer in decision.offered],
+            default_served=decision.default_served,
+            would_offer=[self._offers[offer].offer_id for offer in decision.would_offer],
+            holdout_answer=self._answers[held.index(True)] if True in held else "",
+            slot_count=request.slot_count,
+            scored=self._scored[row],
+            reservation_attempts=self._walk.attempts[row],
+            masked_paths=_MASKED if self._masked[row] else (),
+            valid_until_ms=decision.valid_until_ms,
+            batch_size=self._n,
+        )
 
 
 _ARM = {True: "holdout", False: "treatment"}

@@ -25,7 +25,7 @@ async def fetch(walk: Walk) -> None:
         fetched = await walk.ports.profiles.fetch(people, bundle.schema)
     except StoreUnavailable as error:
         walk.ports.observer.fell_back(Stage.FETCH, type(error).__name__)
-        walk.forced[:] = Reason.PROFILE_STORE_UNAVAILABLE
+        walk.forced = [Reason.PROFILE_STORE_UNAVAILABLE] * batch.n
         nothing = [None] * batch.n
         fetched = Fetched(unavailable(bundle.schema, batch.n), nothing, nothing)
     batch.history = fetched.history

@@ -22,7 +22,8 @@ async def record(walk: Walk) -> bool:
             for row in written:
                 walk.results[row] = error
         else:
-            walk.forced[written] = Reason.LOG_UNAVAILABLE
+            for row in written:
+                walk.forced[row] = Reason.LOG_UNAVAILABLE
             walk.unsettled = written
     for row in decided:
         if walk.results[row] is None and row not in walk.unsettled:

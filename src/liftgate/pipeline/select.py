@@ -1,9 +1,11 @@
-"""Select: values, probability vectors, one draw a slot; and what the row's decision then is."""
+"""Select: values, probability vectors, one draw a slot; and what each row's decision then is."""
 
 from __future__ import annotations
 
 import numpy as np
+from numpy.typing import NDArray
 
+from liftgate.bundle.compiled import Bundle
 from liftgate.domain.batch import Batch
 from liftgate.domain.decision import Decision
 from liftgate.domain.input import Floats
@@ -14,6 +16,12 @@ from liftgate.pipeline.walk import Walk
 from liftgate.selection.slate import fill
 from liftgate.selection.value import expected_value
 
+# Names of this module: looking a member up on its enum costs microseconds before Python 3.12.
+_TREATMENT, _HELD_OUT = Arm.TREATMENT, Arm.HOLDOUT
+_EXPLOIT, _EXPLORE, _HOLDOUT, _DEFAULT, _FALLBACK = Branch.EXPLOIT, Branch.EXPLORE, Branch.HOLDOUT, Branch.DEFAULT, Branch.FALLBACK
+_UNSPECIFIED, _OFFERED, _IN_HOLDOUT, _NONE_ALLOWED = Reason.UNSPECIFIED, Reason.OFFERED, Reason.HELD_OUT, Reason.NO_OFFER_ALLOWED
+_MODEL_UNAVAILABLE, _NOT_CONSENTED = Reason.MODEL_UNAVAILABLE, Reason.PROFILE_NOT_CONSENTED
+_STATE = {int(ProfileState.MISSING): Reason.UNKNOWN_PERSON, int(ProfileState.UNREADABLE): Reason.PROFILE_UNREADABLE}
 _DEGRADED = frozenset(
     {
         Reason.PROFILE_STORE_UNAVAILABLE,
@@ -29,87 +37,90 @@ def select(walk: Walk) -> None:
     """Fill in probability, choice, explored and draws, and decide every unsettled row."""
     batch, live = walk.batch, walk.live
     attempts = len(walk.lost) + 1
-    slots = max(request.slot_count for request in batch.requests)
-    batch.draws = _draws(batch, live, attempts, slots)
+    slot_counts = [request.slot_count for request in batch.requests]
+    batch.draws = _draws(batch, live, attempts, max(slot_counts))
     # The first attempt's set holds what later attempts lost: their probabilities compound from it.
     allowed = batch.allowed | walk.lost[-1] if walk.lost else batch.allowed
-    allowed = allowed & (walk.forced == Reason.UNSPECIFIED)[:, None]
-    slot_count = np.array([request.slot_count for request in batch.requests], dtype=np.intp)
+    if any(walk.forced):
+        allowed = allowed & np.array([forced is None for forced in walk.forced])[:, None]
     expected = expected_value(batch.propensity, live.bundle.value)
-    slates = fill(expected, allowed, walk.lost, live.epsilon[batch.placement], slot_count, batch.draws)
+    epsilon = live.epsilon[batch.placement]
+    slates = fill(expected, allowed, walk.lost, epsilon, np.array(slot_counts, dtype=np.intp), batch.draws)
     batch.probability, batch.choice, batch.explored = slates.probability, slates.choice, slates.explored
-    if not walk.decisions:
-        ids = walk.ports.ids
-        walk.decisions = [decide_row(walk, row, "" if r.dry_run else ids.decision_id()) for row, r in enumerate(batch.requests)]
+    first = not walk.decisions
+    if first:
+        new_id = walk.ports.ids.decision_id
+        ids = ["" if request.dry_run else new_id() for request in batch.requests]
     else:
-        for row in walk.unsettled:
-            walk.decisions[row] = decide_row(walk, row, walk.decisions[row].decision_id)
-    for row in walk.unsettled:
-        walk.attempts[row] += bool(walk.caps_charged(row))
+        ids = [decision.decision_id for decision in walk.decisions]
+    decisions = _decide(walk, ids, walk.unsettled)
+    _limit_validity(batch, live.bundle, decisions)
+    if first:
+        walk.decisions = decisions
+    for decision in decisions:
+        walk.decisions[decision.row] = decision
+        walk.attempts[decision.row] += bool(walk.caps_charged(decision.row))
 
 
-def decide_row(walk: Walk, row: int, decision_id: str) -> Decision:
-    """Return what the row's columns amount to. A forced row (`walk.forced`) gets the guarded default, or nothing."""
-    batch, bundle = walk.batch, walk.live.bundle
-    forced = Reason(walk.forced[row])
-    chosen = tuple(offer for offer in batch.choice[row].tolist() if offer >= 0)
-    placement = bundle.placements[batch.placement[row]]
-    default = (placement.default_offer,) if batch.default_allowed[row] else ()
-    default_served = bool(default) and not chosen
-    would_offer: tuple[int, ...] = ()
-    offered = chosen or default
-    arm = Arm.HOLDOUT if batch.held_out[row] else Arm.TREATMENT
-    branch: Branch
-    reason: Reason
-    if forced is not Reason.UNSPECIFIED:
-        branch, reason = Branch.FALLBACK, forced
-    elif not chosen:
-        branch, reason = Branch.DEFAULT, Reason.NO_OFFER_ALLOWED
-    else:
-        branch, reason = (Branch.EXPLORE if batch.explored[row] else Branch.EXPLOIT), _reason_of_choice(batch, row)
-    if arm is Arm.HOLDOUT:
-        would_offer = offered
-        offered = default if _holdout_answer(walk, row) == "default_offer" else ()
-        default_served = bool(offered)
-        if branch is not Branch.FALLBACK:
-            branch, reason = Branch.HOLDOUT, Reason.HELD_OUT
-    fallback_reason = Reason.MODEL_UNAVAILABLE if batch.model_failed[row] and forced is Reason.UNSPECIFIED else forced
-    return Decision(
-        row=row,
-        decision_id=decision_id,
-        arm=arm,
-        branch=branch,
-        reason=reason,
-        degraded=fallback_reason in _DEGRADED,
-        fallback_reason=fallback_reason,
-        offered=offered,
-        default_served=default_served,
-        would_offer=would_offer,
-        valid_until_ms=_valid_until(walk, row, offered),
-    )
+def _decide(walk: Walk, ids: list[str], rows: list[int]) -> list[Decision]:
+    """Return what the rows' columns amount to. A forced row (`walk.forced`) gets the guarded default, or nothing."""
+    batch, placements = walk.batch, walk.live.bundle.placements
+    choice, explored, held_out = batch.choice.tolist(), batch.explored.tolist(), batch.held_out.tolist()
+    default_allowed, placement, state = batch.default_allowed.tolist(), batch.placement.tolist(), batch.profile_state.tolist()
+    model_failed, masked = batch.model_failed.tolist(), batch.masked.tolist()
+    decisions = []
+    for row in rows:
+        chosen = tuple([offer for offer in choice[row] if offer >= 0])
+        default = (placements[placement[row]].default_offer,) if default_allowed[row] else ()
+        forced = walk.forced[row]
+        failed = model_failed[row]
+        branch: Branch
+        reason: Reason
+        if forced is not None:
+            branch, reason = _FALLBACK, forced
+        elif not chosen:
+            branch, reason = _DEFAULT, _NONE_ALLOWED
+        else:
+            branch = _EXPLORE if explored[row] else _EXPLOIT
+            reason = _MODEL_UNAVAILABLE if failed else _NOT_CONSENTED if masked[row] else _STATE.get(state[row], _OFFERED)
+        offered, would_offer = chosen or default, ()
+        arm: Arm = _TREATMENT
+        if held_out[row]:
+            arm, would_offer = _HELD_OUT, offered
+            offered = default if _holdout_answer(walk, row) == "default_offer" else ()
+            if branch is not _FALLBACK:
+                branch, reason = _HOLDOUT, _IN_HOLDOUT
+        fallback_reason = forced if forced is not None else _MODEL_UNAVAILABLE if failed else _UNSPECIFIED
+        decisions.append(
+            Decision(
+                row=row,
+                decision_id=ids[row],
+                arm=arm,
+                branch=branch,
+                reason=reason,
+                degraded=fallback_reason in _DEGRADED,
+                fallback_reason=fallback_reason,
+                chosen=chosen,
+                offered=offered,
+                default_served=bool(offered) and (arm is _HELD_OUT or not chosen),
+                would_offer=would_offer,
+                valid_until_ms=0,
+            )
+        )
+    return decisions
 
 
 def _draws(batch: Batch, live: Live, attempts: int, slots: int) -> Floats:
     """Return [A, N, S] uniforms, pure functions of salt and request_id; slots that a placement lacks stay 0."""
     draws = np.zeros((attempts, batch.n, slots))
-    for row, request in enumerate(batch.requests):
-        salts = live.draw_salts[batch.placement[row]]
-        for attempt in range(attempts):
-            for slot in range(request.slot_count):
-                draws[attempt, row, slot] = salts[attempt][slot].uniform(request.request_id)
+    placement = batch.placement.tolist()
+    for attempt in range(attempts):
+        for slot in range(slots):
+            draws[attempt, :, slot] = [
+                live.draw_salts[place][attempt][slot].uniform(request.request_id) if slot < request.slot_count else 0.0
+                for place, request in zip(placement, batch.requests, strict=True)
+            ]
     return draws
-
-
-def _reason_of_choice(batch: Batch, row: int) -> Reason:
-    if batch.model_failed[row]:
-        return Reason.MODEL_UNAVAILABLE
-    if batch.masked[row]:
-        return Reason.PROFILE_NOT_CONSENTED
-    if batch.profile_state[row] == ProfileState.MISSING:
-        return Reason.UNKNOWN_PERSON
-    if batch.profile_state[row] == ProfileState.UNREADABLE:
-        return Reason.PROFILE_UNREADABLE
-    return Reason.OFFERED
 
 
 def _holdout_answer(walk: Walk, row: int) -> str:
@@ -118,12 +129,18 @@ def _holdout_answer(walk: Walk, row: int) -> str:
     return walk.live.bundle.layers[first].answer
 
 
-def _valid_until(walk: Walk, row: int, offered: tuple[int, ...]) -> int:
-    """Return the placement's validity, cut short by the end of an offer or of a consent that it needs."""
-    batch, bundle = walk.batch, walk.live.bundle
-    until = float(batch.now_ms[row] + bundle.placements[batch.placement[row]].valid_for_ms)
-    for offer in offered:
-        until = min(until, float(bundle.ends_at_ms[offer]))
-        if len(bundle.purposes):
-            until = min(until, float(np.min(batch.consent_until_ms[row], where=bundle.needs_purpose[offer], initial=np.inf)))
-    return int(until)
+def _limit_validity(batch: Batch, bundle: Bundle, decisions: list[Decision]) -> None:
+    """Set valid_until_ms: the placement's validity, cut short by the end of an offer shown or of a consent that it needs."""
+    rows: NDArray[np.intp] = np.array([decision.row for decision in decisions], dtype=np.intp)
+    valid_for = np.array([placement.valid_for_ms for placement in bundle.placements], dtype=np.float64)
+    until: Floats = batch.now_ms[rows] + valid_for[batch.placement[rows]]
+    consent_until = batch.consent_until_ms[rows]
+    ends = np.isfinite(consent_until).any()
+    for slot in range(max(map(len, (decision.offered for decision in decisions)), default=0)):
+        shown = np.array([decision.offered[slot] if slot < len(decision.offered) else -1 for decision in decisions], dtype=np.intp)
+        until = np.where(shown < 0, until, np.minimum(until, bundle.ends_at_ms[shown]))
+        if ends:
+            needed = bundle.needs_purpose[shown] & (shown >= 0)[:, None]
+            until = np.minimum(until, np.where(needed, consent_until, np.inf).min(axis=1))
+    for decision, moment in zip(decisions, until.tolist(), strict=True):
+        decision.valid_until_ms = int(moment)

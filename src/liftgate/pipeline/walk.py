@@ -8,13 +8,10 @@ from dataclasses import dataclass, field
 from time import perf_counter_ns
 from typing import Literal
 
-import numpy as np
-from numpy.typing import NDArray
-
 from liftgate.domain.batch import Batch, Bools
 from liftgate.domain.decision import Decision
 from liftgate.domain.errors import DependencyError, RequestIdReused
-from liftgate.domain.reason import Branch, Reason
+from liftgate.domain.reason import Reason
 from liftgate.pipeline.live import Live
 from liftgate.pipeline.ports import Answers, Claim, ClaimOutcome, Clock, Ids, Log, Observer, ProfileStore, Reservations
 from liftgate.pipeline.stages import Stage
@@ -63,19 +60,19 @@ class Walk:
     """None while the row is undecided or not yet in the log."""
     lost: list[Bools] = field(default_factory=list)
     """One [N, K] an attempt: offers whose reservation has failed so far."""
-    forced: NDArray[np.uint8] = field(init=False)
-    """[N] Reason that sends the row to its fallback, 0: none."""
+    forced: list[Reason | None] = field(init=False)
+    """[N] why the row goes to its fallback; None: it does not."""
     unsettled: list[int] = field(default_factory=list)
     """Rows to encode and reserve in the next attempt."""
     claims: dict[int, Claim] = field(default_factory=dict)
     """Claims made, by row: to be confirmed once the log has them."""
-    attempts: NDArray[np.uint8] = field(init=False)
+    attempts: list[int] = field(init=False)
     """[N] reservations of caps tried, the coming one included."""
 
     def __post_init__(self) -> None:
         n = self.batch.n
-        self.forced = np.full(n, Reason.UNSPECIFIED, dtype=np.uint8)
-        self.attempts = np.zeros(n, dtype=np.uint8)
+        self.forced = [None] * n
+        self.attempts = [0] * n
         self.responses = [b""] * n
         self.records = [b""] * n
         self.results = [None] * n
@@ -83,9 +80,10 @@ class Walk:
 
     def caps_charged(self, row: int) -> list[int]:
         """Return the caps of what the row chose, by slot; none when the default answers."""
-        if self.decisions[row].branch in (Branch.DEFAULT, Branch.FALLBACK) or self.batch.requests[row].dry_run:
+        decision = self.decisions[row]
+        if not decision.chosen or self.batch.requests[row].dry_run:
             return []
-        return [cap for offer in self.batch.choice[row].tolist() if offer >= 0 for cap in self.live.bundle.offer_caps[offer]]
+        return [cap for offer in decision.chosen for cap in self.live.bundle.offer_caps[offer]]
 
     def decided(self) -> list[Decision]:
         """Return the decisions that this walk itself made and answered: no duplicates, no refusals."""
