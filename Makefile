@@ -48,8 +48,9 @@ proto: setup ## Regenerate src/liftgate/v1 from protos/
 proto-check: setup ## buf lint, buf breaking, and no drift between protos/ and src/liftgate/v1
 	@BIN=$(BIN) bash .ci/proto-check
 
-docs: setup ## Regenerate docs/configuration.md
+docs: setup ## Regenerate the generated pages of docs/
 	@$(BIN)/python -m liftgate.app.configuration > docs/configuration.md
+	@$(BIN)/liftgate bundle schema > docs/bundle-schema.json
 
 docs-check: setup ## Generated docs are current, links lead somewhere, examples in docs run
 	@$(BIN)/python .ci/docs_check.py
