@@ -81,7 +81,11 @@ def test_a_refused_offer_names_its_rule(offer: int, reason: Reason, rule: str) -
             held_out(offered=(0,), default_served=True),
             "The person is in a holdout, so home.hero shows welcome, the default; gift would have been offered.",
         ),
-        (held_out(would_offer=()), "The person is in a holdout, so home.hero shows nothing; nothing would have been offered either."),
+        (held_out(chosen=()), "The person is in a holdout, so home.hero shows nothing; nothing would have been shown either."),
+        (
+            held_out(chosen=(), would_offer=(0,)),
+            "The person is in a holdout, so home.hero shows nothing; welcome, the default, would have been shown.",
+        ),
     ],
 )
 def test_the_summary_is_one_plain_answer(decision: object, summary: str) -> None:

@@ -39,15 +39,19 @@ def decided(**changes: Any) -> Decision:
         "reason": Reason.OFFERED,
         "degraded": False,
         "fallback_reason": Reason.UNSPECIFIED,
+        "chosen": (3,),
         "offered": (3,),
         "default_served": False,
         "would_offer": (),
         "valid_until_ms": 61_000,
     }
+    if "offered" in changes and "chosen" not in changes:
+        fields["chosen"] = () if changes.get("default_served") else changes["offered"]
     return Decision(**(fields | changes))
 
 
 def held_out(**changes: Any) -> Decision:
     """Return a held-out person's decision: offer 3 would have been offered, nothing is."""
-    fields: dict[str, Any] = {"arm": Arm.HOLDOUT, "branch": Branch.HOLDOUT, "reason": Reason.HELD_OUT, "offered": (), "would_offer": (3,)}
+    fields: dict[str, Any] = {"arm": Arm.HOLDOUT, "branch": Branch.HOLDOUT, "reason": Reason.HELD_OUT, "chosen": (3,), "offered": ()}
+    fields["would_offer"] = changes.get("chosen", (3,))
     return decided(**(fields | changes))

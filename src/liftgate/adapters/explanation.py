@@ -74,8 +74,7 @@ _SECTION: Mapping[Reason, str] = {
 def explain(batch: Batch, bundle: Bundle, decision: Decision) -> decision_pb2.Explanation:
     """Return the explanation of one decision. Columns of stages that did not run count as empty; never raises for them."""
     row = decision.row
-    chosen = _chosen(decision)
-    message = decision_pb2.Explanation(summary=_summary(batch, bundle, decision, chosen))
+    message = decision_pb2.Explanation(summary=_summary(batch, bundle, decision))
     masked = getattr(batch, "masked", None)
     if masked is not None and masked[row]:
         message.masked_paths.append("profile.*")
@@ -88,7 +87,7 @@ def explain(batch: Batch, bundle: Bundle, decision: Decision) -> decision_pb2.Ex
         code = Reason(int(reasons[row, k]))
         if code is Reason.UNSPECIFIED:
             continue
-        reason = Reason.CHOSEN if code is Reason.ALLOWED and k in chosen else code
+        reason = Reason.CHOSEN if code is Reason.ALLOWED and k in decision.chosen else code
         entry = message.candidates.add(offer_id=offer.offer_id, reason=int(reason))
         entry.text = _text(reason, decision)
         entry.rule = _rule(bundle, reason, k)
@@ -99,12 +98,6 @@ def explain(batch: Batch, bundle: Bundle, decision: Decision) -> decision_pb2.Ex
             if probability is not None and len(probability):
                 entry.selection_probability = float(probability[0, row, k])
     return message
-
-
-def _chosen(decision: Decision) -> tuple[int, ...]:
-    if decision.arm is Arm.HOLDOUT:
-        return decision.would_offer
-    return () if decision.default_served else decision.offered
 
 
 def _text(reason: Reason, decision: Decision) -> str:
@@ -124,13 +117,12 @@ def _rule(bundle: Bundle, reason: Reason, offer: int) -> str:
     return found or bundle.offers[offer].source
 
 
-def _summary(batch: Batch, bundle: Bundle, decision: Decision, chosen: tuple[int, ...]) -> str:
+def _summary(batch: Batch, bundle: Bundle, decision: Decision) -> str:
     place = batch.requests[decision.row].placement_id
     names = _names(bundle, decision.offered)
     if decision.arm is Arm.HOLDOUT:
         answer = f"{place} shows {names}, the default" if decision.offered else f"{place} shows nothing"
-        would = f"{_names(bundle, chosen)} would have been offered" if chosen else "nothing would have been offered either"
-        return f"The person is in a holdout, so {answer}; {would}."
+        return f"The person is in a holdout, so {answer}; {_would_be(bundle, decision)}."
     if decision.default_served:
         return f"{place} shows {names}, the default: {_lower(SENTENCES[decision.reason])}"
     if not decision.offered:
@@ -138,6 +130,14 @@ def _summary(batch: Batch, bundle: Bundle, decision: Decision, chosen: tuple[int
     how = _how(batch, decision)
     tail = "" if decision.reason is Reason.OFFERED else f" {SENTENCES[decision.reason]}"
     return f"{place} shows {names}{how}.{tail}"
+
+
+def _would_be(bundle: Bundle, decision: Decision) -> str:
+    if decision.chosen:
+        return f"{_names(bundle, decision.chosen)} would have been offered"
+    if decision.would_offer:
+        return f"{_names(bundle, decision.would_offer)}, the default, would have been shown"
+    return "nothing would have been shown either"
 
 
 def _how(batch: Batch, decision: Decision) -> str:
