@@ -120,6 +120,23 @@ def test_payloads_that_are_no_records_are_damage(tmp_path: Path) -> None:
     assert verify(tmp_path).files[0].damage == "not a decision record"
 
 
+def test_a_log_that_moves_while_it_is_read_has_no_gap(tmp_path: Path) -> None:
+    """Records that are appended, and a segment that is sealed, between the reading of two files are not taken for missing."""
+    write(tmp_path, "1", 0, 5, suffix=".open")
+    (tmp_path / "decision-2.open").write_bytes(b"")
+    asked: list[str] = []
+
+    def move_on(name: str) -> None:
+        asked.append(name)
+        if len(asked) == 2:
+            write(tmp_path, "1", 0, 10).with_suffix(".open").unlink()
+            write(tmp_path, "2", 10, 3, suffix=".open")
+
+    verdict = verify(tmp_path, progress=move_on)
+    assert (verdict.gaps, verdict.clean, len(asked)) == ([], True, 2)
+    assert verdict.records["decision"] == 10
+
+
 async def test_a_log_is_clean_while_it_is_written(tmp_path: Path) -> None:
     """Verifying beside a live writer that rotates all the time finds no gap and no damage."""
     log = SegmentLog(tmp_path, "decision", segment_bytes=8_000)
