@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -11,28 +12,18 @@ from liftgate.demo.lift import Group, Lift, lift
 from liftgate.demo.truth import Truth
 from liftgate.domain.reason import Arm, Branch, Reason
 from liftgate.record.codec import decode_decision, decode_event
-from liftgate.record.frame import SegmentReader, Stream
-from liftgate.record.segment import SEALED
+from liftgate.record.frame import Damaged, SegmentReader, Stream
+from liftgate.record.segment import OPEN, SEALED
+from liftgate.record.verify import Verdict, verify
 from liftgate.v1.event_service_pb2 import EventKind
-
-
-@dataclass(slots=True)
-class Segments:
-    """The state of the log's files."""
-
-    files: int = 0
-    bytes: int = 0
-    unsealed: int = 0
-    damaged: int = 0
-    gaps: int = 0
-    """Sequence numbers that are missing between the segments of a writer."""
 
 
 @dataclass(slots=True)
 class Evidence:
     """The log of one run, read back."""
 
-    segments: Segments = field(default_factory=Segments)
+    verdict: Verdict = field(default_factory=Verdict)
+    """What `liftgate log verify` says of its files."""
     decisions: int = 0
     decision_ids: set[str] = field(default_factory=set)
     arms: Counter[Arm] = field(default_factory=Counter)
@@ -56,6 +47,26 @@ class Evidence:
     exposures: int = 0
     bought: set[bytes] = field(default_factory=set)
     purchases: int = 0
+
+    @property
+    def gaps(self) -> int:
+        """Records that a writer numbered and that are in no file."""
+        return sum(gap.last - gap.first + 1 for gap in self.verdict.gaps)
+
+    @property
+    def damaged(self) -> int:
+        """Files with something in them that cannot be read."""
+        return sum(bool(report.damage) for report in self.verdict.files)
+
+    @property
+    def unsealed(self) -> int:
+        """Segments that were not sealed."""
+        return sum(report.state in ("live", "left open") for report in self.verdict.files)
+
+    @property
+    def bytes(self) -> int:
+        """Size of all files."""
+        return sum(report.bytes for report in self.verdict.files)
 
     def missing(self, acknowledged: Iterable[str]) -> int:
         """Return how many acknowledged decisions are not in the log."""
@@ -86,32 +97,18 @@ class Evidence:
 
 
 def read(directory: Path) -> Evidence:
-    """Read every segment below a log directory."""
-    evidence = Evidence()
-    for stream, payload in _payloads(sorted(directory.rglob("*")), evidence.segments):
-        (_decision if stream is Stream.DECISION else _event)(evidence, payload)
+    """Verify a log directory and read every segment in it."""
+    evidence = Evidence(verify(directory))
+    for path in sorted(directory.iterdir()):
+        if path.suffix not in (SEALED, OPEN):
+            continue
+        with open(path, "rb") as file, suppress(Damaged):
+            reader = SegmentReader(file)
+            take = _decision if reader.header.stream is Stream.DECISION else _event
+            for frame in reader:
+                take(evidence, frame.payload)
     evidence.server_ms.sort()
     return evidence
-
-
-def _payloads(paths: Sequence[Path], segments: Segments) -> Iterator[tuple[Stream, bytes]]:
-    last: dict[tuple[bytes, Stream], int] = {}
-    for path in paths:
-        if path.suffix in (".open", ".bad"):
-            segments.unsealed += path.suffix == ".open"
-            segments.damaged += path.suffix == ".bad"
-        if path.suffix not in (SEALED, ".open"):
-            continue
-        segments.files += 1
-        segments.bytes += path.stat().st_size
-        with open(path, "rb") as file:
-            reader = SegmentReader(file)
-            header = reader.header
-            segments.gaps += header.first_sequence - last.get((header.writer_id, header.stream), header.first_sequence)
-            for frame in reader:
-                yield header.stream, frame.payload
-            last[header.writer_id, header.stream] = reader.next_sequence
-            segments.damaged += reader.damage is not None
 
 
 def _decision(evidence: Evidence, payload: bytes) -> None:

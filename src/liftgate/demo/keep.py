@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import signal
-import subprocess
-from types import FrameType
 
 from rich.console import Console
 
@@ -15,17 +13,17 @@ from liftgate.demo.people import people, person_id
 from liftgate.demo.run import Options, load
 from liftgate.demo.shop import BUNDLE, MODELS
 
-METRICS_PORT = 9464
 
+def keep(console: Console, options: Options, port: int, metrics_port: int) -> None:
+    """Serve the shop on a port until Ctrl-C or SIGTERM; `metrics_port` 0: no metrics.
 
-def keep(console: Console, options: Options, port: int) -> None:
-    """Serve the shop on a port until Ctrl-C or SIGTERM. Raises ServerFailed when the server ends by itself."""
+    Raises ServerFailed when the server ends by itself.
+    """
     shoppers = people(options.people, options.seed)
     bundle = load_bundle(BUNDLE, MODELS)
-    signal.signal(signal.SIGTERM, _interrupt)
     with EmbeddedValkey() as valkey:
         stored = load(valkey.url, shoppers, bundle, lambda count: None)
-        service = server.start(valkey.url, options.log, options.said, port, METRICS_PORT, quiet=False)
+        service = server.start(valkey.url, options.log, options.said, port, metrics_port, quiet=False)
         try:
             console.print(f"[bold green]Serving[/bold green] the shop on {service.target} ({stored:,} people). Ctrl-C stops it.\n")
             at = "" if port == 7420 else f" --target {service.target}"
@@ -34,11 +32,11 @@ def keep(console: Console, options: Options, port: int) -> None:
                 f"{ask} home.hero --channel web --explain{at}",
                 f"{ask} cart.banner --channel app --attribute basket_value=55.0 --explain{at}",
                 f".venv/bin/liftgate decide --person nobody --placement home.hero --channel web --gpc --explain{at}",
-                f"curl -s http://127.0.0.1:{METRICS_PORT}/metrics | grep liftgate",
+                *([f"curl -s http://127.0.0.1:{metrics_port}/metrics | grep liftgate"] if metrics_port else []),
             ):
                 console.print(f"  {command}", style="cyan", soft_wrap=True, highlight=False)
             console.print(f"\nLog: {options.log}    Server's words: {options.said}", style="dim", highlight=False)
-            _wait(service.process)
+            service.process.wait()
             raise server.ServerFailed(f"the server ended with exit code {service.process.returncode}:\n{server.tail(service.said)}")
         except KeyboardInterrupt:
             console.print("Draining ...")
@@ -48,11 +46,3 @@ def keep(console: Console, options: Options, port: int) -> None:
             console.print("Stopped. The log is sealed.")
         finally:
             service.kill()
-
-
-def _wait(process: subprocess.Popen[bytes]) -> None:
-    process.wait()
-
-
-def _interrupt(number: int, frame: FrameType | None) -> None:
-    raise KeyboardInterrupt

@@ -48,13 +48,13 @@ def summary(outcome: Outcome) -> dict[str, Any]:
         "offered": dict(evidence.offered.most_common()),
         "log": {
             "directory": str(outcome.options.log),
-            "bytes": evidence.segments.bytes,
+            "bytes": evidence.bytes,
             "decisions": evidence.decisions,
             "exposures": evidence.exposures,
             "purchases": evidence.purchases,
             "acknowledged_but_missing": outcome.missing,
-            "damaged": evidence.segments.damaged,
-            "gaps": evidence.segments.gaps,
+            "damaged": evidence.damaged,
+            "gaps": evidence.gaps,
         },
         "lift": None
         if found is None
@@ -93,12 +93,10 @@ def show(console: Console, outcome: Outcome) -> None:
 def _speed(outcome: Outcome) -> Panel:
     answers, evidence = outcome.answers, outcome.evidence
     table = Table(box=None, show_header=False, padding=(0, 2))
-    table.add_row(
-        Text(f"{rate(outcome):,.0f} decisions/s", style="bold green"), f"{IN_FLIGHT} calls in flight over one Python client process"
-    )
+    table.add_row(Text(f"{rate(outcome):,.0f} decisions/s", style="bold green"), f"{IN_FLIGHT} calls in flight, from one Python process")
     table.add_row(_ms(answers.alone_s, 1000), "one call at a time, as the caller sees it")
-    table.add_row(_ms(answers.busy_s, 1000), f"{IN_FLIGHT} in flight, as the caller sees it: mostly waiting for this Python client")
-    table.add_row(_ms(evidence.server_ms, 1), "in the service's stages, store included, whole batch (from the log)")
+    table.add_row(_ms(answers.busy_s, 1000), f"{IN_FLIGHT} in flight, as the caller sees it: mostly its own queue")
+    table.add_row(_ms(evidence.server_ms, 1), "in the service's stages, for the whole batch (from the log)")
     note = Text("Callers, service and store share this machine. `make bench` measures the service alone.", style="dim")
     return Panel(Group(table, note), title="How fast", title_align="left", box=box.ROUNDED)
 
@@ -207,14 +205,14 @@ def _request(visit: Visit) -> str:
 
 def _log(outcome: Outcome) -> Panel:
     evidence, answers = outcome.evidence, outcome.answers
-    state = evidence.segments
-    good = not (outcome.missing or state.damaged or state.gaps or answers.unanswered)
+    good = not outcome.wrong
     text = Text.assemble(
         (f"{evidence.decisions:,} decisions, {evidence.exposures:,} exposures and {evidence.purchases:,} purchases in ", ""),
         (str(outcome.options.log), "bold"),
-        f" ({state.bytes / 2**20:,.0f} MiB, {state.files} segments).\n",
+        f" ({evidence.bytes / 2**20:,.0f} MiB, {len(evidence.verdict.files)} segments).\n",
         (
-            f"{outcome.missing} of {len(answers.decisions):,} acknowledged decisions missing, {state.gaps} gaps, {state.damaged} damaged, "
+            f"{outcome.missing} of {len(answers.decisions):,} acknowledged decisions missing, "
+            f"{evidence.gaps} gaps, {evidence.damaged} damaged, "
             f"{answers.unanswered} calls unanswered. SIGTERM drained the server in {outcome.drain_s:.1f} s.",
             "green" if good else "bold red",
         ),
@@ -229,7 +227,7 @@ def _next(console: Console, outcome: Outcome) -> None:
     tries = (
         ("make serve", "the same shop, kept running; then, in another terminal:"),
         (f".venv/bin/liftgate decide --person {who} --placement home.hero --channel web --explain", "ask it, and why"),
-        (f".venv/bin/liftgate log cat {log} | head -1", "one decision as recorded"),
+        (f".venv/bin/liftgate log cat {log} --limit 1 --one", "one decision as it was recorded"),
         (f".venv/bin/liftgate log verify {log}", "prove that nothing is missing"),
         (f".venv/bin/liftgate bundle check {bundle}", "the rules; change one and see"),
         ("make hillstrom", "64,000 real customers of a randomised campaign"),

@@ -63,6 +63,11 @@ class Outcome:
         """Acknowledged decisions that are not in the log."""
         return self.evidence.missing(decision.decision_id for decision in self.answers.decisions.values())
 
+    @property
+    def wrong(self) -> bool:
+        """A promise did not hold: a call was not answered, or the log is not whole."""
+        return bool(self.missing or self.answers.unanswered) or not self.evidence.verdict.clean
+
 
 def run(options: Options, step: Step) -> Outcome:
     """Build the shop, serve it, send everyone by, stop, and read the log. Raises ServerFailed."""

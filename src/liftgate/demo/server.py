@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import ctypes
 import os
 import signal
 import socket
 import subprocess
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from time import monotonic, sleep
@@ -17,6 +18,7 @@ from grpc_health.v1 import health_pb2, health_pb2_grpc
 
 from liftgate.demo.shop import BUNDLE, MODELS
 
+_PR_SET_PDEATHSIG = 1
 _START_S = 30.0
 _STOP_S = 30.0
 
@@ -84,7 +86,9 @@ def start(redis_url: str, log: Path, said: Path, port: int = 0, metrics_port: in
     environment = {name: value for name, value in os.environ.items() if not name.startswith("LIFTGATE_")}
     began = monotonic()
     with open(said, "wb") as out:
-        process = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=out, stderr=out, env=environment)  # noqa: S603  # our own CLI
+        process = subprocess.Popen(  # noqa: S603  # our own CLI
+            command, stdin=subprocess.DEVNULL, stdout=out, stderr=out, env=environment, preexec_fn=_drain_with_parent()
+        )
     server = Server(process, f"127.0.0.1:{port}", said, command, 0.0)
     try:
         _wait(server, began + _START_S)
@@ -93,6 +97,14 @@ def start(redis_url: str, log: Path, said: Path, port: int = 0, metrics_port: in
         raise
     server.started_s = monotonic() - began
     return server
+
+
+def _drain_with_parent() -> Callable[[], None] | None:
+    """Return what the server runs before exec so that it drains when this process is killed; None where that is unknown."""
+    if sys.platform != "linux":
+        return None
+    prctl = ctypes.CDLL(None, use_errno=True).prctl
+    return lambda: prctl(_PR_SET_PDEATHSIG, signal.SIGTERM)
 
 
 def _wait(server: Server, deadline: float) -> None:
