@@ -6,7 +6,7 @@ columns (true, false); neither set is unknown, which gives Kleene's logic in one
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -151,9 +151,25 @@ class Builder:
         return self._known[key]
 
     def finish(self, text: str, result: Truth) -> ColumnCondition:
-        """Return the condition whose value is `result`."""
+        """Return the condition whose value is `result`: only the steps that it needs, registers numbered as they are met."""
         unknown = self.emit("neither", result.true, result.false)
-        return ColumnCondition(text, self, result.true, unknown, self._count)
+        live = {result.true, unknown}
+        steps: list[tuple[str, tuple[Register, ...], Register]] = []
+        for step in reversed(self.steps):
+            if step[2] in live:
+                live.update(step[1])
+                steps.append(step)
+        steps.reverse()
+        number = {NOW: NOW}
+        for register in (*(r for _, operands, out in steps for r in (*operands, out)), result.true, unknown):
+            number.setdefault(register, len(number))
+        return ColumnCondition(
+            text,
+            {number[register]: index for index, register in self.columns.items() if register in number},
+            {number[register]: value for register, value in self.constants.items() if register in number},
+            [(name, tuple(number[r] for r in operands), number[out]) for name, operands, out in steps],
+            Truth(number[result.true], number[unknown]),
+        )
 
 
 class ColumnCondition:
@@ -161,17 +177,25 @@ class ColumnCondition:
 
     __slots__ = ("_columns", "_start", "_steps", "_true", "_unknown", "key", "text")
 
-    def __init__(self, text: str, program: Builder, true: Register, unknown: Register, count: int) -> None:
+    def __init__(
+        self,
+        text: str,
+        columns: Mapping[Register, int],
+        constants: Mapping[Register, Any],
+        steps: Sequence[tuple[str, tuple[Register, ...], Register]],
+        result: Truth,
+    ) -> None:
+        """`result` holds the registers of true and of unknown."""
         self.text = text
-        self._start = [program.constants.get(register) for register in range(count)]
-        self._columns = tuple((register, index) for index, register in program.columns.items())
-        self._steps = tuple((OPERATIONS[name], operands, out) for name, operands, out in program.steps)
-        self._true, self._unknown = true, unknown
-        constants = tuple(
-            (register, value.tobytes() if isinstance(value, np.ndarray) else repr(value))
-            for register, value in sorted(program.constants.items())
+        count = 1 + max((NOW, *columns, *constants, *(out for _, _, out in steps)))
+        self._start = [constants.get(register) for register in range(count)]
+        self._columns = tuple(sorted(columns.items()))
+        self._steps = tuple((OPERATIONS[name], operands, out) for name, operands, out in steps)
+        self._true, self._unknown = result.true, result.false
+        values = tuple(
+            (register, value.tobytes() if isinstance(value, np.ndarray) else repr(value)) for register, value in sorted(constants.items())
         )
-        self.key = (self._columns, constants, tuple(program.steps), true, unknown)
+        self.key = (self._columns, values, tuple(steps), result)
         """Equal for conditions that compute the same thing in the same way."""
 
     @property
