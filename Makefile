@@ -6,6 +6,8 @@ BIN := $(VENV)/bin
 DATA ?= ../shared/data/hillstrom.csv.gz
 # More arguments for pytest: make test ARGS='tests/house -x'
 ARGS ?=
+# Servers are started by the hundred in the tests: let Python keep what it compiled, whatever the shell says.
+export PYTHONDONTWRITEBYTECODE :=
 LOCK := uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-header --no-emit-index-url --no-annotate
 
 .DEFAULT_GOAL := help
