@@ -104,6 +104,7 @@ def test_what_is_absent_takes_its_documented_meaning() -> None:
         (_message(candidates=CandidateList()), ["candidates.offer_ids"]),
         (_message(candidates=CandidateList(offer_ids=["gift"] * 501)), ["candidates.offer_ids"]),
         (_message(candidates=CandidateList(offer_ids=["gift", "?", "news", ""])), ["candidates.offer_ids[1]", "candidates.offer_ids[3]"]),
+        (_message(candidates=CandidateList(offer_ids=["gift", "welcome"])), ["candidates.offer_ids[1]"]),  # not of this placement
         (_with_attributes(**{f"a{i}": AttributeValue() for i in range(65)}), ["context.attributes"]),
         (_with_attributes(**{"x" * 65: AttributeValue(bool_value=True)}), ["context.attributes"]),
         (_with_attributes(**{"": AttributeValue(bool_value=True)}), ["context.attributes"]),

@@ -131,7 +131,7 @@ class RequestReader:
             slot_count,
             self._context(message.context, at, violations) if message.HasField("context") else Context(),
             message.HasField("consent_signals") and message.consent_signals.global_privacy_control,
-            _candidates(message.candidates.offer_ids, bundle, at, violations) if message.HasField("candidates") else None,
+            _candidates(message.candidates.offer_ids, bundle, place, at, violations) if message.HasField("candidates") else None,
             message.explain,
             message.dry_run,
             idempotent,
@@ -211,13 +211,17 @@ def _wrong(kind: str, value: AttributeValue, column: Input | None) -> str:
     return ""
 
 
-def _candidates(offer_ids: Iterable[str], bundle: Bundle, at: str, violations: list[FieldViolation]) -> tuple[str, ...]:
+def _candidates(offer_ids: Iterable[str], bundle: Bundle, place: int | None, at: str, violations: list[FieldViolation]) -> tuple[str, ...]:
+    """Return the caller's offers. One that is not the placement's is refused, not dropped: nothing may shrink a choice silently."""
     asked = tuple(offer_ids)
     if not 0 < len(asked) <= CANDIDATES:
         violations.append(FieldViolation(f"{at}candidates.offer_ids", f"wants 1 to {CANDIDATES} offers, not {len(asked)}"))
         return ()
     index = bundle.offer_index
     for i, offer_id in enumerate(asked):
-        if offer_id not in index:
+        offer = index.get(offer_id)
+        if offer is None:
             violations.append(FieldViolation(f"{at}candidates.offer_ids[{i}]", "no such offer in the bundle"))
+        elif place is not None and not bundle.candidates[place, offer]:
+            violations.append(FieldViolation(f"{at}candidates.offer_ids[{i}]", "wants an offer of this placement"))
     return asked
