@@ -29,7 +29,7 @@ SENTENCES: Mapping[Reason, str] = {
     Reason.CONSENT_UNAVAILABLE: "Consent could not be looked up because the store is away, and unknown is no.",
     Reason.CHANNEL_NOT_ALLOWED: "It is not meant for this channel.",
     Reason.NOT_STARTED: "It has not started yet.",
-    Reason.ENDED: "It has ended.",
+    Reason.ENDED: "It ended before this moment.",
     Reason.NOT_ELIGIBLE: "The person does not fulfil its condition (eligible_if).",
     Reason.ELIGIBILITY_UNKNOWN: "Its condition (eligible_if) needs something that is not known, and unknown is no.",
     Reason.SUPPRESSED: "Its suppression rule (suppress_if) holds it back.",
