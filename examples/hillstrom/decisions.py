@@ -33,7 +33,7 @@ async def decide_all(target: str, customers: int, advance: Callable[[int], None]
     async def work(client: AsyncClient) -> None:
         for start in starts:
             rows = range(start, min(start + BATCH, customers))
-            requests = [Request(str(row), PLACEMENT, channel="email", request_id=f"{PREFIX}{row}") for row in rows]
+            requests = [Request(f"customer-{row}", PLACEMENT, channel="email", request_id=f"{PREFIX}{row}") for row in rows]
             for row, decision in zip(rows, await client.decide_batch(requests), strict=True):
                 if not decision.from_service or decision.degraded or len(decision.offers) != 1:
                     raise Failed(f"customer {row} was not decided in full: {decision.reason}, status {decision.status}")

@@ -51,12 +51,16 @@ def main() -> int:
     parser.add_argument("--json", action="store_true", help="print the result as JSON")
     arguments = parser.parse_args()
     # Being told to stop ends the store and the service too.
-    signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit("hillstrom: told to stop; the store and the service are stopped"))
+    sys.stdout.reconfigure(line_buffering=True)  # type: ignore[union-attr]  # in step with the commands that it runs
     console = Console(stderr=arguments.json)
     try:
         result = run(arguments.data, _out(arguments.out), console)
     except (Failed, Refused, RequestRefused, BadInput, OSError, ValueError) as err:
         print(f"hillstrom: {err}", file=sys.stderr)
+        return 1
+    except KeyboardInterrupt:
+        print("hillstrom: interrupted; the store and the service are stopped", file=sys.stderr)
         return 1
     if arguments.json:
         print(json.dumps(result, indent=2))
