@@ -67,6 +67,7 @@ def batch_of(n: int, **request: object) -> tuple[Batch, list[Decision]]:
             degraded=False,
             fallback_reason=Reason.UNSPECIFIED,
             offered=(),
+            chosen=(),
             default_served=False,
             would_offer=(),
             valid_until_ms=0,
