@@ -16,8 +16,8 @@ from pathlib import Path
 import grpc
 import grpc.aio
 from grpc_health.v1 import health_pb2
-from liftgate.record.parquet import read_log
 
+from liftgate.record.parquet import read_log
 from liftgate.v1.decision_pb2 import DecideRequest, DecideResponse
 
 BUNDLE = Path(__file__).parents[1] / "cases" / "bundles" / "golden"
