@@ -186,11 +186,12 @@ class Checker(Calls):
     def _any_equal(self, register: int, others: list[int]) -> Truth:
         """Say whether a number equals one of others; unknown where one of them is."""
         emit = self.program.emit
-        below_or_above = [emit("or", emit("less", register, other), emit("less", other, register)) for other in others]
-        true, false = emit("equal", register, others[0]), below_or_above[0]
-        for other, differs in zip(others[1:], below_or_above[1:], strict=True):
-            true, false = emit("or", true, emit("equal", register, other)), emit("and", false, differs)
-        return Truth(true, false)
+        true, known = emit("equal", register, others[0]), emit("equal", register, register)
+        for other in others[1:]:
+            true = emit("or", true, emit("equal", register, other))
+        for other in others:
+            known = emit("and", known, emit("equal", other, other))
+        return Truth(true, emit("and_not", known, true))
 
     def _equal_texts(self, node: Node, left: Text, right: Text) -> Bool:
         if left.constant is not None and right.constant is not None:
@@ -230,7 +231,7 @@ class Checker(Calls):
         if len(numbers) <= _FEW:
             return self._any_equal(register, [self.program.constant(number) for number in numbers])
         true = emit("is_in", register, self.program.constant(tuple(numbers)))
-        return Truth(true, emit("and", emit("not", true), emit("equal", register, register)))
+        return Truth(true, emit("and_not", emit("equal", register, register), true))
 
     def _in(self, node: Binary) -> Value:
         if not isinstance(node.right, ListOf):

@@ -51,10 +51,6 @@ def _lookup(table: Floats, index: Floats) -> Floats:
     return table[np.where(np.isnan(index), len(table) - 1, index).astype(np.intp)]
 
 
-def _neither(true: Bools, false: Bools) -> Bools:
-    return np.logical_not(np.logical_or(true, false))
-
-
 def _choose(true: Bools, false: Bools, yes: Floats, no: Floats) -> Floats:
     return np.where(true, yes, np.where(false, no, np.nan))
 
@@ -65,8 +61,8 @@ OPERATIONS: Mapping[str, Callable[..., Any]] = {
     "less_equal": np.less_equal,
     "and": np.logical_and,
     "or": np.logical_or,
+    "and_not": np.greater,
     "not": np.logical_not,
-    "neither": _neither,
     "is_in": np.isin,
     "lookup": _lookup,
     "choose": _choose,
@@ -89,6 +85,9 @@ OPERATIONS: Mapping[str, Callable[..., Any]] = {
     "span_subtract": lambda a, b: _span(a - b),
     "truncate": lambda a: _whole(np.trunc(a)),
 }
+
+_QUIET = frozenset({"equal", "less", "less_equal", "and", "or", "and_not", "not", "is_in", "lookup", "choose", "negative_double"})
+"""Operations that raise no floating-point flag, so that numpy's error state need not be touched."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -152,7 +151,8 @@ class Builder:
 
     def finish(self, text: str, result: Truth) -> ColumnCondition:
         """Return the condition whose value is `result`: only the steps that it needs, registers numbered as they are met."""
-        unknown = self.emit("neither", result.true, result.false)
+        # Never both are set, so they are equal exactly where neither is.
+        unknown = self.emit("equal", result.true, result.false)
         live = {result.true, unknown}
         steps: list[tuple[str, tuple[Register, ...], Register]] = []
         for step in reversed(self.steps):
@@ -175,7 +175,7 @@ class Builder:
 class ColumnCondition:
     """A condition over columns. Immutable and safe to share between threads."""
 
-    __slots__ = ("_columns", "_start", "_steps", "_true", "_unknown", "key", "text")
+    __slots__ = ("_columns", "_quiet", "_start", "_steps", "_true", "_unknown", "key", "text")
 
     def __init__(
         self,
@@ -191,6 +191,7 @@ class ColumnCondition:
         self._start = [constants.get(register) for register in range(count)]
         self._columns = tuple(sorted(columns.items()))
         self._steps = tuple((OPERATIONS[name], operands, out) for name, operands, out in steps)
+        self._quiet = all(name in _QUIET for name, _, _ in steps)
         self._true, self._unknown = result.true, result.false
         values = tuple(
             (register, value.tobytes() if isinstance(value, np.ndarray) else repr(value)) for register, value in sorted(constants.items())
@@ -210,12 +211,21 @@ class ColumnCondition:
         registers[NOW] = now_ms
         for register, index in self._columns:
             registers[register] = inputs[:, index]
-        with np.errstate(all="ignore"):
-            for function, operands, out in self._steps:
-                registers[out] = function(*[registers[register] for register in operands])
+        if self._quiet:
+            self._run(registers)
+        else:
+            with np.errstate(all="ignore"):
+                self._run(registers)
         true, unknown = registers[self._true], registers[self._unknown]
         n = len(inputs)
         return (
             np.full(n, true, dtype=np.bool_) if isinstance(true, bool) else true,
             np.full(n, unknown, dtype=np.bool_) if isinstance(unknown, bool) else unknown,
         )
+
+    def _run(self, registers: list[Any]) -> None:
+        for function, operands, out in self._steps:
+            if len(operands) == 2:
+                registers[out] = function(registers[operands[0]], registers[operands[1]])
+            else:
+                registers[out] = function(*[registers[register] for register in operands])
