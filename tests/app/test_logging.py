@@ -58,3 +58,9 @@ def test_where_names_the_place_and_not_the_text() -> None:
         raise ValueError(PERSON)
     assert "test_logging:" in where(caught.value)
     assert PERSON not in where(caught.value)
+
+
+def test_nobody_listening_harms_nobody(stream: io.StringIO) -> None:
+    """A closed stream swallows lines and raises nothing."""
+    stream.close()
+    start_logging("info", None, stream).error("failed")

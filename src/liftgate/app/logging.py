@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging as stdlib
 import sys
 from collections.abc import Mapping
+from contextlib import suppress
 from typing import Any, TextIO
 
 import structlog
@@ -23,7 +24,7 @@ def start_logging(level: str, worker: int | None = None, stream: TextIO | None =
             structlog.processors.JSONRenderer(),
         ],
         wrapper_class=structlog.make_filtering_bound_logger(_LEVELS[level]),
-        logger_factory=structlog.PrintLoggerFactory(stream or sys.stderr),
+        logger_factory=lambda *_: _Lines(stream or sys.stderr),
         cache_logger_on_first_use=True,
     )
     log = structlog.get_logger()
@@ -50,6 +51,20 @@ def where(error: BaseException) -> str:
         frames.append(f"{trace.tb_frame.f_globals.get('__name__', '?')}:{trace.tb_lineno}")
         trace = trace.tb_next
     return " > ".join(frames[-4:])
+
+
+class _Lines:
+    """Writes whole lines. When nobody reads them any more they are lost, and a decision is not."""
+
+    def __init__(self, stream: TextIO) -> None:
+        self._stream = stream
+
+    def msg(self, line: str) -> None:
+        with suppress(OSError, ValueError):
+            self._stream.write(line + "\n")
+            self._stream.flush()
+
+    debug = info = warning = error = critical = log = msg
 
 
 class _Libraries(stdlib.Handler):

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import signal
+import sys
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 
@@ -21,6 +23,9 @@ from liftgate.domain.errors import BadInput
 
 def run(settings: Settings) -> ExitCode:
     """Serve until told to stop. Raises CannotStart with plain words."""
+    for number in (signal.SIGTERM, signal.SIGINT):
+        # Until the server has its own handlers: what was begun is put away, such as the embedded store's directory.
+        signal.signal(number, _stop_early)
     log = start_logging(settings.log_level)
     log.info("settings", version=__version__, **settings.shown())
     for name in unknown_variables():
@@ -38,6 +43,10 @@ def run(settings: Settings) -> ExitCode:
         )
     with _store(settings, log) as stored:
         return _serve_one(stored, key, log) if settings.workers == 1 else _serve_many(stored, key, log)
+
+
+def _stop_early(number: int, frame: object) -> None:
+    sys.exit(ExitCode.DRAINED)
 
 
 def _serve_one(settings: Settings, key: PseudonymKey, log: Logger) -> ExitCode:
