@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import fcntl
 import json
 import os
 import re
@@ -23,6 +24,8 @@ from liftgate.demo.truth import Truth
 from liftgate.demo.visits import visits
 from liftgate.domain.reason import Arm, Branch, Reason
 
+pytestmark = pytest.mark.slow
+
 PEOPLE, VISITS, SEED = 1_500, 1_700, 3
 
 
@@ -33,9 +36,9 @@ class Ran(NamedTuple):
     log: Path
 
 
-def demo(*arguments: str) -> subprocess.CompletedProcess[str]:
+def demo(*arguments: str, cwd: Path | None = None) -> subprocess.CompletedProcess[str]:
     """Run the demo to its end."""
-    return subprocess.run([sys.executable, "-m", "liftgate.demo", *arguments], capture_output=True, text=True, timeout=240)
+    return subprocess.run([sys.executable, "-m", "liftgate.demo", *arguments], capture_output=True, text=True, timeout=240, cwd=cwd)
 
 
 @pytest.fixture(scope="module")
@@ -113,6 +116,19 @@ def test_folder_in_use_is_refused(tmp_path: Path) -> None:
     assert done.returncode == 2
     assert "not empty" in done.stderr
     assert (tmp_path / "mine").read_text() == "keep"
+
+
+def test_two_demos_do_not_share_a_folder(tmp_path: Path) -> None:
+    """While one demo runs in its own folder, a second is refused and leaves the first one's log alone."""
+    own = tmp_path / ".liftgate" / "demo"
+    (own / "log").mkdir(parents=True)
+    (own / "log" / "first").write_text("keep")
+    with (own / "running").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        done = demo("--people", "100", "--decisions", "100", cwd=tmp_path)
+    assert done.returncode == 2
+    assert "another demo is running" in done.stderr
+    assert (own / "log" / "first").read_text() == "keep"
 
 
 def test_kept_shop_answers_until_told_to_stop(tmp_path: Path) -> None:

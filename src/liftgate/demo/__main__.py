@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import shutil
 import signal
 import sys
@@ -82,14 +83,32 @@ def main(
 
 
 def folder(log: Path | None) -> tuple[Path, Path]:
-    """Return where the log goes and where the server's words go. Raises BadInput when a named folder is in use."""
+    """Return where the log goes and where the server's words go. Raises BadInput when the folder is in use."""
     if log is None:
-        shutil.rmtree(OWN, ignore_errors=True)
         OWN.mkdir(parents=True, exist_ok=True)
-        return OWN / "log", OWN / "server.log"
+        if not _claim(OWN / "running"):
+            raise BadInput(f"another demo is running in {OWN}: wait for it, or name a folder with --log DIR")
+        for last in (OWN / "log", OWN / "keys"):
+            shutil.rmtree(last, ignore_errors=True)
+        return _beside(OWN / "log")
     if log.exists() and (not log.is_dir() or any(log.iterdir())):
         raise BadInput(f"--log {log} is not empty: name a new folder, so that runs do not mix")
     return _beside(log)
+
+
+def _claim(lock: Path) -> bool:
+    """Hold a lock until this process ends; False when another process holds it. True where there are no such locks."""
+    try:
+        import fcntl
+    except ImportError:  # Windows has none
+        return True
+    descriptor = os.open(lock, os.O_RDWR | os.O_CREAT, 0o600)
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        os.close(descriptor)
+        return False
+    return True
 
 
 def kept_folder(log: Path | None) -> tuple[Path, Path]:
