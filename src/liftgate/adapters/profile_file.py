@@ -136,7 +136,9 @@ class PeopleFile:
     def _csv_chunks(self) -> Iterator[Chunk]:
         width = len(self.columns)
         with self._raw() as raw, _readable(self.path):
-            reader = csv.reader(_lines(self.path, self._text(raw)), delimiter=self.delimiter, strict=True)
+            # Held here: once nobody does, it closes the file below it.
+            text = self._text(raw)
+            reader = csv.reader(_lines(self.path, text), delimiter=self.delimiter, strict=True)
             next(reader)
             chunk, taken, row = Chunk(), list[list[str]](), -1
             while True:

@@ -99,7 +99,7 @@ class RowConverter:
             ids.append(value)
         return ids
 
-    def _feature(self, chunk: Chunk, feature: FeatureColumn, wrong: Callable[[int, str, Kind, str], None]) -> Floats | float:
+    def _feature(self, chunk: Chunk, feature: FeatureColumn, wrong: Callable[[int, str, Kind, str], None]) -> Floats | list[float] | float:
         column = self._schema.inputs[feature.feature]
         if not feature.column:
             return column.encode(feature.constant)
@@ -113,17 +113,36 @@ class RowConverter:
             numbers = _numbers(raw, column.type is InputType.INT)
             if numbers is not None:
                 return numbers
-        result = np.full(len(raw), nan)
+        return self._cells(raw, column, feature, wrong)
+
+    def _cells(
+        self, raw: Sequence[Any], column: Input, feature: FeatureColumn, wrong: Callable[[int, str, Kind, str], None]
+    ) -> Floats | list[float]:
+        """Convert value by value. Text repeats itself, so in CSV each different one is converted once."""
         convert = _CONVERT[column.type]
-        for i, value in enumerate(raw):
+        typed = self._typed and not feature.values
+        known: dict[Any, float | _Wrong] = {}
+
+        def one(value: Any) -> float | _Wrong:
             if value is None or value == "":
-                continue
+                return nan
             try:
-                result[i] = convert(value, column, self._typed and not feature.values)
-                if result[i] == -1.0 and column.type is InputType.STRING and not feature.undeclared:
-                    raise _Wrong(Kind.UNDECLARED_TEXT, f"wants one of {', '.join(column.values)}")
+                number = convert(value, column, typed)
             except _Wrong as error:
-                wrong(i, feature.column, error.kind, error.wants)
+                return error
+            if number < 0 and column.type is InputType.STRING and not feature.undeclared:
+                return _Wrong(Kind.UNDECLARED_TEXT, f"wants one of {', '.join(column.values)}")
+            return number
+
+        if not self._typed:
+            known = {value: one(value) for value in dict.fromkeys(raw)}
+        result = []
+        for i, value in enumerate(raw):
+            number = one(value) if self._typed else known[value]
+            if isinstance(number, _Wrong):
+                wrong(i, feature.column, number.kind, number.wants)
+                number = nan
+            result.append(number)
         return result
 
     def _times(self, chunk: Chunk, wrong: Callable[[int, str, Kind, str], None]) -> int | list[Any]:
