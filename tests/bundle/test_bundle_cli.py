@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import re
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -110,3 +112,19 @@ def test_the_command_is_mounted_and_teaches() -> None:
     """`liftgate bundle --help` names the three commands, from a process of its own."""
     result = subprocess.run([sys.executable, "-m", "liftgate.app.cli.main", "bundle", "--help"], capture_output=True, text=True, check=True)
     assert all(word in result.stdout for word in ("check", "digest", "schema"))
+
+
+def test_the_bundle_in_the_docs_is_good(tmp_path: Path) -> None:
+    """The example in docs/bundle.md loads once its model is there."""
+    page = (ROOT / "docs" / "bundle.md").read_text(encoding="utf-8")
+    (tmp_path / "b.yaml").write_text(page.split("```yaml\n", 1)[1].split("```", 1)[0], encoding="utf-8")
+    shutil.copytree(SMALL / "models" / "tiny" / "1", tmp_path / "models" / "purchase_7d" / "3")
+    assert load_bundle(tmp_path).name == "shop"
+
+
+def test_the_docs_name_every_key() -> None:
+    """Every key of every section of the schema stands in docs/bundle.md."""
+    page = (ROOT / "docs" / "bundle.md").read_text(encoding="utf-8")
+    schema = json.loads(schema_text())
+    keys = {key for part in (schema, *schema["$defs"].values()) for key in part.get("properties", {})}
+    assert sorted(key for key in keys if not re.search(rf"\b{key}\b", page)) == []

@@ -150,7 +150,7 @@ def text(tree: Tree) -> str:
         case ("literal", "bool", value):
             return str(value).lower()
         case ("literal", _, value) | ("plain", value):
-            return repr(value)
+            return repr(value) if value >= 0 else f"({value!r})"
         case ("input", name):
             return str(name)
         case ("has", name):

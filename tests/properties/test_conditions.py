@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 from liftgate.bundle.conditions import ColumnCondition, compile_condition, parse
 from liftgate.domain.input import Floats, InputType
-from tests.properties.expressions import NOW_MS, OFFER, SCHEMA, SCOPE, Tree, people, text, truths
+from tests.properties.expressions import NOW_MS, OFFER, SCHEMA, SCOPE, Tree, doubles, ints, people, text, truths
 from tests.properties.reference_cel import Reference
 
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
@@ -122,3 +122,26 @@ def test_what_compiles_here_type_checks_in_google_cel(tree: Tree) -> None:
 def test_a_batch_is_its_rows(tree: Tree, group: list[dict[str, Any]], times: int) -> None:
     """What a person gets does not depend on who else is in the batch."""
     assert verdicts(tree, group * times) == verdicts(tree, group) * times
+
+
+@settings(max_examples=300, deadline=None)
+@given(st.sampled_from("+-*/%"), ints, ints)
+def test_whole_number_arithmetic_is_exact(sign: str, a: int, b: int) -> None:
+    """Every operator on ints gives Python's exact result, truncated as CEL truncates, or unknown beyond 2**53 and for division by 0."""
+    person = {column.name: None for column in SCHEMA.inputs} | {"profile.age": a, "profile.visits": b}
+    tree = ("op", sign, ("input", "profile.age"), ("input", "profile.visits"))
+    exact = Reference(person).evaluate(tree)
+    for shift in (0, -1 if (exact or 0) > 0 else 1):
+        wanted = None if exact is None else shift == 0
+        assert verdicts(("op", "==", tree, ("literal", "int", (exact or 0) + shift)), [person]) == [wanted]
+
+
+@settings(max_examples=300, deadline=None)
+@given(st.sampled_from("+-*/"), doubles, doubles)
+def test_double_arithmetic_is_ieee(sign: str, a: float, b: float) -> None:
+    """Every operator on doubles gives Python's result, or unknown where that is not finite."""
+    person = {column.name: None for column in SCHEMA.inputs} | {"profile.score": a, "context.basket": b}
+    tree = ("op", sign, ("input", "profile.score"), ("input", "context.basket"))
+    exact = Reference(person).evaluate(tree)
+    assert verdicts(("op", "==", tree, ("literal", "double", exact or 0.0)), [person]) == [None if exact is None else True]
+    assert verdicts(("op", "<", tree, ("literal", "double", exact or 0.0)), [person]) == [None if exact is None else False]
