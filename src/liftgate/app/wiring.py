@@ -79,7 +79,7 @@ def wire(settings: Settings, live: Live, key: PseudonymKey, telemetry: Telemetry
         return worker.live
 
     deciding = DecisionService(in_force, batcher, ids, telemetry, default_deadline_ms=settings.default_deadline_ms, report=telemetry.failed)
-    seen = RedisEventsSeen(redis, breaker, settings.reserve_budget_ms, horizon_ms)
+    seen = RedisEventsSeen(redis, breaker, settings.reserve_budget_ms)
     recording = EventService(in_force, events, seen, pseudonyms, clock, telemetry, report=telemetry.failed)
     server = GrpcServer(
         {
