@@ -10,7 +10,7 @@ import time
 from typing import Any
 
 from . import traffic
-from .cpu import cpu_s
+from .cpu import busy_s, cpu_s
 from .h2 import ClosedLoop, Connection, Tally
 
 
@@ -21,6 +21,7 @@ def percentile_ms(latency_ns: list[int], share: float) -> float:
 
 
 def _result(tally: Tally, seconds: float) -> dict[str, Any]:
+    offered, degraded = traffic.shares(tally.samples)
     return {
         "seconds": seconds,
         "ok": tally.ok,
@@ -28,7 +29,8 @@ def _result(tally: Tally, seconds: float) -> dict[str, Any]:
         "failed": tally.failed,
         "answer_bytes": sum(map(len, tally.samples)) / max(1, len(tally.samples)),
         "samples": len(tally.samples),
-        "offered_share": traffic.offered_share(tally.samples),
+        "offered_share": offered,
+        "degraded_share": degraded,
         "p50_ms": percentile_ms(tally.latency_ns, 0.5),
         "p99_ms": percentile_ms(tally.latency_ns, 0.99),
     }
@@ -40,9 +42,9 @@ def closed(args: argparse.Namespace) -> dict[str, Any]:
     loop = ClosedLoop(args.port, traffic.PATH, traffic.bodies(), args.connections, args.in_flight)
     first = loop.run(args.warm_up)
     before = {label: cpu_s(int(pid)) for label, pid in watched.items()}
-    own, start = time.process_time(), time.perf_counter()
+    busy, own, start = busy_s(), time.process_time(), time.perf_counter()
     tally = loop.run(args.seconds)
-    seconds, own = time.perf_counter() - start, time.process_time() - own
+    seconds, own, busy = time.perf_counter() - start, time.process_time() - own, busy_s() - busy
     after = {label: cpu_s(int(pid)) for label, pid in watched.items()}
     rest = loop.close()
     result = _result(tally, seconds)
@@ -52,6 +54,8 @@ def closed(args: argparse.Namespace) -> dict[str, Any]:
     result["per_s"] = tally.ok / seconds
     result["cpu_us"] = {label: (after[label] - before[label]) / tally.ok * 1e6 for label in watched}
     result["cpu_us"]["generator"] = own / tally.ok * 1e6
+    ours = own + sum(after[label] - before[label] for label in watched)
+    result["others_cores"] = max(0.0, busy - ours) / seconds
     return result
 
 

@@ -12,6 +12,11 @@ from rich.table import Table
 from . import contenders as c
 from .rounds import Measured
 
+_QUIET = 0.1
+"""Cores that others may use."""
+_DEGRADED = 0.001
+"""Share of answers that may be fallbacks."""
+
 
 @dataclass(frozen=True, slots=True)
 class Goal:
@@ -105,6 +110,15 @@ def print_report(console: Console, found: Mapping[str, Measured], facts: Mapping
         f"generator: {generator:.1f} us of its own core a request at {fastest.per_s:,.0f}/s; every answer had grpc-status 0 and a message.",
         highlight=False,
     )
+    others = sorted(r["others_cores"] for one in found.values() for r in one.rounds)
+    degraded = max(r["degraded_share"] for one in found.values() for r in one.rounds)
+    console.print(
+        f"other processes of this machine used {others[len(others) // 2]:.2f} cores in the median round, {others[-1]:.2f} at most; "
+        f"at most {degraded:.1%} of a round's answers were degraded.",
+        highlight=False,
+    )
+    if others[len(others) // 2] > _QUIET or degraded > _DEGRADED:
+        console.print("[bold red]The machine was not quiet, or budgets ran out: these figures are not to be quoted.[/]")
     calls = f"idle server, {effort['calls']:,} single calls {effort['pause_ms']:g} ms apart"
     singles = [(one.contender.label, one.idle) for one in found.values() if one.idle]
     for label, took in [*singles, ("bare TCP echo between the two cores", facts["echo_ms"])]:

@@ -53,12 +53,13 @@ def bodies() -> Iterator[bytes]:
             step += 1
 
 
-def offered_share(messages: Sequence[bytes]) -> float:
-    """Return the share of answers that offer something. Raises ValueError on an answer without decision_id, reason or arm."""
-    offered = 0
+def shares(messages: Sequence[bytes]) -> tuple[float, float]:
+    """Return the shares of answers that offer something and that are degraded. Raises ValueError on one without id, reason or arm."""
+    offered = degraded = 0
     for message in messages:
         answer = decision_pb2.DecideResponse.FromString(message)
         if not answer.decision_id or not answer.reason or not answer.arm:
             raise ValueError("an answer without decision_id, reason or arm")
         offered += bool(answer.slots)
-    return offered / len(messages) if messages else 0.0
+        degraded += answer.degraded
+    return offered / max(1, len(messages)), degraded / max(1, len(messages))
