@@ -37,14 +37,16 @@ def parse(raw: bytes | None, purposes: Sequence[str], now_ms: int) -> tuple[list
 def _one(record: Any, now_ms: int) -> tuple[Reason, float]:
     if record is None:
         return Reason.CONSENT_MISSING, inf
-    if not isinstance(record, dict) or record.get("status") not in STATUSES:
+    if not isinstance(record, dict):
+        return Reason.CONSENT_UNREADABLE, inf
+    status = record.get("status")
+    if not isinstance(status, str) or status not in STATUSES:
         return Reason.CONSENT_UNREADABLE, inf
     given, expires = record.get("given_at_ms", 0), record.get("expires_at_ms", inf)
     if expires is None:
         expires = inf
     if not all(isinstance(at, (int, float)) and not isinstance(at, bool) for at in (given, expires)):
         return Reason.CONSENT_UNREADABLE, inf
-    status = record["status"]
     if status == "expired":
         return Reason.CONSENT_EXPIRED, inf
     if status != "granted":
