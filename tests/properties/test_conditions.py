@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 from liftgate.bundle.conditions import ColumnCondition, compile_condition, parse
 from liftgate.domain.input import Floats, InputType
-from tests.properties.expressions import NOW_MS, OFFER, SCHEMA, SCOPE, Tree, doubles, ints, people, text, truths
+from tests.properties.expressions import NOW_MS, OFFER, OTHER, SCHEMA, SCOPE, Tree, doubles, ints, people, text, truths
 from tests.properties.reference_cel import Reference
 
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
@@ -92,7 +92,7 @@ def test_holes_absorb_as_google_cel_absorbs_errors(tree: Tree, group: list[dict[
     """A missing value acts as an error does in CEL: absorbed by `false &&` and `true ||`, else unknown."""
     for person in group:
         # Undeclared text is our notion, not CEL's: leave those people out.
-        if "~other~" not in person.values():
+        if OTHER not in person.values():
             agree(tree, person, verdicts(tree, [person])[0])
 
 
@@ -145,3 +145,14 @@ def test_double_arithmetic_is_ieee(sign: str, a: float, b: float) -> None:
     exact = Reference(person).evaluate(tree)
     assert verdicts(("op", "==", tree, ("literal", "double", exact or 0.0)), [person]) == [None if exact is None else True]
     assert verdicts(("op", "<", tree, ("literal", "double", exact or 0.0)), [person]) == [None if exact is None else False]
+
+
+def test_two_strings_compare_as_the_reference_says() -> None:
+    """All pairs of declared, undeclared and missing texts of two inputs give the reference's answer, either way round."""
+    blank: dict[str, str | None] = {column.name: None for column in SCHEMA.inputs}
+    texts = {name: [*SCHEMA.inputs[SCHEMA.index[name]].values, OTHER, None] for name in ("profile.country", "context.country")}
+    group = [blank | {"profile.country": a, "context.country": b} for a in texts["profile.country"] for b in texts["context.country"]]
+    for left, right in (tuple(texts), tuple(texts)[::-1]):
+        for sign in ("==", "!="):
+            tree = ("op", sign, ("input", left), ("input", right))
+            assert verdicts(tree, group) == [Reference(person).evaluate(tree) for person in group]
