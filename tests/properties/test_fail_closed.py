@@ -22,7 +22,7 @@ NOW = 1_781_524_800_000
 GOOD = pack(SCHEMA, [40.0, 0.0, 12.0, float("nan")], NOW // 1000)
 
 statuses = st.one_of(
-    st.sampled_from(["granted", "denied", "withdrawn", "expired", "pending", "objected", "sure", ""]), st.none(), st.integers()
+    st.sampled_from(["granted", "denied", "withdrawn", "expired", "pending", "objected", "sure", ""]), st.none(), st.integers(), st.just([])
 )
 moments = st.one_of(st.integers(NOW - 10, NOW + 10), st.none(), st.floats(allow_nan=True), st.text(max_size=3), st.booleans())
 records = st.one_of(
