@@ -161,7 +161,7 @@ def _print_summary(console: Console, checked: Checked) -> None:
     for each in checked.exploration:
         weight = f"{each.largest_weight:,.1f}" if each.smallest_probability else "without bound"
         console.print(
-            f"  {each.placement_id}: {each.candidates} candidates, epsilon {each.epsilon:g}: "
+            f"  {each.placement_id}: {each.candidates} candidate{'s' if each.candidates != 1 else ''}, epsilon {each.epsilon:g}: "
             f"smallest exploration probability {each.smallest_probability:.4g}, largest weight {weight}",
             markup=False,
         )
