@@ -10,6 +10,7 @@ from liftgate.adapters.profile_file import Kind
 from liftgate.adapters.profile_mapping import ConsentColumn, PeopleMapping, from_header, read_mapping
 from liftgate.domain.consent import parse
 from liftgate.domain.errors import BadInput
+from liftgate.domain.input import Input, InputSchema, InputType
 from liftgate.domain.reason import Reason
 from tests.adapters.test_profile_file import PURPOSES, SCHEMA, read
 
@@ -153,3 +154,30 @@ def test_columns_can_be_passed_over() -> None:
     """A skipped column is not read, even where it is named like a feature."""
     mapping = from_header(Path("p.csv"), ("person_id", "age", "spend", "note"), SCHEMA, PURPOSES, skipped=("note", "spend"))
     assert mapping.columns == {"person_id", "age"}
+
+
+DOCS = Path(__file__).parents[2] / "docs" / "profiles.md"
+
+
+def test_the_mapping_in_the_docs_is_one(tmp_path: Path) -> None:
+    """The example of docs/profiles.md is read without a mistake and means what it says there."""
+    example = DOCS.read_text(encoding="utf-8").split("```yaml\n")[1].split("```")[0]
+    features = {
+        "age": InputType.INT,
+        "country": InputType.STRING,
+        "member": InputType.BOOL,
+        "views_1h": InputType.INT,
+        "source": InputType.STRING,
+    }
+    columns = tuple(
+        Input(f"profile.{name}", kind, ("DE", "FR", "import") if kind is InputType.STRING else ()) for name, kind in features.items()
+    )
+    mapping = read_mapping(write(tmp_path, example), InputSchema(columns, ()), ("personalization", "marketing_email"))
+    assert mapping.columns == {"customer", "exported_at", "years", "land", "club", "views", "views_at", "optin"}
+    assert mapping.consent[1].denied == frozenset({"0"})
+
+
+def test_every_reason_is_in_the_docs() -> None:
+    """docs/profiles.md explains every reason that a row can be rejected for."""
+    text = DOCS.read_text(encoding="utf-8")
+    assert [kind.value for kind in Kind if f"`{kind.value}`" not in text] == []

@@ -3,7 +3,11 @@
 from __future__ import annotations
 
 import asyncio
+import shutil
+import socket
 import ssl
+import subprocess
+from pathlib import Path
 
 import hiredis
 import pytest
@@ -11,7 +15,14 @@ import pytest
 from liftgate.adapters.embedded_valkey import EmbeddedValkey
 from liftgate.adapters.redis_client import Address, NodeClient, check, code, connect
 from liftgate.adapters.redis_cluster import ClusterClient
+from liftgate.adapters.redis_profiles import RedisProfiles
+from liftgate.adapters.redis_reservations import RedisReservations
 from liftgate.domain.errors import StoreUnavailable
+from liftgate.domain.input import InputSchema
+from liftgate.pipeline.ports import Charge, Claim, ClaimStatus, PersonKey
+
+REDIS_SERVER = shutil.which("redis-server")
+OPENSSL = shutil.which("openssl")
 
 
 def test_addresses() -> None:
@@ -124,3 +135,42 @@ async def test_a_wrong_password_is_unavailable_and_not_repeated() -> None:
 def test_error_texts_keep_quiet(text: str) -> None:
     """Only a plain code in capitals is ever repeated from a server's error."""
     assert code(hiredis.ReplyError(text)) == "ERR"
+
+
+@pytest.mark.skipif(not REDIS_SERVER or not OPENSSL, reason="redis-server or openssl is not installed")
+async def test_tls(tmp_path: Path) -> None:
+    """Over TLS a server with a known authority is spoken to, and one with an unknown authority is not."""
+    subject = ["-subj", "/CN=localhost", "-addext", "subjectAltName=DNS:localhost"]
+    make = [str(OPENSSL), "req", "-x509", "-newkey", "rsa:2048", "-nodes", "-days", "2", "-keyout", "key.pem", "-out", "cert.pem", *subject]
+    subprocess.run(make, cwd=tmp_path, check=True, capture_output=True)
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port = probe.getsockname()[1]
+    files = ("--tls-cert-file", str(tmp_path / "cert.pem"), "--tls-key-file", str(tmp_path / "key.pem"))
+    options = ("--tls-port", str(port), *files, "--tls-auth-clients", "no")
+    with EmbeddedValkey(binary=Path(str(REDIS_SERVER)), tcp=True, options=options):
+        trusted = connect(f"rediss://localhost:{port}?ssl_ca_certs={tmp_path / 'cert.pem'}", 5000)
+        assert await trusted.call([("SET", "a", b"x" * 100_000), ("STRLEN", "a")]) == [b"OK", 100_000]
+        await trusted.close()
+        stranger = connect(f"rediss://localhost:{port}", 5000)
+        with pytest.raises(StoreUnavailable):
+            await stranger.call([("PING",)])
+        await stranger.close()
+
+
+async def test_the_rights_in_the_docs_are_enough(tmp_path: Path) -> None:
+    """A Redis user with the rights of docs/redis.md can do everything that the service does."""
+    rights = ("+@read", "+@write", "+@scripting", "+@connection", "~lg:*", ">pw", "on")
+    with EmbeddedValkey() as server:
+        admin = connect(server.url, 5000)
+        assert await admin.call([("ACL", "SETUSER", "liftgate", *rights)]) == [b"OK"]
+        await admin.close()
+        client = connect(server.url.replace("unix://", "unix://liftgate:pw@"), 5000)
+        await client.fill()
+        reservations = RedisReservations(client, budget_ms=5000)
+        made = Claim("p", False, "r", b"f" * 8, b"r" * 8, (Charge(b"c" * 8, 1, 2e12, 2e12),), 1, b"", b"")
+        assert [outcome.status for outcome in await reservations.reserve([made])] == [ClaimStatus.MADE]
+        await reservations.confirm([made])
+        fetched = await RedisProfiles(client, budget_ms=5000).fetch([PersonKey("p", False)], InputSchema((), ()))
+        assert [len(raw or b"") for raw in fetched.history] == [32]
+        await client.close()

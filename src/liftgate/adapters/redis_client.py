@@ -1,7 +1,7 @@
 """Clients for Redis and Valkey: a whole batch of commands in one round trip, within a budget, or StoreUnavailable.
 
 redis-py reads the URL and builds the TLS context; the sockets are `redis_wire.Link`s, because a call through redis-py's own asyncio
-connections costs four times the CPU (docs/redis.md has the figures). There are no retries: the stage's fallback is the answer.
+connections costs more than three times the CPU (docs/redis.md has the figures). There are no retries: the stage's fallback is the answer.
 """
 
 from __future__ import annotations
