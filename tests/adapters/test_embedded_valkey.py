@@ -66,9 +66,11 @@ async def test_data_is_kept_where_asked(tmp_path: Path) -> None:
 
 @pytest.mark.skipif(sys.platform != "linux", reason="only Linux ends a child with its parent")
 @pytest.mark.parametrize("ending", [signal.SIGKILL, signal.SIGTERM, signal.SIGINT])
-def test_it_ends_with_its_parent(ending: signal.Signals) -> None:
+def test_it_ends_with_its_parent(ending: signal.Signals, tmp_path: Path) -> None:
     """However the parent dies, SIGKILL included, the server does not outlive it."""
-    parent = subprocess.Popen([sys.executable, "-c", PARENT], stdout=subprocess.PIPE, stderr=subprocess.DEVNULL)
+    parent = subprocess.Popen(
+        [sys.executable, "-c", PARENT], stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, env={**os.environ, "TMPDIR": str(tmp_path)}
+    )
     assert parent.stdout is not None
     pid = int(parent.stdout.readline().split()[0])
     parent.send_signal(ending)
