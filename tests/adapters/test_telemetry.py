@@ -5,6 +5,8 @@ from __future__ import annotations
 import tempfile
 import urllib.request
 from collections.abc import Mapping
+from dataclasses import fields
+from typing import Any
 
 import numpy as np
 import pytest
@@ -57,20 +59,19 @@ def batch_of(n: int, **request: object) -> tuple[Batch, list[Decision]]:
     batch = Batch([DecideRequest(f"r{i}", PERSON, "home", **request) for i in range(n)], np.full(n, 1_700_000_000_000))  # type: ignore[arg-type]
     batch.reason = np.array([[Reason.CHOSEN, Reason.SUPPRESSED, Reason.NOT_ELIGIBLE]] * n, dtype=np.uint8)
     batch.stage_us = {stage: 100 * stage for stage in Stage}
+    # What telemetry does not read is left empty.
+    unread: dict[str, Any] = {field.name: () for field in fields(Decision)}
     decisions = [
         Decision(
-            row=i,
-            decision_id=f"{i:032x}",
-            arm=Arm.HOLDOUT if i == 0 else Arm.TREATMENT,
-            branch=Branch.HOLDOUT if i == 0 else Branch.EXPLOIT,
-            reason=Reason.HELD_OUT if i == 0 else Reason.OFFERED,
-            degraded=False,
-            fallback_reason=Reason.UNSPECIFIED,
-            offered=(),
-            chosen=(),
-            default_served=False,
-            would_offer=(),
-            valid_until_ms=0,
+            **unread
+            | {
+                "row": i,
+                "decision_id": f"{i:032x}",
+                "arm": Arm.HOLDOUT if i == 0 else Arm.TREATMENT,
+                "branch": Branch.HOLDOUT if i == 0 else Branch.EXPLOIT,
+                "reason": Reason.HELD_OUT if i == 0 else Reason.OFFERED,
+                "degraded": False,
+            }
         )
         for i in range(n)
     ]

@@ -9,6 +9,7 @@ import signal
 import socket
 import subprocess
 import sys
+import tempfile
 import time
 import urllib.request
 from collections.abc import Callable, Iterator, Mapping
@@ -35,7 +36,7 @@ def free_port() -> int:
 class Served:
     """One `liftgate serve` process."""
 
-    def __init__(self, directory: Path, flags: Mapping[str, str], variables: Mapping[str, str]) -> None:
+    def __init__(self, directory: Path, scratch: str, flags: Mapping[str, str], variables: Mapping[str, str]) -> None:
         self.directory = directory
         self.port, self.metrics_port = free_port(), free_port()
         self.stderr = directory / f"stderr-{self.port}"
@@ -54,7 +55,7 @@ class Served:
         command = [sys.executable, "-m", "liftgate.app.cli.main", "serve"]
         for name, value in given.items():
             command += [f"--{name}"] if value == "" else [f"--{name}", value]
-        environment = {name: value for name, value in os.environ.items() if not name.startswith("LIFTGATE_")}
+        environment = {name: value for name, value in os.environ.items() if not name.startswith("LIFTGATE_")} | {"TMPDIR": scratch}
         with self.stderr.open("wb") as out:
             self.process = subprocess.Popen(command, stderr=out, stdout=out, env=environment | dict(variables), cwd=directory)
 
@@ -128,9 +129,11 @@ Serve = Callable[..., Served]
 def serve(tmp_path: Path) -> Iterator[Serve]:
     """Return a function that starts a server with flags (`_` for `-`; "" for a switch) and waits until it serves."""
     started: list[Served] = []
+    # Short, for a socket's path; a killed server leaves its embedded store's directory here.
+    scratch = tempfile.mkdtemp(prefix="lg-")
 
     def start(wait: str | None = "serving", variables: Mapping[str, str] | None = None, **flags: object) -> Served:
-        served = Served(tmp_path, {name.replace("_", "-"): str(value) for name, value in flags.items()}, variables or {})
+        served = Served(tmp_path, scratch, {name.replace("_", "-"): str(value) for name, value in flags.items()}, variables or {})
         started.append(served)
         if wait is not None:
             served.wait_for(wait)
@@ -146,6 +149,7 @@ def serve(tmp_path: Path) -> Iterator[Serve]:
                 until = time.monotonic() + START_S
                 while Path(f"/proc/{pid}").exists() and time.monotonic() < until:
                     time.sleep(0.02)
+    shutil.rmtree(scratch, ignore_errors=True)
 
 
 @pytest.fixture

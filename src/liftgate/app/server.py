@@ -26,6 +26,7 @@ from liftgate.pipeline.ports import Claim
 _FILL_BUDGET_S = 2.0
 """How long a start waits for Redis before it serves degraded."""
 _WARM_UP_ROWS = 32
+_WARM_UP_S = 15.0
 _SAMPLE_EVERY_S = 0.1
 """How often queue depth and log counters are copied to the metrics page, and the logs' health is looked at."""
 
@@ -93,7 +94,10 @@ async def _serve(
     _open_logs(worker, log)
     try:
         await worker.redis.fill(_FILL_BUDGET_S)
-        await _warm_up(worker)
+        async with asyncio.timeout(_WARM_UP_S):
+            await _warm_up(worker)
+    except TimeoutError:
+        raise CannotStart(f"the first walk did not end within {_WARM_UP_S:g} s; the log lines before this say why") from None
     except StoreUnavailable as err:
         log.warning("store_unavailable", cause=str(err), meaning="serving degraded until it is back")
     try:
