@@ -57,7 +57,7 @@ def test_a_mapping_says_what_is_what(tmp_path: Path) -> None:
     assert [people[name].at_s for name in "abc"] == [100, 0, 300]
     in_may = 1_777_600_000_000
     reasons = {name: parse(person.consent, PURPOSES, in_may) for name, person in people.items()}
-    assert reasons["a"] == ([Reason.ALLOWED, Reason.ALLOWED], [1782864000000.0, 1782864000000.0])
+    assert reasons["a"] == ([Reason.ALLOWED, Reason.ALLOWED], [1782864000000.0, 1782864000000.0], "2026-05")
     assert reasons["b"][0] == [Reason.ALLOWED, Reason.CONSENT_DENIED]
     assert reasons["c"][0] == [Reason.ALLOWED, Reason.CONSENT_MISSING]
     assert b'"policy_version":"2026-05"' in (people["a"].consent or b"")

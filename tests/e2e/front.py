@@ -23,6 +23,7 @@ from liftgate.adapters.segment_sink import SegmentLog
 from liftgate.adapters.system import SystemClock, TimeOrderedIds
 from liftgate.adapters.transports import GrpcServer, Tls, Transport
 from liftgate.bundle.compiled import Bundle
+from liftgate.domain import request as asked
 from liftgate.domain.batch import Batch
 from liftgate.domain.decision import Decision
 from liftgate.domain.errors import LogUnavailable
@@ -72,7 +73,7 @@ class Gate:
         async with self._waiting:
             await asyncio.wait_for(self._waiting.wait_for(lambda: len(self.people) >= batches), PATIENCE_S)
 
-    async def fetch(self, people: Sequence[PersonKey], schema: InputSchema) -> Fetched:
+    async def fetch(self, people: Sequence[PersonKey], schema: InputSchema, budget_s: float | None = None) -> Fetched:
         """See `pipeline.ports.ProfileStore`."""
         async with self._waiting:
             self.people.append([person.person_id for person in people])
@@ -131,7 +132,7 @@ class Watcher:
     def decided(self, batch: Batch, bundle: Bundle, decisions: Sequence[Decision]) -> None:
         """See ports.Observer."""
 
-    def fell_back(self, stage: Stage, cause: str) -> None:
+    def fell_back(self, stage: Stage, cause: str, requests: Sequence[asked.DecideRequest] = ()) -> None:
         """See ports.Observer."""
 
     def joined(self, recovered: bool) -> None:

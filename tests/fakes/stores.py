@@ -11,7 +11,7 @@ from liftgate.domain.contact_history import ENTRY
 from liftgate.domain.errors import StoreUnavailable
 from liftgate.domain.input import InputSchema
 from liftgate.domain.profile import unpack
-from liftgate.pipeline.ports import Claim, ClaimOutcome, ClaimStatus, Fetched, PersonKey
+from liftgate.pipeline.ports import Amendment, Claim, ClaimOutcome, ClaimStatus, Fetched, PersonKey
 
 MAX_ENTRIES = 512
 
@@ -31,7 +31,7 @@ class FakeProfileStore:
     fetches: int = 0
     """Calls so far."""
 
-    async def fetch(self, people: Sequence[PersonKey], schema: InputSchema) -> Fetched:
+    async def fetch(self, people: Sequence[PersonKey], schema: InputSchema, budget_s: float | None = None) -> Fetched:
         """See `pipeline.ports.ProfileStore`."""
         self.fetches += 1
         if self.down:
@@ -65,7 +65,7 @@ class FakeReservations:
     """Records dropped by `confirm` so far."""
     _memory: dict[tuple[str, str], _Memory] = field(default_factory=dict)
 
-    async def reserve(self, claims: Sequence[Claim]) -> Sequence[ClaimOutcome]:
+    async def reserve(self, claims: Sequence[Claim], budget_s: float | None = None) -> Sequence[ClaimOutcome]:
         """See `pipeline.ports.Reservations`."""
         self._check()
         return [self._reserve(claim) for claim in claims]
@@ -83,6 +83,26 @@ class FakeReservations:
             if known is not None and known.status is ClaimStatus.DUPLICATE_PENDING:
                 self._memory[claim.person_id, claim.request_id].record = None
                 self.confirmed += 1
+
+    async def amend(self, amendments: Sequence[Amendment]) -> None:
+        """See `pipeline.ports.Reservations`."""
+        self._check()
+        for amendment in amendments:
+            self._amend(amendment.claim, amendment.response)
+
+    def _amend(self, claim: Claim, response: bytes) -> None:
+        known = self._known(claim)
+        if known is not None:
+            pending = known.status is ClaimStatus.DUPLICATE_PENDING
+            if not pending or known.response != claim.response:
+                return
+            del self._memory[claim.person_id, claim.request_id]
+        if claim.request_id and response:
+            ends_s = self.clock() + self.horizon_ms / 1000
+            self._memory[claim.person_id, claim.request_id] = _Memory(claim.fingerprint, response, None, ends_s)
+        who = (claim.person_id, claim.ghost)
+        kept = [entry for entry in ENTRY.iter_unpack(self.history.get(who, b"")) if entry[1] != claim.reservation_id]
+        self.history[who] = b"".join(ENTRY.pack(*entry) for entry in kept)
 
     def _check(self) -> None:
         if self.down:
@@ -102,7 +122,7 @@ class FakeReservations:
         known = self._known(claim)
         if known is not None:
             return known
-        if claim.charges:
+        if claim.charges or claim.watch.entries:
             lost = self._charge(claim)
             if lost is not None:
                 return lost
@@ -119,6 +139,8 @@ class FakeReservations:
         live = [entry for entry in ENTRY.iter_unpack(raw) if entry[2] > claim.now_ms]
         pruned = b"".join(ENTRY.pack(*entry) for entry in live)
         used = Counter(entry[0] for entry in live)
+        if any(used[cap_id] > most for cap_id, most in claim.watch.entries):
+            return ClaimOutcome(ClaimStatus.CAP_REACHED, charge=-1, history=pruned)
         added = b""
         for i, charge in enumerate(claim.charges):
             if used[charge.cap_id] >= charge.limit or len(live) + i >= MAX_ENTRIES:

@@ -173,3 +173,96 @@ async def test_a_draw_is_a_pure_function_of_salt_and_request(valkey_url: str, tm
                 await bench.batcher.submit(request, bench.live)
         assert [list(r.draws) for r in one.records] == [list(r.draws) for r in other.records]
         assert len({r.draws[0] for r in one.records}) == 20
+
+
+async def test_a_retry_after_a_failed_log_write_is_in_the_log(valkey_url: str, tmp_path: Path) -> None:
+    """A decision refused for its log is not remembered as logged: a retry once the disk is back is recovered into the log."""
+    async with workbench(valkey_url, tmp_path) as bench:
+        bench.faults.on = {"log_away"}
+        with pytest.raises(LogUnavailable):
+            await bench.batcher.submit(_ask("disk-full", placement="capped"), bench.live)
+        await bench.batcher.drain()
+        bench.faults.on = set()
+        answer = DecideResponse.FromString(await bench.batcher.submit(_ask("disk-full", placement="capped"), bench.live))
+        (row,) = bench.records
+        assert row.decision_id == answer.decision_id
+
+
+async def test_a_default_served_without_a_log_is_what_a_retry_gets(valkey_url: str, tmp_path: Path) -> None:
+    """With serve_default, the default that was answered is told again, here and elsewhere, and its unlogged choice's cap is free."""
+    async with (
+        workbench(valkey_url, tmp_path / "a", on_log_failure="serve_default") as one,
+        workbench(valkey_url, tmp_path / "b") as other,
+    ):
+        await one.forget("person-1")
+        one.faults.on = {"log_away"}
+        first = await one.batcher.submit(_ask("unlogged", person="person-1", placement="capped"), one.live)
+        await one.batcher.drain()
+        one.faults.on = set()
+        assert await one.batcher.submit(_ask("unlogged", person="person-1", placement="capped"), one.live) == first
+        assert await other.batcher.submit(_ask("unlogged", person="person-1", placement="capped"), other.live) == first
+        assert one.records + other.records == []
+        again = DecideResponse.FromString(await other.batcher.submit(_ask("free-again", "person-1", "capped"), other.live))
+        assert [slot.offer_id for slot in again.slots] == ["rare"]
+
+
+@pytest.mark.parametrize("placement", ["capped", "two"])
+async def test_a_reservation_whose_reply_is_lost_is_amended(placement: str, valkey_url: str, tmp_path: Path) -> None:
+    """What is answered when nobody hears whether a claim was made is what retries get, on any worker, once Redis answers again."""
+    async with workbench(valkey_url, tmp_path / "a") as one, workbench(valkey_url, tmp_path / "b") as other:
+        await one.forget("person-2")
+        request = _ask(f"lost-{placement}", person="person-2", placement=placement)
+        one.faults.on = {"reply_lost"}
+        first = await one.batcher.submit(request, one.live)
+        assert await one.batcher.submit(request, one.live) == first
+        one.faults.on = set()
+        await asyncio.sleep(0.4)  # one pause of the amends
+        assert await other.batcher.submit(request, other.live) == first
+        assert len(one.records + other.records) == 1
+        again = DecideResponse.FromString(await other.batcher.submit(_ask("after", "person-2", "capped"), other.live))
+        assert [slot.offer_id for slot in again.slots] == ["rare"]
+
+
+async def test_a_batch_call_keeps_its_deadline_and_the_queue(valkey_url: str, tmp_path: Path) -> None:
+    """DecideBatch past its deadline is dropped before it costs, and one more than the queue holds is refused."""
+    async with workbench(valkey_url, tmp_path, limits=Limits(max_queue=8)) as bench:
+        asked = [DecideRequest(f"late-{i}", "person-0", "two") for i in range(100)]
+        with pytest.raises(Expired):
+            await bench.batcher.submit_many(asked, bench.live, deadline=asyncio.get_running_loop().time() - 1)
+        assert bench.records == []
+        first = asyncio.create_task(bench.batcher.submit_many(asked, bench.live))
+        await asyncio.sleep(0)
+        with pytest.raises(Overloaded):
+            await bench.batcher.submit_many(asked, bench.live)
+        assert len(await first) == 100
+
+
+async def test_single_requests_go_before_batch_calls(valkey_url: str, tmp_path: Path) -> None:
+    """A single request that arrives behind a thousand of a batch call is in the next batch, not behind them."""
+    async with workbench(valkey_url, tmp_path, limits=Limits(max_batch=16, batches_in_flight=1)) as bench:
+        many = asyncio.create_task(bench.batcher.submit_many([_ask(f"bulk-{i}") for i in range(500)], bench.live))
+        while len(bench.watcher.batches) < 2:
+            await asyncio.sleep(0)
+        done = len(bench.records)
+        await bench.batcher.submit(_ask("urgent"), bench.live)
+        assert len(bench.records) - done <= 3 * 16
+        await many
+
+
+async def test_a_broken_walk_gives_its_caps_back(valkey_url: str, tmp_path: Path) -> None:
+    """When a stage breaks after the reservation, its caps and request_id are free again before the rows walk alone."""
+    async with workbench(valkey_url, tmp_path) as bench:
+        await bench.forget("person-3")
+        append, failures = bench.log.append, [RuntimeError("once")]
+
+        async def broken(records: object) -> None:
+            if failures:
+                raise failures.pop()
+            await append(records)  # type: ignore[arg-type]
+
+        bench.log.append = broken  # type: ignore[method-assign]
+        answers = await asyncio.gather(
+            *(bench.batcher.submit(_ask(f"broken-{i}", "person-3", "thrice"), bench.live) for i in range(3)),
+        )
+        offers = [slot.offer_id for raw in answers for slot in DecideResponse.FromString(raw).slots]
+        assert offers == ["thrice"] * 3

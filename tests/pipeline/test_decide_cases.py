@@ -1,7 +1,8 @@
 """Golden cases: tests/cases/decide/*.yaml, each a given, a request, and what response AND record must say.
 
-given:    person (default person-0), profile, at (when it was stored), consent (purposes; null: nothing stored), history, faults,
-          on_log_failure, unknown (nothing stored), raw_profile | raw_history (hex), raw_consent (text), other_schema
+given:    person (default person-0), profile, at (when it was stored), consent (purposes; null: nothing stored), history,
+          rivals (offers whose caps someone else takes just before the reservation), faults, on_log_failure,
+          unknown (nothing stored), raw_profile | raw_history (hex), raw_consent (text), other_schema
 request:  placement, request_id (default r0), slots, channel, attributes, candidates, gpc, explain, dry_run
 want:     response | slots | candidates | slot_sums | distinct_slots | inputs | ages | states | record | history | error
           Only what is named is compared, and compared exactly (floats to 1e-9).
@@ -24,9 +25,10 @@ from liftgate.domain.input import Input, InputSchema, InputType
 from liftgate.domain.profile import pack
 from liftgate.domain.reason import Arm, Branch, InputState, Reason
 from liftgate.domain.request import Context, DecideRequest
+from liftgate.pipeline.ports import Charge, Claim
 from liftgate.v1.decision_pb2 import DecideResponse
 from liftgate.v1.record_pb2 import DecisionRecord
-from tests.pipeline.workbench import Bench, epoch_ms, workbench
+from tests.pipeline.workbench import NOW_MS, Bench, epoch_ms, workbench
 
 FILES = sorted((Path(__file__).parents[1] / "cases" / "decide").glob("*.yaml"))
 CASES = [(path.stem, case) for path in FILES for case in YAML(typ="safe").load(path.read_text(encoding="utf-8"))]
@@ -78,6 +80,14 @@ def _entry(bench: Bench, entry: dict[str, Any]) -> bytes:
     return ENTRY.pack(bundle.caps[cap].cap_id, b"earlier!", float(_ms(entry.get("live_until", entry["until"]))), float(until))
 
 
+def _rival(bench: Bench, person: str, offer: str) -> Claim:
+    """Someone else's claim on the offer's cap for the same person."""
+    bundle = bench.live.bundle
+    (cap,) = bundle.offer_caps[bundle.offer_index[offer]]
+    charge = Charge(bundle.caps[cap].cap_id, 99, NOW_MS + 3_600_000.0, NOW_MS + 3_600_000.0)
+    return Claim(person, False, "", b"rival...", b"rivalid.", (charge,), NOW_MS, b"", b"")
+
+
 def _request(case: dict[str, Any], person: str) -> DecideRequest:
     asked = case["request"]
     return DecideRequest(
@@ -102,7 +112,7 @@ async def test_case(topic: str, case: dict[str, Any], valkey_url: str, tmp_path:
     async with workbench(valkey_url, tmp_path, on_log_failure=given.get("on_log_failure", "refuse")) as bench:
         await _store(bench, person, given)
         bench.faults.on = set(given.get("faults", ()))
-        bench.faults.claims_lost = 1 if "first_claim_lost" in bench.faults.on else 99 if "every_claim_lost" in bench.faults.on else 0
+        bench.faults.rivals = [_rival(bench, person, offer) for offer in given.get("rivals", ())]
         if "guard_breaks" in bench.faults.on:
             object.__setattr__(bench.live, "chain", None)
         request = _request(case, person)

@@ -23,8 +23,9 @@ from liftgate.domain.batch import Batch
 from liftgate.domain.decision import Decision
 from liftgate.domain.errors import LogUnavailable, ModelFailed, StoreUnavailable
 from liftgate.domain.input import Floats, InputSchema
+from liftgate.domain.request import DecideRequest
 from liftgate.pipeline.batching import Batcher, Limits, Live
-from liftgate.pipeline.ports import Claim, ClaimOutcome, ClaimStatus, Fetched, PersonKey
+from liftgate.pipeline.ports import Amendment, Claim, ClaimOutcome, ClaimStatus, Fetched, PersonKey
 from liftgate.pipeline.stages import Stage
 from liftgate.pipeline.walk import Ports
 from liftgate.record.codec import decode_decision
@@ -40,8 +41,8 @@ class Faults:
     """What is broken at the moment."""
 
     on: set[str] = field(default_factory=set)
-    claims_lost: int = 0
-    """How many reservations still lose, whatever the caps say."""
+    rivals: list[Claim] = field(default_factory=list)
+    """Made just before the next reservation: someone else comes first."""
 
 
 class FaultyProfiles:
@@ -50,10 +51,10 @@ class FaultyProfiles:
     def __init__(self, inner: RedisProfiles, faults: Faults) -> None:
         self._inner, self._faults = inner, faults
 
-    async def fetch(self, people: Sequence[PersonKey], schema: InputSchema) -> Fetched:
+    async def fetch(self, people: Sequence[PersonKey], schema: InputSchema, budget_s: float | None = None) -> Fetched:
         if "profiles_away" in self._faults.on:
             raise StoreUnavailable("switched off")
-        return await self._inner.fetch(people, schema)
+        return await self._inner.fetch(people, schema, budget_s)
 
 
 class FaultyReservations:
@@ -62,13 +63,23 @@ class FaultyReservations:
     def __init__(self, inner: RedisReservations, faults: Faults) -> None:
         self._inner, self._faults = inner, faults
 
-    async def reserve(self, claims: Sequence[Claim]) -> Sequence[ClaimOutcome]:
+    async def reserve(self, claims: Sequence[Claim], budget_s: float | None = None) -> Sequence[ClaimOutcome]:
         if "reservations_away" in self._faults.on:
             raise StoreUnavailable("switched off")
-        if self._faults.claims_lost > 0 and any(claim.charges for claim in claims):
-            self._faults.claims_lost -= 1
+        if "reply_lost" in self._faults.on:
+            await self._inner.reserve(claims, budget_s)
+            raise StoreUnavailable("the claims were made and nobody heard")
+        if "every_claim_late" in self._faults.on and any(claim.charges for claim in claims):
             return [ClaimOutcome(ClaimStatus.CAP_REACHED, charge=0) for _ in claims]
-        return await self._inner.reserve(claims)
+        if self._faults.rivals:
+            rivals, self._faults.rivals = self._faults.rivals, []
+            await self._inner.reserve(rivals)
+        return await self._inner.reserve(claims, budget_s)
+
+    async def amend(self, amendments: Sequence[Amendment]) -> None:
+        if "reservations_away" in self._faults.on or "reply_lost" in self._faults.on:
+            raise StoreUnavailable("switched off")
+        await self._inner.amend(amendments)
 
     async def look(self, claims: Sequence[Claim]) -> Sequence[ClaimOutcome]:
         return await self._inner.look(claims)
@@ -117,7 +128,7 @@ class Watcher:
         self.decisions += decisions
         self.batches.append(batch.n)
 
-    def fell_back(self, stage: Stage, cause: str) -> None:
+    def fell_back(self, stage: Stage, cause: str, requests: Sequence[DecideRequest] = ()) -> None:
         self.fallbacks.append((stage, cause))
 
     def joined(self, recovered: bool) -> None:

@@ -21,7 +21,7 @@ SCHEMA = BUNDLE.schema
 NOW = 1_781_524_800_000
 GOOD = pack(SCHEMA, [40.0, 0.0, 12.0, float("nan")], NOW // 1000)
 
-statuses = st.one_of(
+statuses: st.SearchStrategy[Any] = st.one_of(
     st.sampled_from(["granted", "denied", "withdrawn", "expired", "pending", "objected", "sure", ""]), st.none(), st.integers(), st.just([])
 )
 moments = st.one_of(st.integers(NOW - 10, NOW + 10), st.none(), st.floats(allow_nan=True), st.text(max_size=3), st.booleans())
@@ -64,7 +64,7 @@ def test_only_a_present_parsed_unexpired_grant_is_a_yes(document: Any) -> None:
     except ZeroDivisionError:
         # NaN and Infinity are no JSON: the whole document is unreadable.
         document = None
-    reasons, _ = consent.parse(raw, BUNDLE.purposes, NOW)
+    reasons, _, _ = consent.parse(raw, BUNDLE.purposes, NOW)
     for purpose, reason in zip(BUNDLE.purposes, reasons, strict=True):
         assert (reason is Reason.ALLOWED) == _granted(document, purpose)
 
@@ -72,7 +72,7 @@ def test_only_a_present_parsed_unexpired_grant_is_a_yes(document: Any) -> None:
 @given(st.binary(max_size=300))
 def test_any_bytes_as_consent_are_no(raw: bytes) -> None:
     """Random bytes under the consent key never grant anything and never raise."""
-    reasons, _ = consent.parse(raw, BUNDLE.purposes, NOW)
+    reasons, _, _ = consent.parse(raw, BUNDLE.purposes, NOW)
     assert Reason.ALLOWED not in reasons
 
 

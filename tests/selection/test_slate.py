@@ -1,4 +1,4 @@
-"""Probability vectors, draws and compounds."""
+"""Probability vectors, draws and slates."""
 
 from __future__ import annotations
 
@@ -75,42 +75,56 @@ def test_the_draw_never_lands_on_an_offer_without_mass() -> None:
     assert not explored.any()
 
 
+def _uncapped(k: int) -> np.ndarray:
+    return np.zeros((k, 0), dtype=np.int64)
+
+
 @settings(max_examples=60, deadline=None)
-@given(situations(), st.lists(st.booleans(), min_size=OFFERS, max_size=OFFERS))
-def test_compound_vector_equals_brute_force(situation: tuple[np.ndarray, np.ndarray, float], lost: list[bool]) -> None:
-    """After a lost reservation the logged vector equals the frequencies over a fine grid of both draws."""
+@given(situations(), st.lists(st.integers(0, 2), min_size=2, max_size=2), st.lists(st.booleans(), min_size=2 * OFFERS, max_size=2 * OFFERS))
+def test_slates_under_shared_caps_equal_brute_force(
+    situation: tuple[np.ndarray, np.ndarray, float], room: list[int], members: list[bool]
+) -> None:
+    """Two-slot slates over a fine grid of draws come as often as the logged conditionals say, and never overspend a cap."""
     expected, allowed, epsilon = situation
-    gone = np.array([lost]) & allowed
-    grid = (np.arange(60) + 0.5) / 60
-    pairs = np.array(list(product(grid, grid)))
-    n = len(pairs)
+    capped_by = np.array(members, dtype=np.int64).reshape(OFFERS, 2)
+    allowed = allowed & ~((np.array(room) <= 0).astype(np.int64) @ capped_by.T > 0)
+    grid = (np.arange(50) + 0.5) / 50
+    draws = np.array(list(product(grid, grid)))
+    n = len(draws)
+    rooms = np.tile(room, (n, 1))
     slates = fill(
-        np.tile(expected, (n, 1)),
-        np.tile(allowed, (n, 1)),
-        [np.tile(gone, (n, 1))],
-        np.full(n, epsilon),
-        np.ones(n, dtype=np.intp),
-        pairs.T.reshape(2, n, 1),
+        np.tile(expected, (n, 1)), np.tile(allowed, (n, 1)), np.full(n, epsilon), np.full(n, 2, dtype=np.intp), draws, rooms, capped_by
     )
-    left = allowed & ~gone
-    vector = slates.probability[0, 0]
-    assert vector.sum() == pytest.approx(1.0 if left.any() else 0.0)
-    assert (vector[~left[0]] == 0).all()
-    if left.any():
-        frequency = np.bincount(slates.choice[:, 0], minlength=OFFERS) / n
-        # A grid of 60 puts at most 1 / 60 of an edge on the wrong side for each boundary of either draw.
-        assert np.abs(frequency - vector).max() <= 2 * OFFERS * 2 / 60
-    else:
-        assert (slates.choice[:, 0] == -1).all()
+    spent = np.zeros((n, 2), dtype=np.int64)
+    for slot in range(2):
+        spent += np.where(slates.choice[:, slot, None] >= 0, capped_by[slates.choice[:, slot]], 0)
+    assert (spent <= np.array(room)).all()
+    first = slates.probability[0, 0]
+    assert first.sum() == pytest.approx(1.0 if allowed.any() else 0.0)
+    for offer in np.flatnonzero(first):
+        rows = slates.choice[:, 0] == offer
+        assert abs(rows.mean() - first[offer]) <= 2 * OFFERS / 50
+        if rows.any():
+            conditional = slates.probability[1, rows][0]
+            frequency = np.bincount(slates.choice[rows, 1][slates.choice[rows, 1] >= 0], minlength=OFFERS) / rows.sum()
+            assert np.abs(frequency - conditional).max() <= 2 * OFFERS / 50
 
 
 def test_slots_repeat_nothing_and_each_has_its_own_vector() -> None:
     """Three slots hold three different offers, each slot's vector sums to 1 over what the slots before it left."""
     n = 5_000
     generator = np.random.default_rng(7)
-    draws = generator.random((1, n, 3))
+    draws = generator.random((n, 3))
     expected = np.tile([3.0, 2.0, 1.0, 1.0], (n, 1))
-    slates = fill(expected, np.ones((n, 4), dtype=bool), [], np.full(n, 0.4), np.full(n, 3, dtype=np.intp), draws)
+    slates = fill(
+        expected,
+        np.ones((n, 4), dtype=bool),
+        np.full(n, 0.4),
+        np.full(n, 3, dtype=np.intp),
+        draws,
+        np.zeros((n, 0), dtype=np.int64),
+        _uncapped(4),
+    )
     assert all(len(set(row)) == 3 for row in slates.choice.tolist())
     assert slates.probability.sum(axis=2) == pytest.approx(1.0)
     second = np.bincount(slates.choice[slates.choice[:, 0] == 0, 1], minlength=4)
@@ -124,7 +138,15 @@ def test_mean_importance_weight_is_one() -> None:
     n = 40_000
     generator = np.random.default_rng(11)
     expected = np.tile([3.0, 2.0, 1.0, 0.5], (n, 1))
-    slates = fill(expected, np.ones((n, 4), dtype=bool), [], np.full(n, 0.5), np.full(n, 2, dtype=np.intp), generator.random((1, n, 2)))
+    slates = fill(
+        expected,
+        np.ones((n, 4), dtype=bool),
+        np.full(n, 0.5),
+        np.full(n, 2, dtype=np.intp),
+        generator.random((n, 2)),
+        np.zeros((n, 0), dtype=np.int64),
+        _uncapped(4),
+    )
     rows = np.arange(n)
     for slot, left in ((0, 4), (1, 3)):
         weight = (1 / left) / slates.probability[slot, rows, slates.choice[:, slot]]
@@ -133,7 +155,9 @@ def test_mean_importance_weight_is_one() -> None:
 
 def test_fewer_slots_than_the_batch_are_left_empty() -> None:
     """A request for one slot beside one for two gets one offer, and no mass in the second slot."""
-    slates = fill(np.ones((2, 3)), np.ones((2, 3), dtype=bool), [], np.zeros(2), np.array([1, 2]), np.full((1, 2, 2), 0.4))
+    both = np.ones((2, 3), dtype=bool)
+    counts = np.array([1, 2])
+    slates = fill(np.ones((2, 3)), both, np.zeros(2), counts, np.full((2, 2), 0.4), np.zeros((2, 0), dtype=np.int64), _uncapped(3))
     assert slates.choice[0, 1] == -1
     assert slates.probability[1, 0].sum() == 0
     assert slates.probability[1, 1].sum() == pytest.approx(1.0)

@@ -26,6 +26,7 @@ class GrpcAnswers:
             bundle_digest=bundle.digest,
             valid_until_ms=decision.valid_until_ms,
             degraded=decision.degraded,
+            consent_version=batch.consent_version[row],
         )
         if decision.default_served:
             for k in decision.offered:

@@ -69,14 +69,18 @@ def connect(url: str, budget_ms: float = DEFAULT_BUDGET_MS, max_connections: int
     return ClusterClient(address, budget_ms / 1000, max_connections)
 
 
-async def guarded(client: RedisClient, breaker: Breaker, commands: Sequence[Command], budget_s: float) -> list[Any]:
-    """Call through a breaker. Raises StoreUnavailable, at once while the breaker is open."""
+async def guarded(client: RedisClient, breaker: Breaker, commands: Sequence[Command], budget_s: float, hurried: bool = False) -> list[Any]:
+    """Call through a breaker. Raises StoreUnavailable, at once while the breaker is open.
+
+    A `hurried` call has less time than the server may fairly take: that it was too late says nothing about the server.
+    """
     if not breaker.admit():
         raise StoreUnavailable("redis: the breaker is open")
     try:
         replies = await client.call(commands, budget_s)
     except StoreUnavailable:
-        breaker.failed()
+        if not hurried:
+            breaker.failed()
         raise
     breaker.succeeded()
     return replies

@@ -42,13 +42,18 @@ class RedisProfiles:
         self._budget_s = budget_ms / 1000
         self._codec: HashCodec | None = None
 
-    async def fetch(self, people: Sequence[PersonKey], schema: InputSchema) -> Fetched:
+    async def fetch(self, people: Sequence[PersonKey], schema: InputSchema, budget_s: float | None = None) -> Fetched:
         """See `pipeline.ports.ProfileStore`."""
         if not people:
             return Fetched(unpack(schema, []), [], [])
-        return await (self._fetch_packed(people, schema) if self._packed else self._fetch_hash(people, schema))
+        return await (self._fetch_packed(people, schema, budget_s) if self._packed else self._fetch_hash(people, schema, budget_s))
 
-    async def _fetch_packed(self, people: Sequence[PersonKey], schema: InputSchema) -> Fetched:
+    async def _call(self, commands: Sequence[Command], budget_s: float | None) -> list[Any]:
+        if budget_s is None or budget_s >= self._budget_s:
+            return await guarded(self._client, self._breaker, commands, self._budget_s)
+        return await guarded(self._client, self._breaker, commands, budget_s, hurried=True)
+
+    async def _fetch_packed(self, people: Sequence[PersonKey], schema: InputSchema, budget_s: float | None) -> Fetched:
         keys: list[bytes] = []
         for person in people:
             tag = redis_keys.tag(person.person_id)
@@ -57,12 +62,12 @@ class RedisProfiles:
             commands: list[Command] = [("MGET", *keys[i : i + 3]) for i in range(0, len(keys), 3)]
         else:
             commands = [("MGET", *keys)]
-        replies = await guarded(self._client, self._breaker, commands, self._budget_s)
+        replies = await self._call(commands, budget_s)
         check(replies)
         values: list[bytes | None] = replies[0] if len(replies) == 1 else [value for reply in replies for value in reply]
         return Fetched(unpack(schema, values[0::3]), values[1::3], values[2::3])
 
-    async def _fetch_hash(self, people: Sequence[PersonKey], schema: InputSchema) -> Fetched:
+    async def _fetch_hash(self, people: Sequence[PersonKey], schema: InputSchema, budget_s: float | None) -> Fetched:
         codec = self._codec
         if codec is None or codec.schema is not schema:
             codec = self._codec = HashCodec(schema)
@@ -71,7 +76,7 @@ class RedisProfiles:
             tag = redis_keys.tag(person.person_id)
             commands.append(("HGETALL", tag + b"f"))
             commands.append(("MGET", tag + b"c", tag + (b"g" if person.ghost else b"h")))
-        replies = await guarded(self._client, self._breaker, commands, self._budget_s)
+        replies = await self._call(commands, budget_s)
         rest = replies[1::2]
         check(rest)
         return Fetched(

@@ -20,13 +20,14 @@ from liftgate.adapters import redis_keys
 from liftgate.adapters.breaker import Breaker
 from liftgate.adapters.redis_client import DEFAULT_BUDGET_MS, Command, RedisClient, check, code, guarded
 from liftgate.domain.errors import StoreUnavailable
-from liftgate.pipeline.ports import Claim, ClaimOutcome, ClaimStatus
+from liftgate.pipeline.ports import Amendment, Claim, ClaimOutcome, ClaimStatus
 
 DEFAULT_HORIZON_MS = 60_000
 CHUNK = 64
 """Claims in one script call: bounds how long the server is busy with it."""
 
-_HEADER = Struct("<8s8sddB")
+_HEADER = Struct("<8s8sddBH")
+_AMENDED = Struct("<8sd")
 _CHARGE = Struct("<8sddd")
 _MEMORY = Struct("<c8sI")
 _MADE = ClaimOutcome(ClaimStatus.MADE)
@@ -57,12 +58,13 @@ class RedisReservations:
         self._budget_s = budget_ms / 1000
         self._horizon_ms = horizon_ms
 
-    async def reserve(self, claims: Sequence[Claim]) -> Sequence[ClaimOutcome]:
+    async def reserve(self, claims: Sequence[Claim], budget_s: float | None = None) -> Sequence[ClaimOutcome]:
         """See `pipeline.ports.Reservations`."""
         if not claims:
             return []
         size = 1 if self._client.clustered else CHUNK
-        replies = await self._run("reserve.lua", [self._claims(claims[i : i + size]) for i in range(0, len(claims), size)])
+        calls = [self._claims(claims[i : i + size]) for i in range(0, len(claims), size)]
+        replies = await self._run("reserve.lua", calls, budget_s)
         return [_outcome(reply) for chunk in replies for reply in chunk]
 
     async def look(self, claims: Sequence[Claim]) -> Sequence[ClaimOutcome]:
@@ -93,7 +95,11 @@ class RedisReservations:
         arguments: list[bytes] = []
         for claim in claims:
             keys.append(redis_keys.history(claim.person_id, claim.ghost))
-            header = _HEADER.pack(claim.fingerprint, claim.reservation_id, claim.now_ms, self._horizon_ms, 1 if claim.request_id else 0)
+            watched = claim.watch
+            header = _HEADER.pack(
+                claim.fingerprint, claim.reservation_id, claim.now_ms, self._horizon_ms, bool(claim.request_id), len(watched.entries)
+            )
+            header += watched.packed
             for charge in claim.charges:
                 header += _CHARGE.pack(charge.cap_id, charge.limit, charge.live_until_ms, charge.until_ms)
             arguments.append(header)
@@ -103,16 +109,34 @@ class RedisReservations:
         arguments.append(b"%d" % len(claims))
         return keys, arguments
 
-    async def _run(self, name: str, calls: Sequence[tuple[list[bytes], list[bytes]]]) -> list[Any]:
+    async def amend(self, amendments: Sequence[Amendment]) -> None:
+        """See `pipeline.ports.Reservations`."""
+        calls = []
+        for amendment in amendments:
+            claim, response = amendment.claim, amendment.response
+            keys = [redis_keys.history(claim.person_id, claim.ghost)]
+            if claim.request_id:
+                keys.append(redis_keys.request(claim.person_id, claim.request_id))
+            claimed = _MEMORY.pack(b"P", claim.fingerprint, len(claim.response)) + claim.response
+            instead = _MEMORY.pack(b"L", claim.fingerprint, len(response)) + response if response else b""
+            calls.append((keys, [_AMENDED.pack(claim.reservation_id, self._horizon_ms), claimed, instead]))
+        if calls:
+            await self._run("amend.lua", calls)
+
+    async def _run(self, name: str, calls: Sequence[tuple[list[bytes], list[bytes]]], budget_s: float | None = None) -> list[Any]:
         """Run a script once for each call, in one round trip; where a server does not know it yet, send it along in another."""
         body, digest = _script(name)
         commands: list[Command] = [("EVALSHA", digest, len(keys), *keys, *arguments) for keys, arguments in calls]
         loop = asyncio.get_running_loop()
-        deadline = loop.time() + self._budget_s
-        replies = await guarded(self._client, self._breaker, commands, self._budget_s)
+        hurried = budget_s is not None and budget_s < self._budget_s
+        allowed_s = budget_s if budget_s is not None and hurried else self._budget_s
+        deadline = loop.time() + allowed_s
+        replies = await guarded(self._client, self._breaker, commands, allowed_s, hurried)
         unknown = [i for i, reply in enumerate(replies) if isinstance(reply, hiredis.ReplyError) and code(reply) == "NOSCRIPT"]
         if unknown:
-            again = await guarded(self._client, self._breaker, [("EVAL", body, *commands[i][2:]) for i in unknown], deadline - loop.time())
+            again = await guarded(
+                self._client, self._breaker, [("EVAL", body, *commands[i][2:]) for i in unknown], deadline - loop.time(), hurried
+            )
             for i, reply in zip(unknown, again, strict=True):
                 replies[i] = reply
         check(replies)

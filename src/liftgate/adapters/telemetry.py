@@ -110,10 +110,13 @@ class Telemetry:
                 if count := int(found[reason]):
                     cells[cell] += count
 
-    def fell_back(self, stage: Stage, cause: str) -> None:
+    def fell_back(self, stage: Stage, cause: str, requests: Sequence[DecideRequest] = ()) -> None:
         """A stage took its fallback."""
         self._cells[self._fallback[stage]] += 1
-        self._say("fallback", cause, {"stage": stage.label})
+        example: dict[str, object] = {}
+        if requests:
+            example = {"requests": len(requests), "request_id": requests[0].request_id, "trace_id": requests[0].trace_id.hex()}
+        self._say("fallback", cause, {"stage": stage.label}, example)
 
     def joined(self, recovered: bool) -> None:
         """A duplicate request was answered from memory."""
@@ -173,7 +176,8 @@ class Telemetry:
         if self._spans is not None:
             self._spans.close()
 
-    def _say(self, event: str, cause: str, more: Mapping[str, object] | None = None) -> None:
+    def _say(self, event: str, cause: str, more: Mapping[str, object] | None = None, example: Mapping[str, object] | None = None) -> None:
+        """Warn, at most once in a while for each event, cause and `more`; `example` goes along."""
         if self._warn is None:
             return
         now = time.monotonic()
@@ -186,6 +190,6 @@ class Telemetry:
             self._said.clear()
         self._said[key] = (now, 0)
         try:
-            self._warn(event, {"cause": cause, **(more or {}), "unsaid": unsaid})
+            self._warn(event, {"cause": cause, **(more or {}), **(example or {}), "unsaid": unsaid})
         except Exception:
             self._cells[self._errors["telemetry"]] += 1

@@ -23,6 +23,8 @@ from liftgate.bundle.field_types import (
 
 MAX_OFFERS = 10_000
 DEFAULT_LEASE_MS = duration_ms("10m")
+MAX_CAP = 512
+"""A person's contact history holds no more entries than this, over all caps."""
 
 FeatureValue = Annotated[str, StringConstraints(pattern=VALUE_PATTERN, max_length=128)]
 """One declared text; no `|` and no control characters."""
@@ -83,7 +85,7 @@ class ModelPin(Strict):
 class CapRule(Strict):
     """A frequency cap in a rolling window, per person."""
 
-    max: int = Field(ge=1, le=1_000_000, description="Counted events allowed in the window, 1 and up.", examples=[3])
+    max: int = Field(ge=1, le=MAX_CAP, description="Counted events allowed in the window, 1 to 512.", examples=[3])
     per: DurationMs = Field(description="Length of the rolling window.", examples=["7d"])
     counts: Literal["decision", "exposure"] = Field(
         "decision",

@@ -48,10 +48,12 @@ class Batch:
     """[N, P] Reason.ALLOWED or a CONSENT_ reason."""
     consent_until_ms: Floats = field(init=False)
     """[N, P] when a grant ends, inf: it does not."""
+    consent_version: Sequence[str] = field(init=False)
+    """[N] policy version of the stored consent, empty: none."""
     masked: Bools = field(init=False)
     """[N] profile withheld for want of consent."""
-    history: Sequence[bytes | None] = field(init=False)
-    """[N] contact history, `domain/contact_history.py`; ghost history for held-out people."""
+    cap_room: NDArray[np.int64] = field(init=False)
+    """[N, caps] how many more each cap allows, 0 or less: used up; by ghost history for held-out people."""
 
     # guard
     allowed: Bools = field(init=False)
@@ -77,7 +79,7 @@ class Batch:
     explored: Bools = field(init=False)
     """[N] the first slot's draw fell in the explore mass."""
     draws: Floats = field(init=False)
-    """[A, N, S] uniform draws used at each attempt."""
+    """[N, S] uniform draws."""
 
     stage_us: dict[int, int] = field(default_factory=dict)
     """Wall time in each stage so far, by Stage number."""

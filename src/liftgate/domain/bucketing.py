@@ -32,19 +32,20 @@ class Salt:
         self.parts = parts
         self._state = blake2b(b"".join(map(_prefixed, parts)), digest_size=8)
 
-    def hash64(self, unit: str) -> int:
-        """Return 64 bits for the unit, uniform in [0, 2**64)."""
+    def hash64(self, *unit: str) -> int:
+        """Return 64 bits for the unit, uniform in [0, 2**64). A unit of several parts is none of a single one."""
         state = self._state.copy()
-        state.update(_prefixed(unit))
+        for part in unit:
+            state.update(_prefixed(part))
         return int.from_bytes(state.digest(), "little")
 
     def bucket(self, unit: str, n: int = SPACE) -> int:
         """Return the unit's bucket, uniform in [0, n)."""
         return (self.hash64(unit) * n) >> 64
 
-    def uniform(self, unit: str) -> float:
+    def uniform(self, *unit: str) -> float:
         """Return a draw in [0, 1) with 53 bits, a pure function of salt and unit."""
-        return (self.hash64(unit) >> 11) / 9007199254740992.0
+        return (self.hash64(*unit) >> 11) / 9007199254740992.0
 
 
 def bucket(salt: str, unit: str, n: int) -> int:

@@ -16,22 +16,25 @@ import orjson
 
 from liftgate.domain.reason import Reason
 
+VERSION_LENGTH = 64
+"""Characters of a policy version that are kept."""
 STATUSES = frozenset({"granted", "denied", "withdrawn", "expired", "pending", "objected"})
 
 
-def parse(raw: bytes | None, purposes: Sequence[str], now_ms: int) -> tuple[list[Reason], list[float]]:
-    """Return, for each purpose, ALLOWED or the CONSENT_ reason against it, and when a grant ends (ms, inf: it does not)."""
+def parse(raw: bytes | None, purposes: Sequence[str], now_ms: int) -> tuple[list[Reason], list[float], str]:
+    """Return, for each purpose, ALLOWED or the CONSENT_ reason against it and when a grant ends (ms, inf: it does not); and the version."""
     if raw is None:
-        return [Reason.CONSENT_MISSING] * len(purposes), [inf] * len(purposes)
+        return [Reason.CONSENT_MISSING] * len(purposes), [inf] * len(purposes), ""
     try:
         document = orjson.loads(raw)
         records = document["purposes"]
         if document["v"] != 1 or not isinstance(records, dict):
             raise ValueError("not a version 1 consent document")
     except (ValueError, KeyError, TypeError):
-        return [Reason.CONSENT_UNREADABLE] * len(purposes), [inf] * len(purposes)
+        return [Reason.CONSENT_UNREADABLE] * len(purposes), [inf] * len(purposes), ""
     pairs = [_one(records.get(purpose), now_ms) for purpose in purposes]
-    return [reason for reason, _ in pairs], [expires for _, expires in pairs]
+    version = document.get("policy_version")
+    return [reason for reason, _ in pairs], [expires for _, expires in pairs], version[:VERSION_LENGTH] if isinstance(version, str) else ""
 
 
 def _one(record: Any, now_ms: int) -> tuple[Reason, float]:

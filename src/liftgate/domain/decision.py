@@ -25,4 +25,6 @@ class Decision:
     default_served: bool
     would_offer: tuple[int, ...]
     """For held-out people: what would have been answered."""
+    would_offer_default: bool
+    """That is the placement's default offer."""
     valid_until_ms: int

@@ -6,7 +6,6 @@ import numpy as np
 
 from liftgate.bundle.compiled import Bundle
 from liftgate.domain.batch import Batch
-from liftgate.domain.contact_history import live_counts
 from liftgate.domain.profile import ProfileState
 from liftgate.domain.reason import Reason
 from liftgate.guardrails.base import Tally, Verdict
@@ -19,7 +18,6 @@ class FrequencyCap:
 
     def __init__(self, bundle: Bundle) -> None:
         self._bundle = bundle
-        self._limits = np.array([cap.limit for cap in bundle.caps], dtype=np.int64)
         self._capped = np.array([bool(caps) for caps in bundle.offer_caps], dtype=np.bool_)
 
     def evaluate(self, batch: Batch) -> Verdict:
@@ -30,8 +28,8 @@ class FrequencyCap:
         away = batch.profile_state == ProfileState.UNAVAILABLE
         if away.any():
             tally.object(away[:, None] & self._capped, Reason.FREQUENCY_CAP_UNAVAILABLE)
-        if any(batch.history):
-            full = live_counts(batch.history, bundle.cap_ids, batch.now_ms) >= self._limits
+        full = batch.cap_room <= 0
+        if full.any():
             for c in np.flatnonzero(full.any(axis=0)):
                 against = np.zeros(tally.reason.shape, dtype=np.bool_)
                 against[:, bundle.caps[c].offers] = full[:, c, None]

@@ -14,11 +14,12 @@ from liftgate.domain.batch import Batch
 from liftgate.domain.errors import Expired, Overloaded, StoreUnavailable
 from liftgate.domain.reason import Reason
 from liftgate.domain.request import DecideRequest
+from liftgate.pipeline.amends import Amends
 from liftgate.pipeline.decide import decide
 from liftgate.pipeline.duplicates import Memory, settle
 from liftgate.pipeline.fallback import answer_failed
 from liftgate.pipeline.live import Live
-from liftgate.pipeline.ports import Claim
+from liftgate.pipeline.ports import Amendment, Claim
 from liftgate.pipeline.reserve import request_id_reused
 from liftgate.pipeline.stages import Stage
 from liftgate.pipeline.walk import Pending, Ports, Walk
@@ -33,9 +34,11 @@ class Limits:
     max_batch: int = 64
     max_queue: int = 1024
     """Requests waiting; one more is Overloaded."""
-    batches_in_flight: int = 1
+    batches_in_flight: int = 2
     horizon_s: float = 60.0
     """How long an answer given without Redis is remembered for retries."""
+    hurry_s: float = 0.03
+    """Requests with less time left than this get smaller budgets for their round trips, in batches of their own."""
 
 
 @dataclass(slots=True, eq=False)
@@ -53,9 +56,12 @@ class Batcher:
     def __init__(self, ports: Ports, limits: Limits | None = None) -> None:
         self._ports = ports
         self._limits = limits or Limits()
-        self._queue: deque[_Waiting] = deque()
+        self._single: deque[_Waiting] = deque()
+        self._bulk: deque[_Waiting] = deque()
+        """Requests of batch calls: they fill what single ones leave of a batch, and never less than a quarter."""
         self._under_way: dict[tuple[str, str], _Waiting] = {}
         self._memory = Memory(self._limits.horizon_s)
+        self._amends = Amends(ports, self._limits.horizon_s)
         self._tasks: set[asyncio.Task[None]] = set()
         self._running = 0
         self._scheduled = False
@@ -63,44 +69,46 @@ class Batcher:
     @property
     def queue_depth(self) -> int:
         """Requests waiting for a batch."""
-        return len(self._queue)
+        return len(self._single) + len(self._bulk)
 
     async def submit(self, request: DecideRequest, live: Live, deadline: float | None = None) -> bytes:
         """Return the encoded answer. `deadline` is on the event loop's clock, seconds; None: none.
 
         Raises RequestIdReused, Overloaded, Expired, LogUnavailable. Cancelling it changes nothing for its neighbours.
         """
-        if len(self._queue) >= self._limits.max_queue:
+        if len(self._single) >= self._limits.max_queue:
             raise Overloaded
         future, waiting = self._enlist(request, live, deadline)
         if waiting is not None:
-            self._queue.append(waiting)
+            self._single.append(waiting)
             self._schedule()
         return await future
 
     async def submit_many(self, requests: Sequence[DecideRequest], live: Live, deadline: float | None = None) -> list[bytes]:
-        """Return one encoded answer each, in order, walked as batches of their own.
+        """Return one encoded answer each, in order. Others' single requests go before them.
 
         Raises what `submit` raises, for the first that fails; the others are decided all the same.
         """
+        if len(self._bulk) >= self._limits.max_queue:
+            raise Overloaded
         futures: list[asyncio.Future[bytes]] = []
-        own: list[_Waiting] = []
         try:
             for request in requests:
                 future, waiting = self._enlist(request, live, deadline)
                 futures.append(future)
                 if waiting is not None:
-                    own.append(waiting)
+                    self._bulk.append(waiting)
         finally:
             # Others may have joined these: they are walked even when a later request is refused or the caller leaves.
-            self._spawn(self._walk_all(own))
+            self._schedule()
         return await asyncio.gather(*futures)
 
     async def drain(self) -> None:
         """Return when nothing waits or runs any more. The caller has stopped sending."""
-        while self._queue or self._tasks:
+        while self.queue_depth or self._tasks:
             self._schedule()
             await asyncio.sleep(0.001) if not self._tasks else await asyncio.wait(self._tasks)
+        await self._amends.close()
 
     def _enlist(self, request: DecideRequest, live: Live, deadline: float | None) -> tuple[asyncio.Future[bytes], _Waiting | None]:
         """Return the caller's future, and what to walk for it: None when it joined an answer or another caller."""
@@ -127,34 +135,43 @@ class Batcher:
 
     def _schedule(self) -> None:
         # call_soon: everything that arrives in the same turn of the loop is in the batch.
-        if not self._scheduled and self._queue and self._running < self._limits.batches_in_flight:
+        if not self._scheduled and self.queue_depth and self._running < self._limits.batches_in_flight:
             self._scheduled = True
             asyncio.get_running_loop().call_soon(self._start)
 
     def _start(self) -> None:
         self._scheduled = False
-        while self._queue and self._running < self._limits.batches_in_flight:
+        while self.queue_depth and self._running < self._limits.batches_in_flight:
             batch = self._next()
             if batch:
                 self._running += 1
                 self._spawn(self._run(batch))
 
     def _next(self) -> list[_Waiting]:
-        """Take the next batch off the queue: one bundle, no one who has given up, no one whose time is up."""
-        now = asyncio.get_running_loop().time()
+        """Take the next batch off the queues: one bundle, no one who has given up, no one whose time is up."""
         batch: list[_Waiting] = []
-        while self._queue and len(batch) < self._limits.max_batch:
-            waiting = self._queue[0]
-            if batch and waiting.live is not batch[0].live:
+        kept_for_bulk = min(len(self._bulk), self._limits.max_batch // 4)
+        self._take(self._single, batch, self._limits.max_batch - kept_for_bulk)
+        self._take(self._bulk, batch, self._limits.max_batch)
+        return batch
+
+    def _take(self, queue: deque[_Waiting], batch: list[_Waiting], limit: int) -> None:
+        """Move requests into the batch until it holds `limit`. Those in a hurry are not mixed with those that have time."""
+        now = asyncio.get_running_loop().time()
+        while queue and len(batch) < limit:
+            waiting = queue[0]
+            if batch and (waiting.live is not batch[0].live or self._hurried(waiting, now) != self._hurried(batch[0], now)):
                 break
-            self._queue.popleft()
+            queue.popleft()
             if waiting.deadline is not None and waiting.deadline <= now:
                 self._finish(waiting, Expired())
             elif all(future.done() for future in waiting.futures):
                 self._forget(waiting)
             else:
                 batch.append(waiting)
-        return batch
+
+    def _hurried(self, waiting: _Waiting, now: float) -> bool:
+        return waiting.deadline is not None and waiting.deadline - now < self._limits.hurry_s
 
     async def _run(self, batch: list[_Waiting]) -> None:
         try:
@@ -163,24 +180,29 @@ class Batcher:
             self._running -= 1
             self._schedule()
 
-    async def _walk_all(self, waiting: list[_Waiting]) -> None:
-        size = 4 * self._limits.max_batch
-        for start in range(0, len(waiting), size):
-            await self._walk(waiting[start : start + size])
+    def _budget_s(self, batch: list[_Waiting]) -> float | None:
+        """Return what a round trip of the batch may take: a third of the shortest time left where that is short, else None."""
+        now = asyncio.get_running_loop().time()
+        if not self._hurried(batch[0], now):
+            return None
+        left = min(waiting.deadline - now for waiting in batch if waiting.deadline is not None)
+        return max(left / 3, 0.001)
 
     async def _walk(self, batch: list[_Waiting]) -> None:
         """Walk a batch to its answers. When a stage raises, each row walks alone, so that only the culprit falls back."""
         now_ms = self._ports.clock.now_ms()
         columns = Batch([waiting.request for waiting in batch], np.full(len(batch), now_ms, dtype=np.int64))
-        walk = Walk(columns, batch[0].live, self._ports)
+        walk = Walk(columns, batch[0].live, self._ports, budget_s=self._budget_s(batch))
         try:
             await decide(walk)
         except Exception as error:
+            self._ports.observer.fell_back(Stage(max(columns.stage_us, default=Stage.ASSIGN)), type(error).__name__, columns.requests)
+            # Nothing of the broken walk was answered: what it claimed is given back before anyone walks again.
+            await self._amends.give_back([*walk.claims.values(), *walk.unsure.values()])
             if len(batch) > 1:
                 for waiting in batch:
                     await self._walk([waiting])
                 return
-            self._ports.observer.fell_back(Stage(max(columns.stage_us, default=Stage.ASSIGN)), type(error).__name__)
             try:
                 walk = await answer_failed(batch[0].request, batch[0].live, self._ports, now_ms)
             except Exception as again:
@@ -196,8 +218,12 @@ class Batcher:
             if isinstance(result, Pending):
                 self._spawn(self._settle(waiting, result))
                 continue
-            if walk.forced[row] in _UNREMEMBERED and isinstance(result, bytes) and waiting.request.idempotent:
-                self._memory.put(waiting.request, result, now)
+            unsure = walk.unsure.get(row)
+            if isinstance(result, bytes):
+                if waiting.request.idempotent and (unsure is not None or walk.forced[row] in _UNREMEMBERED):
+                    self._memory.put(waiting.request, result, now)
+                if unsure is not None:
+                    self._amends.put(Amendment(unsure, result if waiting.request.idempotent else b""), now)
             self._finish(waiting, result if result is not None else RuntimeError("a row ended without a result"))
 
     async def _confirm(self, claims: list[Claim]) -> None:
@@ -233,4 +259,4 @@ class Batcher:
         task.add_done_callback(self._tasks.discard)
 
 
-_UNREMEMBERED = frozenset({Reason.PROFILE_STORE_UNAVAILABLE, Reason.RESERVATION_UNAVAILABLE, Reason.STAGE_FAILED})
+_UNREMEMBERED = frozenset({Reason.PROFILE_STORE_UNAVAILABLE, Reason.LOG_UNAVAILABLE, Reason.STAGE_FAILED})

@@ -44,7 +44,7 @@ async def settle(pending: Pending, ports: Ports) -> bytes | RequestIdReused:
 
 
 class Memory:
-    """Answers given while Redis could not remember them, for the retry horizon, in this worker alone."""
+    """Answers given while Redis could not remember them, for the retry horizon, in this worker alone, until `Amends` gets through."""
 
     def __init__(self, horizon_s: float, limit: int = 100_000) -> None:
         self._horizon_s = horizon_s

@@ -58,7 +58,7 @@ class _PlacementColumns:
             candidate_propensity=self._propensity[row],
             candidate_value=self._value[row],
             slots=self._probability[:slots, row],
-            draws=batch.draws[:, row, :slots],
+            draws=batch.draws[row, :slots],
             input_value=batch.inputs[row],
             input_age_s=batch.input_age_s[row],
             input_state=batch.input_state[row],
@@ -76,7 +76,7 @@ class _RowColumns:
         self._requests, self._n = batch.requests, batch.n
         self._offers = walk.live.bundle.offers
         self._now_ms, self._scored, self._masked = batch.now_ms.tolist(), batch.scored.tolist(), batch.masked.tolist()
-        self._held = batch.layer_held_out.tolist()
+        self._held, self._consent_version = batch.layer_held_out.tolist(), batch.consent_version
         self._layers = [{out: assignment_part(layer.name, _ARM[out]) for out in (False, True)} for layer in layers]
         self._answers = [layer.answer for layer in layers]
 
@@ -106,6 +106,8 @@ class _RowColumns:
             masked_paths=_MASKED if self._masked[row] else (),
             valid_until_ms=decision.valid_until_ms,
             batch_size=self._n,
+            would_offer_default=decision.would_offer_default,
+            consent_version=self._consent_version[row],
         )
 
 

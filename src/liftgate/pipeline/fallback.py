@@ -16,7 +16,10 @@ from liftgate.pipeline.walk import Ports, Walk
 
 
 def answer_unrecorded(walk: Walk) -> None:
-    """Answer the rows that the log refused with the guarded default: the policy `serve_default`, counted as lost."""
+    """Answer the rows that the log refused with the guarded default: the policy `serve_default`, counted as lost.
+
+    Their claims gave another answer: they are amended.
+    """
     rows = walk.unsettled
     select(walk)
     encode(walk)
@@ -44,7 +47,8 @@ async def answer_failed(request: DecideRequest, live: Live, ports: Ports, now_ms
     batch.consent = np.full((1, len(bundle.purposes)), Reason.CONSENT_UNAVAILABLE, dtype=np.uint8)
     batch.consent_until_ms = np.full((1, len(bundle.purposes)), np.inf)
     batch.masked = np.ones(1, dtype=np.bool_)
-    batch.history = [None]
+    batch.consent_version = [""]
+    batch.cap_room = np.zeros((1, len(bundle.caps)), dtype=np.int64)
     batch.allowed = np.zeros((1, k), dtype=np.bool_)
     batch.reason = np.where(bundle.candidates[batch.placement], Reason.STAGE_FAILED, Reason.UNSPECIFIED).astype(np.uint8)
     batch.default_allowed = np.zeros(1, dtype=np.bool_)

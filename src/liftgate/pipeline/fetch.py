@@ -7,6 +7,7 @@ import numpy as np
 from liftgate.bundle.compiled import Bundle
 from liftgate.domain import consent
 from liftgate.domain.batch import Batch
+from liftgate.domain.contact_history import live_counts
 from liftgate.domain.errors import StoreUnavailable
 from liftgate.domain.input import Floats
 from liftgate.domain.profile import Profiles, ProfileState, unavailable
@@ -22,13 +23,13 @@ async def fetch(walk: Walk) -> None:
     batch, bundle = walk.batch, walk.live.bundle
     people = [PersonKey(request.person_id, bool(held)) for request, held in zip(batch.requests, batch.held_out, strict=True)]
     try:
-        fetched = await walk.ports.profiles.fetch(people, bundle.schema)
+        fetched = await walk.ports.profiles.fetch(people, bundle.schema, walk.budget_s)
     except StoreUnavailable as error:
-        walk.ports.observer.fell_back(Stage.FETCH, type(error).__name__)
+        walk.ports.observer.fell_back(Stage.FETCH, type(error).__name__, batch.requests)
         walk.forced = [Reason.PROFILE_STORE_UNAVAILABLE] * batch.n
         nothing = [None] * batch.n
         fetched = Fetched(unavailable(bundle.schema, batch.n), nothing, nothing)
-    batch.history = fetched.history
+    batch.cap_room = walk.live.cap_limits - live_counts(fetched.history, bundle.cap_ids, batch.now_ms)
     batch.profile_state = fetched.profiles.state
     _read_consent(batch, bundle, fetched)
     _read_inputs(batch, bundle, fetched.profiles)
@@ -38,8 +39,9 @@ def _read_consent(batch: Batch, bundle: Bundle, fetched: Fetched) -> None:
     """Parse consent as of each row's clock; signals and an absent store override what is stored."""
     n, purposes = batch.n, bundle.purposes
     parsed = [consent.parse(raw, purposes, now) for raw, now in zip(fetched.consent, batch.now_ms.tolist(), strict=True)]
-    batch.consent = np.array([reasons for reasons, _ in parsed], dtype=np.uint8).reshape(n, len(purposes))
-    batch.consent_until_ms = np.array([until for _, until in parsed], dtype=np.float64).reshape(n, len(purposes))
+    batch.consent = np.array([reasons for reasons, _, _ in parsed], dtype=np.uint8).reshape(n, len(purposes))
+    batch.consent_until_ms = np.array([until for _, until, _ in parsed], dtype=np.float64).reshape(n, len(purposes))
+    batch.consent_version = [version for _, _, version in parsed]
     batch.consent[batch.profile_state == ProfileState.UNAVAILABLE] = Reason.CONSENT_UNAVAILABLE
     gpc = [row for row, request in enumerate(batch.requests) if request.gpc]
     if gpc and bundle.gpc_denies.any():

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import IntEnum
+from struct import Struct
 from typing import Protocol
 
 from liftgate.bundle.compiled import Bundle, ModelSpec
@@ -12,6 +13,7 @@ from liftgate.domain.batch import Batch
 from liftgate.domain.decision import Decision
 from liftgate.domain.input import Floats, InputSchema
 from liftgate.domain.profile import Profiles
+from liftgate.domain.request import DecideRequest
 from liftgate.pipeline.stages import Stage
 
 
@@ -37,8 +39,11 @@ class Fetched:
 class ProfileStore(Protocol):
     """Features, consent and contact history of people."""
 
-    async def fetch(self, people: Sequence[PersonKey], schema: InputSchema) -> Fetched:
-        """Read everything for a batch in ONE round trip. Raises StoreUnavailable within the fetch budget."""
+    async def fetch(self, people: Sequence[PersonKey], schema: InputSchema, budget_s: float | None = None) -> Fetched:
+        """Read everything for a batch in ONE round trip.
+
+        Raises StoreUnavailable within the fetch budget, or `budget_s` where it is less.
+        """
         ...
 
 
@@ -52,6 +57,26 @@ class Charge:
     """End of the lease, or of the window where decisions count."""
     until_ms: float
     """End of the window."""
+
+
+@dataclass(frozen=True, slots=True)
+class Watch:
+    """Caps that the choice depended on: a claim is made only while none of them counts more than stated.
+
+    So the set of offers that was chosen from is still the allowed one when the decision is made, whatever was chosen.
+    """
+
+    entries: tuple[tuple[bytes, int], ...] = ()
+    """(cap id, most live entries)."""
+    packed: bytes = field(init=False)
+    """The entries as they travel: little-endian `8s d` each."""
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "packed", b"".join(_WATCHED.pack(cap_id, most) for cap_id, most in self.entries))
+
+
+_WATCHED = Struct("<8sd")
+NOTHING_WATCHED = Watch()
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,6 +97,16 @@ class Claim:
     """The encoded answer, remembered for the retry horizon."""
     record: bytes
     """The encoded record, remembered until `confirm`, so that a crash between here and the log loses nothing."""
+    watch: Watch = NOTHING_WATCHED
+
+
+@dataclass(frozen=True, slots=True)
+class Amendment:
+    """What became of a claim that did not lead to its own answer, or may not have been made."""
+
+    claim: Claim
+    response: bytes
+    """What was answered instead, to be remembered; empty: nothing was."""
 
 
 class ClaimStatus(IntEnum):
@@ -80,7 +115,7 @@ class ClaimStatus(IntEnum):
     MADE = 0
     """Caps charged, request_id remembered as pending."""
     CAP_REACHED = 1
-    """Nothing changed; `charge` says which had no room; `history` is fresh."""
+    """Nothing changed; a watched cap has filled up, or `charge` had no room; `history` is fresh."""
     DUPLICATE_LOGGED = 2
     """The request_id is known and its decision is in a log: `response` is the answer."""
     DUPLICATE_PENDING = 3
@@ -95,7 +130,7 @@ class ClaimOutcome:
 
     status: ClaimStatus
     charge: int = -1
-    """CAP_REACHED: index of the first charge without room."""
+    """CAP_REACHED: index of the first charge without room, -1: a watched cap."""
     history: bytes = b""
     """CAP_REACHED: the contact history that the check saw, pruned of what no longer counts."""
     response: bytes = b""
@@ -105,10 +140,10 @@ class ClaimOutcome:
 class Reservations(Protocol):
     """Atomic frequency caps and idempotency. All keys of one person live in one Cluster slot."""
 
-    async def reserve(self, claims: Sequence[Claim]) -> Sequence[ClaimOutcome]:
+    async def reserve(self, claims: Sequence[Claim], budget_s: float | None = None) -> Sequence[ClaimOutcome]:
         """Make the claims in order, one pipelined call a batch, each atomically over all its caps and its request_id.
 
-        Raises StoreUnavailable within its budget; then any of the claims may or may not have been made.
+        Raises StoreUnavailable within its budget, or `budget_s` where it is less; then any of the claims may or may not have been made.
         """
         ...
 
@@ -120,6 +155,14 @@ class Reservations(Protocol):
         """Say that the claims' records are in a log: their remembered records are dropped, answers kept. Idempotent.
 
         Raises StoreUnavailable; then they stay pending until the horizon.
+        """
+        ...
+
+    async def amend(self, amendments: Sequence[Amendment]) -> None:
+        """Put right what claims left behind: give their charges back, and remember what was answered instead as logged.
+
+        A claim that was made and has been confirmed, or whose request_id somebody else has used, is left alone. Idempotent.
+        Raises StoreUnavailable; then any of them may or may not have been amended.
         """
         ...
 
@@ -184,8 +227,8 @@ class Observer(Protocol):
         """Called once a batch after its log write, with `batch.stage_us` complete."""
         ...
 
-    def fell_back(self, stage: Stage, cause: str) -> None:
-        """A stage took its fallback; `cause` is an exception's class name."""
+    def fell_back(self, stage: Stage, cause: str, requests: Sequence[DecideRequest] = ()) -> None:
+        """A stage took its fallback; `cause` is an exception's class name, `requests` those that it concerns."""
         ...
 
     def joined(self, recovered: bool) -> None:

@@ -17,11 +17,14 @@ async def record(walk: Walk) -> bool:
         if written:
             await ports.log.append([walk.records[row] for row in written])
     except LogUnavailable as error:
-        ports.observer.fell_back(Stage.RECORD, type(error).__name__)
+        ports.observer.fell_back(Stage.RECORD, type(error).__name__, [batch.requests[row] for row in written])
+        made = {row: walk.claims.pop(row) for row in written if row in walk.claims}
         if ports.on_log_failure == "refuse":
+            # Their claims stay pending: a retry finds the record there and writes it.
             for row in written:
                 walk.results[row] = error
         else:
+            walk.unsure |= made
             for row in written:
                 walk.forced[row] = Reason.LOG_UNAVAILABLE
             walk.unsettled = written

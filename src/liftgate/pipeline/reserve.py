@@ -1,4 +1,4 @@
-"""Reserve: the moment at which a decision is made. Caps and request_id in one atomic step; losers select again."""
+"""Reserve: the moment at which a decision is made. Caps and request_id in one atomic step; who comes too late selects again."""
 
 from __future__ import annotations
 
@@ -8,66 +8,65 @@ from liftgate.bundle.compiled import Bundle
 from liftgate.domain.contact_history import live_counts
 from liftgate.domain.errors import FieldViolation, RequestIdReused, StoreUnavailable
 from liftgate.domain.reason import Arm, Reason
-from liftgate.pipeline.live import MAX_ATTEMPTS
-from liftgate.pipeline.ports import Charge, Claim, ClaimOutcome, ClaimStatus
+from liftgate.pipeline.ports import NOTHING_WATCHED, Charge, Claim, ClaimOutcome, ClaimStatus, Watch
 from liftgate.pipeline.stages import Stage
 from liftgate.pipeline.walk import Pending, Walk
+
+MAX_ATTEMPTS = 3
+"""Reservations tried for one decision before the guarded default answers."""
 
 _REDIS_AWAY = (Reason.PROFILE_STORE_UNAVAILABLE, Reason.RESERVATION_UNAVAILABLE)
 _HOLDOUT = Arm.HOLDOUT  # a name of this module: looking a member up on its enum costs microseconds before Python 3.12
 
 
 async def reserve(walk: Walk) -> bool:
-    """Claim what the unsettled rows chose. Return True while some lost and should select again."""
+    """Claim what the unsettled rows chose. Return True while some came too late and should select again.
+
+    A claim watches every cap that the choice depended on, not only those of what was chosen: so whether a row selects again does not
+    depend on its draw, and the vector that it logs is the one that it was drawn from.
+    """
     now_ms = walk.batch.now_ms.tolist()
     claims = {row: claim for row in walk.unsettled if (claim := _claim(walk, row, now_ms[row])) is not None}
     walk.unsettled = []
     if not claims:
         return False
     try:
-        outcomes = await walk.ports.reservations.reserve(list(claims.values()))
+        outcomes = await walk.ports.reservations.reserve(list(claims.values()), walk.budget_s)
     except StoreUnavailable as error:
-        walk.ports.observer.fell_back(Stage.RESERVE, type(error).__name__)
+        walk.ports.observer.fell_back(Stage.RESERVE, type(error).__name__, [walk.batch.requests[row] for row in claims])
+        walk.unsure |= claims
         for row, claim in claims.items():
-            # Without caps the answer stands: if the claim did get through, a retry is told the same.
+            # Without charges the answer stands.
             if claim.charges:
                 walk.forced[row] = Reason.RESERVATION_UNAVAILABLE
                 walk.unsettled.append(row)
         return bool(walk.unsettled)
-    lost = np.zeros(walk.batch.allowed.shape, dtype=np.bool_)
     for (row, claim), outcome in zip(claims.items(), outcomes, strict=True):
-        if outcome.status is ClaimStatus.CAP_REACHED:
-            _lose(walk, row, claim, outcome, lost)
-        else:
-            _settle(walk, row, claim, outcome)
-    if walk.unsettled:
-        walk.lost.append(walk.lost[-1] | lost if walk.lost else lost)
-        if len(walk.lost) >= MAX_ATTEMPTS:
-            walk.lost.pop()
-            for row in walk.unsettled:
-                walk.forced[row] = Reason.RESERVATION_LOST
+        _settle(walk, row, claim, outcome)
     return bool(walk.unsettled)
 
 
 def _claim(walk: Walk, row: int, now: int) -> Claim | None:
-    """Return the row's claim; None where there is neither a cap to charge nor an answer to remember."""
-    bundle = walk.live.bundle
-    request = walk.batch.requests[row]
+    """Return the row's claim; None where there is neither a cap that matters nor an answer to remember."""
+    batch, bundle, decision = walk.batch, walk.live.bundle, walk.decisions[row]
+    request = batch.requests[row]
     if request.dry_run or walk.forced[row] in _REDIS_AWAY:
         return None
-    charges = tuple([_charge(bundle, cap, now) for cap in walk.caps_charged(row)])
-    if not charges and not request.idempotent:
+    charges = tuple([_charge(bundle, cap, now) for offer in decision.chosen for cap in bundle.offer_caps[offer]])
+    watch = _watch(walk, row) if walk.forced[row] is None else NOTHING_WATCHED
+    if not charges and not watch.entries and not request.idempotent:
         return None
     return Claim(
         person_id=request.person_id,
-        ghost=walk.decisions[row].arm is _HOLDOUT,
+        ghost=decision.arm is _HOLDOUT,
         request_id=request.request_id if request.idempotent else "",
         fingerprint=request.fingerprint,
-        reservation_id=bytes.fromhex(walk.decisions[row].decision_id[16:]),
+        reservation_id=bytes.fromhex(decision.decision_id[16:]),
         charges=charges,
         now_ms=now,
         response=walk.responses[row],
         record=walk.records[row],
+        watch=watch,
     )
 
 
@@ -77,24 +76,31 @@ def _charge(bundle: Bundle, index: int, now_ms: int) -> Charge:
     return Charge(cap.cap_id, cap.limit, now_ms + cap.lease_ms if cap.counts == "exposure" else until, until)
 
 
-def _lose(walk: Walk, row: int, claim: Claim, outcome: ClaimOutcome, lost: np.ndarray) -> None:
-    """Take from the row every offer whose cap the reservation has shown to be used up."""
-    batch, bundle = walk.batch, walk.live.bundle
-    full = live_counts([outcome.history], bundle.cap_ids, batch.now_ms[row : row + 1])[0] >= [cap.limit for cap in bundle.caps]
-    # Two offers of one slate may share a cap with room for one: then the charge, not the history, names the loser.
-    full |= bundle.cap_ids == int.from_bytes(claim.charges[outcome.charge].cap_id, "little")
-    for cap in np.flatnonzero(full):
-        lost[row, bundle.caps[cap].offers] = True
-    lost[row] &= batch.allowed[row]
-    batch.reason[row, lost[row]] = Reason.FREQUENCY_CAP
-    batch.allowed[row] &= ~lost[row]
-    walk.unsettled.append(row)
+def _watch(walk: Walk, row: int) -> Watch:
+    """Return the caps that are not used up, with the count up to which the choice would have been the same.
+
+    While a cap has room for every slot, more use changes nothing; below that, any use may change a later slot.
+    """
+    batch, live, slots = walk.batch, walk.live, walk.batch.requests[row].slot_count
+    place = batch.placement[row]
+    caps = live.placement_caps[place]
+    if not caps.size:
+        return NOTHING_WATCHED
+    room = batch.cap_room[row, caps]
+    if room.min() >= slots:
+        always: Watch = live.watches[place][slots]
+        return always
+    limits = live.cap_limits[caps]
+    most = np.maximum(limits - room, limits - slots).tolist()
+    return Watch(tuple((live.bundle.caps[c].cap_id, most[i]) for i, c in enumerate(caps) if room[i] > 0))
 
 
 def _settle(walk: Walk, row: int, claim: Claim, outcome: ClaimOutcome) -> None:
     if outcome.status is ClaimStatus.MADE:
-        if claim.request_id:
-            walk.claims[row] = claim
+        walk.claims[row] = claim
+    elif outcome.status is ClaimStatus.CAP_REACHED:
+        _look_again(walk, row, outcome)
+        walk.unsettled.append(row)
     elif outcome.status is ClaimStatus.DUPLICATE_LOGGED:
         walk.results[row] = outcome.response
         walk.ports.observer.joined(recovered=False)
@@ -102,6 +108,19 @@ def _settle(walk: Walk, row: int, claim: Claim, outcome: ClaimOutcome) -> None:
         walk.results[row] = Pending(claim, outcome)
     else:
         walk.results[row] = request_id_reused()
+
+
+def _look_again(walk: Walk, row: int, outcome: ClaimOutcome) -> None:
+    """Take up the contact history that the reservation saw: offers whose caps have filled up meanwhile are allowed no more."""
+    batch, live = walk.batch, walk.live
+    counts = live_counts([outcome.history], live.bundle.cap_ids, batch.now_ms[row : row + 1])[0]
+    batch.cap_room[row] = live.cap_limits - counts
+    full = live.capped_by @ (batch.cap_room[row] <= 0).astype(np.int64) > 0
+    batch.reason[row, full & batch.allowed[row]] = Reason.FREQUENCY_CAP
+    batch.allowed[row] &= ~full
+    batch.propensity[row, full] = np.nan
+    if walk.attempts[row] >= MAX_ATTEMPTS:
+        walk.forced[row] = Reason.RESERVATION_LOST
 
 
 def request_id_reused() -> RequestIdReused:

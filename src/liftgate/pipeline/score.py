@@ -31,7 +31,7 @@ def score(walk: Walk) -> None:
         try:
             scores = walk.live.models.score(plan.spec, plan.matrix(batch.inputs[rows]))
         except ModelFailed as error:
-            walk.ports.observer.fell_back(Stage.SCORE, type(error).__name__)
+            walk.ports.observer.fell_back(Stage.SCORE, type(error).__name__, [batch.requests[row] for row in rows.tolist()])
             batch.scored[rows] = False
             batch.model_failed[rows] = True
             continue

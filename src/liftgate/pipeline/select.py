@@ -36,30 +36,38 @@ _DEGRADED = frozenset(
 def select(walk: Walk) -> None:
     """Fill in probability, choice, explored and draws, and decide every unsettled row."""
     batch, live = walk.batch, walk.live
-    attempts = len(walk.lost) + 1
     slot_counts = [request.slot_count for request in batch.requests]
-    batch.draws = _draws(batch, live, attempts, max(slot_counts))
-    # The first attempt's set holds what later attempts lost: their probabilities compound from it.
-    allowed = batch.allowed | walk.lost[-1] if walk.lost else batch.allowed
+    if not walk.decisions:
+        batch.draws = _draws(batch, live, max(slot_counts))
+    allowed = batch.allowed
     if any(walk.forced):
         allowed = allowed & np.array([forced is None for forced in walk.forced])[:, None]
-    expected = expected_value(batch.propensity, live.bundle.value)
-    epsilon = live.epsilon[batch.placement]
-    slates = fill(expected, allowed, walk.lost, epsilon, np.array(slot_counts, dtype=np.intp), batch.draws)
+    slates = fill(
+        expected_value(batch.propensity, live.bundle.value),
+        allowed,
+        live.epsilon[batch.placement],
+        np.array(slot_counts, dtype=np.intp),
+        batch.draws,
+        batch.cap_room,
+        live.capped_by,
+    )
     batch.probability, batch.choice, batch.explored = slates.probability, slates.choice, slates.explored
     first = not walk.decisions
+    new_id = walk.ports.ids.decision_id
     if first:
-        new_id = walk.ports.ids.decision_id
         ids = ["" if request.dry_run else new_id() for request in batch.requests]
     else:
-        ids = [decision.decision_id for decision in walk.decisions]
+        # A claim that may have been made keeps its id: what is answered instead is another decision.
+        ids = [new_id() if row in walk.unsure else decision.decision_id for row, decision in enumerate(walk.decisions)]
     decisions = _decide(walk, ids, walk.unsettled)
     _limit_validity(batch, live.bundle, decisions)
     if first:
         walk.decisions = decisions
     for decision in decisions:
-        walk.decisions[decision.row] = decision
-        walk.attempts[decision.row] += bool(walk.caps_charged(decision.row))
+        row = decision.row
+        walk.decisions[row] = decision
+        if walk.forced[row] is None and not batch.requests[row].dry_run:
+            walk.attempts[row] += bool(live.placement_caps[batch.placement[row]].size)
 
 
 def _decide(walk: Walk, ids: list[str], rows: list[int]) -> list[Decision]:
@@ -104,22 +112,22 @@ def _decide(walk: Walk, ids: list[str], rows: list[int]) -> list[Decision]:
                 offered=offered,
                 default_served=bool(offered) and (arm is _HELD_OUT or not chosen),
                 would_offer=would_offer,
+                would_offer_default=bool(would_offer) and not chosen,
                 valid_until_ms=0,
             )
         )
     return decisions
 
 
-def _draws(batch: Batch, live: Live, attempts: int, slots: int) -> Floats:
-    """Return [A, N, S] uniforms, pure functions of salt and request_id; slots that a placement lacks stay 0."""
-    draws = np.zeros((attempts, batch.n, slots))
+def _draws(batch: Batch, live: Live, slots: int) -> Floats:
+    """Return [N, S] uniforms, pure functions of salt, person and request_id; slots that a request does not ask for stay 0."""
+    draws = np.zeros((batch.n, slots))
     placement = batch.placement.tolist()
-    for attempt in range(attempts):
-        for slot in range(slots):
-            draws[attempt, :, slot] = [
-                live.draw_salts[place][attempt][slot].uniform(request.request_id) if slot < request.slot_count else 0.0
-                for place, request in zip(placement, batch.requests, strict=True)
-            ]
+    for slot in range(slots):
+        draws[:, slot] = [
+            live.draw_salts[place][slot].uniform(request.person_id, request.request_id) if slot < request.slot_count else 0.0
+            for place, request in zip(placement, batch.requests, strict=True)
+        ]
     return draws
 
 

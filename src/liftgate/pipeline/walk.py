@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from time import perf_counter_ns
 from typing import Literal
 
-from liftgate.domain.batch import Batch, Bools
+from liftgate.domain.batch import Batch
 from liftgate.domain.decision import Decision
 from liftgate.domain.errors import DependencyError, RequestIdReused
 from liftgate.domain.reason import Reason
@@ -58,16 +58,18 @@ class Walk:
     records: list[bytes] = field(default_factory=list)
     results: list[Result | None] = field(default_factory=list)
     """None while the row is undecided or not yet in the log."""
-    lost: list[Bools] = field(default_factory=list)
-    """One [N, K] an attempt: offers whose reservation has failed so far."""
     forced: list[Reason | None] = field(init=False)
     """[N] why the row goes to its fallback; None: it does not."""
     unsettled: list[int] = field(default_factory=list)
     """Rows to encode and reserve in the next attempt."""
     claims: dict[int, Claim] = field(default_factory=dict)
     """Claims made, by row: to be confirmed once the log has them."""
+    unsure: dict[int, Claim] = field(default_factory=dict)
+    """Claims that may have been made, or did not lead to their own answer: to be amended."""
     attempts: list[int] = field(init=False)
-    """[N] reservations of caps tried, the coming one included."""
+    """[N] reservations tried where caps concern the row, the coming one included."""
+    budget_s: float | None = None
+    """What a round trip may take at most; None: the store's own budget."""
 
     def __post_init__(self) -> None:
         n = self.batch.n
@@ -77,13 +79,6 @@ class Walk:
         self.records = [b""] * n
         self.results = [None] * n
         self.unsettled = list(range(n))
-
-    def caps_charged(self, row: int) -> list[int]:
-        """Return the caps of what the row chose, by slot; none when the default answers."""
-        decision = self.decisions[row]
-        if not decision.chosen or self.batch.requests[row].dry_run:
-            return []
-        return [cap for offer in decision.chosen for cap in self.live.bundle.offer_caps[offer]]
 
     def decided(self) -> list[Decision]:
         """Return the decisions that this walk itself made and answered: no duplicates, no refusals."""

@@ -90,6 +90,8 @@ def _small_part(
     scored: bool,
     reservation_attempts: int,
     batch_size: int,
+    would_offer_default: bool,
+    consent_version: str,
 ) -> bytes:
     return DecisionRecord(
         arm=arm,  # type: ignore[arg-type]
@@ -103,6 +105,8 @@ def _small_part(
         scored=scored,
         reservation_attempts=reservation_attempts,
         batch_size=batch_size,
+        would_offer_default=would_offer_default,
+        consent_version=consent_version,
     ).SerializeToString()
 
 
@@ -170,6 +174,8 @@ def encode_decision(template: bytes, head: DecisionHead, columns: DecisionColumn
             head.scored,
             head.reservation_attempts,
             head.batch_size,
+            head.would_offer_default,
+            head.consent_version,
         ),
         ahead_of.candidate_reason,
         reason,

@@ -39,6 +39,8 @@ class DecisionHead:
     masked_paths: Sequence[str]
     valid_until_ms: int
     batch_size: int
+    would_offer_default: bool = False
+    consent_version: str = ""
 
 
 @dataclass(slots=True)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -28,37 +27,40 @@ class Slates:
     """[N] the first slot's draw fell in the explore mass."""
 
 
-def fill(expected: Floats, allowed: Bools, lost: Sequence[Bools], epsilon: Floats, slot_count: NDArray[np.intp], draws: Floats) -> Slates:
-    """Fill up to S slots for N people.
+def fill(
+    expected: Floats,
+    allowed: Bools,
+    epsilon: Floats,
+    slot_count: NDArray[np.intp],
+    draws: Floats,
+    cap_room: NDArray[np.int64],
+    capped_by: NDArray[np.int64],
+) -> Slates:
+    """Fill up to S slots for N people from `draws` [N, S].
 
-    `allowed` is the first attempt's set. `lost[a]` [N, K] holds the offers whose reservation has failed by the end of
-    attempt a, each including the one before; `draws` is [A, N, S] with one more attempt than `lost`. A slot whose draw
-    hits a lost offer is drawn again without all lost ones, and its probabilities are the compound of all attempts:
-    p <- p restricted to what is left + (mass of what was lost) x (vector over what is left).
+    `cap_room` [N, C] says how many more each cap allows and `capped_by` [K, C] is 1 where a cap counts an offer: what earlier slots spend
+    is no longer there for later ones, so two offers that share a cap's last place never stand in one slate.
     """
     n, k = expected.shape
-    slots = draws.shape[2]
+    slots = draws.shape[1]
     probability = np.zeros((slots, n, k))
     choice = np.full((n, slots), -1, dtype=np.intp)
     explored = np.zeros(n, dtype=np.bool_)
-    rows = np.arange(n)
     remaining = allowed
     for s in range(slots):
         asked = remaining if s == 0 else remaining & (slot_count > s)[:, None]
         explore, exploit = epsilon_greedy(expected, asked, epsilon)
-        vector = explore + exploit
-        chosen, exploring = draw(explore, exploit, draws[0, :, s])
-        for a, gone in enumerate(lost):
-            explore, exploit = epsilon_greedy(expected, asked & ~gone, epsilon)
-            mass = (vector * gone).sum(axis=1)
-            vector = vector * ~gone + mass[:, None] * (explore + exploit)
-            again, exploring_again = draw(explore, exploit, draws[a + 1, :, s])
-            hit = (chosen >= 0) & gone[rows, chosen]
-            chosen, exploring = np.where(hit, again, chosen), np.where(hit, exploring_again, exploring)
-        probability[s], choice[:, s] = vector, chosen
+        probability[s] = explore + exploit
+        chosen, exploring = draw(explore, exploit, draws[:, s])
+        choice[:, s] = chosen
         if s == 0:
             explored = exploring
         if s + 1 < slots:
+            rows = np.flatnonzero(chosen >= 0)
             remaining = remaining.copy()
-            remaining[rows[chosen >= 0], chosen[chosen >= 0]] = False
+            remaining[rows, chosen[rows]] = False
+            if capped_by.shape[1]:
+                cap_room = cap_room.copy()
+                cap_room[rows] -= capped_by[chosen[rows]]
+                remaining &= ((cap_room <= 0).astype(np.int64) @ capped_by.T) == 0
     return Slates(probability, choice, explored)

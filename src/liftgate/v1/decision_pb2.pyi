@@ -76,7 +76,7 @@ class DecideRequest(_message.Message):
     def __init__(self, request_id: _Optional[str] = ..., person_id: _Optional[str] = ..., placement_id: _Optional[str] = ..., slot_count: _Optional[int] = ..., context: _Optional[_Union[Context, _Mapping]] = ..., consent_signals: _Optional[_Union[ConsentSignals, _Mapping]] = ..., candidates: _Optional[_Union[CandidateList, _Mapping]] = ..., explain: _Optional[bool] = ..., dry_run: _Optional[bool] = ...) -> None: ...
 
 class DecideResponse(_message.Message):
-    __slots__ = ("decision_id", "arm", "branch", "slots", "reason", "bundle_digest", "valid_until_ms", "degraded", "explanation")
+    __slots__ = ("decision_id", "arm", "branch", "slots", "reason", "bundle_digest", "valid_until_ms", "degraded", "explanation", "consent_version")
     DECISION_ID_FIELD_NUMBER: _ClassVar[int]
     ARM_FIELD_NUMBER: _ClassVar[int]
     BRANCH_FIELD_NUMBER: _ClassVar[int]
@@ -86,6 +86,7 @@ class DecideResponse(_message.Message):
     VALID_UNTIL_MS_FIELD_NUMBER: _ClassVar[int]
     DEGRADED_FIELD_NUMBER: _ClassVar[int]
     EXPLANATION_FIELD_NUMBER: _ClassVar[int]
+    CONSENT_VERSION_FIELD_NUMBER: _ClassVar[int]
     decision_id: str
     arm: _reason_pb2.Arm
     branch: _reason_pb2.Branch
@@ -95,7 +96,8 @@ class DecideResponse(_message.Message):
     valid_until_ms: int
     degraded: bool
     explanation: Explanation
-    def __init__(self, decision_id: _Optional[str] = ..., arm: _Optional[_Union[_reason_pb2.Arm, str]] = ..., branch: _Optional[_Union[_reason_pb2.Branch, str]] = ..., slots: _Optional[_Iterable[_Union[_offer_pb2.Slot, _Mapping]]] = ..., reason: _Optional[_Union[_reason_pb2.Reason, str]] = ..., bundle_digest: _Optional[str] = ..., valid_until_ms: _Optional[int] = ..., degraded: _Optional[bool] = ..., explanation: _Optional[_Union[Explanation, _Mapping]] = ...) -> None: ...
+    consent_version: str
+    def __init__(self, decision_id: _Optional[str] = ..., arm: _Optional[_Union[_reason_pb2.Arm, str]] = ..., branch: _Optional[_Union[_reason_pb2.Branch, str]] = ..., slots: _Optional[_Iterable[_Union[_offer_pb2.Slot, _Mapping]]] = ..., reason: _Optional[_Union[_reason_pb2.Reason, str]] = ..., bundle_digest: _Optional[str] = ..., valid_until_ms: _Optional[int] = ..., degraded: _Optional[bool] = ..., explanation: _Optional[_Union[Explanation, _Mapping]] = ..., consent_version: _Optional[str] = ...) -> None: ...
 
 class Explanation(_message.Message):
     __slots__ = ("summary", "candidates", "masked_paths")

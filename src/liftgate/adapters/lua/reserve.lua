@@ -1,11 +1,11 @@
 -- Make claims in order, each atomically over all its caps and its request_id.
 -- KEYS: for each claim its history key, then its request key if it has one.
 -- ARGV: for each claim its header, then the value to remember if it has a request key:
---   header  <c8 fingerprint> <c8 reservation> <d now_ms> <d horizon_ms> <B has a request key>,
---           then for each charge <c8 cap> <d limit> <d live_until_ms> <d until_ms>
+--   header  <c8 fingerprint> <c8 reservation> <d now_ms> <d horizon_ms> <B has a request key> <I2 caps watched>,
+--           then for each watched cap <c8 cap> <d most>, then for each charge <c8 cap> <d limit> <d live_until_ms> <d until_ms>
 --   value   'P' <c8 fingerprint> <I4 length of the response> response record
--- Reply, for each claim: 0 made | {1, charge, history} | {2, response} | {3, response, record} | 4 mismatch
-local HEADER, CHARGE, ENTRY, MEMORY = '<c8c8ddB', '<c8ddd', '<c8c8dd', '<c1c8I4'
+-- Reply, for each claim: 0 made | {1, charge or -1 for a watched cap, history} | {2, response} | {3, response, record} | 4 mismatch
+local HEADER, WATCHED, CHARGE, ENTRY, MEMORY = '<c8c8ddBI2', '<c8d', '<c8ddd', '<c8c8dd', '<c1c8I4'
 local MAX_ENTRIES = 512
 local MAX_LIFE_MS = 315360000000
 
@@ -40,7 +40,7 @@ end
 local replies, key, arg = {}, 1, 1
 for claim = 1, tonumber(ARGV[#ARGV]) do
   local header, history_key = ARGV[arg], KEYS[key]
-  local fingerprint, reservation, now, horizon, idempotent, at = struct.unpack(HEADER, header)
+  local fingerprint, reservation, now, horizon, idempotent, watched, at = struct.unpack(HEADER, header)
   local request_key, value
   arg, key = arg + 1, key + 1
   if idempotent == 1 then
@@ -59,7 +59,15 @@ for claim = 1, tonumber(ARGV[#ARGV]) do
     else
       local kept, n, counts, last = live(raw, now)
       local before, charge = n, 0
-      while at <= #header do
+      for _ = 1, watched do
+        local cap, most
+        cap, most, at = struct.unpack(WATCHED, header, at)
+        if (counts[cap] or 0) > most then
+          outcome = {1, -1, table.concat(kept)}
+          break
+        end
+      end
+      while not outcome and at <= #header do
         local cap, limit, live_until, ends
         cap, limit, live_until, ends, at = struct.unpack(CHARGE, header, at)
         local used = counts[cap] or 0
@@ -72,7 +80,7 @@ for claim = 1, tonumber(ARGV[#ARGV]) do
         kept[n] = struct.pack(ENTRY, cap, reservation, live_until, ends)
         if ends > last then last = ends end
       end
-      if not outcome then
+      if not outcome and charge > 0 then
         -- Relative, so that neither a skewed clock nor a replayed one makes keys vanish or stay.
         local life = math.min(math.max(math.ceil(last - now), 1), MAX_LIFE_MS)
         redis.call('SET', history_key, table.concat(kept), 'PX', string.format('%.0f', life))

@@ -46,7 +46,7 @@ async def look(url: str, person_id: str, bundle: Bundle, layout: Layout, now_ms:
                 "stale": not isnan(value[i]) and isfinite(column.max_age_s) and (age_s is None or age_s > column.max_age_s),
             }
         )
-    reasons, until = consent.parse(found.consent[0], bundle.purposes, now_ms)
+    reasons, until, _ = consent.parse(found.consent[0], bundle.purposes, now_ms)
     return {
         "person_id": person_id,
         "profile": ProfileState(int(found.profiles.state[0])).name.lower(),
