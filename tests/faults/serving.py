@@ -42,7 +42,9 @@ class Serving:
 
     def start(self) -> Serving:
         """Start it and return when health says SERVING."""
-        command = [sys.executable, "-m", "liftgate.app.cli.main", "serve", "--bundle", str(BUNDLE), "--models", str(BUNDLE / "models")]
+        command = [sys.executable, "-m", "liftgate.app.cli.main", "serve", "--models", str(BUNDLE / "models")]
+        if "--bundle" not in self._flags:
+            command += ["--bundle", str(BUNDLE)]
         command += [
             "--redis",
             self._redis_url,

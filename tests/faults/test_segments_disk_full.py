@@ -10,7 +10,7 @@ from typing import Literal
 
 import pytest
 
-from liftgate.adapters.segment_sink import SegmentLog
+from liftgate.adapters.segment_sink import ROOM_BYTES, SegmentLog
 from liftgate.domain.errors import LogUnavailable
 from liftgate.record.frame import SegmentReader, encode_frames
 
@@ -57,6 +57,7 @@ async def test_a_full_disk_refuses_whole_batches_and_recovers(small_disk: Path, 
             acknowledged += batch
         except LogUnavailable:
             refused += len(batch)
+            assert log.writable() is (log._room() > ROOM_BYTES)
             assert stored(small_disk, "*.open") == acknowledged
             if refused == 80:
                 (small_disk / "filler").unlink()

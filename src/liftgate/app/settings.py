@@ -92,6 +92,14 @@ class Settings(BaseSettings):
     )
     reflection: bool = _setting("Serving", "Answer gRPC reflection.", False)
     default_deadline_ms: float = _setting("Serving", "Deadline of requests that carry none, in ms.", 1_000.0, gt=0, le=600_000)
+    hurry_ms: float = _setting(
+        "Serving",
+        "A call with less time left than this is in a hurry: its waits for Redis get a third of what is left, and it shares no batch with "
+        "calls that have time.",
+        30.0,
+        ge=0,
+        le=600_000,
+    )
     max_batch: int = _setting("Serving", "Most requests walked as one batch.", 64, ge=1, le=1_000)
     max_queue: int = _setting(
         "Serving", "Most requests waiting in a worker; beyond it they are answered RESOURCE_EXHAUSTED.", 1_024, ge=1, le=1_000_000

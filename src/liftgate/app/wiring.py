@@ -72,7 +72,10 @@ def wire(settings: Settings, live: Live, key: PseudonymKey, telemetry: Telemetry
         pseudonym_key_id=pseudonyms.key_id,
         on_log_failure=settings.on_log_failure,
     )
-    batcher = Batcher(ports, Limits(settings.max_batch, settings.max_queue, settings.batches_in_flight, settings.idempotency_horizon_s))
+    limits = Limits(
+        settings.max_batch, settings.max_queue, settings.batches_in_flight, settings.idempotency_horizon_s, settings.hurry_ms / 1000
+    )
+    batcher = Batcher(ports, limits)
     worker: Worker
 
     def in_force() -> Live:

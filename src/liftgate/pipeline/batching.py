@@ -67,6 +67,11 @@ class Batcher:
         self._scheduled = False
 
     @property
+    def refuses_without_log(self) -> bool:
+        """While the log cannot be written, requests are refused rather than answered with the default."""
+        return self._ports.on_log_failure == "refuse"
+
+    @property
     def queue_depth(self) -> int:
         """Requests waiting for a batch."""
         return len(self._single) + len(self._bulk)
@@ -176,6 +181,9 @@ class Batcher:
     async def _run(self, batch: list[_Waiting]) -> None:
         try:
             await self._walk(batch)
+        except Exception as error:  # whatever it is, nobody is left waiting
+            for waiting in batch:
+                self._finish(waiting, error)
         finally:
             self._running -= 1
             self._schedule()
