@@ -24,6 +24,7 @@ def walked(n: int = 1, slots: int = 1, **request: Any) -> Batch:
     batch.allowed = SHOP.candidates[batch.placement]
     batch.reason = batch.allowed.astype(np.uint8)
     batch.masked = np.zeros(n, dtype=np.bool_)
+    batch.consent_version = [""] * n
     batch.propensity = np.where(batch.allowed, np.arange(k) / 10, np.nan)
     batch.probability = np.stack([np.where(batch.allowed, (np.arange(k) + 1 + s) / 100, 0.0) for s in range(slots)])
     return batch
@@ -44,6 +45,7 @@ def decided(**changes: Any) -> Decision:
         "default_served": False,
         "would_offer": (),
         "valid_until_ms": 61_000,
+        "would_offer_default": False,
     }
     if "offered" in changes and "chosen" not in changes:
         fields["chosen"] = () if changes.get("default_served") else changes["offered"]

@@ -48,8 +48,7 @@ def main() -> int:
     except BenchError as error:
         console.print(f"[bold red]nothing to print:[/] {error}", highlight=False, soft_wrap=True)
         return 1
-    print_report(console, found, facts)
-    _keep(found, facts, console)
+    _keep(found, facts, print_report(console, found, facts), console)
     return 0
 
 
@@ -66,12 +65,13 @@ def _run(chosen: tuple[contenders.Contender, ...], effort: Effort, console: Cons
         before = os.getloadavg()[0]
         with console.status("starting") as status:
             found = measure(arena, chosen, effort, status.update)
-            for contender in (contenders.E_ASYNCIO, contenders.N0, contenders.NATIVE):
-                if contender.name in found:
-                    status.update(f"idle server: {contender.label}")
-                    found[contender.name].idle = arena.idle(contender, effort)
-            status.update("idle echo")
-            echo = echo_round_trip(server_core, load_core, min(effort.calls, 1_000), effort.pause_ms)
+            echo = {}
+            for pause_ms in effort.pauses_ms:
+                for contender in (contenders.E_ASYNCIO, contenders.N0, contenders.NATIVE):
+                    if contender.name in found:
+                        status.update(f"idle server: {contender.label}")
+                        found[contender.name].idle[pause_ms] = arena.idle(contender, effort, pause_ms)
+                echo[pause_ms] = echo_round_trip(server_core, load_core, min(effort.calls, 1_000), pause_ms)
     facts = {
         "at": time.strftime("%Y-%m-%d %H:%M UTC", time.gmtime()),
         "machine": machine(),
@@ -84,12 +84,13 @@ def _run(chosen: tuple[contenders.Contender, ...], effort: Effort, console: Cons
     return found, facts
 
 
-def _keep(found: dict[str, Measured], facts: dict[str, Any], console: Console) -> None:
+def _keep(found: dict[str, Measured], facts: dict[str, Any], text: str, console: Console) -> None:
     _RESULTS.mkdir(parents=True, exist_ok=True)
     path = _RESULTS / time.strftime("%Y%m%d-%H%M%S.json", time.gmtime())
     raw = {name: {"label": one.contender.label, "rounds": one.rounds, "idle": one.idle} for name, one in found.items()}
     path.write_text(json.dumps({**facts, "goals": [asdict(goal) for goal in goals(found)], "contenders": raw}, indent=1))
-    console.print(f"raw counts of every round: {path.relative_to(ROOT)}", highlight=False)
+    path.with_suffix(".md").write_text(text)
+    console.print(f"raw counts of every round: {path.relative_to(ROOT)}; the tables for docs: {path.with_suffix(".md").name}", highlight=False)
 
 
 if __name__ == "__main__":

@@ -29,7 +29,8 @@ def echo_round_trip(server_core: int, load_core: int, calls: int, pause_ms: floa
             link.sendall(b"x" * 100)
             link.recv(4096)
             took.append((time.perf_counter() - start) * 1e3)
-            time.sleep(pause_ms / 1e3)
+            if pause_ms:
+                time.sleep(pause_ms / 1e3)
     listener.close()
     os.waitpid(child, 0)
     os.sched_setaffinity(0, usual)

@@ -71,7 +71,8 @@ def idle(args: argparse.Namespace) -> dict[str, Any]:
         connection.send(1)
         while connection.in_flight:
             connection.receive()
-        time.sleep(args.pause_ms / 1000)
+        if args.pause_ms:
+            time.sleep(args.pause_ms / 1000)
     connection.close()
     return _result(tally, time.perf_counter() - start)
 

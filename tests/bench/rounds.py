@@ -28,7 +28,8 @@ class Effort:
     """Of the idle server."""
     in_flight: int = 64
     connections: int = 4
-    pause_ms: float = 2.0
+    pauses_ms: tuple[float, ...] = (0.0, 2.0)
+    """Between single calls on an idle server."""
 
 
 @dataclass(slots=True)
@@ -37,7 +38,8 @@ class Measured:
 
     contender: Contender
     rounds: list[dict[str, Any]] = field(default_factory=list)
-    idle: dict[str, Any] | None = None
+    idle: dict[float, dict[str, Any]] = field(default_factory=dict)
+    """Single calls on an idle server, by the pause between them in ms."""
 
     @property
     def cpu_us(self) -> float:
@@ -72,13 +74,11 @@ class Arena:
     server_core: int
     load_core: int
 
-    def idle(self, contender: Contender, effort: Effort) -> dict[str, Any]:
+    def idle(self, contender: Contender, effort: Effort, pause_ms: float) -> dict[str, Any]:
         """Measure single calls on an idle server."""
 
         def one(server: Running) -> dict[str, Any]:
-            return load(
-                self.load_core, "idle", "--port", str(server.port), "--calls", str(effort.calls), "--pause-ms", str(effort.pause_ms)
-            )
+            return load(self.load_core, "idle", "--port", str(server.port), "--calls", str(effort.calls), "--pause-ms", str(pause_ms))
 
         return self._with(contender, one)
 

@@ -1,52 +1,85 @@
-"""Decisions as the bytes that callers get."""
+"""Decisions as the bytes that callers get.
+
+A message may be written as a concatenation of its parts, so what is constant for a bundle or an offer is serialised once. With an
+explanation, and to hold the fast way to the contract in tests, the generated code writes it.
+"""
 
 from __future__ import annotations
 
+from functools import lru_cache
 from math import isfinite
+from struct import Struct
 
 from liftgate.adapters.explanation import explain
 from liftgate.bundle.compiled import Bundle
 from liftgate.domain.batch import Batch
 from liftgate.domain.decision import Decision
-from liftgate.v1 import decision_pb2
+from liftgate.domain.offer import Offer
+from liftgate.v1 import decision_pb2, offer_pb2
+
+_DOUBLE = Struct("<cd")
+_DECISION_ID, _SLOTS, _VALID_UNTIL_MS = b"\x0a", b"\x22", b"\x38"
+_PROPENSITY, _SELECTION_PROBABILITY = b"\x19", b"\x29"
 
 
 class GrpcAnswers:
-    """Writes `liftgate.v1.DecideResponse`. Implements ports.Answers; stateless, so safe to share."""
+    """Writes `liftgate.v1.DecideResponse`. Implements ports.Answers; safe to share on one event loop."""
+
+    def __init__(self) -> None:
+        self._bundle: Bundle | None = None
+        self._slot_parts: dict[int, bytes] = {}
+
+    def _slot_part(self, bundle: Bundle, k: int) -> bytes:
+        """Return what is constant in the slot of an offer, from memory while the bundle stays the same."""
+        if bundle is not self._bundle:
+            self._bundle, self._slot_parts = bundle, {}
+        part = self._slot_parts.get(k)
+        if part is None:
+            offer = bundle.offers[k]
+            part = offer_pb2.Slot(offer_id=offer.offer_id, payload_json=offer.payload_json, value=offer.value).SerializeToString()
+            self._slot_parts[k] = part
+        return part
 
     def encode(self, batch: Batch, bundle: Bundle, decision: Decision) -> bytes:
         """Return the encoded answer, with the explanation where the request asks for one. Pure."""
         row = decision.row
         request = batch.requests[row]
-        message = decision_pb2.DecideResponse(
-            decision_id="" if request.dry_run else decision.decision_id,
-            arm=decision.arm,  # type: ignore[arg-type]
-            branch=decision.branch,  # type: ignore[arg-type]
-            reason=decision.reason,  # type: ignore[arg-type]
-            bundle_digest=bundle.digest,
-            valid_until_ms=decision.valid_until_ms,
-            degraded=decision.degraded,
-            consent_version=batch.consent_version[row],
-        )
-        if decision.default_served:
-            for k in decision.offered:
-                offer = bundle.offers[k]
-                message.slots.add(offer_id=offer.offer_id, payload_json=offer.payload_json, selection_probability=1.0, is_default=True)
-        else:
-            for s, k in enumerate(decision.offered):
-                offer = bundle.offers[k]
-                slot = message.slots.add(
-                    offer_id=offer.offer_id,
-                    payload_json=offer.payload_json,
-                    value=offer.value,
-                    selection_probability=batch.probability.item(s, row, k),
-                )
+        decision_id = b"" if request.dry_run else decision.decision_id.encode()
+        parts = [
+            _DECISION_ID + bytes((len(decision_id),)) + decision_id if decision_id else b"",
+            _small_part(decision.arm, decision.branch, decision.reason, decision.degraded, batch.consent_version[row], bundle.digest),
+            _VALID_UNTIL_MS,
+            _varint(decision.valid_until_ms),
+        ]
+        for s, k in enumerate(decision.offered):
+            if decision.default_served:
+                slot = _default_part(bundle.offers[k])
+            else:
                 propensity = batch.propensity.item(row, k)
+                slot = self._slot_part(bundle, k) + _DOUBLE.pack(_SELECTION_PROBABILITY, batch.probability.item(s, row, k))
                 if isfinite(propensity):
-                    slot.propensity = propensity
+                    slot += _DOUBLE.pack(_PROPENSITY, propensity)
+            parts += (_SLOTS, _varint(len(slot)), slot)
         if request.explain:
-            message.explanation.CopyFrom(explain(batch, bundle, decision))
-        return message.SerializeToString(deterministic=True)
+            parts.append(decision_pb2.DecideResponse(explanation=explain(batch, bundle, decision)).SerializeToString(deterministic=True))
+        return b"".join(parts)
+
+
+@lru_cache(maxsize=4096)
+def _small_part(arm: int, branch: int, reason: int, degraded: bool, consent_version: str, digest: str) -> bytes:
+    return decision_pb2.DecideResponse(
+        arm=arm,  # type: ignore[arg-type]
+        branch=branch,  # type: ignore[arg-type]
+        reason=reason,  # type: ignore[arg-type]
+        degraded=degraded,
+        consent_version=consent_version,
+        bundle_digest=digest,
+    ).SerializeToString()
+
+
+def _default_part(offer: Offer) -> bytes:
+    slot = offer_pb2.Slot(offer_id=offer.offer_id, payload_json=offer.payload_json, selection_probability=1.0, is_default=True)
+    return slot.SerializeToString()
 
 
 def batch_response(answers: list[bytes]) -> bytes:
@@ -59,6 +92,8 @@ def batch_response(answers: list[bytes]) -> bytes:
 
 
 def _varint(number: int) -> bytes:
+    if number < 128:
+        return bytes((number,))
     out = bytearray()
     while number > 127:
         out.append(number & 127 | 128)

@@ -65,7 +65,7 @@ class RedisReservations:
         size = 1 if self._client.clustered else CHUNK
         calls = [self._claims(claims[i : i + size]) for i in range(0, len(claims), size)]
         replies = await self._run("reserve.lua", calls, budget_s)
-        return [_outcome(reply) for chunk in replies for reply in chunk]
+        return [_MADE if reply == 0 else _outcome(reply) for chunk in replies for reply in chunk]
 
     async def look(self, claims: Sequence[Claim]) -> Sequence[ClaimOutcome]:
         """See `pipeline.ports.Reservations`."""

@@ -107,6 +107,8 @@ async def _serve(
     # What lives from now on for the whole run need not be looked at by every collection.
     gc.collect()
     gc.freeze()
+    # Decisions leave hardly any cycles behind; the default of 700 looks for them several hundred times a second.
+    gc.set_threshold(20_000, 20, 50)
     reloader = asyncio.create_task(_reload_when_told(worker, settings, told, log))
     worker.server.health.set_serving(True)
     telemetry.serving(True, live.bundle, __version__)

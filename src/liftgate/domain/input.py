@@ -72,10 +72,24 @@ class Input:
         return int(number) if self.type in (InputType.INT, InputType.TIMESTAMP) else number
 
 
+PROFILE_VERSION = 1
+
+
 class InputSchema:
     """All inputs in packed order: `profile_count` profile features, then context. Immutable after construction."""
 
-    __slots__ = ("code", "defaults", "index", "inputs", "max_age_s", "profile_count", "profile_digest_u64", "profile_dtype")
+    __slots__ = (
+        "ages",
+        "code",
+        "defaults",
+        "index",
+        "inputs",
+        "max_age_s",
+        "profile_count",
+        "profile_dtype",
+        "profile_header",
+        "profile_missing",
+    )
 
     def __init__(self, profile: tuple[Input, ...], context: tuple[Input, ...]) -> None:
         self.inputs = profile + context
@@ -83,23 +97,20 @@ class InputSchema:
         self.index = {column.name: i for i, column in enumerate(self.inputs)}
         self.defaults: Floats = np.array([column.default for column in self.inputs], dtype=np.float64)
         self.max_age_s: Floats = np.array([column.max_age_s for column in profile], dtype=np.float64)
+        self.ages = bool(np.isfinite(self.max_age_s).any())
+        """Any feature has a max_age."""
         self.code = tuple({text: float(i) for i, text in enumerate(column.values)} for column in self.inputs)
         """For each input, text to column number."""
         layout = "\n".join(f"{c.name}\t{c.type.value}\t{'|'.join(c.values)}" for c in profile)
-        self.profile_digest_u64 = int.from_bytes(blake2b(layout.encode(), digest_size=8).digest(), "little")
-        """Eight bytes over names, types, values and order: stored in every packed profile."""
-        self.profile_dtype = np.dtype(
-            [
-                ("magic", "<u2"),
-                ("version", "u1"),
-                ("flags", "u1"),
-                ("spare", "<u4"),
-                ("schema", "<u8"),
-                ("value", "<f8", (self.profile_count,)),
-                ("at_s", "<u4", (self.profile_count,)),
-            ]
-        )
+        digest = blake2b(layout.encode(), digest_size=8).digest()
+        self.profile_header = b"LG" + bytes([PROFILE_VERSION]) + b"\0" * 5 + digest
+        """First sixteen bytes of every packed profile: magic, version, spare, eight bytes over names, types, values and order."""
+        self.profile_dtype = np.dtype([("header", "V16"), ("value", "<f8", (self.profile_count,)), ("at_s", "<u4", (self.profile_count,))])
         """Layout of a packed profile: `domain/profile.py`."""
+        missing = np.zeros(1, dtype=self.profile_dtype)
+        missing["value"] = np.nan
+        self.profile_missing = missing.tobytes()
+        """A packed profile without a value."""
 
     @property
     def context(self) -> tuple[Input, ...]:

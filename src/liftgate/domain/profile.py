@@ -1,6 +1,6 @@
 """Packed profiles: one fixed-width value a person, so a batch decodes as one matrix.
 
-Layout (little endian): `b"LG"`, version 1, flags 0, four spare bytes, eight bytes of schema digest, then F float64
+Layout (little endian): `b"LG"`, version 1, five zero bytes, eight bytes of schema digest, then F float64
 values (see `Input` for their meaning, NaN missing) and F uint32 times in seconds since the epoch (0: not known).
 """
 
@@ -15,9 +15,6 @@ from numpy.typing import NDArray
 
 from liftgate.domain.input import Floats, InputSchema
 
-_MAGIC = int.from_bytes(b"LG", "little")
-VERSION = 1
-
 
 class ProfileState(IntEnum):
     """What was found for a person."""
@@ -26,6 +23,9 @@ class ProfileState(IntEnum):
     MISSING = 1
     UNREADABLE = 2
     UNAVAILABLE = 3
+
+
+_FOUND, _MISSING, _UNREADABLE = int(ProfileState.FOUND), int(ProfileState.MISSING), int(ProfileState.UNREADABLE)
 
 
 @dataclass(slots=True)
@@ -43,29 +43,27 @@ class Profiles:
 def pack(schema: InputSchema, values: Sequence[float], at_s: Sequence[int] | int) -> bytes:
     """Return one packed profile. `values` has one column number for each feature; `at_s` one time for all or one each."""
     row = np.zeros(1, dtype=schema.profile_dtype)
-    row["magic"], row["version"], row["schema"] = _MAGIC, VERSION, schema.profile_digest_u64
     row["value"][0] = values
     row["at_s"][0] = at_s
-    return row.tobytes()
+    return schema.profile_header + row.tobytes()[len(schema.profile_header) :]
 
 
 def unpack(schema: InputSchema, raws: Sequence[bytes | None]) -> Profiles:
     """Decode N stored values. None is MISSING; a wrong length, magic, version or schema is UNREADABLE, never a guess."""
-    size = schema.profile_dtype.itemsize
-    filler = b"\0" * size
-    joined = b"".join([raw if raw is not None and len(raw) == size else filler for raw in raws])
-    rows = np.frombuffer(joined, dtype=schema.profile_dtype)
-    # numpy's bytes type drops trailing zeros, so magic and digest are compared as integers.
-    good = (rows["magic"] == _MAGIC) & (rows["version"] == VERSION) & (rows["schema"] == schema.profile_digest_u64)
-    state = np.where(good, ProfileState.FOUND, ProfileState.UNREADABLE).astype(np.uint8)
-    missing = [i for i, raw in enumerate(raws) if raw is None]
-    if missing:
-        state[missing] = ProfileState.MISSING
-    value = np.where(good[:, None], rows["value"], np.nan)
-    at_s = np.where(good[:, None] & (rows["at_s"] > 0), rows["at_s"].astype(np.float64), np.nan)
+    size, header = schema.profile_dtype.itemsize, schema.profile_header
+    good = [raw is not None and len(raw) == size and raw.startswith(header) for raw in raws]
+    filler = schema.profile_missing
+    joined = b"".join([raw if fine and raw is not None else filler for raw, fine in zip(raws, good, strict=True)])
+    rows = np.frombuffer(joined, schema.profile_dtype)
+    # Copies: the bytes are read-only.
+    value, at_s = np.array(rows["value"]), rows["at_s"].astype(np.float64)
+    at_s[at_s == 0] = np.nan
     # An infinity can only be damage: writers refuse it.
     value[np.isinf(value)] = np.nan
-    return Profiles(state, value, at_s)
+    if all(good):
+        return Profiles(np.zeros(len(raws), dtype=np.uint8), value, at_s)
+    state = [_FOUND if fine else _MISSING if raw is None else _UNREADABLE for raw, fine in zip(raws, good, strict=True)]
+    return Profiles(np.array(state, dtype=np.uint8), value, at_s)
 
 
 def unavailable(schema: InputSchema, n: int) -> Profiles:

@@ -6,6 +6,7 @@ import asyncio
 from collections import deque
 from collections.abc import Coroutine, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -34,7 +35,7 @@ class Limits:
     max_batch: int = 64
     max_queue: int = 1024
     """Requests waiting; one more is Overloaded."""
-    batches_in_flight: int = 2
+    batches_in_flight: int = 1
     horizon_s: float = 60.0
     """How long an answer given without Redis is remembered for retries."""
     hurry_s: float = 0.03
@@ -65,6 +66,11 @@ class Batcher:
         self._tasks: set[asyncio.Task[None]] = set()
         self._running = 0
         self._scheduled = False
+
+    @cached_property
+    def _loop(self) -> asyncio.AbstractEventLoop:
+        # Kept: asking for it is a system call before Python 3.12.
+        return asyncio.get_running_loop()
 
     @property
     def refuses_without_log(self) -> bool:
@@ -117,7 +123,7 @@ class Batcher:
 
     def _enlist(self, request: DecideRequest, live: Live, deadline: float | None) -> tuple[asyncio.Future[bytes], _Waiting | None]:
         """Return the caller's future, and what to walk for it: None when it joined an answer or another caller."""
-        loop = asyncio.get_running_loop()
+        loop = self._loop
         future: asyncio.Future[bytes] = loop.create_future()
         if not request.idempotent or request.dry_run:
             return future, _Waiting(request, live, deadline, [future])
@@ -142,7 +148,7 @@ class Batcher:
         # call_soon: everything that arrives in the same turn of the loop is in the batch.
         if not self._scheduled and self.queue_depth and self._running < self._limits.batches_in_flight:
             self._scheduled = True
-            asyncio.get_running_loop().call_soon(self._start)
+            self._loop.call_soon(self._start)
 
     def _start(self) -> None:
         self._scheduled = False
@@ -162,7 +168,7 @@ class Batcher:
 
     def _take(self, queue: deque[_Waiting], batch: list[_Waiting], limit: int) -> None:
         """Move requests into the batch until it holds `limit`. Those in a hurry are not mixed with those that have time."""
-        now = asyncio.get_running_loop().time()
+        now = self._loop.time()
         while queue and len(batch) < limit:
             waiting = queue[0]
             if batch and (waiting.live is not batch[0].live or self._hurried(waiting, now) != self._hurried(batch[0], now)):
@@ -190,7 +196,7 @@ class Batcher:
 
     def _budget_s(self, batch: list[_Waiting]) -> float | None:
         """Return what a round trip of the batch may take: a third of the shortest time left where that is short, else None."""
-        now = asyncio.get_running_loop().time()
+        now = self._loop.time()
         if not self._hurried(batch[0], now):
             return None
         left = min(waiting.deadline - now for waiting in batch if waiting.deadline is not None)
@@ -221,7 +227,7 @@ class Batcher:
     def _release(self, batch: list[_Waiting], walk: Walk) -> None:
         if walk.claims:
             self._spawn(self._confirm(list(walk.claims.values())))
-        now = asyncio.get_running_loop().time()
+        now = self._loop.time()
         for row, (waiting, result) in enumerate(zip(batch, walk.results, strict=True)):
             if isinstance(result, Pending):
                 self._spawn(self._settle(waiting, result))
@@ -262,7 +268,7 @@ class Batcher:
             del self._under_way[key]
 
     def _spawn(self, work: Coroutine[Any, Any, None]) -> None:
-        task = asyncio.get_running_loop().create_task(work)
+        task = self._loop.create_task(work)
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
 

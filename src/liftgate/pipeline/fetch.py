@@ -9,13 +9,15 @@ from liftgate.domain import consent
 from liftgate.domain.batch import Batch
 from liftgate.domain.contact_history import live_counts
 from liftgate.domain.errors import StoreUnavailable
-from liftgate.domain.input import Floats
 from liftgate.domain.profile import Profiles, ProfileState, unavailable
 from liftgate.domain.reason import InputState, Reason
 from liftgate.domain.request import Context
 from liftgate.pipeline.ports import Fetched, PersonKey
 from liftgate.pipeline.stages import Stage
 from liftgate.pipeline.walk import Walk
+
+_STORED, _DEFAULT_MISSING = np.uint8(InputState.STORED), np.uint8(InputState.DEFAULT_MISSING)
+_DEFAULT_STALE, _MASKED = np.uint8(InputState.DEFAULT_STALE), np.uint8(InputState.MASKED)
 
 
 async def fetch(walk: Walk) -> None:
@@ -60,23 +62,26 @@ def _read_inputs(batch: Batch, bundle: Bundle, profiles: Profiles) -> None:
     else:
         batch.masked = np.zeros(batch.n, dtype=np.bool_)
 
-    # From here on nothing stored about a masked person exists.
-    value: Floats = np.where(batch.masked[:, None], np.nan, profiles.value)
-    at_s: Floats = np.where(batch.masked[:, None], np.nan, profiles.at_s)
+    value, at_s = profiles.value, profiles.at_s
+    if batch.masked.any():
+        # From here on nothing stored about a masked person exists.
+        value[batch.masked] = np.nan
+        at_s[batch.masked] = np.nan
     age = np.maximum(batch.now_ms[:, None] / 1000.0 - at_s, 0.0)
-    # A feature with a max_age and no known time is stale: unknown is never fresh.
-    fresh = (age <= schema.max_age_s) | np.isinf(schema.max_age_s)
-    present = ~np.isnan(value)
+    unusable = np.isnan(value)
+    state = np.full((batch.n, len(schema.inputs)), _STORED, dtype=np.uint8)
+    state[:, :f][unusable] = _DEFAULT_MISSING
+    if schema.ages:
+        # A feature with a max_age and no known time is stale: unknown is never fresh.
+        stale = ~((age <= schema.max_age_s) | np.isinf(schema.max_age_s)) & ~unusable
+        state[:, :f][stale] = _DEFAULT_STALE
+        unusable |= stale
+    state[:, :f][batch.masked] = _MASKED
 
     inputs = np.empty((batch.n, len(schema.inputs)))
-    inputs[:, :f] = np.where(present & fresh, value, schema.defaults[:f])
-    state = np.full(inputs.shape, InputState.STORED, dtype=np.uint8)
-    state[:, :f] = np.where(present, np.where(fresh, InputState.STORED, InputState.DEFAULT_STALE), InputState.DEFAULT_MISSING)
-    state[:, :f][batch.masked] = InputState.MASKED
+    inputs[:, :f] = np.where(unusable, schema.defaults[:f], value)
     inputs[:, f:] = [_context_row(bundle, request.context) for request in batch.requests]
-    absent = np.isnan(inputs[:, f:])
-    state[:, f:][absent] = InputState.DEFAULT_MISSING
-    np.copyto(inputs[:, f:], np.broadcast_to(schema.defaults[f:], absent.shape), where=absent)
+    state[:, f:][np.isnan(inputs[:, f:])] = _DEFAULT_MISSING
 
     batch.inputs, batch.input_state = inputs, state
     batch.input_age_s = np.full(inputs.shape, np.nan)

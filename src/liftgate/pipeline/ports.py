@@ -17,7 +17,7 @@ from liftgate.domain.request import DecideRequest
 from liftgate.pipeline.stages import Stage
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class PersonKey:
     """Whose values to read; `ghost` reads the ghost contact history of a held-out person."""
 
@@ -47,7 +47,7 @@ class ProfileStore(Protocol):
         ...
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Charge:
     """One cap that a claim counts against."""
 
@@ -79,7 +79,7 @@ _WATCHED = Struct("<8sd")
 NOTHING_WATCHED = Watch()
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Claim:
     """One decision about to be made: made if and only if every cap has room and the request_id is new."""
 

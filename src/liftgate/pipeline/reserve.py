@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import numpy as np
+from numpy.typing import NDArray
 
 from liftgate.bundle.compiled import Bundle
 from liftgate.domain.contact_history import live_counts
 from liftgate.domain.errors import FieldViolation, RequestIdReused, StoreUnavailable
 from liftgate.domain.reason import Arm, Reason
+from liftgate.pipeline.live import Live
 from liftgate.pipeline.ports import NOTHING_WATCHED, Charge, Claim, ClaimOutcome, ClaimStatus, Watch
 from liftgate.pipeline.stages import Stage
 from liftgate.pipeline.walk import Pending, Walk
@@ -16,7 +18,10 @@ MAX_ATTEMPTS = 3
 """Reservations tried for one decision before the guarded default answers."""
 
 _REDIS_AWAY = (Reason.PROFILE_STORE_UNAVAILABLE, Reason.RESERVATION_UNAVAILABLE)
-_HOLDOUT = Arm.HOLDOUT  # a name of this module: looking a member up on its enum costs microseconds before Python 3.12
+# Names of this module: looking a member up on its enum costs microseconds before Python 3.12.
+_HOLDOUT = Arm.HOLDOUT
+_MADE, _CAP_REACHED = ClaimStatus.MADE, ClaimStatus.CAP_REACHED
+_LOGGED, _PENDING = ClaimStatus.DUPLICATE_LOGGED, ClaimStatus.DUPLICATE_PENDING
 
 
 async def reserve(walk: Walk) -> bool:
@@ -26,7 +31,8 @@ async def reserve(walk: Walk) -> bool:
     depend on its draw, and the vector that it logs is the one that it was drawn from.
     """
     now_ms = walk.batch.now_ms.tolist()
-    claims = {row: claim for row in walk.unsettled if (claim := _claim(walk, row, now_ms[row])) is not None}
+    watches = _watches(walk)
+    claims = {row: claim for row in walk.unsettled if (claim := _claim(walk, row, now_ms[row], watches[row])) is not None}
     walk.unsettled = []
     if not claims:
         return False
@@ -46,14 +52,14 @@ async def reserve(walk: Walk) -> bool:
     return bool(walk.unsettled)
 
 
-def _claim(walk: Walk, row: int, now: int) -> Claim | None:
+def _claim(walk: Walk, row: int, now: int, watch: Watch) -> Claim | None:
     """Return the row's claim; None where there is neither a cap that matters nor an answer to remember."""
-    batch, bundle, decision = walk.batch, walk.live.bundle, walk.decisions[row]
-    request = batch.requests[row]
+    bundle, decision, request = walk.live.bundle, walk.decisions[row], walk.batch.requests[row]
     if request.dry_run or walk.forced[row] in _REDIS_AWAY:
         return None
     charges = tuple([_charge(bundle, cap, now) for offer in decision.chosen for cap in bundle.offer_caps[offer]])
-    watch = _watch(walk, row) if walk.forced[row] is None else NOTHING_WATCHED
+    if walk.forced[row] is not None:
+        watch = NOTHING_WATCHED
     if not charges and not watch.entries and not request.idempotent:
         return None
     return Claim(
@@ -76,35 +82,42 @@ def _charge(bundle: Bundle, index: int, now_ms: int) -> Charge:
     return Charge(cap.cap_id, cap.limit, now_ms + cap.lease_ms if cap.counts == "exposure" else until, until)
 
 
-def _watch(walk: Walk, row: int) -> Watch:
-    """Return the caps that are not used up, with the count up to which the choice would have been the same.
+def _watches(walk: Walk) -> list[Watch]:
+    """Return for each row the caps that are not used up, with the count up to which the choice would have been the same.
 
     While a cap has room for every slot, more use changes nothing; below that, any use may change a later slot.
     """
-    batch, live, slots = walk.batch, walk.live, walk.batch.requests[row].slot_count
-    place = batch.placement[row]
+    batch, live = walk.batch, walk.live
+    if not live.bundle.caps:
+        return [NOTHING_WATCHED] * batch.n
+    room, placement = batch.cap_room, batch.placement.tolist()
+    # Over all caps: a tight one elsewhere only costs the row a list of its own.
+    tightest = room.min(axis=1).tolist()
+    return [
+        live.watches[place][request.slot_count]
+        if tightest[row] >= request.slot_count
+        else _watch(live, place, room[row], request.slot_count)
+        for row, (place, request) in enumerate(zip(placement, batch.requests, strict=True))
+    ]
+
+
+def _watch(live: Live, place: int, room: NDArray[np.int64], slots: int) -> Watch:
     caps = live.placement_caps[place]
-    if not caps.size:
-        return NOTHING_WATCHED
-    room = batch.cap_room[row, caps]
-    if room.min() >= slots:
-        always: Watch = live.watches[place][slots]
-        return always
-    limits = live.cap_limits[caps]
+    room, limits = room[caps], live.cap_limits[caps]
     most = np.maximum(limits - room, limits - slots).tolist()
     return Watch(tuple((live.bundle.caps[c].cap_id, most[i]) for i, c in enumerate(caps) if room[i] > 0))
 
 
 def _settle(walk: Walk, row: int, claim: Claim, outcome: ClaimOutcome) -> None:
-    if outcome.status is ClaimStatus.MADE:
+    if outcome.status is _MADE:
         walk.claims[row] = claim
-    elif outcome.status is ClaimStatus.CAP_REACHED:
+    elif outcome.status is _CAP_REACHED:
         _look_again(walk, row, outcome)
         walk.unsettled.append(row)
-    elif outcome.status is ClaimStatus.DUPLICATE_LOGGED:
+    elif outcome.status is _LOGGED:
         walk.results[row] = outcome.response
         walk.ports.observer.joined(recovered=False)
-    elif outcome.status is ClaimStatus.DUPLICATE_PENDING:
+    elif outcome.status is _PENDING:
         walk.results[row] = Pending(claim, outcome)
     else:
         walk.results[row] = request_id_reused()
