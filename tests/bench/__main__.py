@@ -19,8 +19,9 @@ from liftgate.adapters.embedded_valkey import EmbeddedValkey
 from . import contenders, people, shop, traffic
 from .cpu import machine
 from .echo import echo_round_trip
+from .goals import goals
 from .processes import ROOT, BenchError, Running, cores, scratch
-from .report import goals, print_report
+from .report import print_report
 from .rounds import Arena, Effort, Measured, measure
 
 _QUICK = Effort(rounds=2, warm_up_s=1.0, seconds=2.5, calls=1_000)
@@ -90,7 +91,9 @@ def _keep(found: dict[str, Measured], facts: dict[str, Any], text: str, console:
     raw = {name: {"label": one.contender.label, "rounds": one.rounds, "idle": one.idle} for name, one in found.items()}
     path.write_text(json.dumps({**facts, "goals": [asdict(goal) for goal in goals(found)], "contenders": raw}, indent=1))
     path.with_suffix(".md").write_text(text)
-    console.print(f"raw counts of every round: {path.relative_to(ROOT)}; the tables for docs: {path.with_suffix(".md").name}", highlight=False)
+    console.print(
+        f"raw counts of every round: {path.relative_to(ROOT)}; the tables for docs: {path.with_suffix('.md').name}", highlight=False
+    )
 
 
 if __name__ == "__main__":
