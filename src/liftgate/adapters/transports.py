@@ -115,6 +115,7 @@ def _make(transport: Literal["native", "grpcio"], reuse_port: bool, max_request_
     if transport == "native":
         import pygrpc_native.aio  # absent on Windows, where grpcio serves
 
-        server: grpc.aio.Server = pygrpc_native.aio.server(options=options)
+        # One thread for sockets: a worker is one core, and a second one costs a tenth more CPU a decision in switching.
+        server: grpc.aio.Server = pygrpc_native.aio.Server(options=options, io_threads=1)
         return server
     return grpc.aio.server(options=options)
