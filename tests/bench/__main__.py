@@ -91,9 +91,7 @@ def _keep(found: dict[str, Measured], facts: dict[str, Any], text: str, console:
     raw = {name: {"label": one.contender.label, "rounds": one.rounds, "idle": one.idle} for name, one in found.items()}
     path.write_text(json.dumps({**facts, "goals": [asdict(goal) for goal in goals(found)], "contenders": raw}, indent=1))
     path.with_suffix(".md").write_text(text)
-    console.print(
-        f"raw counts of every round: {path.relative_to(ROOT)}; the tables for docs: {path.with_suffix('.md').name}", highlight=False
-    )
+    console.print(f"raw counts of every round: {path.relative_to(ROOT)}; the same tables in Markdown beside it", highlight=False)
 
 
 if __name__ == "__main__":

@@ -41,12 +41,13 @@ def scratch() -> Path:
     return path
 
 
-def free_port() -> int:
-    """Return a loopback port that nobody listens on."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port: int = probe.getsockname()[1]
-        return port
+def free_ports() -> tuple[int, int]:
+    """Return two loopback ports that nobody listens on."""
+    with socket.socket() as one, socket.socket() as other:
+        # Both at once: two probes one after the other may find the same port.
+        for probe in (one, other):
+            probe.bind(("127.0.0.1", 0))
+        return one.getsockname()[1], other.getsockname()[1]
 
 
 def pinned(core: int, command: Sequence[str]) -> list[str]:

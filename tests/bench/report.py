@@ -35,13 +35,13 @@ class _Rows:
         return table
 
     def markdown(self) -> str:
-        lines = [self.heads, ["---", *["---:"] * (len(self.heads) - 1)], *self.rows]
+        lines: list[Sequence[str]] = [self.heads, ["---", *["---:"] * (len(self.heads) - 1)], *self.rows]
         return "\n".join([f"{self.title}\n", *["| " + " | ".join(line) + " |" for line in lines]])
 
 
 def print_report(console: Console, found: Mapping[str, Measured], facts: Mapping[str, Any]) -> str:
     """Print machine and configuration, one line a contender, one line a goal; return the same as Markdown."""
-    parts = [*_head(facts), _contenders(found), *_conditions(found), _idle(found, facts), _verdicts(found)]
+    parts: list[str | _Rows] = [*_head(facts), _contenders(found), *_conditions(found), _idle(found, facts), _verdicts(found)]
     for part in parts:
         console.print(part.rich() if isinstance(part, _Rows) else part, highlight=False)
     return "\n\n".join(part.markdown() if isinstance(part, _Rows) else part for part in parts) + "\n"
@@ -53,8 +53,8 @@ def _head(facts: Mapping[str, Any]) -> list[str]:
     return [
         f"{machine['processor']}, Linux {machine['kernel']}, {facts['at']}, load before {facts['load_average_before']}",
         versions,
-        f"{effort['rounds']} interleaved rounds of {effort['seconds']:g} s after {effort['warm_up_s']:g} s of warm-up, medians; closed loop, "
-        f"{effort['in_flight']} in flight on {effort['connections']} connections; {facts['people']:,} people; server on core "
+        f"{effort['rounds']} interleaved rounds of {effort['seconds']:g} s after {effort['warm_up_s']:g} s of warm-up, medians; "
+        f"closed loop, {effort['in_flight']} in flight on {effort['connections']} connections; {facts['people']:,} people; server on core "
         f"{cores['server']}, load and store on core {cores['load_and_store']}. CPU is user + system of the server's process tree; "
         "the store's stands beside it and is in no ratio.",
     ]
@@ -90,9 +90,9 @@ def _conditions(found: Mapping[str, Measured]) -> list[str]:
     others = sorted(r["others_cores"] for one in found.values() for r in one.rounds)
     degraded = max(r["degraded_share"] for one in found.values() for r in one.rounds)
     lines = [
-        f"The generator took {generator:.1f} us of its own core a request at {fastest.per_s:,.0f}/s; every answer had grpc-status 0 and a "
-        f"message. Other processes of this machine used {others[len(others) // 2]:.2f} cores in the median round, {others[-1]:.2f} at most; "
-        f"at most {degraded:.1%} of a round's answers were degraded."
+        f"The generator took {generator:.1f} us of its own core a request at {fastest.per_s:,.0f}/s; every answer had grpc-status 0 "
+        f"and a message. Other processes of this machine used {others[len(others) // 2]:.2f} cores in the median round, "
+        f"{others[-1]:.2f} at most; at most {degraded:.1%} of a round's answers were degraded."
     ]
     if others[len(others) // 2] > _QUIET or degraded > _DEGRADED:
         lines.append("THE MACHINE WAS NOT QUIET, OR BUDGETS RAN OUT: these figures are not to be quoted.")

@@ -11,7 +11,7 @@ from typing import Any
 
 from . import people
 from .contenders import Contender, Place
-from .processes import BenchError, Running, free_port, load, serving
+from .processes import BenchError, Running, free_ports, load, serving
 
 _LEAST_OFFERED = 0.5
 """Of the bench's people, 5 % are held out and everyone else is offered something."""
@@ -102,7 +102,7 @@ class Arena:
         log = self.folder / "log"
         shutil.rmtree(log, ignore_errors=True)
         log.mkdir()
-        place = Place(free_port(), free_port(), self.store.port, self.shops, log)
+        place = Place(*free_ports(), self.store.port, self.shops, log)
         with serving(contender.command(place), place.port, self.server_core, self.folder / f"{contender.name}.out") as server:
             result = measure(server)
         if result["offered_share"] < _LEAST_OFFERED:

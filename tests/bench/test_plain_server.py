@@ -11,7 +11,7 @@ from liftgate.adapters.embedded_valkey import EmbeddedValkey
 from liftgate.v1 import decision_pb2, decision_service_pb2_grpc, reason_pb2
 
 from . import contenders, people, shop, traffic
-from .processes import cores, free_port, serving
+from .processes import cores, free_ports, serving
 
 # A busy machine must not turn answers into fallbacks.
 _PATIENT = contenders.liftgate("native", 20, "patient", ("--fetch-budget-ms", "5000", "--reserve-budget-ms", "5000"))
@@ -35,7 +35,7 @@ def test_the_plain_server_and_liftgate_give_the_same_answers(tmp_path: Path) -> 
         for contender in (contenders.N0, _PATIENT):
             log = tmp_path / contender.name
             log.mkdir()
-            place = contenders.Place(free_port(), free_port(), valkey.port, tmp_path / "shops", log)
+            place = contenders.Place(*free_ports(), valkey.port, tmp_path / "shops", log)
             answers.append(_answers(contender, place, 300))
     for plain, full in zip(*answers, strict=True):
         assert (plain.arm, plain.branch, plain.reason) == (full.arm, full.branch, full.reason)
