@@ -108,7 +108,7 @@ class Plain(decision_service_pb2_grpc.DecisionServiceServicer):
         self._placements = {placement.placement_id: placement for placement in bundle.placements}
         self._layer = bundle.layers[0]
         self._layer_salt = Salt("layer", self._layer.salt)
-        self._draw_salts = {name: Salt("select", bundle.name, name, "0", "0") for name in self._placements}
+        self._draw_salts = {name: Salt("select", bundle.name, name, "0") for name in self._placements}
         self._purpose = bundle.purposes[bundle.profile_purpose]
         self._features = {column.name.removeprefix("profile."): column for column in bundle.schema.profile}
         self._defaults = {name: column.decode(column.default) for name, column in self._features.items() if not np.isnan(column.default)}
@@ -145,9 +145,8 @@ class Plain(decision_service_pb2_grpc.DecisionServiceServicer):
         allowed = [offer for offer, reason in zip(self._offers, reasons, strict=True) if reason is Reason.ALLOWED]
         scores = self._score(profile) if readable and any(offer.output >= 0 for offer in allowed) else None
         propensity = {o.index: o.base_rate if scores is None or o.output < 0 else float(scores[o.output]) for o in allowed}
-        probability, chosen, explored = self._select(
-            allowed, propensity, placement.epsilon, self._draw_salts[request.placement_id], request.request_id
-        )
+        u = self._draw_salts[request.placement_id].uniform(person, request.request_id)
+        probability, chosen, explored = self._select(allowed, propensity, placement.epsilon, u)
 
         offered = [] if held_out or chosen is None else [chosen]
         if chosen is not None and chosen.caps:
@@ -214,7 +213,7 @@ class Plain(decision_service_pb2_grpc.DecisionServiceServicer):
 
     @staticmethod
     def _select(
-        allowed: list[_Offer], propensity: dict[int, float], epsilon: float, salt: Salt, request_id: str
+        allowed: list[_Offer], propensity: dict[int, float], epsilon: float, u: float
     ) -> tuple[dict[int, float], _Offer | None, bool]:
         """Return probabilities by offer index, the offer drawn, and whether it was explored."""
         if not allowed:
@@ -226,7 +225,7 @@ class Plain(decision_service_pb2_grpc.DecisionServiceServicer):
         probability = {offer.index: explore for offer in allowed}
         for offer in top:
             probability[offer.index] += exploit
-        u, below = salt.uniform(request_id), 0.0
+        below = 0.0
         for offer in allowed:
             below += explore
             if u < below:
