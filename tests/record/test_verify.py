@@ -11,7 +11,7 @@ from liftgate.adapters.segment_sink import SegmentLog
 from liftgate.record.frame import Header, Stream, encode_frames, is_interrupted_write
 from liftgate.record.parquet import seal_to_parquet
 from liftgate.record.verify import Gap, verify
-from liftgate.v1.record_pb2 import DecisionRecord
+from liftgate.v1.record_pb2 import DecisionRecord, EventRecord
 
 WRITER = b"w" * 16
 
@@ -48,6 +48,22 @@ def test_a_whole_log_is_clean(tmp_path: Path) -> None:
         ("left open", 2),
         ("left open", 0),
     ]
+
+
+def test_sealed_events_are_events(tmp_path: Path) -> None:
+    """Events in Parquet follow their segments' sequence and share no ids with the decisions that they name."""
+    write(tmp_path, "1", 0, 3)
+    for name, first, sealed in (("1", 0, True), ("2", 10, False)):
+        path = tmp_path / f"event-{name}.seg"
+        records = [EventRecord(event_id=f"e{n}", decision_id=f"{n % 3:032x}").SerializeToString() for n in range(first, first + 10)]
+        path.write_bytes(Header(Stream.EVENT, b"v" * 16, b"b" * 16, first, 5).encode() + encode_frames(records, first))
+        if sealed:
+            seal_to_parquet(path)
+            path.unlink()
+    verdict = verify(tmp_path)
+    assert verdict.clean
+    assert verdict.records == {"decision": 3, "event": 20}
+    assert verdict.duplicates == 0
 
 
 @pytest.mark.parametrize("sealed", [True, False])

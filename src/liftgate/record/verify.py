@@ -213,7 +213,9 @@ def _parquet(path: Path, report: FileReport, walk: _Walk) -> None:
 
     try:
         with open_parquet(path) as file:
-            kind = next(kind for kind in Stream if ROW_ID[kind] in file.schema_arrow.names)
+            # An event names the decision that led to it, so a column decision_id says nothing.
+            names = file.schema_arrow.names
+            kind = next(kind for kind in (Stream.EVENT, Stream.DECISION) if ROW_ID[kind] in names)
             for batch in file.iter_batches(ROW_GROUP_ROWS):
                 writers, sequences, ids = (batch.column(name).to_pylist() for name in ("writer_id", "sequence", ROW_ID[kind]))
                 for writer_id in dict.fromkeys(writers):
