@@ -194,6 +194,8 @@ async def test_a_service_that_is_not_there_gives_the_default(kind: Any) -> None:
     async with kind("127.0.0.1:1", default_offer={"home.hero": Offer("hello", '{"a":1}', is_default=True)}) as client:
         known, unknown = [await client.decide("p", place) for place in ("home.hero", "elsewhere")]
     assert (known.offer.offer_id, known.offer.payload, known.from_service) == ("hello", {"a": 1}, False)
+    async with kind("127.0.0.1:1", default_offer="welcome") as client:
+        assert (await client.decide("p", "home.hero")).offer.payload == {}, "a page reads a payload without looking first"
     assert unknown.offers == ()
 
 

@@ -24,8 +24,8 @@ class Offer:
 
     @property
     def payload(self) -> Any:
-        """The payload, parsed; None when there is none."""
-        return json.loads(self.payload_json) if self.payload_json else None
+        """The payload, parsed; an empty mapping when there is none, also while the service is away."""
+        return json.loads(self.payload_json) if self.payload_json else {}
 
 
 @dataclass(frozen=True, slots=True)
