@@ -74,6 +74,14 @@ def test_digest() -> None:
     assert bad.stderr.startswith("bundle.yaml:2: currency:")
 
 
+def test_digest_as_json() -> None:
+    """With --json it is an object with the bundle's name; of a bad bundle the mistakes are, as `check --json` gives them."""
+    bundle = load_bundle(SMALL)
+    assert json.loads(RUN.invoke(app, ["digest", str(SMALL), "--json"]).stdout) == {"name": bundle.name, "digest": bundle.digest}
+    bad = RUN.invoke(app, ["digest", str(CASES / "bundle_bad" / "bad_currency"), "--json"])
+    assert (bad.exit_code, json.loads(bad.stdout)["mistakes"][0]["field"]) == (1, "currency")
+
+
 def test_warnings_do_not_fail(tmp_path: Path) -> None:
     """A bundle with a warning is good, and the warning is told with its place."""
     text = "bundle: b\ncurrency: EUR\ntime_zone: UTC\nprofile_purpose: none\noffers: {a: {value: 1}}\n"

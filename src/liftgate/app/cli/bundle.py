@@ -54,11 +54,12 @@ def check(directory: Directory, models: Models = None, as_json: AsJson = False) 
 
 
 @app.command("digest")
-def digest(directory: Directory, models: Models = None) -> None:
+def digest(directory: Directory, models: Models = None, as_json: AsJson = False) -> None:
     """Print the bundle's digest, as decisions and the log carry it.
 
     It is the SHA-256 of the bundle's canonical form: comments, layout, order of keys and split into files change
-    nothing, every change of meaning does. Exit codes: 0 printed, 1 the bundle has mistakes (they go to stderr).
+    nothing, every change of meaning does. Exit codes: 0 printed, 1 the bundle has mistakes (they go to stderr, and with
+    --json, as `check` gives them, to stdout).
 
     Example: liftgate bundle digest my-bundle
     """
@@ -66,10 +67,14 @@ def digest(directory: Directory, models: Models = None) -> None:
 
     checked = check_bundle(directory, models)
     if checked.bundle is None:
-        for mistake in checked.mistakes:
-            typer.echo(str(mistake), err=True)
+        if as_json:
+            typer.echo(json.dumps(report(checked), indent=2))
+        else:
+            for mistake in checked.mistakes:
+                typer.echo(str(mistake), err=True)
         raise typer.Exit(_BAD)
-    typer.echo(checked.bundle.digest)
+    name, value = checked.bundle.name, checked.bundle.digest
+    typer.echo(json.dumps({"name": name, "digest": value}) if as_json else value)
 
 
 @app.command("schema")
