@@ -83,6 +83,25 @@ def test_a_broken_bundle_keeps_the_old_one_and_a_good_one_replaces_it(serve: Ser
     assert server.end() == 0
 
 
+def test_a_reload_says_whether_anything_changed_and_whether_profiles_are_lost(serve: Serve, bundle: Path) -> None:
+    """The same bundle is `reload_unchanged`, a changed value `reloaded`; a further feature also warns that profiles are unreadable."""
+    server = serve(bundle=bundle)
+    os.kill(server.process.pid, signal.SIGHUP)
+    server.wait_for("reload_unchanged")
+    assert not server.lines("reloaded")
+    offers = bundle / "offers.yaml"
+    offers.write_text(offers.read_text().replace("value: 1.25", "value: 1.75"))
+    os.kill(server.process.pid, signal.SIGHUP)
+    server.wait_for("reloaded")
+    assert not server.lines("profile_schema_changed")
+    features = bundle / "bundle.yaml"
+    features.write_text(("\n" + features.read_text()).replace("\nfeatures:\n", "\nfeatures:\n  brand_new: {type: int}\n"))
+    os.kill(server.process.pid, signal.SIGHUP)
+    assert "loaded again" in str(server.wait_for("profile_schema_changed")["meaning"])
+    assert len(server.lines("reloaded")) == 2
+    assert server.end() == 0
+
+
 def test_a_model_that_changed_on_disk_is_not_reloaded(serve: Serve, bundle: Path) -> None:
     """A model file that is not what its manifest says never replaces the one in force."""
     server = serve(bundle=bundle)

@@ -103,7 +103,7 @@ async def _serve(
     try:
         port = await worker.server.start(settings.host, settings.port)
     except OSError as err:
-        raise CannotStart(f"{mention('port')}: {err}; another server may join it with --share-port") from None
+        raise CannotStart(f"{mention('port')}: {err} Another server may join it with --share-port.") from None
     # What lives from now on for the whole run need not be looked at by every collection.
     gc.collect()
     gc.freeze()
@@ -225,10 +225,16 @@ async def _reload_when_told(worker: Worker, settings: Settings, told: Told, log:
             worker.telemetry.reloaded("refused")
             log.error("reload_refused", cause=type(err).__name__, at=where(err), kept=worker.live.bundle.digest)
             continue
-        before, worker.live = worker.live.bundle.digest, live
-        worker.telemetry.reloaded("swapped" if live.bundle.digest != before else "unchanged")
+        before, worker.live = worker.live.bundle, live
+        swapped = live.bundle.digest != before.digest
+        worker.telemetry.reloaded("swapped" if swapped else "unchanged")
         worker.telemetry.serving(True, live.bundle, __version__)
-        log.info("reloaded", bundle=live.bundle.name, digest=live.bundle.digest, before=before)
+        if not swapped:
+            log.info("reload_unchanged", bundle=live.bundle.name, digest=live.bundle.digest)
+            continue
+        log.info("reloaded", bundle=live.bundle.name, digest=live.bundle.digest, before=before.digest)
+        if settings.profile_layout == "packed" and live.bundle.schema.profile_header != before.schema.profile_header:
+            log.warning("profile_schema_changed", meaning="stored profiles are unreadable until they are loaded again")
 
 
 def _sample(worker: Worker) -> None:
