@@ -15,7 +15,8 @@ from typer.testing import CliRunner, Result
 from liftgate.adapters.embedded_valkey import EmbeddedValkey
 from liftgate.adapters.redis_client import connect
 from liftgate.adapters.redis_reservations import RedisReservations
-from liftgate.app.cli.profiles import app
+from liftgate.app.cli.profiles import DEFAULT_REDIS, app
+from liftgate.app.settings import Settings
 from liftgate.bundle.load import load_bundle
 from liftgate.pipeline.ports import Charge, Claim
 
@@ -114,7 +115,8 @@ def test_bad_rows_are_reported_and_the_rest_is_stored(url: str, tmp_path: Path) 
     assert shown["features"][0]["value"] == 21, "of a repeated id the first row stands"
     words = run(url, "load", tmp_path / "p.csv")
     assert "3 rows rejected: duplicate_id 1, not_a_number 1, undeclared_text 1, wrong_width 1" in words.stderr
-    assert "line 11: age: not_a_number: wants" in words.stderr
+    assert "line 11: age: not_a_number: wants a number" in words.stderr
+    assert rejects[0]["wants"] == "a number", "the key says `wants` already"
 
 
 def test_all_or_nothing_stores_nothing(url: str, tmp_path: Path) -> None:
@@ -130,7 +132,8 @@ def test_all_or_nothing_stores_nothing(url: str, tmp_path: Path) -> None:
 MISUSES: list[tuple[str, bytes, tuple[str, ...], str]] = [
     ("p.csv", b"", (), "is empty"),
     ("p.csv", b"person_id,age\n", (), "holds no rows"),
-    ("p.csv", b"person_id,agee\na,1\n", (), "did you mean `age`"),
+    ("p.csv", b"person_id,agee\na,1\n", (), "did you mean `age`? Pass over"),
+    ("p.csv", b"person_id,age,zzzzzzz\na,1,2\n", (), "no such feature. Pass over"),
     ("p.csv", b"id,age\na,1\n", (), "--id COLUMN"),
     ("p.csv", b"person_id,age\na,1\n", ("--at", "yesterday"), "--at is no ISO 8601 time"),
     ("p.csv", b"person_id,age\na,1\n", ("--mapping", "nowhere.yaml"), "cannot be read"),
@@ -159,6 +162,19 @@ def test_a_store_that_is_away(tmp_path: Path) -> None:
         assert result.exit_code == 1
         assert "the store is away" in result.stderr
     assert run("http://x", "show", "p1").exit_code == 2
+    for words in (("load", tmp_path / "p.csv"), ("show", "p1")):
+        embedded = run("embedded", *words)
+        assert embedded.exit_code == 2
+        assert "`embedded_store` log line" in embedded.stderr
+
+
+def test_the_store_is_where_serve_looks_for_it(url: str, tmp_path: Path) -> None:
+    """Without --redis the variable says where the store is, and without that the default is the one of `serve`."""
+    assert Settings.model_fields["redis"].default.get_secret_value() == DEFAULT_REDIS
+    (tmp_path / "p.csv").write_text(GOOD)
+    words = ["load", str(tmp_path / "p.csv"), "--bundle", str(BUNDLE)]
+    assert CliRunner().invoke(app, words, env={"LIFTGATE_REDIS": url}).exit_code == 0
+    assert keys(url) == 6000
 
 
 def test_show_knows_caps_and_strangers(url: str) -> None:

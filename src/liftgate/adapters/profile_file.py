@@ -51,7 +51,7 @@ class Reject:
     """The column; empty: the row as a whole."""
     kind: Kind
     wants: str
-    """What would have been right."""
+    """What would have been right: `a number`."""
 
 
 @dataclass(slots=True)
@@ -149,12 +149,12 @@ class PeopleFile:
                     break
                 except csv.Error as error:
                     row += 1
-                    chunk.rejects.append(Reject(line, "", Kind.BROKEN_ROW, f"wants correct quotes ({error})"))
+                    chunk.rejects.append(Reject(line, "", Kind.BROKEN_ROW, f"correct quotes ({error})"))
                     continue
                 if len(fields) != width:
                     if fields:
                         row += 1
-                        chunk.rejects.append(Reject(line, "", Kind.WRONG_WIDTH, f"wants {width} fields, not {len(fields)}"))
+                        chunk.rejects.append(Reject(line, "", Kind.WRONG_WIDTH, f"{width} fields, not {len(fields)}"))
                     continue
                 row += 1
                 chunk.lines.append(line)
@@ -181,9 +181,9 @@ class PeopleFile:
                 row += 1
                 values = _object(text)
                 if values is None:
-                    chunk.rejects.append(Reject(line, "", Kind.BROKEN_ROW, "wants one JSON object"))
+                    chunk.rejects.append(Reject(line, "", Kind.BROKEN_ROW, "one JSON object"))
                 elif unknown := values.keys() - names:
-                    chunk.rejects.append(Reject(line, min(unknown), Kind.UNKNOWN_FIELD, "wants the first row's fields and no others"))
+                    chunk.rejects.append(Reject(line, min(unknown), Kind.UNKNOWN_FIELD, "the first row's fields and no others"))
                 else:
                     chunk.lines.append(line)
                     chunk.rows.append(row)

@@ -100,7 +100,7 @@ def _drop_repeated(converted: Converted, repeated: frozenset[int], seen: set[str
     for i, person in enumerate(converted.people):
         if hash(person.person_id) in repeated:
             if person.person_id in seen:
-                rejects.append(Reject(converted.lines[i], "", Kind.DUPLICATE_ID, "wants each person once; the first row stands"))
+                rejects.append(Reject(converted.lines[i], "", Kind.DUPLICATE_ID, "each person once; the first row stands"))
                 continue
             seen.add(person.person_id)
         keep.append(i)

@@ -95,7 +95,8 @@ def from_header(
     unknown = [name for name in columns if name not in known]
     if unknown:
         meant = "; ".join(f"`{name}`: {did_you_mean(name, known, 'no such feature')}" for name in unknown)
-        raise BadInput(f"{file}: unknown columns: {meant}. Pass over columns with --skip COLUMN, or rename them in a --mapping")
+        meant += "" if meant.endswith("?") else "."
+        raise BadInput(f"{file}: unknown columns: {meant} Pass over columns with --skip COLUMN, or rename them in a --mapping")
     taken = set(columns) - set(skipped)
     features = tuple(FeatureColumn(i, name, at=f"{name}@" if f"{name}@" in taken else "") for i, name in enumerate(names) if name in taken)
     consent = tuple(ConsentColumn(purpose, f"consent.{purpose}") for purpose in purposes if f"consent.{purpose}" in taken)

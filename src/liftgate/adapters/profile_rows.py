@@ -83,19 +83,19 @@ class RowConverter:
             if isinstance(value, int) and not isinstance(value, bool):
                 value = str(value)
             if value is None or value == "":
-                wrong(i, name, Kind.MISSING_ID, "wants the person's id")
+                wrong(i, name, Kind.MISSING_ID, "the person's id")
                 value = ""
             elif not isinstance(value, str):
-                wrong(i, name, Kind.BAD_ID, "wants text or a whole number")
+                wrong(i, name, Kind.BAD_ID, "text or a whole number")
                 value = ""
             elif not value.isascii() or len(value) > MAX_ID_BYTES:
                 try:
                     fits = len(value.encode()) <= MAX_ID_BYTES
                 except UnicodeEncodeError:
-                    wrong(i, name, Kind.BAD_ID, "wants UTF-8")
+                    wrong(i, name, Kind.BAD_ID, "UTF-8")
                 else:
                     if not fits:
-                        wrong(i, name, Kind.BAD_ID, f"wants at most {MAX_ID_BYTES} bytes")
+                        wrong(i, name, Kind.BAD_ID, f"at most {MAX_ID_BYTES} bytes")
             ids.append(value)
         return ids
 
@@ -131,7 +131,7 @@ class RowConverter:
             except _Wrong as error:
                 return error
             if number < 0 and column.type is InputType.STRING and not feature.undeclared:
-                return _Wrong(Kind.UNDECLARED_TEXT, f"wants one of {', '.join(column.values)}")
+                return _Wrong(Kind.UNDECLARED_TEXT, f"one of {', '.join(column.values)}")
             return number
 
         if not self._typed:
@@ -177,13 +177,13 @@ class RowConverter:
                 text = ""
             elif source.granted is None:
                 if text not in STATUSES:
-                    wrong(i, source.column, Kind.NOT_A_STATUS, f"wants one of {', '.join(sorted(STATUSES))}")
+                    wrong(i, source.column, Kind.NOT_A_STATUS, f"one of {', '.join(sorted(STATUSES))}")
             elif text in source.granted:
                 text = "granted"
             elif source.denied is None or text in source.denied:
                 text = "denied"
             else:
-                wrong(i, source.column, Kind.NOT_A_STATUS, "wants a text that the mapping calls granted or denied")
+                wrong(i, source.column, Kind.NOT_A_STATUS, "a text that the mapping calls granted or denied")
             result.append(text)
         return result
 
@@ -230,9 +230,9 @@ def _number(value: Any, column: Input, typed: bool) -> float:
         try:
             value = float(value)
         except ValueError:
-            raise _Wrong(Kind.NOT_A_NUMBER, "wants a number") from None
+            raise _Wrong(Kind.NOT_A_NUMBER, "a number") from None
     elif isinstance(value, (str, bool)) or not hasattr(value, "__float__"):
-        raise _Wrong(Kind.NOT_A_NUMBER, "wants a number")
+        raise _Wrong(Kind.NOT_A_NUMBER, "a number")
     number = float(value)
     if isnan(number) and typed:
         return nan
@@ -247,13 +247,13 @@ def _bool(value: Any, column: Input, typed: bool) -> float:
     # JSON's "true" is a text, not true.
     known = None if typed and isinstance(value, str) else _BOOLS.get(_plain(value).lower())
     if known is None:
-        raise _Wrong(Kind.NOT_A_BOOL, "wants true or false, 1 or 0")
+        raise _Wrong(Kind.NOT_A_BOOL, "true or false, 1 or 0")
     return known
 
 
 def _string(value: Any, column: Input, typed: bool) -> float:
     if not isinstance(value, str):
-        raise _Wrong(Kind.NOT_TEXT, "wants text")
+        raise _Wrong(Kind.NOT_TEXT, "text")
     return column.encode(value)
 
 
@@ -262,12 +262,12 @@ def _timestamp(value: Any, column: Input, typed: bool) -> float:
         # Parquet without a zone means UTC.
         value = (value if value.tzinfo else value.replace(tzinfo=UTC)).timestamp() * 1000 // 1
     elif isinstance(value, date):
-        raise _Wrong(Kind.NOT_A_TIME, "wants a time, not a date")
+        raise _Wrong(Kind.NOT_A_TIME, "a time, not a date")
     elif isinstance(value, str):
         try:
             value = timestamp_ms(value) if "T" in value else float(value)
         except ValueError:
-            raise _Wrong(Kind.NOT_A_TIME, "wants milliseconds since the epoch, or 2026-05-01T00:00:00Z") from None
+            raise _Wrong(Kind.NOT_A_TIME, "milliseconds since the epoch, or 2026-05-01T00:00:00Z") from None
     return _number(value, column, True)
 
 
@@ -295,5 +295,5 @@ def _time(value: Any, i: int, name: str, wrong: Callable[[int, str, Kind, str], 
             return int(at)
     except (ValueError, TypeError):
         pass
-    wrong(i, name, Kind.NOT_A_TIME, "wants seconds since the epoch, or 2026-05-01T00:00:00Z")
+    wrong(i, name, Kind.NOT_A_TIME, "seconds since the epoch, or 2026-05-01T00:00:00Z")
     return 0

@@ -46,6 +46,8 @@ Redis = Annotated[
     str,
     typer.Option("--redis", metavar="URL", envvar="LIFTGATE_REDIS", help="redis://, rediss://, unix:// or redis+cluster:// of the store."),
 ]
+DEFAULT_REDIS = "redis://127.0.0.1:6379/0"
+"""As `serve` has it."""
 ProfileLayout = Annotated[
     Layout,
     typer.Option(
@@ -59,7 +61,7 @@ AsJson = Annotated[bool, typer.Option("--json", help="Print JSON.")]
 def load(
     file: Annotated[Path, typer.Argument(metavar="FILE", help=".csv, .csv.gz, .jsonl, .jsonl.gz or .parquet")],
     bundle: BundleDirectory,
-    redis: Redis,
+    redis: Redis = DEFAULT_REDIS,
     models: Models = None,
     layout: ProfileLayout = Layout.packed,
     mapping: Annotated[
@@ -111,7 +113,7 @@ def load(
     except BadInput as error:
         fail(str(error), _MISUSE, as_json)
     except ValueError as error:
-        fail(f"--redis: {error}", _MISUSE, as_json)
+        fail(f"--redis: {error}{_embedded(redis)}", _MISUSE, as_json)
     except StoreUnavailable as error:
         fail(f"the store is away ({error}); some people may have been stored, run the command again", _SOME, as_json)
     unfed = sorted(
@@ -145,6 +147,13 @@ async def _load(
         return await load_people(people, converter, writer, reject, progress, all_or_nothing)
     finally:
         await client.close()
+
+
+def _embedded(url: str) -> str:
+    """Return what to say to someone who names the store as `serve` may name it."""
+    if url != "embedded":
+        return ""
+    return ". The embedded store lives inside its server: give the `url` of that server's `embedded_store` log line"
 
 
 def _bundle(directory: Path, models: Path | None) -> Bundle:
@@ -225,7 +234,7 @@ def _report(
         counts = ", ".join(f"{kind.value} {count:,}" for kind, count in sorted(loaded.kinds.items()))
         typer.echo(f"{loaded.rejected:,} rows rejected: {counts}", err=True)
         for one in shown:
-            typer.echo(f"  line {one.line}: {one.field + ': ' if one.field else ''}{one.kind.value}: {one.wants}", err=True)
+            typer.echo(f"  line {one.line}: {one.field + ': ' if one.field else ''}{one.kind.value}: wants {one.wants}", err=True)
         total = sum(loaded.kinds.values())
         if total > len(shown):
             typer.echo(
@@ -237,7 +246,7 @@ def _report(
 def show(
     person: Annotated[str, typer.Argument(metavar="ID", help="The person's id.")],
     bundle: BundleDirectory,
-    redis: Redis,
+    redis: Redis = DEFAULT_REDIS,
     models: Models = None,
     layout: ProfileLayout = Layout.packed,
     as_json: AsJson = False,
@@ -257,7 +266,7 @@ def show(
     except BadInput as error:
         fail(str(error), _MISUSE, as_json)
     except ValueError as error:
-        fail(f"--redis: {error}", _MISUSE, as_json)
+        fail(f"--redis: {error}{_embedded(redis)}", _MISUSE, as_json)
     except StoreUnavailable as error:
         fail(f"the store is away ({error})", _SOME, as_json)
     if as_json:
