@@ -240,7 +240,7 @@ def _number(value: Any, column: Input, typed: bool) -> float:
         return column.encode(number)
     except ValueError as error:
         kind = Kind.NOT_A_NUMBER if "finite" in str(error) else Kind.NOT_WHOLE
-        raise _Wrong(kind, str(error).removeprefix(f"{column.name} ")) from None
+        raise _Wrong(kind, str(error).removeprefix(f"{column.name} wants ")) from None
 
 
 def _bool(value: Any, column: Input, typed: bool) -> float:
