@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from pathlib import Path
 
 import pytest
@@ -97,14 +98,14 @@ def test_verify_tells_clean_from_damaged_by_its_exit_code(tmp_path: Path) -> Non
     """0 and `whole` for a whole log; 1, the file and the missing records for one that is not."""
     write(tmp_path, "1", decisions(0, 3))
     clean = run(app, ["verify", str(tmp_path)])
-    assert (clean.exit_code, "whole: 3 decisions in 1 files" in clean.stdout) == (0, True)
+    assert (clean.exit_code, "whole: 3 decisions in 1 file" in clean.stdout) == (0, True)
     assert json.loads(run(app, ["verify", str(tmp_path), "--json"]).stdout)["clean"] is True
     path = write(tmp_path, "2", decisions(10, 3), first=10)
     path.write_bytes(path.read_bytes()[:-1])
     damaged = run(app, ["verify", str(tmp_path)])
     assert damaged.exit_code == 1
     assert "cut at byte" in damaged.stdout
-    assert "records 3 to 9" in damaged.stdout
+    assert f"missing: decision records 3 to 9 of writer {(b'w' * 16).hex()}" in damaged.stdout
     report = json.loads(run(app, ["verify", str(tmp_path), "--json"]).stdout)
     assert (report["clean"], report["gaps"][0]["first"], report["gaps"][0]["last"]) == (False, 3, 9)
 
@@ -122,6 +123,7 @@ def test_seal_ships_what_is_verified(tmp_path: Path, delete: bool) -> None:
     assert json.loads(run(app, ["verify", str(tmp_path), "--json"]).stdout)["records"] == {"decision": 7}
     again = run(app, ["seal", str(tmp_path), "--json"])
     assert (again.exit_code, json.loads(again.stdout)["segments"]) == (0, [])
+    assert "nothing to seal: 2 files already in Parquet" in run(app, ["seal", str(tmp_path)]).stdout
 
 
 def test_seal_leaves_the_living_alone(tmp_path: Path) -> None:
@@ -130,6 +132,7 @@ def test_seal_leaves_the_living_alone(tmp_path: Path) -> None:
     try:
         done = run(app, ["seal", str(tmp_path)])
         assert done.exit_code == 0
+        assert "nothing to seal: 1 segment of a running server" in done.stdout
         assert [path.name for path in tmp_path.iterdir()] == ["decision-1.open"]
     finally:
         file.close()
@@ -150,6 +153,42 @@ def test_seal_keeps_a_damaged_segment(tmp_path: Path) -> None:
 def test_a_directory_that_is_not_there_is_a_wrong_command(tmp_path: Path) -> None:
     """Exit code 2 for a wrong argument."""
     assert run(app, ["verify", str(tmp_path / "nowhere")]).exit_code == 2
+
+
+@pytest.mark.parametrize("words", [["cat"], ["verify"], ["verify", "--json"], ["seal"], ["seal", "--json"]])
+def test_a_folder_without_a_log_is_a_wrong_command(tmp_path: Path, words: list[str]) -> None:
+    """Exit code 2 and a clear word, as JSON where that was asked for: nothing is whole because nothing was read."""
+    (tmp_path / "notes.txt").write_text("no log")
+    done = run(app, [words[0], str(tmp_path), *words[1:]])
+    said = json.loads(done.stderr)["error"] if "--json" in words else done.stderr
+    assert (done.exit_code, f"no log in {tmp_path}" in said, done.stdout) == (2, True, "")
+
+
+def test_one_of_a_thing_is_in_the_singular(tmp_path: Path) -> None:
+    """One decision, one file, one record, one missing record."""
+    write(tmp_path, "1", decisions(0, 1))
+    assert "whole: 1 decision in 1 file\n" in run(app, ["verify", str(tmp_path)]).stdout
+    write(tmp_path, "2", decisions(2, 1), first=2)
+    assert "missing: decision record 1 of writer" in run(app, ["verify", str(tmp_path)]).stdout
+    assert "2 records of 2 segments" in run(app, ["seal", str(tmp_path)]).stdout
+    write(tmp_path, "3", decisions(3, 1), first=3)
+    assert "1 record of 1 segment" in run(app, ["seal", str(tmp_path)]).stdout
+
+
+@pytest.mark.parametrize("width", [80, 100, 160])
+def test_ids_are_never_cut_on_a_terminal(tmp_path: Path, width: int) -> None:
+    """On a terminal of 80 columns no line is longer and every decision id is whole, of decisions and of events; so on wider ones."""
+    write(tmp_path, "1", decisions(0, 2))
+    event = EventRecord(event_id="e" * 36, kind=1, decision_id=f"{1:032x}", offer_id="free-shipping-on-everything")  # type: ignore[arg-type]
+    write(tmp_path, "1", [event.SerializeToString()], stream=Stream.EVENT)
+    terminal = {"COLUMNS": str(width), "FORCE_COLOR": "1", "NO_COLOR": "1", "TERM": "xterm"}
+    for stream in ("decision", "event"):
+        table = run(app, ["cat", str(tmp_path), "--table", "--stream", stream], env=terminal).stdout
+        plain = re.sub(r"\x1b\[[0-9;]*m", "", table)
+        assert f"{1:032x}" in plain
+        assert "\N{HORIZONTAL ELLIPSIS}" not in plain
+        assert max(map(len, plain.splitlines())) <= width
+        assert ("event id" in plain or "arm" in plain) is (width == 160)
 
 
 @pytest.mark.parametrize("command", ["cat", "verify", "seal"])

@@ -23,6 +23,7 @@ readers; *.bad holds bytes that could not be read. docs/record.md has every fiel
 Example: liftgate log cat DIR --limit 1 --one
 """
 _DAMAGED, _WRONG = 1, 2
+_SUFFIXES = (".open", ".seg", ".bad", ".parquet")
 SHIPPED = "shipped"
 """Folder beside the segments for those whose records are in Parquet."""
 
@@ -47,7 +48,7 @@ def cat(
     stream: Annotated[StreamName, typer.Option("--stream", help="Which log.")] = StreamName.DECISION,
     decision_id: Annotated[str | None, typer.Option("--decision-id", help="Only rows of this decision.")] = None,
     limit: Annotated[int | None, typer.Option("--limit", min=1, help="Stop after so many rows; absent: all.")] = None,
-    table: Annotated[bool, typer.Option("--table", help="One short line a row.")] = False,
+    table: Annotated[bool, typer.Option("--table", help="One short line a row; a narrow terminal gets fewer columns.")] = False,
     one: Annotated[bool, typer.Option("--one", help="Each row in full, for reading.")] = False,
 ) -> None:
     """Print the log, oldest first, every id once: JSON lines unless --table or --one is asked for.
@@ -55,7 +56,7 @@ def cat(
     Reads Parquet, sealed and open segments alike, also while a server writes. In JSON, bytes are hexadecimal digits and
     NaN (not known, not allowed) is null.
 
-    Exit codes: 0 printed, 1 the log is damaged, 2 the command was wrong or nothing has the decision id.
+    Exit codes: 0 printed, 1 the log is damaged, 2 the command was wrong, DIR holds no log or nothing has the decision id.
 
     Example: liftgate log cat DIR --limit 20 --table
 
@@ -66,6 +67,7 @@ def cat(
     _need_pyarrow()
     from liftgate.app.cli.log_print import json_line, print_one, print_table
 
+    _need_log(directory)
     if table and one:
         fail("--table and --one exclude each other", _WRONG)
     rows = _rows(directory, stream.value, decision_id, limit)
@@ -118,7 +120,7 @@ def verify(
     which records are in no file (a gap); how many ids are there twice (readers drop the later one) and what lies in
     quarantine. A record that was never acknowledged because a write was interrupted is noted and is no damage.
 
-    Exit codes: 0 whole, 1 damaged or incomplete, 2 the command was wrong.
+    Exit codes: 0 whole, 1 damaged or incomplete, 2 the command was wrong or DIR holds no log.
 
     Example: liftgate log verify DIR
 
@@ -127,6 +129,7 @@ def verify(
     from liftgate.app.cli.log_print import print_verdict, to_json, verifying
     from liftgate.record.verify import verify as check
 
+    _need_log(directory, as_json)
     if list(directory.glob("*.parquet")):
         _need_pyarrow(as_json)
     with verifying(quiet=as_json) as progress:
@@ -153,7 +156,7 @@ def seal(
     read back and its rows counted before its segment moves to DIR/shipped. A segment that is damaged gives what is
     before the damage, and stays. Safe to interrupt, to repeat, and to run beside servers.
 
-    Exit codes: 0 done, 1 something was damaged or could not be sealed, 2 the command was wrong.
+    Exit codes: 0 done, or nothing to do, 1 something was damaged or could not be sealed, 2 the command was wrong or DIR holds no log.
 
     Example: liftgate log seal DIR
 
@@ -164,6 +167,7 @@ def seal(
     from liftgate.record.segment import recover
     from liftgate.record.storage import DiskStorage
 
+    _need_log(directory, as_json)
     recovered = recover(DiskStorage(directory))
     segments = sorted(directory.glob("*.seg"))
     results: list[dict[str, Any]] = []
@@ -173,12 +177,26 @@ def seal(
     # A cut tail is an interrupted write, which nobody was promised.
     mended = all(not one.error and (one.damage is None or one.damage.cause == "cut") for one in recovered)
     good = mended and all(result["state"] in ("shipped", "deleted") for result in results)
+    nothing = "" if recovered or results else _nothing_to_seal(directory)
     if as_json:
-        typer.echo(to_json({"clean": good, "recovered": [asdict(one) for one in recovered], "segments": results}))
+        typer.echo(to_json({"clean": good, "recovered": [asdict(one) for one in recovered], "segments": results, "nothing": nothing}))
     else:
-        print_sealing(recovered, results, directory)
+        print_sealing(recovered, results, directory, nothing)
     if not good:
         raise typer.Exit(_DAMAGED)
+
+
+def _nothing_to_seal(directory: Path) -> str:
+    """Return why no segment waits to be sealed."""
+    from liftgate.app.cli.log_print import counted
+
+    running, parquet = (len(list(directory.glob(pattern))) for pattern in ("*.open", "*.parquet"))
+    why = []
+    if running:
+        why.append(f"{counted(running, 'segment')} of a running server, which seals its own when they are full or old and when it stops")
+    if parquet:
+        why.append(f"{counted(parquet, 'file')} already in Parquet")
+    return "nothing to seal: " + ("; ".join(why) or "there are only quarantined bytes")
 
 
 def _seal_one(path: Path, delete: bool, advance: Callable[[str, int], None]) -> dict[str, Any]:
@@ -220,6 +238,14 @@ def _ship(path: Path, delete: bool) -> None:
         path.rename(path.parent / SHIPPED / path.name)
         shipped.sync_names()
     DiskStorage(path.parent).sync_names()
+
+
+def _need_log(directory: Path, as_json: bool = False) -> None:
+    """End with 2 where no file of a log is: nothing is proved about nothing."""
+    if any(path.suffix in _SUFFIXES for path in directory.iterdir()):
+        return
+    known = ", ".join(f"*{suffix}" for suffix in _SUFFIXES)
+    fail(f"no log in {directory}: none of {known} is there. Is it the DIR of `liftgate serve --log DIR`?", _WRONG, as_json)
 
 
 def _need_pyarrow(as_json: bool = False) -> None:

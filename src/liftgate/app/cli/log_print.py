@@ -42,25 +42,49 @@ def _moment(milliseconds: int) -> str:
     return datetime.fromtimestamp(milliseconds / 1000, UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
 
 
+def counted(count: int, noun: str) -> str:
+    """Return `1 decision`, `2 decisions`."""
+    return f"{count:,} {noun}{'' if count == 1 else 's'}"
+
+
+_HEADINGS = {
+    "decision": ("decided at", "decision id", "placement", "arm", "branch", "reason", "offered", "would offer"),
+    "event": ("occurred at", "event id", "kind", "decision id", "offer", "value"),
+}
+_NARROW = {"decision": ("decision id", "placement", "reason", "offered"), "event": ("decision id", "kind", "offer", "value")}
+"""What a narrow terminal has room for: an id that is cut finds nothing."""
+_WIDE_FROM = {"decision": 140, "event": 120}
+"""Columns of a terminal that has room for every heading."""
+
+
 def print_table(rows: Iterable[dict[str, Any]], stream: str) -> bool:
-    """Print one short line a row, and return whether there was one."""
-    headings = {
-        "decision": ("decided at", "decision id", "placement", "arm", "branch", "reason", "offered", "would offer"),
-        "event": ("occurred at", "event id", "kind", "decision id", "offer", "value"),
-    }[stream]
-    table = Table(*headings, box=None, header_style="bold")
+    """Print one short entry a row, with fewer columns on a narrow terminal, and return whether there was a row."""
+    console = _console()
+    headings = _HEADINGS[stream]
+    shown = headings if console.width >= _WIDE_FROM[stream] else _NARROW[stream]
+    table = Table(box=None, header_style="bold")
+    for heading in shown:
+        table.add_column(heading, overflow="fold", min_width=32 if heading == "decision id" else None)
     for row in rows:
         if stream == "decision":
             would = ", ".join(row["would_offer"])
             offered = ", ".join(row["offered"]) or "nothing"
-            cells = (_moment(row["decided_at_ms"]), row["decision_id"], row["placement_id"], row["arm"].lower(), row["branch"].lower())
-            table.add_row(*map(Text, (*cells, row["reason"].lower(), offered, would)))
+            cells: tuple[str, ...] = (
+                _moment(row["decided_at_ms"]),
+                row["decision_id"],
+                row["placement_id"],
+                row["arm"].lower(),
+                row["branch"].lower(),
+            )
+            cells += (row["reason"].lower(), offered, would)
         else:
             value = "" if row["value"] is None else f"{row['value']:.2f} {row['currency']}"
             cells = (_moment(row["occurred_at_ms"]), row["event_id"], row["kind"].lower(), row["decision_id"], row["offer_id"])
-            table.add_row(*map(Text, (*cells, value)))
+            cells += (value,)
+        by_heading = dict(zip(headings, cells, strict=True))
+        table.add_row(*(Text(by_heading[heading]) for heading in shown))
     if table.row_count:
-        _console().print(table)
+        console.print(table, soft_wrap=False)
     return table.row_count > 0
 
 
@@ -71,10 +95,12 @@ def print_one(row: Mapping[str, Any]) -> None:
     """Print a row in full: values, then candidates, inputs and consent as tables."""
     console = _console()
     table = Table(box=None, show_header=False)
+    table.add_column(no_wrap=True)
+    table.add_column(overflow="fold")
     for name, value in row.items():
         if not name.startswith(_COLUMNS):
             table.add_row(Text(name, style="bold"), Text(_words(name, value)))
-    console.print(table)
+    console.print(table, soft_wrap=False)
     if "candidate_offer_id" in row:
         slots = [f"P slot {number + 1}" for number in range(len(row["slots"]))]
         _print_columns(
@@ -92,11 +118,13 @@ def print_one(row: Mapping[str, Any]) -> None:
 def _print_columns(console: Console, headings: Sequence[str], columns: Sequence[Sequence[Any]]) -> None:
     if not columns[0]:
         return
-    table = Table(*headings, box=None, header_style="bold")
+    table = Table(box=None, header_style="bold")
+    for heading in headings:
+        table.add_column(heading, overflow="fold")
     for cells in zip(*columns, strict=True):
         table.add_row(*(Text(_words("", cell)) for cell in cells))
     console.print()
-    console.print(table)
+    console.print(table, soft_wrap=False)
 
 
 def _input(column: Mapping[str, Any], number: float) -> str:
@@ -128,40 +156,49 @@ def _words(name: str, value: Any) -> str:
 def print_verdict(verdict: Verdict, directory: Path) -> None:
     """Print what `verify` found, file by file, and what to do about it."""
     console = _console()
-    table = Table("file", "state", "bytes", "records", "finding", box=None, header_style="bold")
+    table = Table(box=None, header_style="bold")
+    for heading in ("file", "state", "bytes", "records", "finding"):
+        table.add_column(heading, overflow="fold")
     for report in verdict.files:
         finding = Text(report.damage, style="red") if report.damage else Text(report.note)
         table.add_row(Text(report.name), report.state, f"{report.bytes:,}", f"{report.records:,}", finding)
     if verdict.files:
-        console.print(table)
+        console.print(table, soft_wrap=False)
     for gap in verdict.gaps:
-        console.print(f"[red]missing[/red] {gap.stream} records {gap.first} to {gap.last} of writer {gap.writer_id} are in no file")
+        which = f"record {gap.first}" if gap.first == gap.last else f"records {gap.first} to {gap.last}"
+        console.print(f"[red]missing:[/red] {gap.stream} {which} of writer {gap.writer_id}")
     if verdict.repeated_sequences:
-        console.print(f"[red]repeated[/red] {verdict.repeated_sequences} sequence numbers were used twice")
+        console.print(f"[red]used twice:[/red] {counted(verdict.repeated_sequences, 'sequence number')}")
     if verdict.duplicates:
-        console.print(f"{verdict.duplicates} records have an id that an earlier record has; readers drop them")
+        console.print(f"id of an earlier record, so dropped by readers: {counted(verdict.duplicates, 'record')}")
     if any(report.state == "left open" for report in verdict.files):
         console.print(f"Writers died and left segments open: `liftgate log seal {directory}` mends them; so does the next start.")
-    counts = ", ".join(f"{count:,} {stream}s" for stream, count in verdict.records.items()) or "no records"
-    console.print(
-        f"{'[green]whole[/green]' if verdict.clean else '[red]damaged or incomplete[/red]'}: {counts} in {len(verdict.files)} files"
-    )
+    counts = ", ".join(counted(count, stream) for stream, count in verdict.records.items()) or "no records"
+    verdict_words = "[green]whole[/green]" if verdict.clean else "[red]damaged or incomplete[/red]"
+    console.print(f"{verdict_words}: {counts} in {counted(len(verdict.files), 'file')}")
 
 
-def print_sealing(recovered: Sequence[Recovered], results: Sequence[Mapping[str, Any]], directory: Path) -> None:
-    """Print what `seal` did."""
+def print_sealing(recovered: Sequence[Recovered], results: Sequence[Mapping[str, Any]], directory: Path, nothing: str) -> None:
+    """Print what `seal` did; `nothing` says why there was nothing to do, and is empty where there was something."""
     console = _console()
     for one in recovered:
-        tail = f", {one.damage.size} bytes to quarantine ({one.damage.cause})" if one.damage else ""
-        console.print(Text(f"mended {one.name}: {one.records:,} records{tail}" if not one.error else f"not mended {one.name}: {one.error}"))
+        tail = f", {counted(one.damage.size, 'byte')} to quarantine ({one.damage.cause})" if one.damage else ""
+        console.print(
+            Text(f"mended {one.name}: {counted(one.records, 'record')}{tail}" if not one.error else f"not mended {one.name}: {one.error}")
+        )
     if results:
-        table = Table("segment", "records", "state", "problem", box=None, header_style="bold")
+        table = Table(box=None, header_style="bold")
+        for heading in ("segment", "records", "state", "problem"):
+            table.add_column(heading, overflow="fold")
         for result in results:
             style = "" if result["state"] in ("shipped", "deleted") else "red"
             table.add_row(Text(result["segment"]), f"{result['records']:,}", Text(result["state"], style=style), Text(result["problem"]))
-        console.print(table)
+        console.print(table, soft_wrap=False)
+    if nothing:
+        console.print(Text(nothing))
+        return
     total = sum(result["records"] for result in results)
-    console.print(f"{total:,} records of {len(results)} segments are in Parquet in {directory}")
+    console.print(Text(f"in Parquet in {directory}: {counted(total, 'record')} of {counted(len(results), 'segment')}"))
 
 
 @contextmanager
