@@ -17,7 +17,9 @@ from liftgate.adapters.redis_client import connect
 from liftgate.domain.errors import BadInput
 
 PARENT = """
-import time
+import signal, time
+# A shell's background jobs, and what they start, ignore SIGINT.
+signal.signal(signal.SIGINT, signal.default_int_handler)
 from liftgate.adapters.embedded_valkey import EmbeddedValkey
 server = EmbeddedValkey().start()
 print(server.pid, server.url, flush=True)
