@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import json
+import socket
 import subprocess
 import sys
 
 import pytest
 
+from liftgate import __version__
 from liftgate.app.cli.decide import parse_attribute
 from tests.app.conftest import Serve, free_port
 
@@ -38,8 +40,12 @@ def test_a_decision_is_shown_with_every_candidate_and_as_json(serve: Serve) -> N
     )
     shown = liftgate(*asked)
     assert shown.returncode == 0, shown.stderr
-    for words in ("Show: ", "winter-sale", "welcome", "free-shipp", "unknown_person", "P(chosen)"):
+    for words in ("Show: ", "winter-sale", "welcome", "not free-shipping: ", "unknown_person", "P(chosen)"):
         assert words in shown.stdout
+    assert "\N{HORIZONTAL ELLIPSIS}" not in shown.stdout
+    assert max(map(len, shown.stdout.splitlines())) <= 80
+    said = " ".join(shown.stdout.split())
+    assert "Consent for a purpose that it needs is not on record, and unknown is no. (offers.yaml:" in said
     answer = json.loads(liftgate(*asked, "--json").stdout)
     reasons = {one["offer_id"]: one["reason"] for one in answer["explanation"]["candidates"]}
     assert reasons["free-shipping"] == "CONSENT_MISSING"
@@ -55,7 +61,21 @@ def test_a_service_that_is_away_is_said_so() -> None:
     target = f"127.0.0.1:{free_port()}"
     away = liftgate("decide", "--person", "ada", "--placement", "home.hero", "--target", target, "--timeout-ms", "300", "--json")
     assert away.returncode == 1
-    assert target in json.loads(away.stderr)["error"]
+    assert f"nothing listens on {target} (connection refused)" in json.loads(away.stderr)["error"]
+
+
+def test_a_service_that_hangs_is_not_said_to_be_refused() -> None:
+    """Somebody who takes the connection and never speaks is no refused connection."""
+    with socket.create_server(("127.0.0.1", 0)) as mute:
+        target = f"127.0.0.1:{mute.getsockname()[1]}"
+        away = liftgate("decide", "--person", "ada", "--placement", "home.hero", "--target", target, "--timeout-ms", "300")
+    assert away.returncode == 1
+    assert f"no answer from {target} within 300 ms (DEADLINE_EXCEEDED)" in away.stderr
+
+
+def test_the_version_is_a_command_and_an_option() -> None:
+    """Both print the same one word."""
+    assert liftgate("--version").stdout == liftgate("version").stdout == f"{__version__}\n"
 
 
 @pytest.mark.parametrize(

@@ -75,6 +75,8 @@ class Decision:
     """False: the service was away and this is the client's default offer. It is in no log."""
     status: str = "OK"
     """Name of the gRPC status that the last attempt ended with."""
+    detail: str = ""
+    """What gRPC said about it, for an operator: may name the service's address; empty when the service answered."""
     explanation: Explanation | None = None
 
     @property

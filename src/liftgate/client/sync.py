@@ -98,7 +98,7 @@ class Client:
         )
         answer = self._call(self._decide, wire.request_message(request), request.request_id, timeout_ms, traceparent)
         if isinstance(answer, Failure):
-            return wire.default_decision(request, self._defaults, answer.code.name)
+            return wire.default_decision(request, self._defaults, answer.code.name, answer.message)
         return wire.decision_of(request, answer)
 
     def decide_batch(
@@ -111,7 +111,7 @@ class Client:
         key = requests[0].request_id if requests else ""
         answer = self._call(self._decide_batch, wire.batch_message(requests), key, timeout_ms, traceparent)
         if isinstance(answer, Failure):
-            return [wire.default_decision(request, self._defaults, answer.code.name) for request in requests]
+            return [wire.default_decision(request, self._defaults, answer.code.name, answer.message) for request in requests]
         return [wire.decision_of(request, one) for request, one in zip(requests, answer.responses, strict=True)]
 
     def record(self, events: Sequence[Event], *, timeout_ms: float | None = None) -> Recorded:

@@ -75,7 +75,7 @@ def decision_of(request: Request, answer: decision_pb2.DecideResponse) -> Decisi
     )
 
 
-def default_decision(request: Request, defaults: Defaults, status: str) -> Decision:
+def default_decision(request: Request, defaults: Defaults, status: str, detail: str = "") -> Decision:
     """Return what is shown while the service is away."""
     found = defaults.get(request.placement_id) if isinstance(defaults, Mapping) else defaults
     offers = () if found is None else (found if isinstance(found, Offer) else Offer(found, is_default=True),)
@@ -87,6 +87,7 @@ def default_decision(request: Request, defaults: Defaults, status: str) -> Decis
         degraded=True,
         from_service=False,
         status=status,
+        detail=detail,
     )
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import json
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -11,7 +12,9 @@ import typer
 from liftgate.app.cli.say import fail
 
 if TYPE_CHECKING:
-    from liftgate.client import Decision
+    from rich.console import Console
+
+    from liftgate.client import Candidate, Decision
 
 DEFAULT_TARGET = "127.0.0.1:7420"
 _REFUSED, _AWAY = 2, 1
@@ -67,7 +70,7 @@ def decide(
         mistakes = "\n".join(f"  {one.field}: {one.description}" for one in err.violations)
         fail(f"the service refused the request ({err.status})\n{mistakes or err}", _REFUSED, as_json)
     if not decision.from_service:
-        fail(f"no answer from {target} within {timeout_ms:g} ms ({decision.status}); is `liftgate serve` running there?", _AWAY, as_json)
+        fail(silence(decision, target, timeout_ms), _AWAY, as_json)
     if as_json:
         typer.echo(json.dumps(dataclasses.asdict(decision), indent=2))
     else:
@@ -88,12 +91,10 @@ def parse_attribute(text: str) -> tuple[str, str | int | float | bool]:
 
 def show(decision: Decision) -> None:
     """Print a decision for a person to read."""
-    from rich import box
     from rich.console import Console
-    from rich.table import Table
     from rich.text import Text
 
-    console = Console()
+    console = Console(highlight=False)
     offers = ", ".join(offer.offer_id + (" (default)" if offer.is_default else "") for offer in decision.offers) or "nothing"
     head = Text.assemble(("Show: ", "bold"), (offers, "bold green" if decision.offers else "bold yellow"))
     if decision.degraded:
@@ -111,20 +112,49 @@ def show(decision: Decision) -> None:
         console.print(Text.assemble((f"  {label:<9}", "dim"), value))
     if decision.explanation is None:
         return
-    chosen = {offer.offer_id for offer in decision.offers}
-    table = Table(box=box.SIMPLE_HEAD)
-    for title in ("offer", "what became of it", "rule"):
-        table.add_column(title, overflow="fold")
-    for title in ("P(outcome)", "value", "P(chosen)"):
-        table.add_column(title, justify="right")
-    for one in decision.explanation.candidates:
-        allowed = one.selection_probability is not None
-        style = "bold green" if one.offer_id in chosen else "" if allowed else "dim"
-        numbers = [number(one.propensity, 4), number(one.value, 2), number(one.selection_probability, 4)]
-        table.add_row(Text(one.offer_id), Text(one.text), Text(one.rule), *numbers, style=style)
-    console.print(table)
+    _show_candidates(console, decision.explanation.candidates)
     if decision.explanation.masked_paths:
         console.print(Text("withheld for want of consent: " + ", ".join(decision.explanation.masked_paths), style="yellow"))
+
+
+def _show_candidates(console: Console, candidates: Sequence[Candidate]) -> None:
+    """Print what was allowed with its numbers, best first, then a sentence for each of the others."""
+    from rich import box
+    from rich.table import Table
+    from rich.text import Text
+
+    table = Table(box=box.SIMPLE_HEAD, padding=(0, 1))
+    table.add_column("allowed", overflow="fold")
+    for title in ("P(outcome)", "x value", "= worth", "P(chosen)"):
+        table.add_column(title, justify="right", no_wrap=True)
+    table.add_column("", no_wrap=True)
+    held_back = []
+    for one in sorted(candidates, key=lambda one: (-(worth(one) or 0.0), one.offer_id)):
+        if one.selection_probability is None:
+            rule = f" ({one.rule})" if one.rule else ""
+            held_back.append(Text.assemble(("not ", "yellow"), (one.offer_id, "yellow"), ": ", (f"{one.text}{rule}", "dim")))
+            continue
+        chosen = one.reason == "CHOSEN"
+        numbers = (number(one.propensity, 4), number(one.value, 2), number(worth(one), 2), number(one.selection_probability, 4))
+        table.add_row(Text(one.offer_id), *numbers, "chosen" if chosen else "", style="bold green" if chosen else None)
+    if table.row_count:
+        console.print(table)
+    for line in held_back:
+        console.print(line)
+
+
+def worth(one: Candidate) -> float | None:
+    """Return P(outcome) times value, in the bundle's currency; None where either is not known."""
+    return None if one.propensity is None or one.value is None else one.propensity * one.value
+
+
+def silence(decision: Decision, target: str, timeout_ms: float) -> str:
+    """Return why a decision is not the service's, in words."""
+    if "refused" in decision.detail.lower():
+        return f"nothing listens on {target} (connection refused); is `liftgate serve` running there?"
+    if decision.status == "DEADLINE_EXCEEDED":
+        return f"no answer from {target} within {timeout_ms:g} ms ({decision.status}); is `liftgate serve` running there?"
+    return f"no answer from {target} ({decision.status}: {decision.detail or 'no more is known'}); is `liftgate serve` running there?"
 
 
 def number(value: float | None, places: int) -> str:

@@ -43,11 +43,24 @@ def make_app(wanted: str) -> typer.Typer:
         else:
             app.add_typer(typer.Typer(help=text, callback=_not_asked_for, invoke_without_command=True), name=name)
     app.command("version")(version)
+    app.callback()(_options)
     return app
+
+
+def _version(wanted: bool) -> None:
+    if wanted:
+        typer.echo(__version__)
+        raise typer.Exit
 
 
 def _not_asked_for() -> None:
     raise AssertionError("only the subcommand that was asked for runs")
+
+
+def _options(
+    show_version: Annotated[bool, typer.Option("--version", help="Print the version and end.", callback=_version, is_eager=True)] = False,
+) -> None:
+    """Take the options that go before a command."""
 
 
 def version(as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False) -> None:
