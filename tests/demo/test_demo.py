@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import fcntl
+import io
 import json
 import os
 import re
@@ -15,9 +16,11 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 import pytest
+from rich.console import Console
 
 from liftgate.client import Client
 from liftgate.demo import evidence
+from liftgate.demo.__main__ import progress
 from liftgate.demo.people import people
 from liftgate.demo.server import free_port
 from liftgate.demo.truth import Truth
@@ -179,3 +182,17 @@ def test_help_teaches() -> None:
     assert done.returncode == 0
     for word in ("--people", "--decisions", "--seed", "--json", "--log", "--keep", "Exit codes", "Examples"):
         assert word in done.stdout
+
+
+def test_progress_fits_a_narrow_terminal() -> None:
+    """On 80 columns the counts, the rate and the clock of a step are whole."""
+    out = io.StringIO()
+    with progress(Console(width=80, force_terminal=True, file=out), quiet=False) as step:
+        advance = step("Loading people into an embedded Valkey", 20_000)
+        for _ in range(10):
+            # Without a pause the rate is one that no store reaches, and a longer word.
+            time.sleep(0.02)
+            advance(2_000)
+    assert re.search(r"20000/20000 [\d,]+/s", out.getvalue())
+    assert "0:00:00" in out.getvalue()
+    assert "\N{HORIZONTAL ELLIPSIS}" not in out.getvalue()

@@ -26,6 +26,8 @@ OWN = Path(".liftgate/demo")
 """Where runs go that name no folder: the last one is replaced."""
 KEPT = Path(".liftgate/serve")
 """Where --keep writes when no folder is named: always added to."""
+_BESIDE_BAR = 73
+"""Columns of a progress line without its bar."""
 _HELP = """Run a simulated shop end to end, and see what came of it.
 
 20,000 made-up people with features and consent go into an embedded Valkey. A real `liftgate serve` decides what each is
@@ -127,7 +129,8 @@ def progress(console: Console, quiet: bool) -> Iterator[Step]:
     columns = (
         SpinnerColumn(),
         TextColumn("{task.description}"),
-        BarColumn(),
+        # What is left beside the longest words, counts, rate and clock: those are cut first otherwise.
+        BarColumn(bar_width=min(max(console.width - _BESIDE_BAR, 1), 40)),
         MofNCompleteColumn(),
         TextColumn("{task.fields[rate]}"),
         TimeElapsedColumn(),

@@ -114,10 +114,10 @@ def _shares(outcome: Outcome) -> Panel:
     )
 
 
-def _share(title: str, counted: Mapping[Any, int]) -> Table:
+def _share(title: str, counted: Mapping[Any, int], of: str = "of decisions") -> Table:
     table = Table(box=box.SIMPLE_HEAD, padding=(0, 1))
     table.add_column(title)
-    table.add_column("share", justify="right")
+    table.add_column(of, justify="right")
     total = sum(counted.values()) or 1
     for member, count in Counter(counted).most_common():
         table.add_row(_words(member), f"{count / total:.1%}")
@@ -132,7 +132,7 @@ def _held_back(outcome: Outcome) -> Panel:
     shown.add_column("times", justify="right")
     for offer, count in offers:
         shown.add_row(offer, f"{count:,}")
-    why = _share("why an offer was held back", dict(Counter(evidence.held_back).most_common(8)))
+    why = _share("held back because", dict(Counter(evidence.held_back).most_common(8)), "of all held back")
     return Panel(Columns([shown, why], padding=(0, 3)), title="The gate", title_align="left", box=box.ROUNDED)
 
 
