@@ -187,7 +187,7 @@ def test_help_teaches() -> None:
 def test_progress_fits_a_narrow_terminal() -> None:
     """On 80 columns the counts, the rate and the clock of a step are whole."""
     out = io.StringIO()
-    with progress(Console(width=80, force_terminal=True, file=out), quiet=False) as step:
+    with progress(Console(width=80, force_terminal=True, color_system=None, file=out), quiet=False) as step:
         advance = step("Loading people into an embedded Valkey", 20_000)
         for _ in range(10):
             # Without a pause the rate is one that no store reaches, and a longer word.
