@@ -11,7 +11,6 @@ from dataclasses import dataclass
 
 from liftgate import __version__
 from liftgate.adapters.telemetry import Telemetry
-from liftgate.adapters.telemetry_metrics import LAYOUT
 from liftgate.adapters.telemetry_page import Page
 from liftgate.adapters.telemetry_spans import DecisionSpans, otlp_spans
 from liftgate.app.exit_code import CannotStart, ExitCode
@@ -107,8 +106,6 @@ async def _serve(
     # What lives from now on for the whole run need not be looked at by every collection.
     gc.collect()
     gc.freeze()
-    # Decisions leave hardly any cycles behind; the default of 700 looks for them several hundred times a second.
-    gc.set_threshold(20_000, 20, 50)
     reloader = asyncio.create_task(_reload_when_told(worker, settings, told, log))
     worker.server.health.set_serving(True)
     telemetry.serving(True, live.bundle, __version__)
@@ -241,8 +238,3 @@ def _sample(worker: Worker) -> None:
     worker.telemetry.level(worker.batcher.queue_depth)
     for name, one in worker.logs:
         worker.telemetry.logged(name, one.records_written, one.bytes_written, one.lost)
-
-
-def own_page() -> Page:
-    """Return a page for a server of one process."""
-    return Page(LAYOUT)
