@@ -19,11 +19,6 @@ codes = st.integers(0, 127)
 times = st.integers(0, 2**62)
 
 
-def floats(values: list[float], *shape: int) -> Any:
-    """A float64 column."""
-    return np.array(values, dtype=np.float64).reshape(shape or (len(values),))
-
-
 @st.composite
 def heads(draw: st.DrawFn) -> dict[str, Any]:
     """Scalars of a record, by field name."""
@@ -52,39 +47,50 @@ def heads(draw: st.DrawFn) -> dict[str, Any]:
     }
 
 
+Rows = list[dict[str, Any]]
+CODES = ("candidate_reason", "input_state", "consent_reason")
+
+
 @st.composite
-def columns(draw: st.DrawFn) -> dict[str, list[Any]]:
-    """Aligned columns of a record, by field name."""
+def batches(draw: st.DrawFn) -> tuple[Rows, list[int]]:
+    """The columns of one to three records of one shape, each by field name, and the stage times that they share."""
 
     def many(kind: st.SearchStrategy[Any], size: int) -> list[Any]:
         return draw(st.lists(kind, min_size=size, max_size=size))
 
-    candidates, inputs = draw(st.integers(0, 40)), draw(st.integers(0, 30))
-    return {
-        "candidate_reason": many(codes, candidates),
-        "candidate_propensity": many(numbers, candidates),
-        "candidate_value": many(numbers, candidates),
-        "slots": [many(numbers, candidates) for _ in range(draw(st.integers(0, 3)))],
-        "draws": draw(st.lists(numbers, max_size=4)),
-        "input_value": many(numbers, inputs),
-        "input_age_s": many(numbers, inputs),
-        "input_state": many(codes, inputs),
-        "consent_reason": draw(st.lists(codes, max_size=3)),
-        "stage_us": draw(st.lists(st.integers(0, 2**32 - 1), max_size=8)),
-    }
+    candidates, inputs, slots = draw(st.integers(0, 40)), draw(st.integers(0, 30)), draw(st.integers(0, 3))
+    draws, purposes = draw(st.integers(0, 4)), draw(st.integers(0, 3))
+    rows = [
+        {
+            "candidate_reason": many(codes, candidates),
+            "candidate_propensity": many(numbers, candidates),
+            "candidate_value": many(numbers, candidates),
+            "slots": [many(numbers, candidates) for _ in range(slots)],
+            "draws": many(numbers, draws),
+            "input_value": many(numbers, inputs),
+            "input_age_s": many(numbers, inputs),
+            "input_state": many(codes, inputs),
+            "consent_reason": many(codes, purposes),
+        }
+        for _ in range(draw(st.integers(1, 3)))
+    ]
+    return rows, draw(st.lists(st.integers(0, 2**32 - 1), max_size=8))
 
 
-def as_columns(given_columns: dict[str, list[Any]]) -> codec.DecisionColumns:
+def as_columns(rows: Rows, stage_us: list[int]) -> codec.BatchColumns:
     """The columns as the codec takes them."""
-    kinds = {"candidate_reason": np.uint8, "input_state": np.uint8, "consent_reason": np.uint8}
     arrays: dict[str, Any] = {
-        name: np.array(values, dtype=kinds.get(name, np.float64))
-        for name, values in given_columns.items()
-        if name not in ("slots", "stage_us")
+        name: np.array([row[name] for row in rows], dtype=np.uint8 if name in CODES else np.float64) for name in rows[0] if name != "slots"
     }
-    shape = (len(given_columns["slots"]), len(given_columns["candidate_reason"]))
-    arrays["slots"] = np.array(given_columns["slots"], dtype=np.float64).reshape(shape)
-    return codec.DecisionColumns(stage_us=given_columns["stage_us"], **arrays)
+    shape = (len(rows), len(rows[0]["slots"]), len(rows[0]["candidate_reason"]))
+    arrays["slots"] = np.array([row["slots"] for row in rows], dtype=np.float64).reshape(shape).swapaxes(0, 1)
+    return codec.BatchColumns(stage_us=stage_us, **arrays)
+
+
+def encoded(head: codec.DecisionHead, columns: codec.BatchColumns, template: bytes = b"") -> bytes:
+    """The one record of a batch of one."""
+    (part,) = codec.encode_columns(template, columns)
+    return codec.encode_head(part, head)
 
 
 def as_bytes(message: Any) -> bytes:
@@ -93,9 +99,9 @@ def as_bytes(message: Any) -> bytes:
 
 
 @settings(max_examples=120, deadline=None)
-@given(heads(), columns(), st.lists(st.tuples(names, names), max_size=3))
-def test_encoding_equals_the_generated_code(head: dict[str, Any], column: dict[str, list[Any]], layers: list[tuple[str, str]]) -> None:
-    """A record written by hand parses to the message that the generated code builds from the same values."""
+@given(heads(), batches(), st.lists(st.tuples(names, names), max_size=3))
+def test_encoding_equals_the_generated_code(head: dict[str, Any], batch: tuple[Rows, list[int]], layers: list[tuple[str, str]]) -> None:
+    """Each record of a batch written by hand parses to the message that the generated code builds from the same values."""
     constants: dict[str, Any] = {
         "pseudonym_key_id": "k1",
         "placement_id": "home.hero",
@@ -107,34 +113,46 @@ def test_encoding_equals_the_generated_code(head: dict[str, Any], column: dict[s
     }
     template = codec.constant_part(**constants, models=[("m", 3, "e" * 64)], inputs=[("context.channel", "string", ["web", "app"])])
     parts = b"".join(codec.assignment_part(layer, arm) for layer, arm in layers)
-    record = codec.encode_decision(template, codec.DecisionHead(assignments=parts, **head), as_columns(column))
-    vectors: dict[str, Any] = {**column, "slots": [SlotProbabilities(probability=row) for row in column["slots"]]}
-    want = DecisionRecord(
-        **constants,
-        **head,
-        **vectors,
-        models=[ModelPin(model="m", version=3, sha256="e" * 64)],
-        inputs=[InputColumn(name="context.channel", type="string", values=["web", "app"])],
-        assignments=[LayerAssignment(layer=layer, arm=arm) for layer, arm in layers],
-    )
-    assert as_bytes(codec.decode_decision(record)) == as_bytes(want)
+    rows, stage_us = batch
+    parsed = [
+        codec.decode_decision(codec.encode_head(part, codec.DecisionHead(assignments=parts, **head)))
+        for part in codec.encode_columns(template, as_columns(rows, stage_us))
+    ]
+    assert len(parsed) == len(rows)
+    for got, row in zip(parsed, rows, strict=True):
+        vectors: dict[str, Any] = {**row, "slots": [SlotProbabilities(probability=slot) for slot in row["slots"]]}
+        want = DecisionRecord(
+            **constants,
+            **head,
+            **vectors,
+            stage_us=stage_us,
+            models=[ModelPin(model="m", version=3, sha256="e" * 64)],
+            inputs=[InputColumn(name="context.channel", type="string", values=["web", "app"])],
+            assignments=[LayerAssignment(layer=layer, arm=arm) for layer, arm in layers],
+        )
+        assert as_bytes(got) == as_bytes(want)
 
 
-def plain(**changes: Any) -> codec.DecisionColumns:
-    """Columns of two candidates, one slot and one input."""
+def row_of(kind: type, *values: float) -> Any:
+    """A column of one record."""
+    return np.array([values], dtype=kind)
+
+
+def plain(**changes: Any) -> codec.BatchColumns:
+    """Columns of one record of two candidates, one slot and one input."""
     given_columns: dict[str, Any] = {
-        "candidate_reason": np.array([2, 30], dtype=np.uint8),
-        "candidate_propensity": floats([0.5, np.nan]),
-        "candidate_value": floats([4.0, np.nan]),
-        "slots": floats([1.0, 0.0], 1, 2),
-        "draws": floats([0.25]),
-        "input_value": floats([1.0]),
-        "input_age_s": floats([np.nan]),
-        "input_state": np.array([1], dtype=np.uint8),
-        "consent_reason": np.array([1], dtype=np.uint8),
+        "candidate_reason": row_of(np.uint8, 2, 30),
+        "candidate_propensity": row_of(np.float64, 0.5, np.nan),
+        "candidate_value": row_of(np.float64, 4.0, np.nan),
+        "slots": np.array([[[1.0, 0.0]]]),
+        "draws": row_of(np.float64, 0.25),
+        "input_value": row_of(np.float64, 1.0),
+        "input_age_s": row_of(np.float64, np.nan),
+        "input_state": row_of(np.uint8, 1),
+        "consent_reason": row_of(np.uint8, 1),
         "stage_us": [1, 2],
     }
-    return codec.DecisionColumns(**(given_columns | changes))
+    return codec.BatchColumns(**(given_columns | changes))
 
 
 def head(**changes: Any) -> codec.DecisionHead:
@@ -169,38 +187,43 @@ def head(**changes: Any) -> codec.DecisionHead:
 @pytest.mark.parametrize(
     "columns",
     [
-        plain(candidate_reason=np.array([2], dtype=np.uint8)),
-        plain(candidate_reason=np.array([2, 30], dtype=np.int64)),
-        plain(candidate_reason=np.array([2, 128], dtype=np.uint8)),
-        plain(consent_reason=np.array([1], dtype=np.int64)),
-        plain(candidate_value=floats([1.0])),
-        plain(slots=floats([1.0], 1, 1)),
-        plain(slots=np.array([[1.0, 0.0]], dtype=np.float32)),
-        plain(draws=np.array([0.5], dtype=np.float32)),
-        plain(input_value=np.array([1.0], dtype=np.float32)),
-        plain(input_age_s=floats([])),
+        plain(candidate_reason=row_of(np.uint8, 2)),
+        plain(candidate_reason=row_of(np.int64, 2, 30)),
+        plain(candidate_reason=row_of(np.uint8, 2, 128)),
+        plain(consent_reason=row_of(np.int64, 1)),
+        plain(candidate_value=row_of(np.float64, 1.0)),
+        plain(candidate_value=np.array([[1.0, 2.0], [3.0, 4.0]])),
+        plain(slots=np.array([[[1.0]]])),
+        plain(slots=np.array([[[1.0, 0.0]]], dtype=np.float32)),
+        plain(draws=row_of(np.float32, 0.5)),
+        plain(input_value=row_of(np.float32, 1.0)),
+        plain(input_age_s=row_of(np.float64)),
         plain(stage_us=[-1]),
     ],
 )
-def test_misaligned_columns_are_refused(columns: codec.DecisionColumns) -> None:
+def test_misaligned_columns_are_refused(columns: codec.BatchColumns) -> None:
     """Columns of another length, type or range never become a record that reads as something else."""
     with pytest.raises(ValueError, match="record"):
-        codec.encode_decision(b"", head(), columns)
+        codec.encode_columns(b"", columns)
+
+
+def test_a_number_out_of_range_is_refused() -> None:
+    """A time before the epoch never becomes a record that reads as something else."""
+    with pytest.raises(ValueError, match="record"):
+        encoded(head(decided_at_ms=-1), plain())
 
 
 def test_numpy_scalars_and_row_views_are_taken() -> None:
     """Rows cut out of wider, non-contiguous columns and numpy scalars encode as their values."""
     wide = np.arange(8, dtype=np.float64).reshape(4, 2)
-    record = codec.encode_decision(
-        b"", head(decided_at_ms=np.int64(1_767_225_600_000), arm=np.uint8(2)), plain(candidate_value=wide[::2, 1])
-    )
+    record = encoded(head(decided_at_ms=np.int64(1_767_225_600_000), arm=np.uint8(2)), plain(candidate_value=wide[::2, 1][None]))
     got = codec.decode_decision(record)
     assert (list(got.candidate_value), got.decided_at_ms, got.arm) == ([1.0, 5.0], 1_767_225_600_000, 2)
 
 
 def test_recovered_is_set_and_nothing_else_changes() -> None:
     """Marking a record as recovered changes that one field."""
-    record = codec.encode_decision(b"", head(), plain(candidate_propensity=floats([0.5, 0.1]), input_age_s=floats([1.0])))
+    record = encoded(head(), plain(candidate_propensity=row_of(np.float64, 0.5, 0.1), input_age_s=row_of(np.float64, 1.0)))
     want = codec.decode_decision(record)
     assert not want.recovered
     want.recovered = True

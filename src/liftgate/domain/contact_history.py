@@ -22,14 +22,26 @@ def live_counts(raws: Sequence[bytes | None], cap_ids: np.ndarray, now_ms: np.nd
     `cap_ids` is [C] uint64 (little-endian reading of the 8 bytes), `now_ms` [N]. A value whose length is no multiple of
     32 is damaged: its caps count as infinitely used (numpy int64 max), so that they fail closed.
     """
-    counts = np.zeros((len(raws), len(cap_ids)), dtype=np.int64)
-    for i, raw in enumerate(raws):
-        if not raw:
-            continue
-        if len(raw) % ENTRY.size:
-            counts[i] = np.iinfo(np.int64).max
-            continue
-        rows = np.frombuffer(raw, dtype=DTYPE)
-        live = rows["cap"][rows["live_until_ms"] > now_ms[i]]
-        counts[i] = (live[:, None] == cap_ids[None, :]).sum(axis=0)
+    n, c = len(raws), len(cap_ids)
+    sizes: list[int] = []
+    parts: list[bytes] = []
+    damaged: list[int] = []
+    for row, raw in enumerate(raws):
+        if raw and len(raw) % ENTRY.size == 0:
+            sizes.append(len(raw) // ENTRY.size)
+            parts.append(raw)
+        else:
+            sizes.append(0)
+            if raw:
+                damaged.append(row)
+    if parts and c:
+        entries = np.frombuffer(b"".join(parts), dtype=DTYPE)
+        who = np.repeat(np.arange(n), sizes)
+        live = entries["live_until_ms"] > now_ms[who]
+        entry, cap = np.nonzero((entries["cap"][:, None] == cap_ids) & live[:, None])
+        counts = np.bincount(who[entry] * c + cap, minlength=n * c).reshape(n, c)
+    else:
+        counts = np.zeros((n, c), dtype=np.int64)
+    if damaged:
+        counts[damaged] = np.iinfo(np.int64).max
     return counts

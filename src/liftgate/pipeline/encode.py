@@ -5,16 +5,20 @@ The reservation remembers both, so that a crash between it and the log loses no 
 
 from __future__ import annotations
 
+from functools import cache
+
 import numpy as np
 
 from liftgate.domain.batch import Batch
 from liftgate.domain.decision import Decision
+from liftgate.domain.offer import Indices
 from liftgate.domain.reason import Reason
 from liftgate.pipeline.live import Live
 from liftgate.pipeline.stages import Stage
 from liftgate.pipeline.walk import Walk
-from liftgate.record.codec import DecisionColumns, DecisionHead, assignment_part, constant_part, encode_decision
+from liftgate.record.codec import BatchColumns, DecisionHead, assignment_part, constant_part, encode_columns, encode_head
 
+_CHOSEN = np.uint8(Reason.CHOSEN)
 _TIMED = tuple(stage for stage in Stage if stage < Stage.ENCODE)
 
 
@@ -23,48 +27,49 @@ def encode(walk: Walk) -> None:
     batch, live = walk.batch, walk.live
     for row in walk.unsettled:
         walk.responses[row] = walk.ports.answers.encode(batch, live.bundle, walk.decisions[row])
-    written = [row for row in walk.unsettled if not batch.requests[row].dry_run]
+    alike: dict[tuple[int, int], list[int]] = {}
+    placement = batch.placement.tolist()
+    for row in walk.unsettled:
+        request = batch.requests[row]
+        if not request.dry_run:
+            alike.setdefault((placement[row], request.slot_count), []).append(row)
     stage_us = [batch.stage_us.get(stage, 0) for stage in _TIMED]
     rows = _RowColumns(walk)
-    key_part = constant_part(pseudonym_key_id=walk.ports.pseudonym_key_id)
-    for p in sorted({int(batch.placement[row]) for row in written}):
-        template = live.record_parts[p] + key_part
-        columns = _PlacementColumns(batch, live, p)
-        for row in written:
-            if batch.placement[row] == p:
-                walk.records[row] = encode_decision(template, rows.head(walk.decisions[row]), columns.row(row, stage_us))
+    key_part = _key_part(walk.ports.pseudonym_key_id)
+    for (p, slots), members in alike.items():
+        columns = _columns(batch, live, p, slots, members, stage_us)
+        for row, encoded in zip(members, encode_columns(live.record_parts[p] + key_part, columns), strict=True):
+            walk.records[row] = encode_head(encoded, rows.head(walk.decisions[row]))
 
 
-class _PlacementColumns:
-    """The batch's candidate columns cut to one placement's offers, once for all its rows."""
+@cache
+def _key_part(pseudonym_key_id: str) -> bytes:
+    return constant_part(pseudonym_key_id=pseudonym_key_id)
 
-    def __init__(self, batch: Batch, live: Live, placement: int) -> None:
-        offers = live.bundle.placements[placement].offers
-        self._batch = batch
-        chosen = np.zeros(batch.allowed.shape, dtype=np.bool_)
-        for slot in range(batch.choice.shape[1]):
-            rows = np.flatnonzero(batch.choice[:, slot] >= 0)
-            chosen[rows, batch.choice[rows, slot]] = True
-        self._reason = np.where(chosen, np.uint8(Reason.CHOSEN), batch.reason)[:, offers]
-        self._propensity = batch.propensity[:, offers]
-        self._value = np.where(batch.allowed, live.bundle.value, np.nan)[:, offers]
-        self._probability = batch.probability[:, :, offers]
 
-    def row(self, row: int, stage_us: list[int]) -> DecisionColumns:
-        batch = self._batch
-        slots = batch.requests[row].slot_count
-        return DecisionColumns(
-            candidate_reason=self._reason[row],
-            candidate_propensity=self._propensity[row],
-            candidate_value=self._value[row],
-            slots=self._probability[:slots, row],
-            draws=batch.draws[row, :slots],
-            input_value=batch.inputs[row],
-            input_age_s=batch.input_age_s[row],
-            input_state=batch.input_state[row],
-            consent_reason=batch.consent[row],
-            stage_us=stage_us,
-        )
+def _columns(batch: Batch, live: Live, placement: int, slots: int, members: list[int], stage_us: list[int]) -> BatchColumns:
+    """Return the columns of some rows, cut to their placement's offers."""
+    some = live.bundle.placements[placement].offers
+    # A slice is a view.
+    offers: Indices | slice = slice(None) if len(some) == len(live.bundle.offers) else some
+    rows: Indices | slice = slice(None) if len(members) == batch.n else np.array(members, dtype=np.intp)
+    allowed, reason, choice = batch.allowed[rows][:, offers], batch.reason[rows].copy(), batch.choice[rows]
+    for slot in range(slots):
+        chosen = choice[:, slot]
+        filled = np.flatnonzero(chosen >= 0)
+        reason[filled, chosen[filled]] = _CHOSEN
+    return BatchColumns(
+        candidate_reason=reason[:, offers],
+        candidate_propensity=batch.propensity[rows][:, offers],
+        candidate_value=np.where(allowed, live.bundle.value[offers], np.nan),
+        slots=batch.probability[:slots, rows][:, :, offers],
+        draws=batch.draws[rows, :slots],
+        input_value=batch.inputs[rows],
+        input_age_s=batch.input_age_s[rows],
+        input_state=batch.input_state[rows],
+        consent_reason=batch.consent[rows],
+        stage_us=stage_us,
+    )
 
 
 class _RowColumns:

@@ -21,7 +21,7 @@ from liftgate.selection.slate import SCHEME
 class ModelPlan:
     """How one model is fed and where its scores go, as index arrays."""
 
-    __slots__ = ("columns", "equals", "missing", "offers", "one_hot", "outputs", "personal", "spec")
+    __slots__ = ("columns", "equals", "in_order", "missing", "offers", "one_hot", "outputs", "personal", "span", "spec")
 
     def __init__(self, bundle: Bundle, index: int) -> None:
         self.spec: ModelSpec = bundle.models[index]
@@ -32,6 +32,12 @@ class ModelPlan:
         self.missing: Floats = np.array([column.missing for column in inputs], dtype=np.float64)
         self.offers: Indices = np.flatnonzero(bundle.offer_model == index)
         self.outputs: Indices = bundle.offer_output[self.offers]
+        first, last = int(self.offers.min(initial=0)), int(self.offers.max(initial=-1))
+        together = len(self.offers) == last - first + 1
+        self.span: Indices | slice = slice(first, last + 1) if together else self.offers
+        """The offers, as a slice where they lie together."""
+        self.in_order = together and self.outputs.tolist() == list(range(len(self.spec.outputs)))
+        """The model's outputs are the span's offers, one for one."""
         self.personal = bool((self.columns < bundle.schema.profile_count).any())
         """Reads profile features: people whose profile may not be read, or is not there, are not scored by it."""
 
@@ -41,7 +47,8 @@ class ModelPlan:
         missing = np.isnan(rows)
         if self.equals.size:
             rows[:, self.one_hot] = rows[:, self.one_hot] == self.equals
-        return np.where(missing, self.missing, rows)
+        np.copyto(rows, self.missing, where=missing)
+        return rows
 
 
 @dataclass(frozen=True, slots=True, eq=False)

@@ -5,9 +5,12 @@ from __future__ import annotations
 import numpy as np
 
 from liftgate.domain.errors import ModelFailed
+from liftgate.domain.offer import Indices
 from liftgate.domain.profile import ProfileState
 from liftgate.pipeline.stages import Stage
 from liftgate.pipeline.walk import Walk
+
+_FOUND = np.uint8(ProfileState.FOUND)
 
 
 def score(walk: Walk) -> None:
@@ -17,23 +20,34 @@ def score(walk: Walk) -> None:
     profile may not be read or is not there: for them the model's base rate stands in, as it does when a model fails.
     """
     batch, bundle = walk.batch, walk.live.bundle
-    propensity = np.broadcast_to(bundle.base_rate, batch.allowed.shape).copy()
+    allowed = batch.allowed
+    propensity = np.empty(allowed.shape)
+    propensity[:] = bundle.base_rate
     batch.scored = np.ones(batch.n, dtype=np.bool_)
     batch.model_failed = np.zeros(batch.n, dtype=np.bool_)
-    readable = (batch.profile_state == ProfileState.FOUND) & ~batch.masked
+    readable = batch.profile_state == _FOUND
+    readable &= ~batch.masked
     for plan in walk.live.plans:
-        wanted = batch.allowed[:, plan.offers].any(axis=1)
-        able = wanted & readable if plan.personal else wanted
-        batch.scored &= ~wanted | able
-        rows = np.flatnonzero(able)
-        if not rows.size:
+        able = allowed[:, plan.span].any(axis=1)
+        if plan.personal:
+            batch.scored &= ~able | readable
+            able &= readable
+        count = int(np.count_nonzero(able))
+        if not count:
             continue
+        # A slice is a view; most batches need every row.
+        rows: Indices | slice = slice(None) if count == batch.n else np.flatnonzero(able)
         try:
             scores = walk.live.models.score(plan.spec, plan.matrix(batch.inputs[rows]))
         except ModelFailed as error:
-            walk.ports.observer.fell_back(Stage.SCORE, type(error).__name__, [batch.requests[row] for row in rows.tolist()])
+            walk.ports.observer.fell_back(Stage.SCORE, type(error).__name__, [batch.requests[row] for row in np.flatnonzero(able).tolist()])
             batch.scored[rows] = False
             batch.model_failed[rows] = True
             continue
-        propensity[rows[:, None], plan.offers] = scores[:, plan.outputs]
-    batch.propensity = np.where(batch.allowed, propensity, np.nan)
+        if plan.in_order:
+            propensity[rows, plan.span] = scores
+        else:
+            every = np.arange(batch.n)[rows]
+            propensity[every[:, None], plan.offers] = scores[:, plan.outputs]
+    propensity[~allowed] = np.nan
+    batch.propensity = propensity

@@ -10,23 +10,27 @@ from __future__ import annotations
 import sys
 from collections.abc import Iterable
 from functools import lru_cache
+from typing import Any
 
+import numpy as np
 from google.protobuf.message import DecodeError
+from numpy.typing import NDArray
 
-from liftgate.record.columns import DecisionColumns, DecisionHead
+from liftgate.record.columns import BatchColumns, DecisionHead
 from liftgate.record.wire import ahead, layout, tag, varint
 from liftgate.v1.event_service_pb2 import EventKind
 from liftgate.v1.record_pb2 import DecisionRecord, EventRecord, InputColumn, LayerAssignment, ModelPin
 
 __all__ = [
-    "DecisionColumns",
+    "BatchColumns",
     "DecisionHead",
     "assignment_part",
     "constant_part",
     "decode_decision",
     "decode_event",
-    "encode_decision",
+    "encode_columns",
     "encode_event",
+    "encode_head",
     "mark_recovered",
 ]
 
@@ -39,6 +43,9 @@ _TRACE_ID, _SPAN_ID, _PSEUDONYM = tag("trace_id"), tag("span_id"), tag("person_p
 _ASSIGNMENTS = tag("assignments")
 _STAGE_US = tag("stage_us")
 _RECOVERED = tag("recovered", 0) + b"\x01"
+
+_Columns = tuple[tuple[str, np.dtype[Any], int], ...]
+"""Name, type and width of each column but the slots'."""
 
 
 def constant_part(
@@ -125,32 +132,67 @@ def _masked_part(path: str) -> bytes:
     return DecisionRecord(masked_paths=[path]).SerializeToString()
 
 
-def encode_decision(template: bytes, head: DecisionHead, columns: DecisionColumns) -> bytes:
-    """Return one `DecisionRecord`, encoded: the constant parts in `template`, then what differs.
+@lru_cache(maxsize=256)
+def _row_type(template: bytes, candidates: int, slots: int, draws: int, inputs: int, purposes: int) -> tuple[_Columns, NDArray[np.void]]:
+    """Return the columns of one decision with their types, and one row that numpy lays out like the record, constants in place."""
+    ahead_of = layout(candidates, 8 * draws, inputs, purposes)
+    columns: list[tuple[bytes, str, str, int]] = [
+        (template + ahead_of.candidate_reason, "candidate_reason", "u1", candidates),
+        (ahead_of.candidate_propensity, "candidate_propensity", "<f8", candidates),
+        (ahead_of.candidate_value, "candidate_value", "<f8", candidates),
+        (ahead_of.input_value, "input_value", "<f8", inputs),
+        (ahead_of.input_age_s, "input_age_s", "<f8", inputs),
+        (ahead_of.input_state, "input_state", "u1", inputs),
+        (ahead_of.consent_reason, "consent_reason", "u1", purposes),
+        (ahead_of.draws, "draws", "<f8", draws),
+        *((ahead_of.slot, f"slot {slot}", "<f8", candidates) for slot in range(slots)),
+    ]
+    fields: list[tuple[str, str] | tuple[str, str, tuple[int]]] = []
+    for constant, name, kind, width in columns:
+        fields += [(f"ahead of {name}", f"V{len(constant)}"), (name, kind, (width,))]
+    row = np.zeros(1, dtype=np.dtype(fields))
+    for constant, name, _, _ in columns:
+        row[f"ahead of {name}"] = np.void(constant)
+    return tuple((name, np.dtype(kind), width) for _, name, kind, width in columns if not name.startswith("slot ")), row
 
-    Raises ValueError when columns are not aligned, have another type than declared, hold a code above 127,
-    or a number is negative or out of range.
+
+def encode_columns(template: bytes, columns: BatchColumns) -> list[bytes]:
+    """Return the columns' part of N records, encoded, each with the constant parts in `template` before it.
+
+    Raises ValueError when columns are not aligned, have another type than declared, or hold a code above 127.
     """
-    reason, state, consent = columns.candidate_reason.tobytes(), columns.input_state.tobytes(), columns.consent_reason.tobytes()
-    propensity, worth, slots = columns.candidate_propensity.tobytes(), columns.candidate_value.tobytes(), columns.slots.tobytes()
-    value, age, draws = columns.input_value.tobytes(), columns.input_age_s.tobytes(), columns.draws.tobytes()
-    width, slot_count = 8 * len(reason), len(columns.slots)
-    if not (
-        len(propensity) == len(worth) == width
-        and len(slots) == slot_count * width
-        and len(value) == len(age) == 8 * len(state)
-        and len(draws) == 8 * columns.draws.size
-        and len(consent) == columns.consent_reason.size
-    ):
-        raise ValueError("columns of a record must be aligned: float64 numbers and uint8 codes, one for each candidate or input")
-    if not (reason.isascii() and state.isascii() and consent.isascii()):
-        raise ValueError("codes of a record must be below 128")
-
-    decision_id, request_id = head.decision_id.encode(), head.request_id.encode()
-    ahead_of = layout(len(reason), len(draws), len(state), len(consent))
+    slots, n, candidates = columns.slots.shape
+    draws, inputs, purposes = columns.draws.shape[1], columns.input_state.shape[1], columns.consent_reason.shape[1]
+    wanted, prototype = _row_type(template, candidates, slots, draws, inputs, purposes)
+    rows = np.repeat(prototype, n)
+    for name, kind, width in wanted:
+        column = getattr(columns, name)
+        if column.shape != (n, width) or column.dtype != kind:
+            raise ValueError(
+                f"{name}: columns of a record must be aligned: float64 numbers and uint8 codes, one for each candidate or input"
+            )
+        rows[name] = column
+    if columns.slots.dtype != np.float64:
+        raise ValueError("slots: columns of a record must be float64 numbers")
+    for slot in range(slots):
+        rows[f"slot {slot}"] = columns.slots[slot]
+    for codes in (columns.candidate_reason, columns.input_state, columns.consent_reason):
+        if not codes.tobytes().isascii():
+            raise ValueError("codes of a record must be below 128")
     stages = b"".join([varint(us) for us in columns.stage_us])
+    end = ahead(_STAGE_US, len(stages)) + stages
+    raw, size = rows.tobytes(), rows.itemsize
+    return [raw[at : at + size] + end for at in range(0, n * size, size)]
+
+
+def encode_head(columns: bytes, head: DecisionHead) -> bytes:
+    """Return one `DecisionRecord`, encoded: its columns as `encode_columns` gave them, then its head.
+
+    Raises ValueError when a number is negative or out of range.
+    """
+    decision_id, request_id = head.decision_id.encode(), head.request_id.encode()
     parts = [
-        template,
+        columns,
         ahead(_DECISION_ID, len(decision_id)),
         decision_id,
         ahead(_REQUEST_ID, len(request_id)),
@@ -177,40 +219,14 @@ def encode_decision(template: bytes, head: DecisionHead, columns: DecisionColumn
             head.would_offer_default,
             head.consent_version,
         ),
-        ahead_of.candidate_reason,
-        reason,
-        ahead_of.candidate_propensity,
-        propensity,
-        ahead_of.candidate_value,
-        worth,
-        ahead_of.input_value,
-        value,
-        ahead_of.input_age_s,
-        age,
-        ahead_of.input_state,
-        state,
-        ahead_of.consent_reason,
-        consent,
-        ahead_of.draws,
-        draws,
-        ahead(_STAGE_US, len(stages)),
-        stages,
     ]
-    if slot_count == 1:
-        parts += (ahead_of.slot, slots)
-    else:
-        for slot in range(slot_count):
-            parts += (ahead_of.slot, slots[slot * width : (slot + 1) * width])
     if head.trace_id:
         parts += (ahead(_TRACE_ID, len(head.trace_id)), head.trace_id)
     if head.span_id:
         parts += (ahead(_SPAN_ID, len(head.span_id)), head.span_id)
-    for offer_id in head.offered:
-        parts.append(_offered_part(offer_id))
-    for offer_id in head.would_offer:
-        parts.append(_would_offer_part(offer_id))
-    for path in head.masked_paths:
-        parts.append(_masked_part(path))
+    parts += [_offered_part(offer_id) for offer_id in head.offered]
+    parts += [_would_offer_part(offer_id) for offer_id in head.would_offer]
+    parts += [_masked_part(path) for path in head.masked_paths]
     return b"".join(parts)
 
 

@@ -44,26 +44,29 @@ class DecisionHead:
 
 
 @dataclass(slots=True)
-class DecisionColumns:
-    """What differs from decision to decision, as columns. C candidates, S slots, I inputs, P purposes; codes below 128."""
+class BatchColumns:
+    """What differs from decision to decision, as columns of N decisions of one placement and slot count.
+
+    C candidates, S slots, I inputs, P purposes; codes below 128.
+    """
 
     candidate_reason: Codes
-    """[C]"""
+    """[N, C]"""
     candidate_propensity: Floats
-    """[C]"""
+    """[N, C]"""
     candidate_value: Floats
-    """[C]"""
+    """[N, C]"""
     slots: Floats
-    """[S, C]"""
+    """[S, N, C]"""
     draws: Floats
-    """[attempts x slots], attempts outermost."""
+    """[N, attempts x slots], attempts outermost."""
     input_value: Floats
-    """[I]"""
+    """[N, I]"""
     input_age_s: Floats
-    """[I]"""
+    """[N, I]"""
     input_state: Codes
-    """[I]"""
+    """[N, I]"""
     consent_reason: Codes
-    """[P]"""
+    """[N, P]"""
     stage_us: Sequence[int]
-    """By Stage number from ASSIGN, each 0..2**32-1."""
+    """By Stage number from ASSIGN, each 0..2**32-1; the same for all."""

@@ -14,10 +14,9 @@ def epsilon_greedy(expected: Floats, allowed: Bools, epsilon: Floats) -> tuple[F
     Explore spreads `epsilon` [N] evenly over the allowed offers; exploit shares the rest evenly among those of highest
     `expected` value. Together a row sums to 1, or to 0 where nothing is allowed; offers that are not allowed have 0.
     """
-    count = allowed.sum(axis=1)
-    some = np.maximum(count, 1)
-    explore = allowed * (epsilon / some)[:, None]
+    explore = allowed * (epsilon / np.maximum(np.add.reduce(allowed, axis=1, dtype=np.float64), 1.0))[:, None]
     masked = np.where(allowed, expected, -np.inf)
-    top = allowed & (masked == masked.max(axis=1)[:, None])
-    exploit = top * ((1.0 - epsilon) / np.maximum(top.sum(axis=1), 1))[:, None]
+    top = masked == np.maximum.reduce(masked, axis=1, keepdims=True)
+    top &= allowed
+    exploit = top * ((1.0 - epsilon) / np.maximum(np.add.reduce(top, axis=1, dtype=np.float64), 1.0))[:, None]
     return explore, exploit

@@ -43,6 +43,10 @@ def fill(
     """
     n, k = expected.shape
     slots = draws.shape[1]
+    if slots == 1:
+        explore, exploit = epsilon_greedy(expected, allowed, epsilon)
+        chosen, explored = draw(explore, exploit, draws[:, 0])
+        return Slates((explore + exploit)[None], chosen[:, None], explored)
     probability = np.zeros((slots, n, k))
     choice = np.full((n, slots), -1, dtype=np.intp)
     explored = np.zeros(n, dtype=np.bool_)
