@@ -35,6 +35,8 @@ class Checked:
     cautions: tuple[Caution, ...]
     exploration: tuple[Exploration, ...]
     """One for each placement."""
+    draft: Draft
+    """What the files say, with their lines."""
 
 
 def load_bundle(directory: Path, models: Path | None = None) -> Bundle:
@@ -59,7 +61,7 @@ def check_bundle(directory: Path, models: Path | None = None) -> Checked:
     bundle = compile_bundle(draft, folders)
     mistakes = {*draft.mistakes, *(mistake for folder in folders.values() for mistake in folder.mistakes)}
     cautions = [*draft.cautions, *(advise(draft, bundle) if bundle else ())]
-    return Checked(bundle, tuple(sorted(mistakes)), tuple(sorted(set(cautions))), exploration(bundle) if bundle else ())
+    return Checked(bundle, tuple(sorted(mistakes)), tuple(sorted(set(cautions))), exploration(bundle) if bundle else (), draft)
 
 
 def _sources(directory: Path) -> tuple[list[Source], str]:
