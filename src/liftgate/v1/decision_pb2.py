@@ -24,9 +24,10 @@ _sym_db = _symbol_database.Default()
 
 from liftgate.v1 import offer_pb2 as liftgate_dot_v1_dot_offer__pb2
 from liftgate.v1 import reason_pb2 as liftgate_dot_v1_dot_reason__pb2
+from liftgate.v1 import record_pb2 as liftgate_dot_v1_dot_record__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1aliftgate/v1/decision.proto\x12\x0bliftgate.v1\x1a\x17liftgate/v1/offer.proto\x1a\x18liftgate/v1/reason.proto\"s\n\x0e\x41ttributeValue\x12\x16\n\x0cstring_value\x18\x01 \x01(\tH\x00\x12\x13\n\tint_value\x18\x02 \x01(\x03H\x00\x12\x16\n\x0c\x64ouble_value\x18\x03 \x01(\x01H\x00\x12\x14\n\nbool_value\x18\x04 \x01(\x08H\x00\x42\x06\n\x04kind\"\xd7\x01\n\x07\x43ontext\x12\x0f\n\x07\x63hannel\x18\x01 \x01(\t\x12\x0e\n\x06\x64\x65vice\x18\x02 \x01(\t\x12\x0e\n\x06locale\x18\x03 \x01(\t\x12\x11\n\ttime_zone\x18\x04 \x01(\t\x12\x38\n\nattributes\x18\x05 \x03(\x0b\x32$.liftgate.v1.Context.AttributesEntry\x1aN\n\x0f\x41ttributesEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12*\n\x05value\x18\x02 \x01(\x0b\x32\x1b.liftgate.v1.AttributeValue:\x02\x38\x01\"0\n\x0e\x43onsentSignals\x12\x1e\n\x16global_privacy_control\x18\x01 \x01(\x08\"\"\n\rCandidateList\x12\x11\n\toffer_ids\x18\x01 \x03(\t\"\x8f\x02\n\rDecideRequest\x12\x12\n\nrequest_id\x18\x01 \x01(\t\x12\x11\n\tperson_id\x18\x02 \x01(\t\x12\x14\n\x0cplacement_id\x18\x03 \x01(\t\x12\x12\n\nslot_count\x18\x04 \x01(\r\x12%\n\x07\x63ontext\x18\x05 \x01(\x0b\x32\x14.liftgate.v1.Context\x12\x34\n\x0f\x63onsent_signals\x18\x06 \x01(\x0b\x32\x1b.liftgate.v1.ConsentSignals\x12.\n\ncandidates\x18\x07 \x01(\x0b\x32\x1a.liftgate.v1.CandidateList\x12\x0f\n\x07\x65xplain\x18\x08 \x01(\x08\x12\x0f\n\x07\x64ry_run\x18\t \x01(\x08\"\xb9\x02\n\x0e\x44\x65\x63ideResponse\x12\x13\n\x0b\x64\x65\x63ision_id\x18\x01 \x01(\t\x12\x1d\n\x03\x61rm\x18\x02 \x01(\x0e\x32\x10.liftgate.v1.Arm\x12#\n\x06\x62ranch\x18\x03 \x01(\x0e\x32\x13.liftgate.v1.Branch\x12 \n\x05slots\x18\x04 \x03(\x0b\x32\x11.liftgate.v1.Slot\x12#\n\x06reason\x18\x05 \x01(\x0e\x32\x13.liftgate.v1.Reason\x12\x15\n\rbundle_digest\x18\x06 \x01(\t\x12\x16\n\x0evalid_until_ms\x18\x07 \x01(\x03\x12\x10\n\x08\x64\x65graded\x18\x08 \x01(\x08\x12-\n\x0b\x65xplanation\x18\t \x01(\x0b\x32\x18.liftgate.v1.Explanation\x12\x17\n\x0f\x63onsent_version\x18\n \x01(\t\"k\n\x0b\x45xplanation\x12\x0f\n\x07summary\x18\x01 \x01(\t\x12\x35\n\ncandidates\x18\x02 \x03(\x0b\x32!.liftgate.v1.CandidateExplanation\x12\x14\n\x0cmasked_paths\x18\x03 \x03(\t\"\xed\x01\n\x14\x43\x61ndidateExplanation\x12\x10\n\x08offer_id\x18\x01 \x01(\t\x12#\n\x06reason\x18\x02 \x01(\x0e\x32\x13.liftgate.v1.Reason\x12\x0c\n\x04text\x18\x03 \x01(\t\x12\x0c\n\x04rule\x18\x04 \x01(\t\x12\x17\n\npropensity\x18\x05 \x01(\x01H\x00\x88\x01\x01\x12\x12\n\x05value\x18\x06 \x01(\x01H\x01\x88\x01\x01\x12\"\n\x15selection_probability\x18\x07 \x01(\x01H\x02\x88\x01\x01\x42\r\n\x0b_propensityB\x08\n\x06_valueB\x18\n\x16_selection_probabilityb\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1aliftgate/v1/decision.proto\x12\x0bliftgate.v1\x1a\x17liftgate/v1/offer.proto\x1a\x18liftgate/v1/reason.proto\x1a\x18liftgate/v1/record.proto\"s\n\x0e\x41ttributeValue\x12\x16\n\x0cstring_value\x18\x01 \x01(\tH\x00\x12\x13\n\tint_value\x18\x02 \x01(\x03H\x00\x12\x16\n\x0c\x64ouble_value\x18\x03 \x01(\x01H\x00\x12\x14\n\nbool_value\x18\x04 \x01(\x08H\x00\x42\x06\n\x04kind\"\xd7\x01\n\x07\x43ontext\x12\x0f\n\x07\x63hannel\x18\x01 \x01(\t\x12\x0e\n\x06\x64\x65vice\x18\x02 \x01(\t\x12\x0e\n\x06locale\x18\x03 \x01(\t\x12\x11\n\ttime_zone\x18\x04 \x01(\t\x12\x38\n\nattributes\x18\x05 \x03(\x0b\x32$.liftgate.v1.Context.AttributesEntry\x1aN\n\x0f\x41ttributesEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12*\n\x05value\x18\x02 \x01(\x0b\x32\x1b.liftgate.v1.AttributeValue:\x02\x38\x01\"0\n\x0e\x43onsentSignals\x12\x1e\n\x16global_privacy_control\x18\x01 \x01(\x08\"\"\n\rCandidateList\x12\x11\n\toffer_ids\x18\x01 \x03(\t\"\x8f\x02\n\rDecideRequest\x12\x12\n\nrequest_id\x18\x01 \x01(\t\x12\x11\n\tperson_id\x18\x02 \x01(\t\x12\x14\n\x0cplacement_id\x18\x03 \x01(\t\x12\x12\n\nslot_count\x18\x04 \x01(\r\x12%\n\x07\x63ontext\x18\x05 \x01(\x0b\x32\x14.liftgate.v1.Context\x12\x34\n\x0f\x63onsent_signals\x18\x06 \x01(\x0b\x32\x1b.liftgate.v1.ConsentSignals\x12.\n\ncandidates\x18\x07 \x01(\x0b\x32\x1a.liftgate.v1.CandidateList\x12\x0f\n\x07\x65xplain\x18\x08 \x01(\x08\x12\x0f\n\x07\x64ry_run\x18\t \x01(\x08\"\xb9\x02\n\x0e\x44\x65\x63ideResponse\x12\x13\n\x0b\x64\x65\x63ision_id\x18\x01 \x01(\t\x12\x1d\n\x03\x61rm\x18\x02 \x01(\x0e\x32\x10.liftgate.v1.Arm\x12#\n\x06\x62ranch\x18\x03 \x01(\x0e\x32\x13.liftgate.v1.Branch\x12 \n\x05slots\x18\x04 \x03(\x0b\x32\x11.liftgate.v1.Slot\x12#\n\x06reason\x18\x05 \x01(\x0e\x32\x13.liftgate.v1.Reason\x12\x15\n\rbundle_digest\x18\x06 \x01(\t\x12\x16\n\x0evalid_until_ms\x18\x07 \x01(\x03\x12\x10\n\x08\x64\x65graded\x18\x08 \x01(\x08\x12-\n\x0b\x65xplanation\x18\t \x01(\x0b\x32\x18.liftgate.v1.Explanation\x12\x17\n\x0f\x63onsent_version\x18\n \x01(\t\"\x97\x07\n\x0b\x45xplanation\x12\x0f\n\x07summary\x18\x01 \x01(\t\x12\x35\n\ncandidates\x18\x02 \x03(\x0b\x32!.liftgate.v1.CandidateExplanation\x12\x14\n\x0cmasked_paths\x18\x03 \x03(\t\x12\x13\n\x0b\x64\x65\x63ision_id\x18\x04 \x01(\t\x12\x15\n\rdecided_at_ms\x18\x05 \x01(\x03\x12\x14\n\x0cplacement_id\x18\x06 \x01(\t\x12\x1d\n\x03\x61rm\x18\x07 \x01(\x0e\x32\x10.liftgate.v1.Arm\x12#\n\x06\x62ranch\x18\x08 \x01(\x0e\x32\x13.liftgate.v1.Branch\x12#\n\x06reason\x18\t \x01(\x0e\x32\x13.liftgate.v1.Reason\x12\x13\n\x0breason_text\x18\n \x01(\t\x12,\n\x0f\x66\x61llback_reason\x18\x0b \x01(\x0e\x32\x13.liftgate.v1.Reason\x12*\n\x0e\x66\x61llback_stage\x18\x0c \x01(\x0e\x32\x12.liftgate.v1.Stage\x12\x10\n\x08\x64\x65graded\x18\r \x01(\x08\x12\x0f\n\x07offered\x18\x0e \x03(\t\x12\x16\n\x0e\x64\x65\x66\x61ult_served\x18\x0f \x01(\x08\x12\x13\n\x0bwould_offer\x18\x10 \x03(\t\x12\x1b\n\x13would_offer_default\x18\x11 \x01(\x08\x12\x31\n\x0b\x61ssignments\x18\x12 \x03(\x0b\x32\x1c.liftgate.v1.LayerAssignment\x12+\n\x05slots\x18\x13 \x03(\x0b\x32\x1c.liftgate.v1.SlotExplanation\x12)\n\x07\x66\x61\x63tors\x18\x14 \x03(\x0b\x32\x18.liftgate.v1.FactorShare\x12\x0e\n\x06scored\x18\x15 \x01(\x08\x12-\n\x06inputs\x18\x16 \x03(\x0b\x32\x1d.liftgate.v1.InputExplanation\x12\x30\n\x07\x63onsent\x18\x17 \x03(\x0b\x32\x1f.liftgate.v1.ConsentExplanation\x12\x17\n\x0f\x63onsent_version\x18\x18 \x01(\t\x12\x0e\n\x06\x62undle\x18\x19 \x01(\t\x12\x15\n\rbundle_digest\x18\x1a \x01(\t\x12%\n\x06models\x18\x1b \x03(\x0b\x32\x15.liftgate.v1.ModelPin\x12\x1c\n\x14reservation_attempts\x18\x1c \x01(\r\x12\x11\n\trecovered\x18\x1d \x01(\x08\x12\x0f\n\x07\x63\x61veats\x18\x1e \x03(\t\"\xc0\x03\n\x14\x43\x61ndidateExplanation\x12\x10\n\x08offer_id\x18\x01 \x01(\t\x12#\n\x06reason\x18\x02 \x01(\x0e\x32\x13.liftgate.v1.Reason\x12\x0c\n\x04text\x18\x03 \x01(\t\x12\x0c\n\x04rule\x18\x04 \x01(\t\x12\x17\n\npropensity\x18\x05 \x01(\x01H\x00\x88\x01\x01\x12\x12\n\x05value\x18\x06 \x01(\x01H\x01\x88\x01\x01\x12\"\n\x15selection_probability\x18\x07 \x01(\x01H\x02\x88\x01\x01\x12!\n\x05stage\x18\x08 \x01(\x0e\x32\x12.liftgate.v1.Stage\x12\x0f\n\x07section\x18\t \x01(\t\x12+\n\x05rules\x18\n \x03(\x0b\x32\x1c.liftgate.v1.RuleExplanation\x12\x1b\n\x0e\x65xpected_value\x18\x0b \x01(\x01H\x03\x88\x01\x01\x12$\n\x07\x66\x61\x63tors\x18\x0c \x03(\x0b\x32\x13.liftgate.v1.Factor\x12\x1a\n\x12slot_probabilities\x18\r \x03(\x01\x42\r\n\x0b_propensityB\x08\n\x06_valueB\x18\n\x16_selection_probabilityB\x11\n\x0f_expected_value\"\x85\x01\n\x0fRuleExplanation\x12\x0f\n\x07section\x18\x01 \x01(\t\x12\x0c\n\x04rule\x18\x02 \x01(\t\x12\x0c\n\x04text\x18\x03 \x01(\t\x12\r\n\x05group\x18\x04 \x01(\t\x12)\n\x07outcome\x18\x05 \x01(\x0e\x32\x18.liftgate.v1.RuleOutcome\x12\x0b\n\x03saw\x18\x06 \x03(\t\"C\n\x06\x46\x61\x63tor\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\x01\x12\x12\n\x05share\x18\x03 \x01(\x01H\x00\x88\x01\x01\x42\x08\n\x06_share\"*\n\x0b\x46\x61\x63torShare\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\r\n\x05share\x18\x02 \x01(\x01\"P\n\x0fSlotExplanation\x12\x0c\n\x04\x64raw\x18\x01 \x01(\x01\x12\x10\n\x08offer_id\x18\x02 \x01(\t\x12\x1d\n\x15selection_probability\x18\x03 \x01(\x01\"u\n\x10InputExplanation\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\t\x12\x12\n\x05\x61ge_s\x18\x03 \x01(\x01H\x00\x88\x01\x01\x12&\n\x05state\x18\x04 \x01(\x0e\x32\x17.liftgate.v1.InputStateB\x08\n\x06_age_s\"J\n\x12\x43onsentExplanation\x12\x0f\n\x07purpose\x18\x01 \x01(\t\x12#\n\x06reason\x18\x02 \x01(\x0e\x32\x13.liftgate.v1.Reason*\x90\x01\n\x0bRuleOutcome\x12\x1c\n\x18RULE_OUTCOME_UNSPECIFIED\x10\x00\x12\x17\n\x13RULE_OUTCOME_PASSED\x10\x01\x12\x18\n\x14RULE_OUTCOME_STOPPED\x10\x02\x12\x17\n\x13RULE_OUTCOME_ONE_OF\x10\x03\x12\x17\n\x13RULE_OUTCOME_SHADOW\x10\x04\x62\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -35,22 +36,36 @@ if not _descriptor._USE_C_DESCRIPTORS:
   DESCRIPTOR._loaded_options = None
   _globals['_CONTEXT_ATTRIBUTESENTRY']._loaded_options = None
   _globals['_CONTEXT_ATTRIBUTESENTRY']._serialized_options = b'8\001'
-  _globals['_ATTRIBUTEVALUE']._serialized_start=94
-  _globals['_ATTRIBUTEVALUE']._serialized_end=209
-  _globals['_CONTEXT']._serialized_start=212
-  _globals['_CONTEXT']._serialized_end=427
-  _globals['_CONTEXT_ATTRIBUTESENTRY']._serialized_start=349
-  _globals['_CONTEXT_ATTRIBUTESENTRY']._serialized_end=427
-  _globals['_CONSENTSIGNALS']._serialized_start=429
-  _globals['_CONSENTSIGNALS']._serialized_end=477
-  _globals['_CANDIDATELIST']._serialized_start=479
-  _globals['_CANDIDATELIST']._serialized_end=513
-  _globals['_DECIDEREQUEST']._serialized_start=516
-  _globals['_DECIDEREQUEST']._serialized_end=787
-  _globals['_DECIDERESPONSE']._serialized_start=790
-  _globals['_DECIDERESPONSE']._serialized_end=1103
-  _globals['_EXPLANATION']._serialized_start=1105
-  _globals['_EXPLANATION']._serialized_end=1212
-  _globals['_CANDIDATEEXPLANATION']._serialized_start=1215
-  _globals['_CANDIDATEEXPLANATION']._serialized_end=1452
+  _globals['_RULEOUTCOME']._serialized_start=3031
+  _globals['_RULEOUTCOME']._serialized_end=3175
+  _globals['_ATTRIBUTEVALUE']._serialized_start=120
+  _globals['_ATTRIBUTEVALUE']._serialized_end=235
+  _globals['_CONTEXT']._serialized_start=238
+  _globals['_CONTEXT']._serialized_end=453
+  _globals['_CONTEXT_ATTRIBUTESENTRY']._serialized_start=375
+  _globals['_CONTEXT_ATTRIBUTESENTRY']._serialized_end=453
+  _globals['_CONSENTSIGNALS']._serialized_start=455
+  _globals['_CONSENTSIGNALS']._serialized_end=503
+  _globals['_CANDIDATELIST']._serialized_start=505
+  _globals['_CANDIDATELIST']._serialized_end=539
+  _globals['_DECIDEREQUEST']._serialized_start=542
+  _globals['_DECIDEREQUEST']._serialized_end=813
+  _globals['_DECIDERESPONSE']._serialized_start=816
+  _globals['_DECIDERESPONSE']._serialized_end=1129
+  _globals['_EXPLANATION']._serialized_start=1132
+  _globals['_EXPLANATION']._serialized_end=2051
+  _globals['_CANDIDATEEXPLANATION']._serialized_start=2054
+  _globals['_CANDIDATEEXPLANATION']._serialized_end=2502
+  _globals['_RULEEXPLANATION']._serialized_start=2505
+  _globals['_RULEEXPLANATION']._serialized_end=2638
+  _globals['_FACTOR']._serialized_start=2640
+  _globals['_FACTOR']._serialized_end=2707
+  _globals['_FACTORSHARE']._serialized_start=2709
+  _globals['_FACTORSHARE']._serialized_end=2751
+  _globals['_SLOTEXPLANATION']._serialized_start=2753
+  _globals['_SLOTEXPLANATION']._serialized_end=2833
+  _globals['_INPUTEXPLANATION']._serialized_start=2835
+  _globals['_INPUTEXPLANATION']._serialized_end=2952
+  _globals['_CONSENTEXPLANATION']._serialized_start=2954
+  _globals['_CONSENTEXPLANATION']._serialized_end=3028
 # @@protoc_insertion_point(module_scope)

@@ -72,7 +72,8 @@ class DecisionServiceServicer:
         raise NotImplementedError('Method not implemented!')
 
     def Explain(self, request, context):
-        """Explain says why an earlier decision came out as it did, from its id. Answers UNIMPLEMENTED in this version.
+        """Explain says why an earlier decision came out as it did, from its id and this server's own log. Slower than Decide and rationed:
+        RESOURCE_EXHAUSTED when many ask at once, NOT_FOUND when the log here does not have it.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
