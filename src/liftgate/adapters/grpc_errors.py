@@ -14,7 +14,17 @@ from google.protobuf.message import Message
 from google.rpc import error_details_pb2, status_pb2
 from grpc_status.rpc_status import to_status
 
-from liftgate.domain.errors import CallerError, Expired, FieldViolation, LogUnavailable, Overloaded, RequestIdReused
+from liftgate.domain.errors import (
+    CallerError,
+    Expired,
+    FieldViolation,
+    LogUnavailable,
+    NotAuthenticated,
+    NotPermitted,
+    NotSetUp,
+    Overloaded,
+    RequestIdReused,
+)
 
 OVERLOADED_RETRY_MS = 50
 LOG_RETRY_MS = 250
@@ -64,6 +74,12 @@ def status_of(error: Exception) -> tuple[grpc.StatusCode, str, Sequence[Message]
         return grpc.StatusCode.DEADLINE_EXCEEDED, EXPIRED, ()
     if isinstance(error, LogUnavailable):
         return grpc.StatusCode.UNAVAILABLE, LOG_UNAVAILABLE, (_retry(LOG_RETRY_MS),)
+    if isinstance(error, NotSetUp):
+        return grpc.StatusCode.FAILED_PRECONDITION, str(error), ()
+    if isinstance(error, NotAuthenticated):
+        return grpc.StatusCode.UNAUTHENTICATED, str(error), ()
+    if isinstance(error, NotPermitted):
+        return grpc.StatusCode.PERMISSION_DENIED, str(error), ()
     if isinstance(error, Unimplemented):
         return grpc.StatusCode.UNIMPLEMENTED, error.instead, ()
     return grpc.StatusCode.INTERNAL, INTERNAL, ()

@@ -115,6 +115,12 @@ class Settings(BaseSettings):
     )
     drain_grace_s: float = _setting("Serving", "Then: how long calls in flight may take to finish, in s.", 10.0, ge=0, le=300)
 
+    operators: Path | None = _setting(
+        "Administration",
+        "File of the operators: names, roles, SHA-256 of their tokens. Absent: privileged calls answer FAILED_PRECONDITION.",
+        None,
+    )
+
     metrics_host: str = _setting("Watching", "Address of /metrics.", "127.0.0.1", min_length=1)
     metrics_port: int = _setting("Watching", "Port of /metrics (Prometheus), one for all workers; 0: none.", 9464, ge=0, le=65_535)
     log_level: Literal["debug", "info", "warning", "error"] = _setting("Watching", "Least severe of the JSON log lines on stderr.", "info")
@@ -213,6 +219,6 @@ def read(flags: Mapping[str, Any] | None = None) -> Settings:
 
 def unknown_variables(environ: Mapping[str, str] | None = None) -> list[str]:
     """Return LIFTGATE_ variables that nobody reads, most likely spelling mistakes. LIFTGATE_TEST_ ones are the tests' own."""
-    known = {variable(name) for name in Settings.model_fields} | {PREFIX + "TARGET"}
+    known = {variable(name) for name in Settings.model_fields} | {PREFIX + "TARGET", PREFIX + "TOKEN"}
     given = os.environ if environ is None else environ
     return sorted(name for name in given if name.startswith(PREFIX) and name not in known and not name.startswith(PREFIX + "TEST_"))

@@ -51,3 +51,15 @@ class LogUnavailable(DependencyError):
 
 class BadInput(Exception):
     """A file that a person wrote is wrong. The message names file, line, field and mend."""
+
+
+class NotSetUp(Exception):
+    """The service is not set up for this call; the message says in plain words what to set up. Answered FAILED_PRECONDITION."""
+
+
+class NotAuthenticated(Exception):
+    """A privileged call came without a token, or with one that nobody has. Answered UNAUTHENTICATED."""
+
+
+class NotPermitted(Exception):
+    """The operator lacks the role; the message names it. Answered PERMISSION_DENIED."""

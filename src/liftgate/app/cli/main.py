@@ -15,6 +15,7 @@ from liftgate import __version__
 _GROUPS = {
     "bundle": ("liftgate.app.cli.bundle", "Check, show and digest bundles."),
     "profiles": ("liftgate.app.cli.profiles", "Load people into the store, or show one."),
+    "operators": ("liftgate.app.cli.operators", "Name the people who may run a service, and give them tokens."),
     "log": ("liftgate.app.cli.log", "Read, verify and seal the decision log."),
 }
 _COMMANDS = {
