@@ -76,14 +76,15 @@ def _sources(directory: Path) -> tuple[list[Source], str]:
         return [*sources, _unread(whole, "holds no *.yaml file", "see docs/bundle.md for a first bundle")], whole
     if len(names) > MAX_FILES:
         return [_unread(whole, f"holds more than {MAX_FILES} files", "join some of them")], whole
-    return [*sources, *(_source(directory, entry.name) for entry in names)], names[0].name
+    return [*sources, *(read_source(directory, entry.name) for entry in names)], names[0].name
 
 
 def _unread(file: str, problem: str, mend: str) -> Source:
     return Source(file, mistakes=[Mistake(file, 0, "", problem, mend)], broken=True)
 
 
-def _source(root: Path, relative: str) -> Source:
+def read_source(root: Path, relative: str) -> Source:
+    """Return what one file below a folder says, with its lines. Mistakes are in the result, never raised."""
     raw = _read(root, relative, MAX_BYTES)
     return parse(relative, raw) if isinstance(raw, bytes) else raw
 

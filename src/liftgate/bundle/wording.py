@@ -12,7 +12,7 @@ from liftgate.bundle.field_types import CURRENCY_PATTERN, INPUT_PATTERN, NAME_PA
 from liftgate.bundle.mistake import did_you_mean, one_of
 
 Path = tuple[str | int, ...]
-_TAGS = frozenset({"all", "by_offer", "by_group"})
+_TAGS = frozenset({"all", "by_offer", "by_group", "by_name", "written"})
 _MAX_SHOWN = 60
 _PATTERNS = {
     NAME_PATTERN: "wants letters, digits, `.`, `_` and `-` only, beginning with a letter or digit",
