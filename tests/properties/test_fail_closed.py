@@ -28,7 +28,9 @@ moments = st.one_of(st.integers(NOW - 10, NOW + 10), st.none(), st.floats(allow_
 records = st.one_of(
     st.none(),
     st.text(max_size=5),
-    st.fixed_dictionaries({}, optional={"status": statuses, "given_at_ms": moments, "expires_at_ms": moments}),
+    st.fixed_dictionaries(
+        {}, optional={"status": statuses, "given_at_ms": moments, "expires_at_ms": moments, "withdrawn_at_ms": moments, "basis": moments}
+    ),
 )
 documents = st.one_of(
     st.fixed_dictionaries(
@@ -45,13 +47,14 @@ def _granted(document: Any, purpose: str) -> bool:
     record = document["purposes"].get(purpose)
     if not isinstance(record, dict) or record.get("status") != "granted":
         return False
-    given_at, expires_at = record.get("given_at_ms", 0), record.get("expires_at_ms")
-    for moment in (given_at, expires_at):
+    given_at, expires_at, withdrawn_at = record.get("given_at_ms", 0), record.get("expires_at_ms"), record.get("withdrawn_at_ms")
+    for moment in (given_at, expires_at, withdrawn_at):
         if moment is not None and (isinstance(moment, bool) or not isinstance(moment, (int, float)) or moment != moment):
             return False
     if given_at is None:
         return False
-    return given_at <= NOW and (expires_at is None or expires_at > NOW)
+    in_force = given_at <= NOW and (expires_at is None or expires_at > NOW)
+    return in_force and (withdrawn_at is None or (withdrawn_at <= NOW and withdrawn_at < given_at))
 
 
 @settings(max_examples=2_000, deadline=None)

@@ -3,7 +3,8 @@
     {"v": 1, "policy_version": "2026-05", "purposes": {"personalization":
         {"status": "granted", "given_at_ms": 1767225600000, "expires_at_ms": 1798761600000}}}
 
-Statuses: granted, denied, withdrawn, expired, pending, objected. Only a present, parsed, unexpired grant lets anything pass.
+Statuses: granted, denied, withdrawn, expired, pending, objected. Only a present, parsed, unexpired grant lets anything pass, and none that
+was withdrawn since. A record's other fields are evidence (`domain/consent_record.py`) and decide nothing.
 """
 
 from __future__ import annotations
@@ -55,21 +56,41 @@ def _one(record: Any, now_ms: int) -> tuple[Reason, float]:
     status = record.get("status")
     if not isinstance(status, str) or status not in STATUSES:
         return _UNREADABLE, inf
-    given, expires = record.get("given_at_ms", 0), record.get("expires_at_ms")
+    given, expires, withdrawn = record.get("given_at_ms", 0), record.get("expires_at_ms"), record.get("withdrawn_at_ms")
     if expires is None:
         expires = inf
     # type() and not isinstance(): true and false are no times.
     if type(given) not in _NUMBERS or type(expires) not in _NUMBERS:
+        return _UNREADABLE, inf
+    if withdrawn is not None and type(withdrawn) not in _NUMBERS:
         return _UNREADABLE, inf
     if status != "granted":
         return _EXPIRED if status == "expired" else _DENIED, inf
     # A grant from the future means that our clock is behind: then expiry cannot be judged either.
     if now_ms >= expires or now_ms < given:
         return _EXPIRED, inf
-    return _ALLOWED, float(expires)
+    if withdrawn is not None:
+        if withdrawn > now_ms:
+            return _EXPIRED, inf
+        # What was granted anew after a withdrawal stands.
+        if withdrawn >= given:
+            return _DENIED, inf
+    return _ALLOWED, expires
 
 
 _NUMBERS = frozenset({int, float})
+
+
+def jurisdiction(raw: bytes | None) -> str:
+    """Return the jurisdiction that the records of a document name; empty: none does, they do not agree, or it cannot be read."""
+    if raw is None:
+        return ""
+    try:
+        found = {record.get("jurisdiction", "") for record in orjson.loads(raw)["purposes"].values()} - {""}
+    except (ValueError, KeyError, TypeError, AttributeError):
+        return ""
+    one = found.pop() if len(found) == 1 else ""
+    return one if isinstance(one, str) else ""
 
 
 def document(purposes: dict[str, dict[str, Any]], policy_version: str = "") -> bytes:
