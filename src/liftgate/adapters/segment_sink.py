@@ -52,7 +52,7 @@ class SegmentLog:
         now_ms: Callable[[], int] = lambda: time.time_ns() // 1_000_000,
         storage: Storage | None = None,
     ) -> None:
-        """`stream` is `decision` or `event`. `buffer_bytes` bounds what level async holds while the disk is full."""
+        """`stream` is `decision`, `event` or `audit`. `buffer_bytes` bounds what level async holds while the disk is full."""
         self._directory = directory
         self._stream = Stream[stream.upper()]
         self._level = level
@@ -85,6 +85,16 @@ class SegmentLog:
     def lost(self) -> Mapping[str, int]:
         """Records that are not in the log, by cause: disk_full, write_error, sync_error, failed, closed, buffer_full."""
         return self._lost
+
+    @property
+    def writer_id(self) -> bytes:
+        """16 bytes that name this writer in every segment's header; known once the log is open."""
+        return self._series.writer_id
+
+    @property
+    def next_sequence(self) -> int:
+        """Of the next record, 0 before `open`. It moves on also where a failed append may have left records behind."""
+        return self._writer.next_sequence if self._writer is not None else 0
 
     @property
     def healthy(self) -> bool:

@@ -37,6 +37,8 @@ class Stream(IntEnum):
     """Encoded `DecisionRecord`s."""
     EVENT = 2
     """Encoded `EventRecord`s."""
+    AUDIT = 3
+    """Encoded `AuditRecord`s, which lie in a directory of their own."""
 
     @property
     def label(self) -> str:

@@ -121,14 +121,15 @@ class SegmentSeries:
     def __init__(self, storage: Storage, stream: Stream, writer_id: bytes, boot: bytes) -> None:
         self._storage = storage
         self._stream = stream
-        self._writer_id = writer_id
+        self.writer_id = writer_id
+        """16 bytes, in every header."""
         self._boot = boot
         self._index = 0
 
     def prepare(self, now_ms: int) -> LogFile:
         """Make the next segment's empty file, its name durable. May run in a thread beside appends. Raises OSError, SyncFailed."""
         self._index += 1
-        file = self._storage.create(f"{self._stream.label}-{now_ms:013d}-{self._writer_id.hex()}-{self._index:06d}{OPEN}")
+        file = self._storage.create(f"{self._stream.label}-{now_ms:013d}-{self.writer_id.hex()}-{self._index:06d}{OPEN}")
         try:
             file.sync()
             self._storage.sync_names()
@@ -139,7 +140,7 @@ class SegmentSeries:
 
     def begin(self, file: LogFile, first_sequence: int, now_ms: int) -> SegmentWriter:
         """Start writing a prepared file. Raises OSError."""
-        return SegmentWriter(self._storage, file, Header(self._stream, self._writer_id, self._boot, first_sequence, now_ms))
+        return SegmentWriter(self._storage, file, Header(self._stream, self.writer_id, self._boot, first_sequence, now_ms))
 
     def discard(self, file: LogFile) -> None:
         """Take back a prepared file that was not begun."""
