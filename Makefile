@@ -53,6 +53,7 @@ proto-check: setup ## buf lint, buf breaking, and no drift between protos/ and s
 docs: setup ## Regenerate the generated pages of docs/
 	@$(BIN)/python -m liftgate.app.configuration > docs/configuration.md
 	@$(BIN)/liftgate bundle schema > docs/bundle-schema.json
+	@$(BIN)/liftgate bundle schema --tests > docs/bundle-tests-schema.json
 
 docs-check: setup ## Generated docs are current, links lead somewhere, examples in docs run
 	@$(BIN)/python .ci/docs_check.py

@@ -16,6 +16,7 @@ FENCE = re.compile(r"^```(\w*)([^\n]*)\n(.*?)^```", re.MULTILINE | re.DOTALL)
 GENERATED = {
     "docs/configuration.md": [sys.executable, "-m", "liftgate.app.configuration"],
     "docs/bundle-schema.json": [sys.executable, "-m", "liftgate.app.cli.main", "bundle", "schema"],
+    "docs/bundle-tests-schema.json": [sys.executable, "-m", "liftgate.app.cli.main", "bundle", "schema", "--tests"],
 }
 
 

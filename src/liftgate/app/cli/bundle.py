@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from liftgate.app.cli import bundle_test
+
 if TYPE_CHECKING:
     from rich.console import Console
 
@@ -78,17 +80,20 @@ def digest(directory: Directory, models: Models = None, as_json: AsJson = False)
 
 
 @app.command("schema")
-def schema() -> None:
+def schema(tests: Annotated[bool, typer.Option("--tests", help="Of test tables, DIR/tests/*.yaml, instead.")] = False) -> None:
     """Print the JSON Schema of bundle files, for editors that complete and check while you write.
 
     Example: liftgate bundle schema > bundle-schema.json
     """
-    typer.echo(schema_text(), nl=False)
+    typer.echo(schema_text(tests), nl=False)
 
 
-def schema_text() -> str:
-    """Return the published JSON Schema as docs/bundle-schema.json holds it."""
-    from liftgate.bundle.schema import json_schema
+def schema_text(tests: bool = False) -> str:
+    """Return the published JSON Schema as docs/bundle-schema.json holds it, or docs/bundle-tests-schema.json of test tables."""
+    if tests:
+        from liftgate.app.cases.document import json_schema
+    else:
+        from liftgate.bundle.schema import json_schema
 
     return json.dumps(json_schema(), indent=2, sort_keys=True) + "\n"
 
@@ -117,6 +122,8 @@ def report(checked: Checked) -> dict[str, Any]:
 
 
 def _counts(checked: Checked) -> dict[str, int]:
+    from liftgate.bundle.rules import KINDS
+
     bundle = checked.bundle
     if bundle is None:
         return {}
@@ -127,7 +134,7 @@ def _counts(checked: Checked) -> dict[str, int]:
         "models": len(bundle.models),
         "offers": len(bundle.offers),
         "placements": len(bundle.placements),
-        "conditions": len(bundle.eligible_if) + len(bundle.suppress_if),
+        "conditions": sum(len(getattr(bundle, kind)) for kind in KINDS),
         "caps": len(bundle.caps),
         "layers": len(bundle.layers),
     }
@@ -170,3 +177,6 @@ def _print_summary(console: Console, checked: Checked) -> None:
             f"smallest exploration probability {each.smallest_probability:.4g}, largest weight {weight}",
             markup=False,
         )
+
+
+bundle_test.register(app)

@@ -1,0 +1,191 @@
+"""Which rules the cases saw at work: for each rule as written, whether some case saw it let pass, deny, and fail to tell."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass, field
+from enum import StrEnum
+
+import numpy as np
+
+from liftgate.app.cases.run import Ran
+from liftgate.app.cases.unknowns import can_be_unknown
+from liftgate.bundle.compiled import Bundle, Condition
+from liftgate.bundle.conditions import canonical
+from liftgate.bundle.schema import Group, OfferRule
+from liftgate.bundle.sections import Draft
+from liftgate.domain.batch import Batch
+from liftgate.domain.reason import Reason
+
+CONDITIONS = {
+    "eligible_if": (Reason.NOT_ELIGIBLE, Reason.ELIGIBILITY_UNKNOWN),
+    "applicable_if": (Reason.NOT_APPLICABLE, Reason.APPLICABILITY_UNKNOWN),
+    "suitable_if": (Reason.NOT_SUITABLE, Reason.SUITABILITY_UNKNOWN),
+    "suppress_if": (Reason.SUPPRESSED, Reason.SUPPRESSION_UNKNOWN),
+}
+"""Section to its reasons against: where it decides against the offer, and where it cannot be told."""
+_CONSENT = frozenset(reason for reason in Reason if reason.name.startswith("CONSENT_"))
+_CAPS = frozenset(reason for reason in Reason if reason.name.startswith("FREQUENCY_CAP"))
+
+
+class Seen(StrEnum):
+    """What a case can see a rule do."""
+
+    PASS = "pass"  # noqa: S105
+    DENY = "deny"
+    UNKNOWN = "unknown"
+
+
+Judge = Callable[[Batch], Seen | None]
+"""What a rule says of the batch's one row; None: nothing that can be told."""
+
+
+@dataclass(slots=True)
+class Rule:
+    """One rule as written, and what the cases saw of it."""
+
+    section: str
+    owner: str
+    """`offers.free-shipping` or `groups.credit`."""
+    text: str
+    where: str
+    """`file:line`."""
+    offers: tuple[int, ...]
+    judge: Judge
+    against: frozenset[Reason]
+    possible: tuple[Seen, ...] = (Seen.PASS, Seen.DENY)
+    seen: dict[Seen, str] = field(default_factory=dict)
+    """To the first case that saw it."""
+
+    @property
+    def missing(self) -> tuple[Seen, ...]:
+        """What no case has seen."""
+        return tuple(one for one in self.possible if one not in self.seen)
+
+
+@dataclass(frozen=True, slots=True)
+class Coverage:
+    """Every rule of a bundle, in the order of files and lines."""
+
+    rules: tuple[Rule, ...]
+
+    @property
+    def possible(self) -> int:
+        """How many things there are to see."""
+        return sum(len(rule.possible) for rule in self.rules)
+
+    @property
+    def seen(self) -> int:
+        """How many of them some case saw."""
+        return sum(len(rule.possible) - len(rule.missing) for rule in self.rules)
+
+    @property
+    def percent(self) -> float:
+        """Share of what can be seen that was, 0..100; 100 where there is no rule."""
+        return 100.0 * self.seen / self.possible if self.possible else 100.0
+
+
+def coverage(draft: Draft, bundle: Bundle, ran: Iterable[Ran]) -> Coverage:
+    """Return what the cases saw of every rule of groups and offers."""
+    rules = sorted(_rules(draft, bundle), key=lambda rule: _order(rule.where))
+    of_offer: dict[int, list[Rule]] = {}
+    for rule in rules:
+        for k in rule.offers:
+            of_offer.setdefault(k, []).append(rule)
+    for one in ran:
+        if one.walk is not None:
+            _look(one.walk.batch, bundle, one.planned.name, of_offer)
+    return Coverage(tuple(rules))
+
+
+def _look(batch: Batch, bundle: Bundle, case: str, of_offer: dict[int, list[Rule]]) -> None:
+    default = bundle.placements[int(batch.placement[0])].default_offer
+    for k, rules in of_offer.items():
+        reason = Reason(int(batch.reason[0, k]))
+        if reason is Reason.UNSPECIFIED and k != default:
+            continue
+        # A default offer that is no candidate has no reason of its own: it passed, or its own rules say who denied.
+        allowed = reason is Reason.ALLOWED if reason else bool(batch.default_allowed[0])
+        for rule in rules:
+            if not allowed and reason and reason not in rule.against:
+                continue
+            said = rule.judge(batch)
+            if said in rule.possible and (said is Seen.PASS) is allowed:
+                rule.seen.setdefault(said, case)
+
+
+def _rules(draft: Draft, bundle: Bundle) -> Iterator[Rule]:
+    offers = draft.section("offers", OfferRule)
+    index = {name: k for k, name in enumerate(offers)}
+    for name, group in draft.section("groups", Group).items():
+        members = tuple(index[offer_id] for offer_id, offer in offers.items() if offer.group == name)
+        if members:
+            yield from _of(draft, bundle, ("groups", name), group, members)
+    for name, offer in offers.items():
+        yield from _of(draft, bundle, ("offers", name), offer, (index[name],))
+
+
+def _of(draft: Draft, bundle: Bundle, owner: tuple[str, str], entry: Group | OfferRule, offers: tuple[int, ...]) -> Iterator[Rule]:
+    def rule(path: Sequence[str | int], text: str, judge: Judge, against: frozenset[Reason], *more: Seen) -> Rule:
+        where = draft.where((*owner, *path))
+        return Rule(str(path[0]), ".".join(owner), text, where, offers, judge, against, (Seen.PASS, Seen.DENY, *more))
+
+    for i, purpose in enumerate(entry.purposes):
+        p = bundle.purposes.index(purpose)
+        yield rule(("purposes", i), purpose, _if(lambda batch, p=p: batch.consent[0, p] == Reason.ALLOWED), _CONSENT)
+    if entry.channels is not None:
+        channels = frozenset(entry.channels)
+        judge = _if(lambda batch: batch.requests[0].context.channel in channels)
+        yield rule(("channels",), ", ".join(entry.channels), judge, frozenset({Reason.CHANNEL_NOT_ALLOWED}))
+    if isinstance(entry, OfferRule):
+        yield from _dates(entry, rule)
+    for section, reasons in CONDITIONS.items():
+        text = getattr(entry, section)
+        condition = None if text is None else _compiled(bundle, section, text, offers)
+        if condition is not None:
+            passes = section != "suppress_if"
+            unknown = (Seen.UNKNOWN,) if can_be_unknown(condition, text, bundle.schema) else ()
+            yield rule((section,), text, _condition(condition, passes), frozenset(reasons), *unknown)
+    for i in range(len(entry.caps)):
+        found = [
+            c
+            for c, cap in enumerate(bundle.caps)
+            if cap.source == draft.where((*owner, "caps", i)) and set(cap.offers.tolist()) & {*offers}
+        ]
+        for c in found:
+            yield rule(("caps", i), bundle.caps[c].name, _if(lambda batch, c=c: batch.cap_room[0, c] > 0), _CAPS)
+
+
+def _dates(entry: OfferRule, rule: Callable[..., Rule]) -> Iterator[Rule]:
+    start, end = entry.starts_at, entry.until
+    if start is not None:
+        yield rule(("from",), "from", _if(lambda batch: batch.now_ms[0] >= start), frozenset({Reason.NOT_STARTED}))
+    if end is not None:
+        yield rule(("until",), "until", _if(lambda batch: batch.now_ms[0] < end), frozenset({Reason.ENDED}))
+
+
+def _if(passes: Callable[..., object]) -> Judge:
+    return lambda batch: Seen.PASS if passes(batch) else Seen.DENY
+
+
+def _condition(condition: Condition, passes: bool) -> Judge:
+    def judge(batch: Batch) -> Seen:
+        true, unknown = condition.evaluate(batch.inputs, batch.now_ms.astype(np.float64))
+        if unknown[0]:
+            return Seen.UNKNOWN
+        return Seen.PASS if bool(true[0]) is passes else Seen.DENY
+
+    return judge
+
+
+def _compiled(bundle: Bundle, section: str, text: str, offers: tuple[int, ...]) -> Condition | None:
+    """Return the compiled condition that a text of these offers became."""
+    for compiled in getattr(bundle, section):
+        if offers[0] in compiled.offers and canonical(compiled.condition.text) == canonical(text):
+            return compiled.condition  # type: ignore[no-any-return]
+    return None
+
+
+def _order(where: str) -> tuple[str, int]:
+    file, _, line = where.rpartition(":")
+    return file, int(line)

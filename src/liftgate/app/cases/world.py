@@ -1,0 +1,177 @@
+"""The world of one case: its person stored in memory, its clock, its models, and the faults that it asks for."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from itertools import count
+
+from liftgate.adapters.grpc_answers import GrpcAnswers
+from liftgate.adapters.memory_stores import MemoryProfileStore, MemoryReservations
+from liftgate.app.cases.document import Person
+from liftgate.app.cases.moment import contact, moment_ms
+from liftgate.app.cases.reading import Planned
+from liftgate.bundle.compiled import Bundle, ModelSpec
+from liftgate.domain import consent
+from liftgate.domain.batch import Batch
+from liftgate.domain.contact_history import ENTRY
+from liftgate.domain.decision import Decision
+from liftgate.domain.errors import ModelFailed
+from liftgate.domain.input import Floats, InputSchema, InputType
+from liftgate.domain.profile import pack
+from liftgate.domain.request import DecideRequest
+from liftgate.pipeline.live import Live
+from liftgate.pipeline.ports import Models
+from liftgate.pipeline.stages import Stage
+from liftgate.pipeline.walk import Ports
+
+_TRIES = 200_000
+_CHUNK = 256
+
+
+class NobodyFits(Exception):
+    """No person id falls into the layer that the case asks for; the message says so in plain words."""
+
+
+class GivenModels:
+    """The real models, but for outputs that the case gives; or none at all."""
+
+    def __init__(self, bundle: Bundle, real: Models, given: Mapping[str, float], down: bool) -> None:
+        self._real, self._down = real, down
+        self._given: dict[str, dict[int, float]] = {}
+        for offer_id, probability in given.items():
+            k = bundle.offer_index[offer_id]
+            model = bundle.models[bundle.offer_model[k]].name
+            self._given.setdefault(model, {})[int(bundle.offer_output[k])] = probability
+
+    def score(self, model: ModelSpec, matrix: Floats) -> Floats:
+        """See `pipeline.ports.Models`."""
+        if self._down:
+            raise ModelFailed("the case switches it off")
+        scores = self._real.score(model, matrix)
+        for output, probability in self._given.get(model.name, {}).items():
+            scores[:, output] = probability
+        return scores
+
+
+@dataclass
+class Hands:
+    """A clock that stands still, and ids that count."""
+
+    ms: int
+    _count: count[int] = field(default_factory=lambda: count(1))
+
+    def now_ms(self) -> int:
+        """See `pipeline.ports.Clock`."""
+        return self.ms
+
+    def decision_id(self) -> str:
+        """See `pipeline.ports.Ids`."""
+        return f"{next(self._count):032x}"
+
+
+class NoLog:
+    """Takes every record and keeps none."""
+
+    async def append(self, records: Sequence[bytes]) -> None:
+        """See `pipeline.ports.Log`."""
+
+
+class NoObserver:
+    """Sees nothing."""
+
+    def decided(self, batch: Batch, bundle: Bundle, decisions: Sequence[Decision]) -> None:
+        """See `pipeline.ports.Observer`."""
+
+    def fell_back(self, stage: Stage, cause: str, requests: Sequence[DecideRequest] = ()) -> None:
+        """See `pipeline.ports.Observer`."""
+
+    def joined(self, recovered: bool) -> None:
+        """See `pipeline.ports.Observer`."""
+
+
+def ports_of(planned: Planned, live: Live, person_id: str) -> Ports:
+    """Return what the walk of the case reaches outside: stores in memory that hold its person, and nothing that lasts."""
+    store, case = planned.case.store, planned.case
+    profiles = MemoryProfileStore(down=store in ("down", "profiles_down"))
+    _store(profiles, planned.person, person_id, live.bundle, planned.now_ms)
+    hands = Hands(planned.now_ms)
+    return Ports(
+        profiles=profiles,
+        reservations=MemoryReservations(history=profiles.history, down=case.store in ("down", "reservations_down")),
+        log=NoLog(),
+        answers=GrpcAnswers(),
+        observer=NoObserver(),
+        ids=hands,
+        clock=hands,
+        pseudonym=lambda _: bytes(16),
+        pseudonym_key_id="none",
+    )
+
+
+def person_id_of(planned: Planned, live: Live) -> str:
+    """Return the id of the case's person: the given one, or the first of a fixed series that the layers put where it belongs.
+
+    Raises NobodyFits.
+    """
+    person, layers = planned.person, [layer.name for layer in live.bundle.layers]
+    if person.id is not None:
+        return person.id
+    wanted = [name == person.held_out for name in layers]
+    for start in range(0, _TRIES, _CHUNK):
+        ids = [f"{planned.person_name}-{i}" if i else planned.person_name for i in range(start, start + _CHUNK)]
+        for person_id, held in zip(ids, live.layers.held_out(ids).tolist(), strict=True):
+            if held == wanted:
+                return person_id
+    where = f"held out by `{person.held_out}` alone" if person.held_out else "held out by no layer"
+    raise NobodyFits(f"of {_TRIES:,} people nobody is {where}: look at the shares in `layers:`")
+
+
+def _store(store: MemoryProfileStore, person: Person, person_id: str, bundle: Bundle, now_ms: int) -> None:
+    if "profile" in person.unreadable:
+        store.packed[person_id] = b"not a profile"
+    elif person.profile is not None:
+        store.packed[person_id] = _packed(person, bundle.schema, now_ms)
+    if "consent" in person.unreadable:
+        store.consent[person_id] = b"not a consent"
+    elif person.consent is not None:
+        records = {}
+        for purpose, entry in person.consent.items():
+            records[purpose] = {"status": entry.status} | {
+                f"{key}_at_ms": moment_ms(text, now_ms)
+                for key, text in (("given", entry.given), ("expires", entry.expires))
+                if text is not None
+            }
+        store.consent[person_id] = consent.document(records)
+    # What a held-out person would have had counts apart: the case means the one that the walk reads.
+    for ghost in (False, True):
+        if "history" in person.unreadable:
+            store.history[person_id, ghost] = b"damaged"
+        elif person.history:
+            store.history[person_id, ghost] = _history(person, bundle, now_ms)
+
+
+def _packed(person: Person, schema: InputSchema, now_ms: int) -> bytes:
+    values, at_s = [], []
+    profile = person.profile or {}
+    for column in schema.profile:
+        name = column.name.removeprefix("profile.")
+        value = profile.get(name)
+        if column.type is InputType.TIMESTAMP and value is not None:
+            value = moment_ms(value, now_ms)
+        values.append(column.encode(value))
+        stored = person.ages.get(name, person.stored)
+        at_s.append(max(moment_ms(stored or "now", now_ms) // 1000, 0))
+    return pack(schema, values, at_s)
+
+
+def _history(person: Person, bundle: Bundle, now_ms: int) -> bytes:
+    entries: list[bytes] = []
+    for phrase in person.history:
+        what = contact(phrase, now_ms)
+        for cap in (bundle.caps[c] for c in bundle.offer_caps[bundle.offer_index[what.offer_id]]):
+            until = what.at_ms + cap.window_ms
+            live_until = until if what.seen or cap.counts == "decision" else what.at_ms + cap.lease_ms
+            for _ in range(what.times):
+                entries.append(ENTRY.pack(cap.cap_id, len(entries).to_bytes(8, "little"), float(live_until), float(until)))
+    return b"".join(entries)
