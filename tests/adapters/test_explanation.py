@@ -5,7 +5,8 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from liftgate.adapters.explanation import SENTENCES, explain
+from liftgate.adapters.explanation import SENTENCES
+from liftgate.adapters.explanation_live import explain
 from liftgate.domain.batch import Batch
 from liftgate.domain.reason import Branch, Reason
 from liftgate.domain.request import DecideRequest
@@ -83,7 +84,7 @@ def test_a_refused_offer_names_its_rule(offer: int, reason: Reason, rule: str) -
         ),
         (held_out(chosen=()), "The person is in a holdout, so home.hero shows nothing; nothing would have been shown either."),
         (
-            held_out(chosen=(), would_offer=(0,)),
+            held_out(chosen=(), would_offer=(0,), would_offer_default=True),
             "The person is in a holdout, so home.hero shows nothing; welcome, the default, would have been shown.",
         ),
     ],

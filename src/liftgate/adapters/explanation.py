@@ -1,20 +1,14 @@
-"""Why this offer and why not the others, in words: one sentence for each reason, one entry for each candidate.
+"""The words and places of reasons: one sentence for each, and the part of a bundle that it speaks of.
 
-A caller who asks for the explanation of a held-out person's decision is told what would have been offered: support and
-analysts need it. It stands in the explanation alone, never in `slots`, so a front end that shows slots cannot leak it.
+A new guardrail adds its reasons here and needs no other change in explanations.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from math import isfinite
-from typing import Any
 
-from liftgate.bundle.compiled import Bundle
-from liftgate.domain.batch import Batch
-from liftgate.domain.decision import Decision
-from liftgate.domain.reason import Arm, Reason
-from liftgate.v1 import decision_pb2
+from liftgate.domain.reason import Reason
+from liftgate.v1.reason_pb2 import Stage
 
 SENTENCES: Mapping[Reason, str] = {
     Reason.UNSPECIFIED: "The reason is not known to this version.",
@@ -51,7 +45,7 @@ SENTENCES: Mapping[Reason, str] = {
 }
 """Every reason in words. `docs/decide.md` has the same sentences; a test compares them."""
 
-_SECTION: Mapping[Reason, str] = {
+SECTION: Mapping[Reason, str] = {
     Reason.CONSENT_MISSING: "purposes",
     Reason.CONSENT_DENIED: "purposes",
     Reason.CONSENT_EXPIRED: "purposes",
@@ -70,92 +64,11 @@ _SECTION: Mapping[Reason, str] = {
 }
 """The bundle's section whose line stopped an offer."""
 
-
-def explain(batch: Batch, bundle: Bundle, decision: Decision) -> decision_pb2.Explanation:
-    """Return the explanation of one decision. Columns of stages that did not run count as empty; never raises for them."""
-    row = decision.row
-    message = decision_pb2.Explanation(summary=_summary(batch, bundle, decision))
-    masked = getattr(batch, "masked", None)
-    if masked is not None and masked[row]:
-        message.masked_paths.append("profile.*")
-    # Unset columns raise AttributeError: a stage before them failed.
-    reasons = getattr(batch, "reason", None)
-    if reasons is None:
-        return message
-    propensity, probability = getattr(batch, "propensity", None), getattr(batch, "probability", None)
-    for k, offer in enumerate(bundle.offers):
-        code = Reason(int(reasons[row, k]))
-        if code is Reason.UNSPECIFIED:
-            continue
-        reason = Reason.CHOSEN if code is Reason.ALLOWED and k in decision.chosen else code
-        entry = message.candidates.add(offer_id=offer.offer_id, reason=int(reason))
-        entry.text = _text(reason, decision)
-        entry.rule = _rule(bundle, reason, k)
-        if code is Reason.ALLOWED:
-            entry.value = float(bundle.value[k])
-            if propensity is not None and isfinite(propensity[row, k]):
-                entry.propensity = float(propensity[row, k])
-            if probability is not None and len(probability):
-                entry.selection_probability = float(probability[0, row, k])
-    return message
-
-
-def _text(reason: Reason, decision: Decision) -> str:
-    if reason is Reason.CHOSEN and decision.arm is Arm.HOLDOUT:
-        return "It passed every guardrail and would have been chosen; the person is in a holdout."
-    return SENTENCES[reason]
-
-
-def _rule(bundle: Bundle, reason: Reason, offer: int) -> str:
-    """Return `file:line` of the rule that stopped the offer; empty: no rule did."""
-    section = _SECTION.get(reason)
-    if section is None:
-        return ""
-    found = bundle.rule_source.get((section, offer))
-    if found is None and section == "caps":
-        found = ", ".join(dict.fromkeys(bundle.caps[cap].source for cap in bundle.offer_caps[offer]))
-    return found or bundle.offers[offer].source
-
-
-def _summary(batch: Batch, bundle: Bundle, decision: Decision) -> str:
-    place = batch.requests[decision.row].placement_id
-    names = _names(bundle, decision.offered)
-    if decision.arm is Arm.HOLDOUT:
-        answer = f"{place} shows {names}, the default" if decision.offered else f"{place} shows nothing"
-        return f"The person is in a holdout, so {answer}; {_would_be(bundle, decision)}."
-    if decision.default_served:
-        return f"{place} shows {names}, the default: {_lower(SENTENCES[decision.reason])}"
-    if not decision.offered:
-        return f"{place} shows nothing: {_lower(SENTENCES[decision.reason])}"
-    how = _how(batch, decision)
-    tail = "" if decision.reason is Reason.OFFERED else f" {SENTENCES[decision.reason]}"
-    return f"{place} shows {names}{how}.{tail}"
-
-
-def _would_be(bundle: Bundle, decision: Decision) -> str:
-    if decision.chosen:
-        return f"{_names(bundle, decision.chosen)} would have been offered"
-    if decision.would_offer:
-        return f"{_names(bundle, decision.would_offer)}, the default, would have been shown"
-    return "nothing would have been shown either"
-
-
-def _how(batch: Batch, decision: Decision) -> str:
-    allowed: Any = getattr(batch, "allowed", None)
-    probability: Any = getattr(batch, "probability", None)
-    if allowed is None or probability is None or not len(probability):
-        return ""
-    count = int(allowed[decision.row].sum())
-    chance = float(probability[0, decision.row, decision.offered[0]])
-    among = "the only allowed offer" if count == 1 else f"drawn from {count} allowed offers"
-    first = "" if len(decision.offered) == 1 else " for the first slot"
-    return f", {among}, with probability {chance:.3g}{first}"
-
-
-def _names(bundle: Bundle, offers: tuple[int, ...]) -> str:
-    names = [bundle.offers[k].offer_id for k in offers]
-    return names[0] if len(names) == 1 else f"{', '.join(names[:-1])} and {names[-1]}" if names else "nothing"
-
-
-def _lower(sentence: str) -> str:
-    return sentence[0].lower() + sentence[1:]
+FALLBACK_STAGE: Mapping[Reason, Stage] = {
+    Reason.PROFILE_STORE_UNAVAILABLE: Stage.STAGE_FETCH,
+    Reason.MODEL_UNAVAILABLE: Stage.STAGE_SCORE,
+    Reason.RESERVATION_UNAVAILABLE: Stage.STAGE_RESERVE,
+    Reason.RESERVATION_LOST: Stage.STAGE_RESERVE,
+    Reason.LOG_UNAVAILABLE: Stage.STAGE_RECORD,
+}
+"""The stage that could not run, by fallback reason; absent: it is not known which."""

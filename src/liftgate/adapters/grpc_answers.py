@@ -10,7 +10,7 @@ from functools import lru_cache
 from math import isfinite
 from struct import Struct
 
-from liftgate.adapters.explanation import explain
+from liftgate.adapters.explanation_live import LiveExplanations
 from liftgate.bundle.compiled import Bundle
 from liftgate.domain.batch import Batch
 from liftgate.domain.decision import Decision
@@ -28,6 +28,7 @@ class GrpcAnswers:
     def __init__(self) -> None:
         self._bundle: Bundle | None = None
         self._slot_parts: dict[int, bytes] = {}
+        self._explanations = LiveExplanations()
 
     def _slot_part(self, bundle: Bundle, k: int) -> bytes:
         """Return what is constant in the slot of an offer, from memory while the bundle stays the same."""
@@ -61,7 +62,8 @@ class GrpcAnswers:
                     slot += _DOUBLE.pack(_PROPENSITY, propensity)
             parts += (_SLOTS, _varint(len(slot)), slot)
         if request.explain:
-            parts.append(decision_pb2.DecideResponse(explanation=explain(batch, bundle, decision)).SerializeToString(deterministic=True))
+            explanation = self._explanations.explain(batch, bundle, decision)
+            parts.append(decision_pb2.DecideResponse(explanation=explanation).SerializeToString(deterministic=True))
         return b"".join(parts)
 
 

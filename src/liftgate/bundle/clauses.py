@@ -18,7 +18,7 @@ from liftgate.bundle.source import Source
 NO_CLAUSES = ("group", "payload")
 """Keys of offers and groups that are neither rules nor factors."""
 _MOST_CHARACTERS = 2_000
-"""Of one clause; conditions are shorter."""
+"""Of one clause that is no plain text."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,7 +87,9 @@ def _written(draft: Draft, kind: str, name: str) -> Iterator[tuple[str, tuple[Cl
 
 
 def _text(value: Any) -> str:
-    text = value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
+    if isinstance(value, str):
+        return value
+    text = json.dumps(value, ensure_ascii=False)
     return text if len(text) <= _MOST_CHARACTERS else text[:_MOST_CHARACTERS] + "..."
 
 

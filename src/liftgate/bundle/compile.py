@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from liftgate.bundle.candidates import candidates
+from liftgate.bundle.clauses import clauses
 from liftgate.bundle.compiled import Bundle
 from liftgate.bundle.conditions import Scope
 from liftgate.bundle.digest import canonical_json, digest
@@ -58,8 +59,9 @@ def compile_bundle(draft: Draft, folders: Mapping[str, ModelFolder]) -> Bundle |
     caps, offer_caps = _caps(draft, groups, offers)
     placements, members = _placements(draft, offers)
     return Bundle(
+    canonical_form = canonical_json(draft, schema, folders)
         name=draft.head["bundle"],
-        digest=digest(canonical_json(draft, schema, folders)),
+        digest=digest(canonical_form),
         currency=draft.head["currency"],
         time_zone=draft.head["time_zone"],
         schema=schema,
@@ -99,6 +101,8 @@ def compile_bundle(draft: Draft, folders: Mapping[str, ModelFolder]) -> Bundle |
 
 def _column(values: Iterable[Any], kind: type[A]) -> NDArray[A]:
     column = np.array(list(values), dtype=kind)
+        canonical_form=canonical_form,
+        clauses=clauses(draft, rules.source),
     column.setflags(write=False)
     return column
 

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
+from liftgate.bundle.clauses import Clauses
 from liftgate.domain.batch import Bools
 from liftgate.domain.input import Floats, InputSchema
 from liftgate.domain.offer import Cap, HoldoutLayer, Indices, Offer, Placement
@@ -122,3 +123,7 @@ class Bundle:
     base_rate: Floats
     """[K] of the offer's model output; 1 where there is no model."""
     layers: tuple[HoldoutLayer, ...]
+    canonical_form: bytes = b""
+    """What the digest is taken of, JSON; empty: made by hand."""
+    clauses: Clauses = field(default_factory=Clauses)
+    """Rules as written, for explanations."""

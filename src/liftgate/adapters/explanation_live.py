@@ -1,0 +1,120 @@
+"""The explanation that goes out with an answer: the decision's columns as the record that will be kept, explained like any other.
+
+A caller who asks for the explanation of a held-out person's decision is told what would have been offered: support and analysts need it.
+It stands in the explanation alone, never in `slots`, so a front end that shows slots cannot leak it. Values of profile features are left
+out: whoever may decide for a person may not read their profile for that.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Any
+
+from liftgate.adapters.bundle_archive import Rulebook, rulebook_of
+from liftgate.adapters.explanation_of_record import explain_record
+from liftgate.adapters.explanation_rules import Conditions
+from liftgate.bundle.compiled import Bundle
+from liftgate.domain.batch import Batch
+from liftgate.domain.decision import Decision
+from liftgate.domain.reason import Reason
+from liftgate.v1.decision_pb2 import Explanation
+from liftgate.v1.record_pb2 import DecisionRecord, InputColumn, ModelPin, SlotProbabilities
+
+
+class LiveExplanations:
+    """Explains decisions of the bundle in force; what is made of a bundle is made once. One event loop."""
+
+    def __init__(self) -> None:
+        self._bundle: Bundle | None = None
+        self._rulebook: Rulebook
+        self._conditions: Conditions
+
+    def explain(self, batch: Batch, bundle: Bundle, decision: Decision) -> Explanation:
+        """Return the explanation of one decision. Columns of stages that did not run count as empty; never raises for them."""
+        if bundle is not self._bundle:
+            self._rulebook = rulebook_of(bundle)
+            self._conditions = Conditions(self._rulebook, bundle.schema)
+            self._bundle = bundle
+        return explain_record(record_of(batch, bundle, decision), self._rulebook, self._conditions, show_profile=False)
+
+
+def explain(batch: Batch, bundle: Bundle, decision: Decision) -> Explanation:
+    """Return the explanation of one decision; see `LiveExplanations`, which remembers what it makes of a bundle."""
+    return LiveExplanations().explain(batch, bundle, decision)
+
+
+def record_of(batch: Batch, bundle: Bundle, decision: Decision) -> DecisionRecord:
+    """Return what an explanation needs of a decision's record, in the record's own form. No person, no pseudonym."""
+    row, request = decision.row, batch.requests[decision.row]
+    record = DecisionRecord(
+        decision_id="" if request.dry_run else decision.decision_id,
+        decided_at_ms=int(batch.now_ms[row]),
+        placement_id=request.placement_id,
+        bundle=bundle.name,
+        bundle_digest=bundle.digest,
+        models=[ModelPin(model=model.name, version=model.version, sha256=model.sha256) for model in bundle.models],
+        arm=int(decision.arm),  # type: ignore[arg-type]
+        branch=int(decision.branch),  # type: ignore[arg-type]
+        reason=int(decision.reason),  # type: ignore[arg-type]
+        degraded=decision.degraded,
+        fallback_reason=int(decision.fallback_reason),  # type: ignore[arg-type]
+        offered=_names(bundle, decision.offered),
+        default_served=decision.default_served,
+        would_offer=_names(bundle, decision.would_offer),
+        would_offer_default=decision.would_offer_default,
+        slot_count=request.slot_count,
+    )
+    # Unset columns raise AttributeError: a stage before them failed.
+    held = getattr(batch, "layer_held_out", None)
+    if held is not None:
+        for layer, out in zip(bundle.layers, held[row].tolist(), strict=True):
+            record.assignments.add(layer=layer.name, arm="holdout" if out else "treatment")
+    masked, scored = getattr(batch, "masked", None), getattr(batch, "scored", None)
+    if masked is not None and masked[row]:
+        record.masked_paths.append("profile.*")
+    record.scored = bool(scored[row]) if scored is not None else False
+    versions = getattr(batch, "consent_version", None)
+    record.consent_version = versions[row] if versions is not None else ""
+    _columns(record, batch, bundle, decision)
+    return record
+
+
+def _names(bundle: Bundle, offers: Iterable[int]) -> list[str]:
+    return [bundle.offers[k].offer_id for k in offers]
+
+
+def _columns(record: DecisionRecord, batch: Batch, bundle: Bundle, decision: Decision) -> None:
+    row = decision.row
+    inputs: Any = getattr(batch, "inputs", None)
+    if inputs is not None:
+        columns = bundle.schema.inputs
+        record.inputs.extend(InputColumn(name=column.name, type=column.type.value, values=column.values) for column in columns)
+        record.input_value.extend(inputs[row].tolist())
+        record.input_age_s.extend(batch.input_age_s[row].tolist())
+        record.input_state.extend(batch.input_state[row].tolist())
+    consent: Any = getattr(batch, "consent", None)
+    if consent is not None:
+        record.purpose.extend(bundle.purposes)
+        record.consent_reason.extend(consent[row].tolist())
+    reasons: Any = getattr(batch, "reason", None)
+    if reasons is None:
+        return
+    codes = reasons[row].tolist()
+    offers = [k for k, code in enumerate(codes) if code != Reason.UNSPECIFIED]
+    chosen = set(decision.chosen)
+    allowed = [codes[k] == Reason.ALLOWED for k in offers]
+    record.candidate_offer_id.extend(_names(bundle, offers))
+    became: list[Any] = [int(Reason.CHOSEN) if fine and k in chosen else codes[k] for k, fine in zip(offers, allowed, strict=True)]
+    record.candidate_reason.extend(became)
+    nan = float("nan")
+    record.candidate_value.extend(bundle.value.item(k) if fine else nan for k, fine in zip(offers, allowed, strict=True))
+    propensity: Any = getattr(batch, "propensity", None)
+    if propensity is not None:
+        record.candidate_propensity.extend(propensity[row, offers].tolist())
+    probability: Any = getattr(batch, "probability", None)
+    draws: Any = getattr(batch, "draws", None)
+    slots = min(record.slot_count, 0 if probability is None else len(probability)) or (0 if probability is None else len(probability))
+    for s in range(slots):
+        record.slots.append(SlotProbabilities(probability=probability[s, row, offers].tolist()))
+        if draws is not None:
+            record.draws.append(draws.item(row, s))

@@ -1,0 +1,208 @@
+"""One recorded decision explained, candidate by candidate: the one piece of code behind every explanation, live or a year later."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from math import isfinite, isnan, log
+from typing import Any
+
+from liftgate.adapters.bundle_archive import Rulebook
+from liftgate.adapters.explanation import FALLBACK_STAGE, SECTION, SENTENCES
+from liftgate.adapters.explanation_rules import Conditions, Judge, schema_of
+from liftgate.adapters.explanation_words import summary
+from liftgate.domain.reason import Arm, Branch, Reason
+from liftgate.v1.decision_pb2 import CandidateExplanation, Explanation, Factor, FactorShare, RuleOutcome, SlotExplanation
+from liftgate.v1.reason_pb2 import Stage
+from liftgate.v1.record_pb2 import DecisionRecord
+
+RANKED = frozenset({Reason.ALLOWED, Reason.CHOSEN})
+HELD_OUT_CHOSEN = "It passed every guardrail and would have been chosen; the person is in a holdout."
+_TINY = 1e-12
+"""Stands in for a factor of 0, whose logarithm has no value."""
+
+
+def explain_record(
+    record: DecisionRecord,
+    rulebook: Rulebook | None,
+    conditions: Conditions | None = None,
+    *,
+    show_profile: bool = True,
+    caveats: Sequence[str] = (),
+) -> Explanation:
+    """Return the explanation of a record.
+
+    `rulebook`: None where the bundle's rules are not known. `conditions`: of the rulebook over the record's inputs; None: made here.
+    `show_profile`: values of profile features may be shown. Never raises for what a record lacks.
+    """
+    message = _frame(record)
+    message.caveats.extend(caveats)
+    if conditions is None and rulebook is not None:
+        try:
+            conditions = Conditions(rulebook, schema_of(record))
+        except ValueError:
+            message.caveats.append("An input has a type that this version does not know, so conditions are quoted and not judged.")
+    judge = Judge(record, conditions, show_profile=show_profile)
+    _inputs(message, record, judge, show_profile)
+    ranking = _Ranking(record)
+    for name, share in ranking.shares.items():
+        message.factors.append(FactorShare(name=name, share=share))
+    for c in range(len(record.candidate_offer_id)):
+        _candidate(message, record, c, _reason(record, c), rulebook, judge, ranking)
+    message.summary = summary(record)
+    return message
+
+
+def known(number: int) -> Reason:
+    """Return a recorded reason; UNSPECIFIED for one that only a newer version knows."""
+    try:
+        return Reason(number)
+    except ValueError:
+        return Reason.UNSPECIFIED
+
+
+def _reason(record: DecisionRecord, c: int) -> Reason:
+    return known(record.candidate_reason[c]) if c < len(record.candidate_reason) else Reason.UNSPECIFIED
+
+
+def _frame(record: DecisionRecord) -> Explanation:
+    """Return everything that concerns the decision as a whole."""
+    message = Explanation(
+        decision_id=record.decision_id,
+        decided_at_ms=record.decided_at_ms,
+        placement_id=record.placement_id,
+        arm=record.arm,
+        branch=record.branch,
+        reason=record.reason,
+        reason_text=SENTENCES[known(record.reason)],
+        fallback_reason=record.fallback_reason,
+        fallback_stage=FALLBACK_STAGE.get(known(record.fallback_reason), Stage.STAGE_UNSPECIFIED),
+        degraded=record.degraded,
+        offered=record.offered,
+        default_served=record.default_served,
+        would_offer=record.would_offer,
+        would_offer_default=record.would_offer_default,
+        assignments=record.assignments,
+        scored=record.scored,
+        masked_paths=record.masked_paths,
+        consent_version=record.consent_version,
+        bundle=record.bundle,
+        bundle_digest=record.bundle_digest,
+        models=record.models,
+        reservation_attempts=record.reservation_attempts,
+        recovered=record.recovered,
+    )
+    held_out = int(record.arm) == Arm.HOLDOUT
+    by_default = record.would_offer_default if held_out else record.default_served
+    drawn = () if by_default else record.would_offer if held_out else record.offered
+    places = {offer_id: c for c, offer_id in enumerate(record.candidate_offer_id)}
+    for s, vector in enumerate(record.slots):
+        slot = SlotExplanation(draw=record.draws[s] if s < len(record.draws) else 0.0)
+        if s < len(drawn) and drawn[s] in places:
+            slot.offer_id = drawn[s]
+            slot.selection_probability = vector.probability[places[drawn[s]]]
+        message.slots.append(slot)
+    for purpose, reason in zip(record.purpose, record.consent_reason, strict=False):
+        message.consent.add(purpose=purpose, reason=reason)
+    return message
+
+
+def _inputs(message: Explanation, record: DecisionRecord, judge: Judge, show_profile: bool) -> None:
+    for i, column in enumerate(record.inputs):
+        entry = message.inputs.add(name=column.name)
+        if show_profile or not column.name.startswith("profile."):
+            entry.value = judge.words(i)
+        if i < len(record.input_age_s) and isfinite(record.input_age_s[i]):
+            entry.age_s = record.input_age_s[i]
+        if i < len(record.input_state):
+            entry.state = record.input_state[i]
+
+
+def _candidate(
+    message: Explanation, record: DecisionRecord, c: int, reason: Reason, rulebook: Rulebook | None, judge: Judge, ranking: _Ranking
+) -> None:
+    offer_id = record.candidate_offer_id[c]
+    entry = message.candidates.add(offer_id=offer_id, reason=record.candidate_reason[c], stage=_stage(record, reason))
+    held_out = reason is Reason.CHOSEN and int(record.arm) == Arm.HOLDOUT
+    entry.text = HELD_OUT_CHOSEN if held_out else SENTENCES[reason]
+    entry.slot_probabilities.extend(slot.probability[c] for slot in record.slots if c < len(slot.probability))
+    sections = _clauses(rulebook, offer_id)
+    if reason in RANKED:
+        _numbers(entry, record, c, ranking)
+        entry.rules.extend(judge.passed(sections, offer_id))
+        return
+    section = SECTION.get(reason)
+    if section is None:
+        return
+    entry.section = section
+    told, agrees = judge.stopped_by(section, sections.get(section, ()), offer_id)
+    entry.rules.extend(told)
+    if not agrees:
+        message.caveats.append(f"{offer_id}: its rules as kept do not give this reason with the inputs as logged.")
+    places = [rule.rule for rule in told if rule.outcome != RuleOutcome.RULE_OUTCOME_PASSED]
+    line = rulebook.offers.get(offer_id) if rulebook is not None else None
+    entry.rule = ", ".join(dict.fromkeys(places)) or (line.where if line is not None else "")
+
+
+def _clauses(rulebook: Rulebook | None, offer_id: str) -> Mapping[str, Any]:
+    line = rulebook.offers.get(offer_id) if rulebook is not None else None
+    return {} if rulebook is None or line is None else rulebook.clauses.of(offer_id, line.group)
+
+
+def _stage(record: DecisionRecord, reason: Reason) -> Stage:
+    """Return the stage that a candidate got to; STAGE_UNSPECIFIED where a stage failed, for the record does not say which."""
+    if reason not in RANKED:
+        return Stage.STAGE_UNSPECIFIED if reason in (Reason.STAGE_FAILED, Reason.UNSPECIFIED) else Stage.STAGE_GUARD
+    if int(record.branch) == Branch.FALLBACK:
+        return FALLBACK_STAGE.get(known(record.fallback_reason), Stage.STAGE_UNSPECIFIED)
+    return Stage.STAGE_SELECT
+
+
+def _numbers(entry: CandidateExplanation, record: DecisionRecord, c: int, ranking: _Ranking) -> None:
+    for name, column in (("propensity", record.candidate_propensity), ("value", record.candidate_value)):
+        if c < len(column) and not isnan(column[c]):
+            setattr(entry, name, column[c])
+    if record.slots:
+        entry.selection_probability = entry.slot_probabilities[0] if entry.slot_probabilities else 0.0
+    factors = ranking.factors.get(c)
+    if factors is None:
+        return
+    entry.expected_value = 1.0
+    shares = ranking.shares_of(c)
+    for name, value in factors.items():
+        entry.expected_value *= value
+        factor = Factor(name=name, value=value)
+        if shares:
+            factor.share = shares[name]
+        entry.factors.append(factor)
+
+
+class _Ranking:
+    """What the allowed offers were ranked by, and how much each factor had to do with it.
+
+    Expected worth is a product, so its logarithm is a sum over the factors. A factor's share is its part in how far an offer (or all of
+    them together) lies from the geometric mean of the allowed ones.
+    """
+
+    def __init__(self, record: DecisionRecord) -> None:
+        self.factors: dict[int, dict[str, float]] = {}
+        """By candidate."""
+        for c in range(len(record.candidate_offer_id)):
+            if _reason(record, c) in RANKED and c < len(record.candidate_propensity) and c < len(record.candidate_value):
+                numbers = {"propensity": record.candidate_propensity[c], "value": record.candidate_value[c]}
+                if all(map(isfinite, numbers.values())):
+                    self.factors[c] = numbers
+        logs = {c: {name: log(max(value, _TINY)) for name, value in numbers.items()} for c, numbers in self.factors.items()}
+        names = next(iter(logs.values()), {})
+        mean = {name: sum(one[name] for one in logs.values()) / len(logs) for name in names}
+        self._apart = {c: {name: abs(one[name] - mean[name]) for name in one} for c, one in logs.items()}
+        self.shares = _parts({name: sum(one[name] for one in self._apart.values()) for name in names})
+
+    def shares_of(self, c: int) -> dict[str, float]:
+        """Return each factor's part in what sets a candidate apart; empty: nothing does."""
+        return _parts(self._apart[c])
+
+
+def _parts(amounts: Mapping[str, float]) -> dict[str, float]:
+    """Return each amount's part of the whole; empty where there is nothing to share but rounding."""
+    whole = sum(amounts.values())
+    return {name: amount / whole for name, amount in amounts.items()} if whole > 1e-9 else {}

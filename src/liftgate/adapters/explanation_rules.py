@@ -1,0 +1,228 @@
+"""What came of an offer's rules: conditions are evaluated once more on the inputs as recorded, so that the one that stopped it is named.
+
+Nothing personal is read here that the decision did not use: a withheld input is withheld in the record too.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Mapping, Sequence
+from datetime import UTC, datetime
+from math import isnan
+
+import numpy as np
+
+from liftgate.adapters.bundle_archive import OfferLine, Rulebook
+from liftgate.bundle.clauses import Clause
+from liftgate.bundle.conditions import ColumnCondition, ConditionError, Node, OfferConstants, Scope, compile_condition, names_offer, parse
+from liftgate.bundle.conditions_parser import Name, walk
+from liftgate.domain.input import Input, InputSchema, InputType
+from liftgate.domain.reason import InputState, Reason
+from liftgate.v1.decision_pb2 import RuleExplanation, RuleOutcome
+from liftgate.v1.record_pb2 import DecisionRecord
+
+FACTORS = ("value", "propensity")
+"""Sections that rank and do not stop."""
+_SETTINGS = ("shadow",)
+"""Sections that say how rules are run and are none themselves."""
+_STOPS_WHEN_TRUE = ("suppress_if",)
+_SEES: Mapping[str, tuple[str, ...]] = {
+    "channels": ("context.channel",),
+    "from": ("now",),
+    "until": ("now",),
+    "quiet_hours": ("now", "context.time_zone"),
+}
+"""What rules that are no conditions look at, where the record has it."""
+_PASSED, _STOPPED = RuleOutcome.RULE_OUTCOME_PASSED, RuleOutcome.RULE_OUTCOME_STOPPED
+_ONE_OF, _SHADOW = RuleOutcome.RULE_OUTCOME_ONE_OF, RuleOutcome.RULE_OUTCOME_SHADOW
+_CONSENT_WORDS = {
+    Reason.ALLOWED: "granted",
+    Reason.CONSENT_MISSING: "not on record",
+    Reason.CONSENT_DENIED: "refused, taken back or pending",
+    Reason.CONSENT_EXPIRED: "expired",
+    Reason.CONSENT_UNREADABLE: "not readable",
+    Reason.CONSENT_GPC: "denied by Global Privacy Control",
+    Reason.CONSENT_UNAVAILABLE: "not known, the store was away",
+}
+
+
+def is_condition(section: str) -> bool:
+    """Say whether a section's clauses are conditions."""
+    return section.endswith("_if")
+
+
+class Conditions:
+    """Compiled conditions of one bundle over one schema of inputs, kept as they are met. One thread."""
+
+    def __init__(self, rulebook: Rulebook, schema: InputSchema) -> None:
+        self.schema = schema
+        self._lines = rulebook.offers
+        self._scope = Scope(schema, rulebook.undeclared, tuple(rulebook.offers), rulebook.groups)
+        self._nodes: dict[str, Node | None] = {}
+        self._compiled: dict[tuple[str, str], ColumnCondition | None] = {}
+
+    def names(self, text: str) -> list[str]:
+        """Return the inputs that a condition names, in order, each once; none for a text that cannot be read."""
+        node = self._node(text)
+        found = [part.text for part in walk(node) if isinstance(part, Name) and part.root != "offer"] if node is not None else []
+        return list(dict.fromkeys(found))
+
+    def condition(self, text: str, offer_id: str) -> ColumnCondition | None:
+        """Return a condition ready to be evaluated; None: this version cannot read it."""
+        node = self._node(text)
+        if node is None:
+            return None
+        key = (text, offer_id if names_offer(node) else "")
+        if key not in self._compiled:
+            line = self._lines.get(offer_id, OfferLine("", 1.0, ""))
+            try:
+                self._compiled[key] = compile_condition(text, node, self._scope, OfferConstants(offer_id, line.group, line.value))
+            except Exception:
+                # Whatever a later version makes of an old text: the rule is then quoted and not judged.
+                self._compiled[key] = None
+        return self._compiled[key]
+
+    def _node(self, text: str) -> Node | None:
+        if text not in self._nodes:
+            try:
+                self._nodes[text] = parse(text)
+            except ConditionError:
+                self._nodes[text] = None
+        return self._nodes[text]
+
+
+def schema_of(record: DecisionRecord) -> InputSchema:
+    """Return the schema of a record's inputs. Raises ValueError on a type that this version does not know."""
+    columns = [Input(column.name, InputType(column.type), tuple(column.values)) for column in record.inputs]
+    profile = tuple(column for column in columns if column.name.startswith("profile."))
+    return InputSchema(profile, tuple(columns[len(profile) :]))
+
+
+class Judge:
+    """Judges the rules of one record's offers."""
+
+    def __init__(self, record: DecisionRecord, conditions: Conditions | None, *, show_profile: bool) -> None:
+        """`conditions`: None where the inputs cannot be read. `show_profile`: values of profile features may be quoted."""
+        self._record = record
+        self._conditions = conditions
+        self._show_profile = show_profile
+        self._index = {column.name: i for i, column in enumerate(record.inputs)}
+        self._consent = {name: Reason(int(code)) for name, code in zip(record.purpose, record.consent_reason, strict=False)}
+        self._inputs = np.array([record.input_value], dtype=np.float64)
+        self._now_ms = np.array([record.decided_at_ms], dtype=np.float64)
+        self._held: dict[int, bool | None] = {}
+
+    def stopped_by(self, section: str, clauses: Sequence[Clause], offer_id: str) -> tuple[list[RuleExplanation], bool]:
+        """Return what came of a section that stopped an offer, and whether that agrees with what the inputs say."""
+        verdicts = [self._passes(section, clause, offer_id) for clause in clauses]
+        agrees = not verdicts or not all(verdicts)
+        unsure = _STOPPED if len(clauses) == 1 else _ONE_OF
+        outcome = {True: _PASSED if agrees else _ONE_OF, False: _STOPPED, None: unsure}
+        told = [self._told(section, clause, outcome[verdict]) for clause, verdict in zip(clauses, verdicts, strict=True)]
+        return told, agrees
+
+    def passed(self, sections: Mapping[str, tuple[Clause, ...]], offer_id: str) -> Iterator[RuleExplanation]:
+        """Yield what came of the rules of an offer that was allowed."""
+        for section, clauses in sections.items():
+            if section in FACTORS or section in _SETTINGS:
+                continue
+            for clause in clauses:
+                fails = is_condition(section) and self._passes(section, clause, offer_id) is False
+                yield self._told(section, clause, _SHADOW if fails else _PASSED)
+
+    def _passes(self, section: str, clause: Clause, offer_id: str) -> bool | None:
+        """Return whether a clause lets the offer pass; None: it cannot be told from the record."""
+        if is_condition(section):
+            return self._holds(section, clause, offer_id)
+        if section == "purposes":
+            needed = _texts(clause.text)
+            return all(self._consent.get(purpose) is Reason.ALLOWED for purpose in needed) if needed else None
+        if section == "channels":
+            i = self._index.get("context.channel")
+            channel = self._decoded(i) if i is not None else None
+            return channel in _texts(clause.text) if isinstance(channel, str) and channel != "<other>" else None
+        return None
+
+    def _holds(self, section: str, clause: Clause, offer_id: str) -> bool | None:
+        condition = self._conditions.condition(clause.text, offer_id) if self._conditions is not None and clause.text else None
+        if condition is None or self._inputs.shape[1] != len(self._index):
+            return None
+        if id(condition) not in self._held:
+            true, unknown = condition.evaluate(self._inputs, self._now_ms)
+            self._held[id(condition)] = None if unknown[0] else bool(true[0])
+        value = self._held[id(condition)]
+        # Unknown is no: of two kinds of no, one passes on true, the other on false.
+        return value is False if section in _STOPS_WHEN_TRUE else value is True
+
+    def _told(self, section: str, clause: Clause, outcome: RuleOutcome) -> RuleExplanation:
+        told = RuleExplanation(section=section, rule=clause.where, text=clause.text, group=clause.group, outcome=outcome)
+        if outcome == _PASSED:
+            return told
+        if section == "purposes":
+            told.saw.extend(self._consent_seen(clause))
+        else:
+            names = (
+                self._conditions.names(clause.text) if is_condition(section) and self._conditions is not None else _SEES.get(section, ())
+            )
+            told.saw.extend(self.seen(name) for name in names if name == "now" or name in self._index)
+        return told
+
+    def _consent_seen(self, clause: Clause) -> Iterator[str]:
+        for purpose in _texts(clause.text) or list(self._record.purpose):
+            reason = self._consent.get(purpose, Reason.CONSENT_MISSING)
+            if reason is not Reason.ALLOWED:
+                yield f"{purpose}: {_CONSENT_WORDS.get(reason, reason.name.lower())}"
+
+    def seen(self, name: str) -> str:
+        """Return what a rule saw of an input, for example `profile.age = 16`."""
+        if name == "now":
+            return f"now = {moment(self._record.decided_at_ms)}"
+        i = self._index[name]
+        state = self._record.input_state[i] if i < len(self._record.input_state) else 0
+        if state == InputState.MASKED:
+            return f"{name} was withheld"
+        if name.startswith("profile.") and not self._show_profile:
+            return f"{name} (values are not shown here)"
+        value = self.words(i)
+        if not value:
+            return f"{name} is not known"
+        if state == InputState.DEFAULT_MISSING:
+            return f"{name} = {value} (its default: nothing is known)"
+        if state == InputState.DEFAULT_STALE:
+            return f"{name} = {value} (its default: what is known is too old)"
+        return f"{name} = {value}"
+
+    def words(self, i: int) -> str:
+        """Return an input's value in words; empty: missing."""
+        value = self._decoded(i)
+        if value is None:
+            return ""
+        if isinstance(value, bool):
+            return "true" if value else "false"
+        if self._record.inputs[i].type == "timestamp" and isinstance(value, (int, float)):
+            return moment(int(value))
+        return "another text" if value == "<other>" else value if isinstance(value, str) else f"{value:.12g}"
+
+    def _decoded(self, i: int) -> str | float | bool | None:
+        column, number = self._record.inputs[i], self._record.input_value[i] if i < len(self._record.input_value) else float("nan")
+        if isnan(number):
+            return None
+        if column.type == "string":
+            return column.values[int(number)] if 0 <= number < len(column.values) else "<other>"
+        return bool(number) if column.type == "bool" else number
+
+
+def moment(milliseconds: int) -> str:
+    """Return a time in words: `2026-06-15T12:00:00.000Z`; the bare number outside year 1 to 9999."""
+    try:
+        return datetime.fromtimestamp(milliseconds / 1000, UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
+    except (ValueError, OverflowError, OSError):
+        return str(milliseconds)
+
+
+def _texts(text: str) -> list[str]:
+    try:
+        found = json.loads(text)
+    except ValueError:
+        return []
+    return [one for one in found if isinstance(one, str)] if isinstance(found, list) else []

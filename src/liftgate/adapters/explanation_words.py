@@ -1,0 +1,58 @@
+"""A decision in one sentence that a person without training understands."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from liftgate.adapters.explanation import SENTENCES
+from liftgate.domain.reason import Arm, Reason
+from liftgate.v1.record_pb2 import DecisionRecord
+
+
+def summary(record: DecisionRecord) -> str:
+    """Return what was answered and why, from the record alone."""
+    place, names = record.placement_id, in_words(record.offered)
+    if int(record.arm) == Arm.HOLDOUT:
+        answer = f"{place} shows {names}, the default" if record.offered else f"{place} shows nothing"
+        return f"The person is in a holdout, so {answer}; {_would_be(record)}."
+    sentence = _sentence(record.reason)
+    if record.default_served:
+        return f"{place} shows {names}, the default: {_lower(sentence)}"
+    if not record.offered:
+        return f"{place} shows nothing: {_lower(sentence)}"
+    tail = "" if int(record.reason) == Reason.OFFERED else f" {sentence}"
+    return f"{place} shows {names}{_how(record)}.{tail}"
+
+
+def in_words(names: Sequence[str]) -> str:
+    """Return names as a sentence lists them."""
+    return names[0] if len(names) == 1 else f"{', '.join(names[:-1])} and {names[-1]}" if names else "nothing"
+
+
+def _would_be(record: DecisionRecord) -> str:
+    if not record.would_offer:
+        return "nothing would have been shown either"
+    names = in_words(record.would_offer)
+    return f"{names}, the default, would have been shown" if record.would_offer_default else f"{names} would have been offered"
+
+
+def _how(record: DecisionRecord) -> str:
+    if not record.slots or record.offered[0] not in record.candidate_offer_id:
+        return ""
+    count = sum(int(reason) in (Reason.ALLOWED, Reason.CHOSEN) for reason in record.candidate_reason)
+    vector = record.slots[0].probability
+    chance = vector[list(record.candidate_offer_id).index(record.offered[0])]
+    among = "the only allowed offer" if count == 1 else f"drawn from {count} allowed offers"
+    first = "" if len(record.offered) == 1 else " for the first slot"
+    return f", {among}, with probability {chance:.3g}{first}"
+
+
+def _sentence(number: int) -> str:
+    try:
+        return SENTENCES[Reason(number)]
+    except ValueError:
+        return SENTENCES[Reason.UNSPECIFIED]
+
+
+def _lower(sentence: str) -> str:
+    return sentence[0].lower() + sentence[1:]
