@@ -2,7 +2,7 @@
 
 given:    person (default person-0), profile, at (when it was stored), consent (purposes; null: nothing stored), history,
           rivals (offers whose caps someone else takes just before the reservation), faults, on_log_failure,
-          unknown (nothing stored), raw_profile | raw_history (hex), raw_consent (text), other_schema
+          stops (offer/NAME, group/NAME, model/NAME, all; null: not known), unknown (nothing stored), raw_profile | raw_history (hex), raw_consent (text), other_schema
 request:  placement, request_id (default r0), slots, channel, attributes, candidates, gpc, explain, dry_run
 want:     response | slots | candidates | slot_sums | distinct_slots | inputs | ages | states | record | history | error
           Only what is named is compared, and compared exactly (floats to 1e-9).
@@ -20,6 +20,7 @@ from ruamel.yaml import YAML
 from liftgate.adapters import redis_keys
 from liftgate.domain import consent as consent_documents
 from liftgate.domain.contact_history import ENTRY
+from liftgate.domain.control import UNKNOWN, Controls, parse_stop
 from liftgate.domain.errors import LogUnavailable
 from liftgate.domain.input import Input, InputSchema, InputType
 from liftgate.domain.profile import pack
@@ -80,6 +81,11 @@ def _entry(bench: Bench, entry: dict[str, Any]) -> bytes:
     return ENTRY.pack(bundle.caps[cap].cap_id, b"earlier!", float(_ms(entry.get("live_until", entry["until"]))), float(until))
 
 
+def _controls(given: dict[str, Any]) -> Controls:
+    stops = given.get("stops", ())
+    return UNKNOWN if stops is None else Controls(stops=tuple(parse_stop(key, b"{}") for key in stops))
+
+
 def _rival(bench: Bench, person: str, offer: str) -> Claim:
     """Someone else's claim on the offer's cap for the same person."""
     bundle = bench.live.bundle
@@ -113,6 +119,7 @@ async def test_case(topic: str, case: dict[str, Any], valkey_url: str, tmp_path:
         await _store(bench, person, given)
         bench.faults.on = set(given.get("faults", ()))
         bench.faults.rivals = [_rival(bench, person, offer) for offer in given.get("rivals", ())]
+        bench.ports.controls.put(_controls(given))
         if "guard_breaks" in bench.faults.on:
             object.__setattr__(bench.live, "chain", None)
         request = _request(case, person)

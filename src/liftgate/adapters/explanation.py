@@ -30,6 +30,10 @@ SENTENCES: Mapping[Reason, str] = {
     Reason.SUPPRESSION_UNKNOWN: "Its suppression rule (suppress_if) needs something that is not known, and unknown holds it back.",
     Reason.FREQUENCY_CAP: "The person has had it as often as its frequency cap allows.",
     Reason.FREQUENCY_CAP_UNAVAILABLE: "Its frequency cap cannot be checked now, so it is held back.",
+    Reason.NOT_APPROVED: "It is sensitive, and no approval stands for exactly what it is now.",
+    Reason.REVIEW_REJECTED: "A reviewer said no to it.",
+    Reason.STOPPED: "An operator has stopped it, its group, or every use of profiles, which it needs.",
+    Reason.CONTROLS_UNKNOWN: "What is stopped and approved could not be read, and unknown is no.",
     Reason.OFFERED: "The placement's policy chose among the allowed offers.",
     Reason.HELD_OUT: "The person is in a holdout, a group that is measured and not treated.",
     Reason.NO_OFFER_ALLOWED: "No offer passed the guardrails.",
@@ -42,6 +46,8 @@ SENTENCES: Mapping[Reason, str] = {
     Reason.RESERVATION_LOST: "Other decisions for the person took every reservation tried, so only the guarded default could be served.",
     Reason.LOG_UNAVAILABLE: "The decision log cannot be written, so only the guarded default could be served.",
     Reason.STAGE_FAILED: "A stage failed unexpectedly, so only the guarded default could be served.",
+    Reason.PERSONALIZATION_STOPPED: "An operator has stopped every use of profiles, so the decision used the context alone.",
+    Reason.MODEL_STOPPED: "An operator has stopped a model, so its offers were ranked by their declared base rates.",
 }
 """Every reason in words. `docs/decide.md` has the same sentences; a test compares them."""
 
@@ -59,6 +65,8 @@ SECTION: Mapping[Reason, str] = {
     Reason.ELIGIBILITY_UNKNOWN: "eligible_if",
     Reason.SUPPRESSED: "suppress_if",
     Reason.SUPPRESSION_UNKNOWN: "suppress_if",
+    Reason.NOT_APPROVED: "sensitive",
+    Reason.REVIEW_REJECTED: "sensitive",
     Reason.FREQUENCY_CAP: "caps",
     Reason.FREQUENCY_CAP_UNAVAILABLE: "caps",
 }

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
+from types import MappingProxyType
 from typing import Protocol
 
 import numpy as np
@@ -14,6 +15,7 @@ from liftgate.bundle.clauses import Clauses
 from liftgate.domain.batch import Bools
 from liftgate.domain.input import Floats, InputSchema
 from liftgate.domain.offer import Cap, HoldoutLayer, Indices, Offer, Placement
+from liftgate.domain.review import Review
 
 
 class Condition(Protocol):
@@ -125,5 +127,7 @@ class Bundle:
     layers: tuple[HoldoutLayer, ...]
     canonical_form: bytes = b""
     """What the digest is taken of, JSON; empty: made by hand."""
+    reviews: Mapping[int, Review] = field(default_factory=lambda: MappingProxyType({}))
+    """By offer: what must be approved before it is shown. Offers that are not sensitive are not in it."""
     clauses: Clauses = field(default_factory=Clauses)
     """Rules as written, for explanations."""

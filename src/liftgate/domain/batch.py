@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 import numpy as np
 from numpy.typing import NDArray
 
+from liftgate.domain.control import CLEAR_COLUMNS, ControlColumns
 from liftgate.domain.input import Floats
 from liftgate.domain.request import DecideRequest
 
@@ -28,6 +29,9 @@ class Batch:
     """[N]; one reading for a live batch, the logged ones in a replay."""
     placement: NDArray[np.intp] = field(init=False)
     """[N] index into the bundle's placements."""
+
+    controls: ControlColumns = CLEAR_COLUMNS
+    """What is stopped and approved, taken once for the batch."""
 
     # assign
     held_out: Bools = field(init=False)
@@ -70,6 +74,9 @@ class Batch:
     """[N] by models; False: declared base rates."""
     model_failed: Bools = field(init=False)
     """[N]"""
+
+    model_stopped: Bools = field(init=False)
+    """[N] a stopped model would have scored the person."""
 
     # select
     probability: Floats = field(init=False)

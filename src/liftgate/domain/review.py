@@ -150,7 +150,7 @@ class ReviewItem:
 
     def missing(self, now_ms: int) -> list[str]:
         """Return what is still needed, in words; empty: nothing."""
-        approvals = [act for act in self.standing().approvals]
+        approvals = self.standing().approvals
         said = []
         for need in self.needs:
             have = {act.by for act in approvals if need.role in act.roles and now_ms < act.at_ms + need.valid_for_ms}

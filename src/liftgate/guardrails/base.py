@@ -31,8 +31,8 @@ class Guardrail(Protocol):
     hard: bool
     """True: default offers must pass it too."""
 
-    def evaluate(self, batch: Batch) -> Verdict:
-        """Judge every offer for every person, candidates or not."""
+    def evaluate(self, batch: Batch) -> Verdict | None:
+        """Judge every offer for every person, candidates or not. None: no objection to any."""
         ...
 
 

@@ -11,6 +11,8 @@ from liftgate.guardrails.base import Guardrail
 from liftgate.guardrails.consent import Consent
 from liftgate.guardrails.eligibility import Eligibility
 from liftgate.guardrails.frequency_cap import FrequencyCap
+from liftgate.guardrails.kill_switch import KillSwitch
+from liftgate.guardrails.review import Review
 from liftgate.guardrails.suppression import Suppression
 
 
@@ -19,7 +21,14 @@ class Chain:
 
     def __init__(self, bundle: Bundle) -> None:
         self._bundle = bundle
-        self._guardrails: tuple[Guardrail, ...] = (Consent(bundle), Eligibility(bundle), Suppression(bundle), FrequencyCap(bundle))
+        self._guardrails: tuple[Guardrail, ...] = (
+            KillSwitch(bundle),
+            Consent(bundle),
+            Review(bundle),
+            Eligibility(bundle),
+            Suppression(bundle),
+            FrequencyCap(bundle),
+        )
         self._default = np.array([placement.default_offer for placement in bundle.placements], dtype=np.intp)
 
     def evaluate(self, batch: Batch) -> None:
@@ -36,6 +45,8 @@ class Chain:
         rows = np.arange(batch.n)
         for guardrail in self._guardrails:
             verdict = guardrail.evaluate(batch)
+            if verdict is None:
+                continue
             np.copyto(reason, verdict.reason, where=allowed & ~verdict.mask)
             allowed &= verdict.mask
             if guardrail.hard:

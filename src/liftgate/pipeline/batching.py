@@ -206,6 +206,7 @@ class Batcher:
         """Walk a batch to its answers. When a stage raises, each row walks alone, so that only the culprit falls back."""
         now_ms = self._ports.clock.now_ms()
         columns = Batch([waiting.request for waiting in batch], np.full(len(batch), now_ms, dtype=np.int64))
+        columns.controls = self._ports.controls.columns(batch[0].live.bundle)
         walk = Walk(columns, batch[0].live, self._ports, budget_s=self._budget_s(batch))
         try:
             await decide(walk)

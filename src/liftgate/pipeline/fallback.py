@@ -55,6 +55,7 @@ async def answer_failed(request: DecideRequest, live: Live, ports: Ports, now_ms
     batch.propensity = np.full((1, k), np.nan)
     batch.scored = np.zeros(1, dtype=np.bool_)
     batch.model_failed = np.zeros(1, dtype=np.bool_)
+    batch.model_stopped = np.zeros(1, dtype=np.bool_)
     batch.probability = np.zeros((s, 1, k))
     walk.forced = [Reason.STAGE_FAILED]
     select(walk)

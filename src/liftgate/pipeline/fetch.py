@@ -61,6 +61,8 @@ def _read_inputs(batch: Batch, bundle: Bundle, profiles: Profiles) -> None:
         batch.masked = found & ~may_read
     else:
         batch.masked = np.zeros(batch.n, dtype=np.bool_)
+    if batch.controls.personalization_stopped:
+        batch.masked = found
 
     value, at_s = profiles.value, profiles.at_s
     if batch.masked.any():

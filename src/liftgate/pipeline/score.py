@@ -14,10 +14,10 @@ _FOUND = np.uint8(ProfileState.FOUND)
 
 
 def score(walk: Walk) -> None:
-    """Fill in propensity, scored and model_failed.
+    """Fill in propensity, scored, model_failed and model_stopped.
 
     Nobody without an allowed offer of a model is scored by it, nor is anyone by a model of profile features when their
-    profile may not be read or is not there: for them the model's base rate stands in, as it does when a model fails.
+    profile may not be read or is not there: for them the model's base rate stands in, as it does when a model fails or is stopped.
     """
     batch, bundle = walk.batch, walk.live.bundle
     allowed = batch.allowed
@@ -25,6 +25,8 @@ def score(walk: Walk) -> None:
     propensity[:] = bundle.base_rate
     batch.scored = np.ones(batch.n, dtype=np.bool_)
     batch.model_failed = np.zeros(batch.n, dtype=np.bool_)
+    batch.model_stopped = np.zeros(batch.n, dtype=np.bool_)
+    stopped = batch.controls.stopped_models
     readable = batch.profile_state == _FOUND
     readable &= ~batch.masked
     for plan in walk.live.plans:
@@ -32,6 +34,10 @@ def score(walk: Walk) -> None:
         if plan.personal:
             batch.scored &= ~able | readable
             able &= readable
+        if stopped and plan.spec.name in stopped:
+            batch.scored &= ~able
+            batch.model_stopped |= able
+            continue
         count = int(np.count_nonzero(able))
         if not count:
             continue

@@ -21,6 +21,7 @@ _TREATMENT, _HELD_OUT = Arm.TREATMENT, Arm.HOLDOUT
 _EXPLOIT, _EXPLORE, _HOLDOUT, _DEFAULT, _FALLBACK = Branch.EXPLOIT, Branch.EXPLORE, Branch.HOLDOUT, Branch.DEFAULT, Branch.FALLBACK
 _UNSPECIFIED, _OFFERED, _IN_HOLDOUT, _NONE_ALLOWED = Reason.UNSPECIFIED, Reason.OFFERED, Reason.HELD_OUT, Reason.NO_OFFER_ALLOWED
 _MODEL_UNAVAILABLE, _NOT_CONSENTED = Reason.MODEL_UNAVAILABLE, Reason.PROFILE_NOT_CONSENTED
+_MODEL_STOPPED, _IMPERSONAL = Reason.MODEL_STOPPED, Reason.PERSONALIZATION_STOPPED
 _STATE = {int(ProfileState.MISSING): Reason.UNKNOWN_PERSON, int(ProfileState.UNREADABLE): Reason.PROFILE_UNREADABLE}
 _DEGRADED = frozenset(
     {
@@ -75,7 +76,8 @@ def _decide(walk: Walk, ids: list[str], rows: list[int]) -> list[Decision]:
     batch, placements = walk.batch, walk.live.bundle.placements
     choice, explored, held_out = batch.choice.tolist(), batch.explored.tolist(), batch.held_out.tolist()
     default_allowed, placement, state = batch.default_allowed.tolist(), batch.placement.tolist(), batch.profile_state.tolist()
-    model_failed, masked = batch.model_failed.tolist(), batch.masked.tolist()
+    model_failed, model_stopped, masked = batch.model_failed.tolist(), batch.model_stopped.tolist(), batch.masked.tolist()
+    impersonal = batch.controls.personalization_stopped
     decisions = []
     for row in rows:
         chosen = tuple([offer for offer in choice[row] if offer >= 0])
@@ -90,7 +92,12 @@ def _decide(walk: Walk, ids: list[str], rows: list[int]) -> list[Decision]:
             branch, reason = _DEFAULT, _NONE_ALLOWED
         else:
             branch = _EXPLORE if explored[row] else _EXPLOIT
-            reason = _MODEL_UNAVAILABLE if failed else _NOT_CONSENTED if masked[row] else _STATE.get(state[row], _OFFERED)
+            if failed or model_stopped[row]:
+                reason = _MODEL_UNAVAILABLE if failed else _MODEL_STOPPED
+            elif masked[row] or impersonal:
+                reason = _IMPERSONAL if impersonal else _NOT_CONSENTED
+            else:
+                reason = _STATE.get(state[row], _OFFERED)
         offered, would_offer = chosen or default, ()
         arm: Arm = _TREATMENT
         if held_out[row]:

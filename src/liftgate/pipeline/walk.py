@@ -12,6 +12,7 @@ from liftgate.domain.batch import Batch
 from liftgate.domain.decision import Decision
 from liftgate.domain.errors import DependencyError, RequestIdReused
 from liftgate.domain.reason import Reason
+from liftgate.pipeline.controls import ControlPanel
 from liftgate.pipeline.live import Live
 from liftgate.pipeline.ports import Answers, Claim, ClaimOutcome, Clock, Ids, Log, Observer, ProfileStore, Reservations
 from liftgate.pipeline.stages import Stage
@@ -32,6 +33,8 @@ class Ports:
     """Person id to 16 bytes under the log's key."""
     pseudonym_key_id: str
     on_log_failure: Literal["refuse", "serve_default"] = "refuse"
+    controls: ControlPanel = field(default_factory=ControlPanel)
+    """What is stopped and approved; each batch takes it once."""
 
 
 @dataclass(frozen=True, slots=True)

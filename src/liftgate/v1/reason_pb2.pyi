@@ -25,6 +25,10 @@ class Reason(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
     REASON_SUPPRESSION_UNKNOWN: _ClassVar[Reason]
     REASON_FREQUENCY_CAP: _ClassVar[Reason]
     REASON_FREQUENCY_CAP_UNAVAILABLE: _ClassVar[Reason]
+    REASON_NOT_APPROVED: _ClassVar[Reason]
+    REASON_REVIEW_REJECTED: _ClassVar[Reason]
+    REASON_STOPPED: _ClassVar[Reason]
+    REASON_CONTROLS_UNKNOWN: _ClassVar[Reason]
     REASON_OFFERED: _ClassVar[Reason]
     REASON_HELD_OUT: _ClassVar[Reason]
     REASON_NO_OFFER_ALLOWED: _ClassVar[Reason]
@@ -37,6 +41,8 @@ class Reason(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
     REASON_RESERVATION_LOST: _ClassVar[Reason]
     REASON_LOG_UNAVAILABLE: _ClassVar[Reason]
     REASON_STAGE_FAILED: _ClassVar[Reason]
+    REASON_PERSONALIZATION_STOPPED: _ClassVar[Reason]
+    REASON_MODEL_STOPPED: _ClassVar[Reason]
 
 class Arm(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
     __slots__ = ()
@@ -83,6 +89,10 @@ REASON_SUPPRESSED: Reason
 REASON_SUPPRESSION_UNKNOWN: Reason
 REASON_FREQUENCY_CAP: Reason
 REASON_FREQUENCY_CAP_UNAVAILABLE: Reason
+REASON_NOT_APPROVED: Reason
+REASON_REVIEW_REJECTED: Reason
+REASON_STOPPED: Reason
+REASON_CONTROLS_UNKNOWN: Reason
 REASON_OFFERED: Reason
 REASON_HELD_OUT: Reason
 REASON_NO_OFFER_ALLOWED: Reason
@@ -95,6 +105,8 @@ REASON_RESERVATION_UNAVAILABLE: Reason
 REASON_RESERVATION_LOST: Reason
 REASON_LOG_UNAVAILABLE: Reason
 REASON_STAGE_FAILED: Reason
+REASON_PERSONALIZATION_STOPPED: Reason
+REASON_MODEL_STOPPED: Reason
 ARM_UNSPECIFIED: Arm
 ARM_TREATMENT: Arm
 ARM_HOLDOUT: Arm
