@@ -32,7 +32,7 @@ CANDIDATE_REASONS = tuple(reason for reason in Reason if Reason.CHOSEN < reason 
 DECISION_REASONS = tuple(reason for reason in Reason if reason >= Reason.OFFERED)
 ARMS = tuple(arm for arm in Arm if arm)
 BRANCHES = tuple(branch for branch in Branch if branch)
-LOGS = ("decision", "event")
+LOGS = ("decision", "event", "audit")
 LOSSES = ("disk_full", "write_error", "sync_error", "failed", "closed", "buffer_full", "other")
 """Why a record is not, or may not be, in its log; as `adapters/segment_sink.py` names them."""
 

@@ -15,7 +15,7 @@ from liftgate.adapters.telemetry_page import Page
 from liftgate.adapters.telemetry_spans import DecisionSpans, otlp_spans
 from liftgate.app.exit_code import CannotStart, ExitCode
 from liftgate.app.keys import PseudonymKey
-from liftgate.app.logging import Logger, warner, where
+from liftgate.app.logging import Logger, teller, warner, where
 from liftgate.app.settings import BadSettings, Settings, mention
 from liftgate.app.wiring import Worker, load_live, wire
 from liftgate.domain.errors import BadInput, LogUnavailable, StoreUnavailable
@@ -87,10 +87,11 @@ async def _serve(
     except BadInput as err:
         raise CannotStart(str(err)) from None
     try:
-        worker = wire(settings, live, key, telemetry)
+        worker = wire(settings, live, key, telemetry, teller(log))
     except BadSettings as err:
         raise CannotStart(str(err)) from None
     _open_logs(worker, log)
+    worker.audit.begin()
     try:
         await worker.redis.fill(_FILL_BUDGET_S)
         async with asyncio.timeout(_WARM_UP_S):
@@ -194,6 +195,7 @@ async def _drain(worker: Worker, settings: Settings, told: Told, code: ExitCode,
     # Callers that hung up left their batches walking: what was decided is still recorded.
     with suppress(TimeoutError):
         await asyncio.wait_for(worker.batcher.drain(), settings.drain_grace_s + 1.0)
+    await worker.audit.close()
     for _, one in worker.logs:
         try:
             await one.close()

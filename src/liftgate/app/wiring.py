@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
+import socket
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
+from liftgate.adapters.audit_log import FOLDER, AuditLog, audit_segments
 from liftgate.adapters.breaker import Breaker
 from liftgate.adapters.grpc_answers import GrpcAnswers
 from liftgate.adapters.grpc_events import EventService
 from liftgate.adapters.grpc_service import DecisionService, admin_handlers, consent_handlers
 from liftgate.adapters.onnx_models import OnnxModels
+from liftgate.adapters.operators import Operators
 from liftgate.adapters.pseudonyms import Pseudonyms
+from liftgate.adapters.redis_audit import RedisHeads
 from liftgate.adapters.redis_client import RedisClient, connect
 from liftgate.adapters.redis_events import RedisEventsSeen
 from liftgate.adapters.redis_profiles import RedisProfiles
@@ -21,6 +26,7 @@ from liftgate.adapters.transports import GrpcServer, Tls
 from liftgate.app.keys import PseudonymKey
 from liftgate.app.settings import BadSettings, Settings, mention
 from liftgate.bundle.load import load_bundle
+from liftgate.domain.errors import BadInput
 from liftgate.pipeline.batching import Batcher, Limits
 from liftgate.pipeline.live import Live
 from liftgate.pipeline.walk import Ports
@@ -34,7 +40,11 @@ class Worker:
     """What is in force; a reload replaces it whole, and each request has taken its own reference."""
     batcher: Batcher
     logs: tuple[tuple[str, SegmentLog], ...]
-    """The decision log and the event log, by stream name. `wire` leaves them closed."""
+    """The decision log, the event log and the segments of the audit chain, by stream name. `wire` leaves them closed."""
+    audit: AuditLog
+    """Takes every administrative act before it happens."""
+    operators: Operators
+    """Who may make privileged calls."""
     redis: RedisClient
     reservations: RedisReservations
     server: GrpcServer
@@ -47,17 +57,30 @@ def load_live(settings: Settings) -> Live:
     return Live(bundle, OnnxModels.load(bundle))
 
 
-def wire(settings: Settings, live: Live, key: PseudonymKey, telemetry: Telemetry) -> Worker:
-    """Build a worker. Nothing is sent, and no log or port is open yet. Raises BadSettings."""
+def wire(
+    settings: Settings,
+    live: Live,
+    key: PseudonymKey,
+    telemetry: Telemetry,
+    say: Callable[[str, Mapping[str, object]], None] = lambda event, fields: None,
+) -> Worker:
+    """Build a worker. Nothing is sent, and no log or port is open yet. `say` takes log lines of the audit chain. Raises BadSettings."""
     try:
         redis = connect(settings.redis.get_secret_value(), budget_ms=settings.fetch_budget_ms)
     except ValueError as err:
         raise BadSettings(f"{mention('redis')}: {err}") from None
+    try:
+        operators = Operators(settings.operators)
+    except BadInput as err:
+        raise BadSettings(f"{mention('operators')}: {err}") from None
     clock, ids = SystemClock(), TimeOrderedIds()
     # One breaker: profiles and reservations lie on the same servers, so one's failures are the other's.
     breaker = Breaker()
     horizon_ms = round(settings.idempotency_horizon_s * 1_000)
     decisions, events = (SegmentLog(settings.log, stream, settings.durability, now_ms=clock.now_ms) for stream in ("decision", "event"))
+    chained = audit_segments(settings.log, clock)
+    chains = settings.log / FOLDER
+    audit = AuditLog(chained, chains, clock, RedisHeads(redis, socket.gethostname(), str(chains.absolute())), say)
     pseudonyms = Pseudonyms(key.key_id, key.key)
     reservations = RedisReservations(redis, breaker, settings.reserve_budget_ms, horizon_ms)
     ports = Ports(
@@ -97,7 +120,8 @@ def wire(settings: Settings, live: Live, key: PseudonymKey, telemetry: Telemetry
         reflect=settings.reflection,
         max_request_bytes=settings.max_request_kib * 1024,
     )
-    worker = Worker(live, batcher, (("decision", decisions), ("event", events)), redis, reservations, server, telemetry)
+    logs = (("decision", decisions), ("event", events), ("audit", chained))
+    worker = Worker(live, batcher, logs, audit, operators, redis, reservations, server, telemetry)
     return worker
 
 
