@@ -20,6 +20,7 @@ from liftgate.domain.errors import (
     FieldViolation,
     LogUnavailable,
     NotAuthenticated,
+    NotFound,
     NotPermitted,
     NotSetUp,
     Overloaded,
@@ -74,6 +75,8 @@ def status_of(error: Exception) -> tuple[grpc.StatusCode, str, Sequence[Message]
         return grpc.StatusCode.DEADLINE_EXCEEDED, EXPIRED, ()
     if isinstance(error, LogUnavailable):
         return grpc.StatusCode.UNAVAILABLE, LOG_UNAVAILABLE, (_retry(LOG_RETRY_MS),)
+    if isinstance(error, NotFound):
+        return grpc.StatusCode.NOT_FOUND, str(error), ()
     if isinstance(error, NotSetUp):
         return grpc.StatusCode.FAILED_PRECONDITION, str(error), ()
     if isinstance(error, NotAuthenticated):

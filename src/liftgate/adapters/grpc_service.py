@@ -52,22 +52,26 @@ class DecisionService:
         *,
         default_deadline_ms: float = 1000.0,
         report: Report | None = None,
+        explain: Handler | None = None,
     ) -> None:
-        """`live` gives what is in force now; `default_deadline_ms` is the budget of calls that carry no deadline."""
+        """`live` gives what is in force now; `default_deadline_ms` is the budget of calls that carry no deadline.
+
+        `explain` answers Explain; None: it answers UNIMPLEMENTED.
+        """
         self._live = live
         self._decider = decider
         self._reader = RequestReader(ids)
         self._observer = observer
         self._default_deadline_s = default_deadline_ms / 1000.0
         self._report = report
+        self._explain = explain or unimplemented("ask for the explanation with `explain: true` in Decide, or use `liftgate explain`")
 
     def handlers(self) -> dict[str, Handler]:
         """Return the methods by name."""
-        explain = unimplemented("ask for the explanation with `explain: true` in Decide; explaining an earlier decision is not built yet")
         return {
             "Decide": answering("Decide", self.decide, self._observer, self._report),
             "DecideBatch": answering("DecideBatch", self.decide_batch, self._observer, self._report),
-            "Explain": answering("Explain", explain, self._observer),
+            "Explain": answering("Explain", self._explain, self._observer, self._report),
         }
 
     async def decide(self, raw: bytes, call: Call) -> bytes:

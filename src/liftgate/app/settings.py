@@ -91,6 +91,12 @@ class Settings(BaseSettings):
         False,
     )
     reflection: bool = _setting("Serving", "Answer gRPC reflection.", False)
+    explain_by_id: bool = _setting(
+        "Serving",
+        "Answer `Explain` of earlier decisions to anyone who can call, values of profile features included. With operators it needs no "
+        "setting and an operator's token.",
+        False,
+    )
     default_deadline_ms: float = _setting("Serving", "Deadline of requests that carry none, in ms.", 1_000.0, gt=0, le=600_000)
     hurry_ms: float = _setting(
         "Serving",

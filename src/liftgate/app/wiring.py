@@ -8,8 +8,10 @@ from dataclasses import dataclass
 
 from liftgate.adapters.audit_log import FOLDER, AuditLog, audit_segments
 from liftgate.adapters.breaker import Breaker
+from liftgate.adapters.bundle_archive import keep
 from liftgate.adapters.grpc_answers import GrpcAnswers
 from liftgate.adapters.grpc_events import EventService
+from liftgate.adapters.grpc_explain import ExplainService, may_explain
 from liftgate.adapters.grpc_service import DecisionService, admin_handlers, consent_handlers
 from liftgate.adapters.onnx_models import OnnxModels
 from liftgate.adapters.operators import Operators
@@ -52,9 +54,12 @@ class Worker:
 
 
 def load_live(settings: Settings) -> Live:
-    """Read and compile the bundle, load its models, hold them to their golden vectors. Raises BadInput."""
+    """Read and compile the bundle, load its models, hold them to their golden vectors, keep it beside the log. Raises BadInput."""
     bundle = load_bundle(settings.bundle, settings.models)
-    return Live(bundle, OnnxModels.load(bundle))
+    live = Live(bundle, OnnxModels.load(bundle))
+    # Before its first decision: what explains its records outlives its folder.
+    keep(bundle, settings.log)
+    return live
 
 
 def wire(
@@ -104,7 +109,16 @@ def wire(
     def in_force() -> Live:
         return worker.live
 
-    deciding = DecisionService(in_force, batcher, ids, telemetry, default_deadline_ms=settings.default_deadline_ms, report=telemetry.failed)
+    explaining = ExplainService(settings.log, may_explain(operators, settings.explain_by_id))
+    deciding = DecisionService(
+        in_force,
+        batcher,
+        ids,
+        telemetry,
+        default_deadline_ms=settings.default_deadline_ms,
+        report=telemetry.failed,
+        explain=explaining.explain,
+    )
     seen = RedisEventsSeen(redis, breaker, settings.reserve_budget_ms)
     recording = EventService(in_force, events, seen, pseudonyms, clock, telemetry, report=telemetry.failed)
     server = GrpcServer(

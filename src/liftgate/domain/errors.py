@@ -63,3 +63,7 @@ class NotAuthenticated(Exception):
 
 class NotPermitted(Exception):
     """The operator lacks the role; the message names it. Answered PERMISSION_DENIED."""
+
+
+class NotFound(Exception):
+    """What the call names is not here; the message says in plain words where to look. Answered NOT_FOUND."""
