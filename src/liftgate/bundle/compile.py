@@ -58,8 +58,8 @@ def compile_bundle(draft: Draft, folders: Mapping[str, ModelFolder]) -> Bundle |
     allowed = [_channels(offer, groups) for offer in offers.values()]
     caps, offer_caps = _caps(draft, groups, offers)
     placements, members = _placements(draft, offers)
-    return Bundle(
     canonical_form = canonical_json(draft, schema, folders)
+    return Bundle(
         name=draft.head["bundle"],
         digest=digest(canonical_form),
         currency=draft.head["currency"],
