@@ -96,13 +96,13 @@ def compile_bundle(draft: Draft, folders: Mapping[str, ModelFolder]) -> Bundle |
             HoldoutLayer(name, layer.salt, layer.share, round(layer.share * SPACE), layer.answer)
             for name, layer in draft.section("layers", HoldoutRule).items()
         ),
+        canonical_form=canonical_form,
+        clauses=clauses(draft, rules.source),
     )
 
 
 def _column(values: Iterable[Any], kind: type[A]) -> NDArray[A]:
     column = np.array(list(values), dtype=kind)
-        canonical_form=canonical_form,
-        clauses=clauses(draft, rules.source),
     column.setflags(write=False)
     return column
 
