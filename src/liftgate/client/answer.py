@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from typing import Any
 
 
@@ -50,6 +51,8 @@ class Explanation:
     summary: str
     candidates: tuple[Candidate, ...]
     masked_paths: tuple[str, ...]
+    data: Mapping[str, Any] = field(default_factory=dict)
+    """Everything in it as plain data, by the names of the contract: rules and what they saw, factors, slots, consent, versions."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,6 +7,7 @@ from hashlib import blake2b
 from typing import Any
 
 from liftgate.client.answer import Candidate, Decision, Explanation, Offer, Recorded, Rejection
+from liftgate.client.plain import plain
 from liftgate.client.request import AttributeValue, Event, Request
 from liftgate.v1 import decision_pb2, decision_service_pb2, event_service_pb2, offer_pb2, reason_pb2
 from liftgate.v1.event_service_pb2 import EventKind
@@ -165,4 +166,5 @@ def _explanation(message: decision_pb2.Explanation) -> Explanation:
             for entry in message.candidates
         ),
         masked_paths=tuple(message.masked_paths),
+        data=plain(message),
     )

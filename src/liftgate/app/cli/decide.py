@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import dataclasses
 import json
-from collections.abc import Sequence
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -12,9 +11,7 @@ import typer
 from liftgate.app.cli.say import fail
 
 if TYPE_CHECKING:
-    from rich.console import Console
-
-    from liftgate.client import Candidate, Decision
+    from liftgate.client import Decision
 
 DEFAULT_TARGET = "127.0.0.1:7420"
 _REFUSED, _AWAY = 2, 1
@@ -94,6 +91,8 @@ def show(decision: Decision) -> None:
     from rich.console import Console
     from rich.text import Text
 
+    from liftgate.app.cli.explain_print import show_candidates
+
     console = Console(highlight=False)
     offers = ", ".join(offer.offer_id + (" (default)" if offer.is_default else "") for offer in decision.offers) or "nothing"
     head = Text.assemble(("Show: ", "bold"), (offers, "bold green" if decision.offers else "bold yellow"))
@@ -112,40 +111,9 @@ def show(decision: Decision) -> None:
         console.print(Text.assemble((f"  {label:<9}", "dim"), value))
     if decision.explanation is None:
         return
-    _show_candidates(console, decision.explanation.candidates)
+    show_candidates(console, decision.explanation.data)
     if decision.explanation.masked_paths:
         console.print(Text("withheld for want of consent: " + ", ".join(decision.explanation.masked_paths), style="yellow"))
-
-
-def _show_candidates(console: Console, candidates: Sequence[Candidate]) -> None:
-    """Print what was allowed with its numbers, best first, then a sentence for each of the others."""
-    from rich import box
-    from rich.table import Table
-    from rich.text import Text
-
-    table = Table(box=box.SIMPLE_HEAD, padding=(0, 1))
-    table.add_column("allowed", overflow="fold")
-    for title in ("P(outcome)", "x value", "= worth", "P(chosen)"):
-        table.add_column(title, justify="right", no_wrap=True)
-    table.add_column("", no_wrap=True)
-    held_back = []
-    for one in sorted(candidates, key=lambda one: (-(worth(one) or 0.0), one.offer_id)):
-        if one.selection_probability is None:
-            rule = f" ({one.rule})" if one.rule else ""
-            held_back.append(Text.assemble(("not ", "yellow"), (one.offer_id, "yellow"), ": ", (f"{one.text}{rule}", "dim")))
-            continue
-        chosen = one.reason == "CHOSEN"
-        numbers = (number(one.propensity, 4), number(one.value, 2), number(worth(one), 2), number(one.selection_probability, 4))
-        table.add_row(Text(one.offer_id), *numbers, "chosen" if chosen else "", style="bold green" if chosen else None)
-    if table.row_count:
-        console.print(table)
-    for line in held_back:
-        console.print(line)
-
-
-def worth(one: Candidate) -> float | None:
-    """Return P(outcome) times value, in the bundle's currency; None where either is not known."""
-    return None if one.propensity is None or one.value is None else one.propensity * one.value
 
 
 def silence(decision: Decision, target: str, timeout_ms: float) -> str:
@@ -155,8 +123,3 @@ def silence(decision: Decision, target: str, timeout_ms: float) -> str:
     if decision.status == "DEADLINE_EXCEEDED":
         return f"no answer from {target} within {timeout_ms:g} ms ({decision.status}); is `liftgate serve` running there?"
     return f"no answer from {target} ({decision.status}: {decision.detail or 'no more is known'}); is `liftgate serve` running there?"
-
-
-def number(value: float | None, places: int) -> str:
-    """Return a number for the table, a dash where there is none."""
-    return "-" if value is None else f"{value:.{places}f}"

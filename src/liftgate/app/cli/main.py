@@ -21,6 +21,7 @@ _GROUPS = {
 _COMMANDS = {
     "serve": ("liftgate.app.cli.serve", "Serve decisions until told to stop."),
     "decide": ("liftgate.app.cli.decide", "Ask a running service for one decision, and why."),
+    "explain": ("liftgate.app.cli.explain", "Say why a decision came out as it did, from the log alone."),
 }
 _HELP = """Liftgate picks the next-best offer for one person, only where it may, and keeps a record that shows afterwards what it was worth.
 
