@@ -7,9 +7,10 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from liftgate.bundle.compiled import Bundle
+from liftgate.bundle.compiled import Bundle, Rule
 from liftgate.bundle.conditions_program import ColumnCondition
 from liftgate.bundle.mistake import Caution
+from liftgate.bundle.rules import KINDS
 from liftgate.bundle.sections import Draft
 from liftgate.domain.batch import Bools
 
@@ -70,8 +71,10 @@ def advise(draft: Draft, bundle: Bundle) -> Iterator[Caution]:
     for group in draft.entries["groups"]:
         if group not in used:
             yield caution(("groups", group), "has no offer")
-    for kind, never in (("eligible_if", False), ("suppress_if", True)):
-        for rule in bundle.eligible_if if kind == "eligible_if" else bundle.suppress_if:
+    for kind in KINDS:
+        never = kind == "suppress_if"
+        rules: tuple[Rule, ...] = getattr(bundle, kind)
+        for rule in rules:
             if isinstance(rule.condition, ColumnCondition) and rule.condition.always is never:
                 for k in rule.offers:
                     yield caution(("offers", bundle.offers[k].offer_id), f"`{kind}` is always {str(never).lower()}: it is never shown")

@@ -83,6 +83,8 @@ def compile_bundle(draft: Draft, folders: Mapping[str, ModelFolder]) -> Bundle |
         starts_at_ms=_column([-np.inf if offer.starts_at is None else offer.starts_at for offer in offers.values()], np.float64),
         ends_at_ms=_column([np.inf if offer.until is None else offer.until for offer in offers.values()], np.float64),
         eligible_if=rules.eligible_if,
+        applicable_if=rules.applicable_if,
+        suitable_if=rules.suitable_if,
         suppress_if=rules.suppress_if,
         rule_source=MappingProxyType(rules.source),
         caps=caps,

@@ -109,6 +109,8 @@ class Bundle:
     ends_at_ms: Floats
     """[K], inf: no end."""
     eligible_if: tuple[Rule, ...]
+    applicable_if: tuple[Rule, ...]
+    suitable_if: tuple[Rule, ...]
     suppress_if: tuple[Rule, ...]
     rule_source: Mapping[tuple[str, int], str]
     """(section such as `eligible_if`, offer index) to `file:line`, for explanations."""

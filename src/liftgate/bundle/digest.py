@@ -55,7 +55,13 @@ def _rules(rule: Group | OfferRule) -> dict[str, Any]:
         "eligible_if": None if rule.eligible_if is None else canonical(rule.eligible_if),
         "suppress_if": None if rule.suppress_if is None else canonical(rule.suppress_if),
         "caps": sorted((_cap(cap) for cap in rule.caps), key=repr),
-    }
+    } | _later(rule)
+
+
+def _later(rule: Group | OfferRule) -> dict[str, Any]:
+    """Return keys that came after format 1 was published, where they are used: bundles without them keep their digests."""
+    conditions = {kind: getattr(rule, kind) for kind in ("applicable_if", "suitable_if")}
+    return {kind: canonical(text) for kind, text in conditions.items() if text is not None}
 
 
 def _offer(offer: OfferRule, folders: Mapping[str, ModelFolder]) -> dict[str, Any]:

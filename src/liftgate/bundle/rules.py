@@ -23,7 +23,8 @@ from liftgate.bundle.conditions import (
 from liftgate.bundle.schema import Group, OfferRule
 from liftgate.bundle.sections import Draft
 
-KINDS = ("eligible_if", "suppress_if")
+KINDS = ("eligible_if", "applicable_if", "suitable_if", "suppress_if")
+"""Sections of conditions, in the order in which they are judged."""
 Path = tuple[str, str, str]
 
 
@@ -45,6 +46,8 @@ class Rules:
     """Compiled conditions."""
 
     eligible_if: tuple[Rule, ...] = ()
+    applicable_if: tuple[Rule, ...] = ()
+    suitable_if: tuple[Rule, ...] = ()
     suppress_if: tuple[Rule, ...] = ()
     source: dict[tuple[str, int], str] = field(default_factory=dict)
     """(kind, offer index) to `file:line` of every condition of that kind, joined by commas."""
@@ -115,8 +118,8 @@ def compile_rules(draft: Draft, conditions: list[Written], scope: Scope) -> Rule
             where = draft.where(item.path)
             before = rules.source.get((item.kind, item.index))
             rules.source[item.kind, item.index] = f"{before}, {where}" if before else where
-    rules.eligible_if = _grouped(offers["eligible_if"])
-    rules.suppress_if = _grouped(offers["suppress_if"])
+    for kind in KINDS:
+        setattr(rules, kind, _grouped(offers[kind]))
     return rules
 
 

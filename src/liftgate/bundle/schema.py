@@ -119,7 +119,13 @@ class _Shared(Strict):
     channels: Annotated[list[Channel], Field(min_length=1)] | None = Field(
         None, description="Channels it may go out on; absent: all.", examples=[["web"]]
     )
-    eligible_if: ConditionText | None = Field(None, description="Condition that must hold; unknown is no.", examples=["profile.age >= 18"])
+    eligible_if: ConditionText | None = Field(None, description="May have it at all; unknown is no.", examples=["profile.age >= 18"])
+    applicable_if: ConditionText | None = Field(
+        None, description="Makes sense now; unknown is no.", examples=['!has(profile.plan) || profile.plan != "gold"']
+    )
+    suitable_if: ConditionText | None = Field(
+        None, description="Right for this person; unknown is no.", examples=["profile.spend_90d < 500.0"]
+    )
     suppress_if: ConditionText | None = Field(
         None, description="Condition that must not hold; unknown suppresses.", examples=["profile.days_since_purchase < 3.0"]
     )
@@ -205,7 +211,7 @@ class PlacementRule(Strict):
 
     offers: Candidates = Field(description="Candidate offers: a list, `{groups: [...]}` or `all`.", examples=[["welcome"]])
     default_offer: Name | None = Field(
-        None, description="Shown when nothing else may be; passes consent and eligibility, has no caps.", examples=["welcome"]
+        None, description="Shown when nothing else may be; passes every guardrail, has no caps.", examples=["welcome"]
     )
     slots: int = Field(1, ge=1, le=10, description="Most offers in one answer, 1..10.", examples=[1])
     valid_for: DurationMs = Field(duration_ms("5m"), description="How long an answer may be used; default 5m.", examples=["5m"])

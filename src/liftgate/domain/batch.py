@@ -65,7 +65,7 @@ class Batch:
     reason: Codes = field(init=False)
     """[N, K] the first reason against, or ALLOWED; UNSPECIFIED for offers that are no candidates."""
     default_allowed: Bools = field(init=False)
-    """[N] the placement's default offer passes consent and hard eligibility."""
+    """[N] the placement's default offer passes the whole chain."""
 
     # score
     propensity: Floats = field(init=False)

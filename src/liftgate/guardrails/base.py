@@ -28,9 +28,6 @@ class Verdict:
 class Guardrail(Protocol):
     """Compiled for one bundle; pure."""
 
-    hard: bool
-    """True: default offers must pass it too."""
-
     def evaluate(self, batch: Batch) -> Verdict | None:
         """Judge every offer for every person, candidates or not. None: no objection to any."""
         ...

@@ -49,8 +49,7 @@ class Chain:
                 continue
             np.copyto(reason, verdict.reason, where=allowed & ~verdict.mask)
             allowed &= verdict.mask
-            if guardrail.hard:
-                default_allowed &= verdict.mask[rows, default]
+            default_allowed &= verdict.mask[rows, default]
         batch.allowed, batch.reason, batch.default_allowed = allowed, reason, default_allowed
 
     def _requested(self, batch: Batch) -> Bools | None:

@@ -15,8 +15,6 @@ _GRANTED = np.uint8(Reason.ALLOWED)
 class Consent:
     """Denies offers whose purposes are not granted; the reason is the first such purpose's."""
 
-    hard = True
-
     def __init__(self, bundle: Bundle) -> None:
         self._bundle = bundle
         self._purposes = [p for p in range(len(bundle.purposes)) if bundle.needs_purpose[:, p].any()]

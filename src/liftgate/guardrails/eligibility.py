@@ -1,4 +1,4 @@
-"""Eligibility: could the offer fit? Channel and dates first, then `eligible_if`, where unknown is no."""
+"""Eligibility: could the offer fit? Channel and dates first, then three layers of conditions, in each of which unknown is no."""
 
 from __future__ import annotations
 
@@ -10,15 +10,26 @@ from liftgate.domain.reason import Reason
 from liftgate.guardrails.base import PASSES, Tally, Verdict
 from liftgate.guardrails.rules import Rules
 
+_PASSES = np.uint8(PASSES)
+
 
 class Eligibility:
-    """Denies offers off their channel, out of their dates, or whose condition is not true."""
+    """Denies offers off their channel, out of their dates, or with a condition that is not true.
 
-    hard = True
+    `eligible_if` (may this person have it), `applicable_if` (does it make sense now) and `suitable_if` (is it right for this person) are
+    judged in this order, each with reasons of its own.
+    """
 
     def __init__(self, bundle: Bundle) -> None:
         self._bundle = bundle
-        self._rules = Rules(bundle.eligible_if, len(bundle.offers))
+        sections = (
+            (bundle.eligible_if, Reason.NOT_ELIGIBLE, Reason.ELIGIBILITY_UNKNOWN),
+            (bundle.applicable_if, Reason.NOT_APPLICABLE, Reason.APPLICABILITY_UNKNOWN),
+            (bundle.suitable_if, Reason.NOT_SUITABLE, Reason.SUITABILITY_UNKNOWN),
+        )
+        self._sections = [
+            (Rules(rules, len(bundle.offers)), np.uint8(false), np.uint8(unknown)) for rules, false, unknown in sections if rules
+        ]
         self._channel_code = {name: i for i, name in enumerate(bundle.channels)}
         other = np.zeros((len(bundle.offers), 1), dtype=np.bool_)
         self._off_channel = (bundle.needs_channel[:, None] & ~np.concatenate((bundle.on_channel, other), axis=1)).T
@@ -36,10 +47,10 @@ class Eligibility:
             tally.object(now_ms < bundle.starts_at_ms, Reason.NOT_STARTED)
         if self._ends:
             tally.object(now_ms >= bundle.ends_at_ms, Reason.ENDED)
-        if self._rules:
-            true, unknown = self._rules.evaluate(batch)
+        for rules, against, against_unknown in self._sections:
+            true, unknown = rules.evaluate(batch)
             true[:, -1] = True
-            codes = np.where(true, np.uint8(PASSES), np.where(unknown, np.uint8(Reason.ELIGIBILITY_UNKNOWN), np.uint8(Reason.NOT_ELIGIBLE)))
-            for layer in self._rules.layers:
+            codes = np.where(true, _PASSES, np.where(unknown, against_unknown, against))
+            for layer in rules.layers:
                 tally.object_with(codes[:, layer])
         return tally.verdict()

@@ -14,8 +14,6 @@ from liftgate.guardrails.base import Tally, Verdict
 class FrequencyCap:
     """Denies offers with a used-up cap; where contact history could not be read, every capped offer."""
 
-    hard = False
-
     def __init__(self, bundle: Bundle) -> None:
         self._bundle = bundle
         self._capped = np.array([bool(caps) for caps in bundle.offer_caps], dtype=np.bool_)

@@ -14,8 +14,6 @@ from liftgate.guardrails.rules import Rules
 class Suppression:
     """Denies offers whose `suppress_if` is true or unknown."""
 
-    hard = False
-
     def __init__(self, bundle: Bundle) -> None:
         self._bundle = bundle
         self._rules = Rules(bundle.suppress_if, len(bundle.offers))
