@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from hashlib import blake2b
 from types import MappingProxyType
 from typing import Any, TypeVar
 
@@ -11,19 +10,21 @@ import numpy as np
 from numpy.typing import NDArray
 
 from liftgate.bundle.candidates import candidates
+from liftgate.bundle.caps import compile_caps
 from liftgate.bundle.clauses import clauses
 from liftgate.bundle.compiled import Bundle
 from liftgate.bundle.conditions import Scope
+from liftgate.bundle.consent_rules import consent_rules
 from liftgate.bundle.digest import canonical_json, digest
-from liftgate.bundle.duration import duration_text
 from liftgate.bundle.inputs import build_schema, context_inputs, tainted, undeclared_texts
 from liftgate.bundle.model_specs import ModelFolder, build_spec, compared_texts, output_index
 from liftgate.bundle.references import check_references
 from liftgate.bundle.rules import compile_rules, texts_of, written
-from liftgate.bundle.schema import CapRule, Group, HoldoutRule, OfferRule, PlacementRule, Purpose
+from liftgate.bundle.schema import Group, HoldoutRule, OfferRule, PlacementRule
+from liftgate.bundle.schema_consent import Purpose
 from liftgate.bundle.sections import Draft
 from liftgate.domain.bucketing import SPACE
-from liftgate.domain.offer import Cap, HoldoutLayer, Offer, Placement
+from liftgate.domain.offer import HoldoutLayer, Offer, Placement
 
 A = TypeVar("A", bound=np.generic)
 
@@ -56,9 +57,9 @@ def compile_bundle(draft: Draft, folders: Mapping[str, ModelFolder]) -> Bundle |
     rates = [models[m].base_rates[o] if m >= 0 else 1.0 for m, o in zip(offer_model, outputs, strict=True)]
     channels = sorted({channel for rule in (*groups.values(), *offers.values()) for channel in rule.channels or ()})
     allowed = [_channels(offer, groups) for offer in offers.values()]
-    caps, offer_caps = _caps(draft, groups, offers)
-    placements, members = _placements(draft, offers)
+    counters = compile_caps(draft, groups, offers, channels)
     canonical_form = canonical_json(draft, schema, folders)
+    placements, members = _placements(draft, offers)
     return Bundle(
         name=draft.head["bundle"],
         digest=digest(canonical_form),
@@ -67,6 +68,7 @@ def compile_bundle(draft: Draft, folders: Mapping[str, ModelFolder]) -> Bundle |
         schema=schema,
         purposes=purposes,
         profile_purpose=-1 if profile_purpose == "none" else purposes.index(profile_purpose),
+        consent=consent_rules(draft, purposes),
         gpc_denies=_column(["gpc" in purpose.denied_by for purpose in draft.section("purposes", Purpose).values()], np.bool_),
         offers=tuple(
             Offer(name, offer.group or "", offer.value, payloads[name], draft.where(("offers", name))) for name, offer in offers.items()
@@ -86,10 +88,11 @@ def compile_bundle(draft: Draft, folders: Mapping[str, ModelFolder]) -> Bundle |
         applicable_if=rules.applicable_if,
         suitable_if=rules.suitable_if,
         suppress_if=rules.suppress_if,
-        rule_source=MappingProxyType(rules.source),
-        caps=caps,
-        cap_ids=_column([int.from_bytes(cap.cap_id, "little") for cap in caps], np.uint64),
-        offer_caps=offer_caps,
+        rule_source=MappingProxyType({**rules.source, **counters.source}),
+        caps=counters.caps,
+        cap_ids=_column([int.from_bytes(cap.cap_id, "little") for cap in counters.caps], np.uint64),
+        offer_caps=counters.of_offer,
+        pauses=counters.pauses,
         models=models,
         offer_model=_column(offer_model, np.intp),
         offer_output=_column([max(o, 0) for o in outputs], np.intp),
@@ -99,7 +102,7 @@ def compile_bundle(draft: Draft, folders: Mapping[str, ModelFolder]) -> Bundle |
             for name, layer in draft.section("layers", HoldoutRule).items()
         ),
         canonical_form=canonical_form,
-        clauses=clauses(draft, rules.source),
+        clauses=clauses(draft, {**rules.source, **counters.source}),
     )
 
 
@@ -123,32 +126,6 @@ def _channels(offer: OfferRule, groups: Mapping[str, Group]) -> set[str] | None:
     """Return the channels that both the offer and its group allow; None: all."""
     lists = [set(rule.channels) for rule in (offer, groups[offer.group] if offer.group else None) if rule and rule.channels is not None]
     return set.intersection(*lists) if lists else None
-
-
-def _cap(draft: Draft, owner: tuple[str, str], i: int, rule: CapRule, offers: list[int]) -> Cap:
-    parts = ("cap", *owner, str(rule.per), rule.counts)
-    noun = "exposure" if rule.counts == "exposure" else "decision"
-    name = f"{owner[1]}: at most {rule.max} {noun}{'s' if rule.max > 1 else ''} per {duration_text(rule.per)}"
-    where = draft.where((*owner, "caps", i))
-    # Names hold no NUL, so the parts cannot run into each other.
-    cap_id = blake2b("\0".join(parts).encode(), digest_size=8).digest()
-    return Cap(cap_id, name, rule.max, rule.per, rule.counts, rule.lease_ms, _column(offers, np.intp), where)
-
-
-def _caps(
-    draft: Draft, groups: Mapping[str, Group], offers: Mapping[str, OfferRule]
-) -> tuple[tuple[Cap, ...], tuple[tuple[int, ...], ...]]:
-    caps: list[Cap] = []
-    for name, group in groups.items():
-        members = [k for k, offer in enumerate(offers.values()) if offer.group == name]
-        caps += [_cap(draft, ("groups", name), i, rule, members) for i, rule in enumerate(group.caps) if members]
-    for k, (name, offer) in enumerate(offers.items()):
-        caps += [_cap(draft, ("offers", name), i, rule, [k]) for i, rule in enumerate(offer.caps)]
-    of_offer: list[list[int]] = [[] for _ in offers]
-    for i, cap in enumerate(caps):
-        for k in cap.offers.tolist():
-            of_offer[k].append(i)
-    return tuple(caps), tuple(map(tuple, of_offer))
 
 
 def _placements(draft: Draft, offers: Mapping[str, OfferRule]) -> tuple[tuple[Placement, ...], NDArray[np.bool_]]:

@@ -12,9 +12,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from liftgate.bundle.clauses import Clauses
+from liftgate.bundle.consent_rules import ConsentRules
 from liftgate.domain.batch import Bools
 from liftgate.domain.input import Floats, InputSchema
 from liftgate.domain.offer import Cap, HoldoutLayer, Indices, Offer, Placement
+from liftgate.domain.pause import Pause
 from liftgate.domain.review import Review
 
 
@@ -118,7 +120,7 @@ class Bundle:
     cap_ids: NDArray[np.uint64]
     """[caps]"""
     offer_caps: tuple[tuple[int, ...], ...]
-    """For each offer, indices of its caps."""
+    """For each offer, indices of the caps in its own and its group's `caps:`."""
     models: tuple[ModelSpec, ...]
     offer_model: NDArray[np.intp]
     """[K] index into models, -1: no model, propensity is 1."""
@@ -127,6 +129,10 @@ class Bundle:
     base_rate: Floats
     """[K] of the offer's model output; 1 where there is no model."""
     layers: tuple[HoldoutLayer, ...]
+    pauses: tuple[Pause, ...] = ()
+    """What outcomes start; the caps that are full meanwhile are in `caps`."""
+    consent: ConsentRules = field(default_factory=ConsentRules)
+    """Defaults by jurisdiction, permissions by channel, the purpose of experiments."""
     canonical_form: bytes = b""
     """What the digest is taken of, JSON; empty: made by hand."""
     reviews: Mapping[int, Review] = field(default_factory=lambda: MappingProxyType({}))

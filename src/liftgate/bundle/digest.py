@@ -10,7 +10,9 @@ import orjson
 
 from liftgate.bundle.conditions import canonical
 from liftgate.bundle.model_specs import ModelFolder
-from liftgate.bundle.schema import CapRule, ContextInput, Feature, Group, HoldoutRule, ModelPin, OfferRule, PlacementRule, Purpose
+from liftgate.bundle.schema import ContextInput, Feature, Group, HoldoutRule, ModelPin, OfferRule, PlacementRule
+from liftgate.bundle.schema_caps import CapRule
+from liftgate.bundle.schema_consent import ChannelPermission, Purpose
 from liftgate.bundle.sections import HEADS, Draft
 from liftgate.domain.input import InputSchema
 
@@ -23,14 +25,14 @@ def canonical_json(draft: Draft, schema: InputSchema, folders: Mapping[str, Mode
     document: dict[str, Any] = {"format": FORMAT} | {key: draft.head[key] for key in HEADS}
     document["features"] = {name: _feature(name, feature, schema) for name, feature in draft.section("features", Feature).items()}
     document["context"] = {name: item.model_dump() for name, item in draft.section("context", ContextInput).items()}
-    document["purposes"] = {name: {"denied_by": sorted(set(p.denied_by))} for name, p in draft.section("purposes", Purpose).items()}
+    document["purposes"] = {name: _purpose(purpose) for name, purpose in draft.section("purposes", Purpose).items()}
     document["models"] = {name: pin.model_dump() for name, pin in draft.section("models", ModelPin).items()}
     document["groups"] = {name: _rules(group) for name, group in draft.section("groups", Group).items()}
     document["offers"] = {name: _offer(offer, folders) for name, offer in draft.section("offers", OfferRule).items()}
     document["placements"] = {name: _placement(rule) for name, rule in draft.section("placements", PlacementRule).items()}
     document["layers"] = {name: layer.model_dump() for name, layer in draft.section("layers", HoldoutRule).items()}
     document["manifests"] = {name: folder.manifest.model_dump() for name, folder in folders.items() if folder.manifest}
-    return orjson.dumps(document, option=orjson.OPT_SORT_KEYS)
+    return orjson.dumps(document | _consent(draft) | _contact_policy(draft), option=orjson.OPT_SORT_KEYS)
 
 
 def digest(canonical_form: bytes) -> str:
@@ -44,8 +46,27 @@ def _feature(name: str, feature: Feature, schema: InputSchema) -> dict[str, Any]
     return feature.model_dump() | {"default": column.decode(column.default)}
 
 
+def _purpose(purpose: Purpose) -> dict[str, Any]:
+    return {"denied_by": sorted(set(purpose.denied_by))} | ({"default": purpose.default} if purpose.default else {})
+
+
+def _consent(draft: Draft) -> dict[str, Any]:
+    """Return what came after format 1 was published, where it is used: bundles without it keep their digests."""
+    permissions = {name: permission.root for name, permission in draft.section("channel_permissions", ChannelPermission).items()}
+    purpose = draft.head.get("experiment_purpose", "none")
+    found: dict[str, Any] = {} if purpose == "none" else {"experiment_purpose": purpose}
+    return found | ({"channel_permissions": permissions} if permissions else {})
+
+
+def _contact_policy(draft: Draft) -> dict[str, Any]:
+    policy = {name: part.model_dump() for name, part in draft.entries["contact_policy"].items()}
+    return {"contact_policy": policy} if policy else {}
+
+
 def _cap(cap: CapRule) -> dict[str, Any]:
-    return {"max": cap.max, "per_ms": cap.per, "counts": cap.counts, "lease_ms": cap.lease_ms}
+    later = {"scope": "person", "zone": "bundle", "pace": None, "when_unavailable": "deny"}
+    known = {"max": cap.max, "per_ms": cap.per, "counts": cap.counts, "lease_ms": cap.lease_ms}
+    return known | {key: getattr(cap, key) for key, usual in later.items() if getattr(cap, key) != usual}
 
 
 def _rules(rule: Group | OfferRule) -> dict[str, Any]:
@@ -61,7 +82,8 @@ def _rules(rule: Group | OfferRule) -> dict[str, Any]:
 def _later(rule: Group | OfferRule) -> dict[str, Any]:
     """Return keys that came after format 1 was published, where they are used: bundles without them keep their digests."""
     conditions = {kind: getattr(rule, kind) for kind in ("applicable_if", "suitable_if")}
-    return {kind: canonical(text) for kind, text in conditions.items() if text is not None}
+    found: dict[str, Any] = {kind: canonical(text) for kind, text in conditions.items() if text is not None}
+    return found | ({"pauses": sorted((pause.model_dump() for pause in rule.pauses), key=repr)} if rule.pauses else {})
 
 
 def _offer(offer: OfferRule, folders: Mapping[str, ModelFolder]) -> dict[str, Any]:

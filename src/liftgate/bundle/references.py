@@ -9,8 +9,9 @@ from typing import Any
 import orjson
 
 from liftgate.bundle.candidates import candidates
-from liftgate.bundle.duration import duration_text
 from liftgate.bundle.schema import Group, HoldoutRule, OfferRule, PlacementRule
+from liftgate.bundle.schema_caps import per_text
+from liftgate.bundle.schema_consent import ChannelPermission
 from liftgate.bundle.sections import Draft
 
 MAX_PAYLOAD_BYTES = 32 * 1024
@@ -20,9 +21,12 @@ Path = tuple[str | int, ...]
 def check_references(draft: Draft) -> dict[str, str]:
     """Note every mistake between parts. Returns the payload of every offer as JSON, `{}` for a refused one."""
     groups, offers = draft.section("groups", Group), draft.section("offers", OfferRule)
-    purpose = draft.head.get("profile_purpose")
-    if purpose is not None and purpose != "none":
-        draft.refer(("profile_purpose",), "purposes", purpose)
+    for head in ("profile_purpose", "experiment_purpose"):
+        purpose = draft.head.get(head)
+        if purpose is not None and purpose != "none":
+            draft.refer((head,), "purposes", purpose)
+    for channel, permission in draft.section("channel_permissions", ChannelPermission).items():
+        draft.refer(("channel_permissions", channel), "purposes", permission.root)
     for name, group in groups.items():
         _shared(draft, ("groups", name), group)
     payloads: dict[str, str] = {}
@@ -38,17 +42,21 @@ def check_references(draft: Draft) -> dict[str, str]:
 def _shared(draft: Draft, path: Path, rule: Group | OfferRule) -> None:
     for i, purpose in enumerate(rule.purposes):
         draft.refer((*path, "purposes", i), "purposes", purpose)
-    seen: dict[tuple[int, str], int] = {}
+    seen: dict[tuple[str, str, str, str], int] = {}
     for i, cap in enumerate(rule.caps):
-        first = seen.setdefault((cap.per, cap.counts), i)
+        first = seen.setdefault(cap.sort, i)
         if first != i:
-            problem = f"counts the same {cap.counts}s per {duration_text(cap.per)} as caps[{first}]"
+            problem = f"counts the same {cap.counts}s per {per_text(cap.per)} as caps[{first}]"
             draft.refuse((*path, "caps", i), problem, "keep the smaller `max` of the two")
 
 
 def _offer(draft: Draft, name: str, offer: OfferRule, groups: Mapping[str, Group]) -> None:
     path = ("offers", name)
     _shared(draft, path, offer)
+    if offer.group is None:
+        for i, pause in enumerate(offer.pauses):
+            if pause.scope == "group":
+                draft.refuse((*path, "pauses", i, "scope"), "is a group, and the offer belongs to none", "write `scope: offer`, or name a `group`")
     if offer.starts_at is not None and offer.until is not None and offer.starts_at >= offer.until:
         draft.refuse((*path, "until"), "is not after `from`: the offer could never be shown", "swap or correct the two")
     if offer.group is None or not draft.refer((*path, "group"), "groups", offer.group):

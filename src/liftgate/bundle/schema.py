@@ -20,11 +20,10 @@ from liftgate.bundle.field_types import (
     TimestampMs,
     refuse,
 )
+from liftgate.bundle.schema_caps import CapRule, ContactPolicy, PauseRule
+from liftgate.bundle.schema_consent import ChannelPermission, Purpose
 
 MAX_OFFERS = 10_000
-DEFAULT_LEASE_MS = duration_ms("10m")
-MAX_CAP = 512
-"""A person's contact history holds no more entries than this, over all caps."""
 
 FeatureValue = Annotated[str, StringConstraints(pattern=VALUE_PATTERN, max_length=128)]
 """One declared text; no `|` and no control characters."""
@@ -68,48 +67,12 @@ class ContextInput(Strict):
         return self
 
 
-class Purpose(Strict):
-    """Something that a person can consent to."""
-
-    denied_by: list[Literal["gpc"]] = Field(default_factory=list, description="Signals that deny it.", examples=[["gpc"]])
-
-
 class ModelPin(Strict):
     """A model in use: `models/<name>/<version>/`."""
 
     version: int = Field(ge=1, description="Folder under models/<name>/.", examples=[3])
     outcome: Name = Field(description="Event that the model predicts.", examples=["purchase"])
     horizon: DurationMs = Field(description="Time after the decision within which the outcome counts.", examples=["7d"])
-
-
-class CapRule(Strict):
-    """A frequency cap in a rolling window, per person."""
-
-    max: int = Field(ge=1, le=MAX_CAP, description="Counted events allowed in the window, 1 to 512.", examples=[3])
-    per: DurationMs = Field(description="Length of the rolling window.", examples=["7d"])
-    counts: Literal["decision", "exposure"] = Field(
-        "decision",
-        description="decision: counts when decided. exposure: held by a lease until an exposure is reported.",
-        examples=["exposure"],
-    )
-    lease: DurationMs | None = Field(
-        None, description="With counts: exposure, how long a decision holds its place unexposed; default 10m.", examples=["10m"]
-    )
-
-    @model_validator(mode="after")
-    def _agree(self) -> CapRule:
-        if self.counts == "decision" and self.lease is not None:
-            raise refuse("`lease` goes with `counts: exposure`", "remove `lease`, or write `counts: exposure`")
-        if self.lease_ms > self.per:
-            raise refuse("the lease is longer than the window", "write a `lease` of at most `per` (the default is 10m)")
-        return self
-
-    @property
-    def lease_ms(self) -> int:
-        """Milliseconds; 0 where decisions count."""
-        if self.counts == "decision":
-            return 0
-        return DEFAULT_LEASE_MS if self.lease is None else self.lease
 
 
 class _Shared(Strict):
@@ -130,7 +93,12 @@ class _Shared(Strict):
         None, description="Condition that must not hold; unknown suppresses.", examples=["profile.days_since_purchase < 3.0"]
     )
     caps: Annotated[list[CapRule], Field(max_length=16)] = Field(
-        default_factory=list, description="Frequency caps.", examples=[[{"max": 3, "per": "7d"}]]
+        default_factory=list, description="At most so often.", examples=[[{"max": 3, "per": "7d"}]]
+    )
+    pauses: Annotated[list[PauseRule], Field(max_length=8)] = Field(
+        default_factory=list,
+        description="Wait after outcomes.",
+        examples=[[{"after": 2, "of": "dismiss", "within": "7d", "for": "30d"}]],
     )
 
 
@@ -243,16 +211,25 @@ class BundleDocument(Strict):
         description="Purpose to be granted before any profile feature is read; `none`: no consent needed.",
         examples=["personalization"],
     )
+    experiment_purpose: Name = Field(
+        "none",
+        description="Purpose to be granted before a person is enrolled in any layer; absent or `none`: no consent needed.",
+        examples=["experiment_logging"],
+    )
     features: dict[FeatureName, Feature] = Field(default_factory=dict, description="Typed profile features.")
     context: dict[FeatureName, ContextInput] = Field(
         default_factory=dict,
         description="Typed attributes of the request. channel, device, locale and time_zone are always there, as strings.",
     )
     purposes: dict[Name, Purpose] = Field(default_factory=dict, description="What consent can be asked for.")
+    channel_permissions: dict[Name, ChannelPermission] = Field(
+        default_factory=dict, description="By channel: the purpose that every decision on it needs."
+    )
     models: dict[Name, ModelPin] = Field(default_factory=dict, description="Pinned models.")
     groups: dict[Name, Group] = Field(default_factory=dict, description="Rules shared by offers.")
     offers: dict[Name, OfferRule] = Field(min_length=1, max_length=MAX_OFFERS, description="Everything that can be shown.")
     placements: dict[Name, PlacementRule] = Field(min_length=1, description="Where offers are shown.")
+    contact_policy: ContactPolicy = Field(default_factory=ContactPolicy, description="How often people may be contacted, whatever is offered.")
     layers: dict[Name, HoldoutRule] = Field(default_factory=dict, description="Holdouts.")
 
 

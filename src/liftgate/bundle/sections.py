@@ -22,24 +22,30 @@ from liftgate.bundle.schema import (
     ModelPin,
     OfferRule,
     PlacementRule,
-    Purpose,
 )
+from liftgate.bundle.schema_caps import ContactChannels, ContactPolicy
+from liftgate.bundle.schema_consent import ChannelPermission, Purpose
 from liftgate.bundle.source import Source, dotted
 from liftgate.bundle.wording import explain
 
 M = TypeVar("M", bound=BaseModel)
 
 HEADS = ("bundle", "currency", "time_zone", "profile_purpose")
+OPTIONAL_HEADS = ("experiment_purpose",)
 SECTIONS: Mapping[str, type[BaseModel]] = {
     "features": Feature,
     "context": ContextInput,
     "purposes": Purpose,
+    "channel_permissions": ChannelPermission,
     "models": ModelPin,
     "groups": Group,
     "offers": OfferRule,
     "placements": PlacementRule,
+    "contact_policy": ContactPolicy,
     "layers": HoldoutRule,
 }
+PARTS: Mapping[str, Mapping[str, type[BaseModel]]] = {"contact_policy": {"channels": ContactChannels}}
+"""Sections whose entries are not alike: the model of each."""
 _PLACEHOLDERS: Mapping[str, Mapping[str, Any]] = {
     "groups": {},
     "offers": {"value": 1.0},
@@ -129,7 +135,12 @@ def read(sources: Iterable[Source], first: str) -> Draft:
     _heads(draft)
     for section, model in SECTIONS.items():
         for name, value in raws[section].items():
-            _entry(draft, section, name, value, model)
+            if section in PARTS and name not in PARTS[section]:
+                draft.refused[section].add(name)
+                mend = did_you_mean(name, PARTS[section], f"remove it ({one_of(PARTS[section])})")
+                draft.refuse((section, name), "is not known here", mend)
+                continue
+            _entry(draft, section, name, value, PARTS.get(section, {}).get(name, model))
     for section in ("offers", "placements"):
         if not raws[section] and not draft.broken:
             draft.refuse((section,), "is missing", f"add `{section}:` with at least one entry")
@@ -140,7 +151,7 @@ def read(sources: Iterable[Source], first: str) -> Draft:
 
 def _take(draft: Draft, raws: dict[str, dict[str, Any]], source: Source, key: str, value: Any) -> None:
     line = source.lines[(key,)]
-    if key in HEADS:
+    if key in HEADS or key in OPTIONAL_HEADS:
         if (key,) in draft.owner:
             mend = f"keep one of the two (first in {draft.where((key,))})"
             draft.mistakes.append(Mistake(source.file, line, key, "is defined twice", mend))
@@ -163,15 +174,16 @@ def _take(draft: Draft, raws: dict[str, dict[str, Any]], source: Source, key: st
             draft.owner[key, name] = source
             raws[key][name] = entry
     else:
-        mend = did_you_mean(key, (*HEADS, *SECTIONS), f"remove it ({one_of((*HEADS, *SECTIONS), 20)})")
+        known = (*HEADS, *OPTIONAL_HEADS, *SECTIONS)
+        mend = did_you_mean(key, known, f"remove it ({one_of(known, 20)})")
         draft.mistakes.append(Mistake(source.file, line, key, "is no section of a bundle", mend))
 
 
 def _heads(draft: Draft) -> None:
-    for key in HEADS:
+    for key in (*HEADS, *OPTIONAL_HEADS):
         info = BundleDocument.model_fields[key]
         if key not in draft.head:
-            if not draft.broken:
+            if not draft.broken and key in HEADS:
                 draft.refuse((key,), "is missing", f"add `{key}: {(info.examples or [''])[0]}`")
             continue
         adapter: TypeAdapter[str] = TypeAdapter(info.rebuild_annotation())

@@ -8,6 +8,9 @@ from typing import Literal
 import numpy as np
 from numpy.typing import NDArray
 
+from liftgate.domain.calendar import Period
+from liftgate.domain.reason import Reason
+
 Indices = NDArray[np.intp]
 
 
@@ -42,7 +45,10 @@ class Placement:
 
 @dataclass(frozen=True, slots=True)
 class Cap:
-    """A frequency cap: at most `limit` counted events per person in a rolling window, over all its offers together."""
+    """One counter that holds offers back: at most `limit` counted events in a window, over all its offers together.
+
+    A pause is one too: it is full while it lasts, and nothing that is chosen counts against it.
+    """
 
     cap_id: bytes
     """Eight bytes of BLAKE2b over the cap's owner, window and counted event."""
@@ -50,11 +56,26 @@ class Cap:
     """In words: `free-shipping: at most 1 exposure per 7d`."""
     limit: int
     window_ms: int
-    counts: Literal["decision", "exposure"]
-    """decision: counts as soon as it is reserved. exposure: a lease until an exposure commits it."""
+    """Length of a rolling window; 0: see `period`."""
+    counts: Literal["decision", "exposure", "click", "outcome"]
+    """decision: counts as soon as it is reserved. exposure: a lease until an exposure commits it. click, outcome: counts when reported."""
     lease_ms: int
     offers: Indices
+    """The offers that it holds back, and on which it is charged where decisions or exposures count."""
     source: str
+    period: Period | None = None
+    """The calendar window; None: a rolling one."""
+    zone: Literal["bundle", "person"] = "bundle"
+    scope: Literal["person", "account", "total"] = "person"
+    even: bool = False
+    """Paced evenly over its calendar window."""
+    soft: bool = False
+    """While the store is away it holds nothing back."""
+    channel: str | None = None
+    """Applies to requests on this channel, and is charged once a decision; empty: on a channel that no other cap names; None: on any."""
+    reason: Reason = Reason.FREQUENCY_CAP
+    shadow: bool = False
+    """Counts, and holds nothing back."""
 
 
 @dataclass(frozen=True, slots=True)

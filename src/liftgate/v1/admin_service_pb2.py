@@ -22,23 +22,36 @@ _runtime_version.ValidateProtobufRuntimeVersion(
 _sym_db = _symbol_database.Default()
 
 
+from liftgate.v1 import record_pb2 as liftgate_dot_v1_dot_record__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1fliftgate/v1/admin_service.proto\x12\x0bliftgate.v1\"\x12\n\x10GetStatusRequest\";\n\x11GetStatusResponse\x12\x15\n\rbundle_digest\x18\x01 \x01(\t\x12\x0f\n\x07version\x18\x02 \x01(\t\"\x0f\n\rReloadRequest\"\'\n\x0eReloadResponse\x12\x15\n\rbundle_digest\x18\x01 \x01(\t2\x9d\x01\n\x0c\x41\x64minService\x12J\n\tGetStatus\x12\x1d.liftgate.v1.GetStatusRequest\x1a\x1e.liftgate.v1.GetStatusResponse\x12\x41\n\x06Reload\x12\x1a.liftgate.v1.ReloadRequest\x1a\x1b.liftgate.v1.ReloadResponseb\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1fliftgate/v1/admin_service.proto\x12\x0bliftgate.v1\x1a\x18liftgate/v1/record.proto\"\x12\n\x10GetStatusRequest\"\xcd\x01\n\x11GetStatusResponse\x12\x15\n\rbundle_digest\x18\x01 \x01(\t\x12\x0f\n\x07version\x18\x02 \x01(\t\x12)\n\x06worker\x18\x03 \x01(\x0b\x32\x19.liftgate.v1.WorkerStatus\x12%\n\x06models\x18\x04 \x03(\x0b\x32\x15.liftgate.v1.ModelPin\x12(\n\x05\x66leet\x18\x05 \x03(\x0b\x32\x19.liftgate.v1.WorkerStatus\x12\x14\n\x0c\x66leet_agrees\x18\x06 \x01(\x08\"\xeb\x01\n\x0cWorkerStatus\x12\x11\n\tworker_id\x18\x01 \x01(\t\x12\x0c\n\x04host\x18\x02 \x01(\t\x12\x0b\n\x03pid\x18\x03 \x01(\r\x12\x0c\n\x04port\x18\x04 \x01(\r\x12\x11\n\ttransport\x18\x05 \x01(\t\x12\x0f\n\x07version\x18\x06 \x01(\t\x12\x0e\n\x06\x62undle\x18\x07 \x01(\t\x12\x15\n\rbundle_digest\x18\x08 \x01(\t\x12\x10\n\x08since_ms\x18\t \x01(\x03\x12/\n\x0blast_reload\x18\n \x01(\x0b\x32\x1a.liftgate.v1.ReloadOutcome\x12\x11\n\tsilent_ms\x18\x0b \x01(\x04\"Y\n\rBundleMistake\x12\x0c\n\x04\x66ile\x18\x01 \x01(\t\x12\x0c\n\x04line\x18\x02 \x01(\r\x12\r\n\x05\x66ield\x18\x03 \x01(\t\x12\x0f\n\x07problem\x18\x04 \x01(\t\x12\x0c\n\x04mend\x18\x05 \x01(\t\"\xd6\x01\n\rReloadOutcome\x12\x11\n\tworker_id\x18\x01 \x01(\t\x12)\n\x06result\x18\x02 \x01(\x0e\x32\x19.liftgate.v1.ReloadResult\x12\r\n\x05\x61t_ms\x18\x03 \x01(\x03\x12\x15\n\rdigest_before\x18\x04 \x01(\t\x12\x15\n\rbundle_digest\x18\x05 \x01(\t\x12,\n\x08mistakes\x18\x06 \x03(\x0b\x32\x1a.liftgate.v1.BundleMistake\x12\r\n\x05\x63\x61use\x18\x07 \x01(\t\x12\r\n\x05\x61\x63tor\x18\x08 \x01(\t\"\x1f\n\rReloadRequest\x12\x0e\n\x06reason\x18\x01 \x01(\t\"T\n\x0eReloadResponse\x12\x15\n\rbundle_digest\x18\x01 \x01(\t\x12+\n\x07workers\x18\x02 \x03(\x0b\x32\x1a.liftgate.v1.ReloadOutcome\"`\n\x0ePublishRequest\x12\x0e\n\x06\x62undle\x18\x01 \x01(\t\x12\x15\n\rbundle_digest\x18\x02 \x01(\t\x12\x17\n\x0fprevious_digest\x18\x03 \x01(\t\x12\x0e\n\x06reason\x18\x04 \x01(\t\"0\n\x0fPublishResponse\x12\x0e\n\x06\x61uthor\x18\x01 \x01(\t\x12\r\n\x05\x61t_ms\x18\x02 \x01(\x03*\x9b\x01\n\x0cReloadResult\x12\x1d\n\x19RELOAD_RESULT_UNSPECIFIED\x10\x00\x12\x19\n\x15RELOAD_RESULT_SWAPPED\x10\x01\x12\x1b\n\x17RELOAD_RESULT_UNCHANGED\x10\x02\x12\x19\n\x15RELOAD_RESULT_REFUSED\x10\x03\x12\x19\n\x15RELOAD_RESULT_UNKNOWN\x10\x04\x32\xe3\x01\n\x0c\x41\x64minService\x12J\n\tGetStatus\x12\x1d.liftgate.v1.GetStatusRequest\x1a\x1e.liftgate.v1.GetStatusResponse\x12\x41\n\x06Reload\x12\x1a.liftgate.v1.ReloadRequest\x1a\x1b.liftgate.v1.ReloadResponse\x12\x44\n\x07Publish\x12\x1b.liftgate.v1.PublishRequest\x1a\x1c.liftgate.v1.PublishResponseb\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
 _builder.BuildTopDescriptorsAndMessages(DESCRIPTOR, 'liftgate.v1.admin_service_pb2', _globals)
 if not _descriptor._USE_C_DESCRIPTORS:
   DESCRIPTOR._loaded_options = None
-  _globals['_GETSTATUSREQUEST']._serialized_start=48
-  _globals['_GETSTATUSREQUEST']._serialized_end=66
-  _globals['_GETSTATUSRESPONSE']._serialized_start=68
-  _globals['_GETSTATUSRESPONSE']._serialized_end=127
-  _globals['_RELOADREQUEST']._serialized_start=129
-  _globals['_RELOADREQUEST']._serialized_end=144
-  _globals['_RELOADRESPONSE']._serialized_start=146
-  _globals['_RELOADRESPONSE']._serialized_end=185
-  _globals['_ADMINSERVICE']._serialized_start=188
-  _globals['_ADMINSERVICE']._serialized_end=345
+  _globals['_RELOADRESULT']._serialized_start=1116
+  _globals['_RELOADRESULT']._serialized_end=1271
+  _globals['_GETSTATUSREQUEST']._serialized_start=74
+  _globals['_GETSTATUSREQUEST']._serialized_end=92
+  _globals['_GETSTATUSRESPONSE']._serialized_start=95
+  _globals['_GETSTATUSRESPONSE']._serialized_end=300
+  _globals['_WORKERSTATUS']._serialized_start=303
+  _globals['_WORKERSTATUS']._serialized_end=538
+  _globals['_BUNDLEMISTAKE']._serialized_start=540
+  _globals['_BUNDLEMISTAKE']._serialized_end=629
+  _globals['_RELOADOUTCOME']._serialized_start=632
+  _globals['_RELOADOUTCOME']._serialized_end=846
+  _globals['_RELOADREQUEST']._serialized_start=848
+  _globals['_RELOADREQUEST']._serialized_end=879
+  _globals['_RELOADRESPONSE']._serialized_start=881
+  _globals['_RELOADRESPONSE']._serialized_end=965
+  _globals['_PUBLISHREQUEST']._serialized_start=967
+  _globals['_PUBLISHREQUEST']._serialized_end=1063
+  _globals['_PUBLISHRESPONSE']._serialized_start=1065
+  _globals['_PUBLISHRESPONSE']._serialized_end=1113
+  _globals['_ADMINSERVICE']._serialized_start=1274
+  _globals['_ADMINSERVICE']._serialized_end=1501
 # @@protoc_insertion_point(module_scope)

@@ -26,7 +26,7 @@ if _version_not_supported:
 
 
 class AdminServiceStub:
-    """AdminService is for the people who run the service. Its calls answer UNIMPLEMENTED in this version.
+    """AdminService is for the people who run the service. Every call needs the metadata `authorization: Bearer TOKEN` of an operator.
     """
 
     def __init__(self, channel):
@@ -45,21 +45,34 @@ class AdminServiceStub:
                 request_serializer=liftgate_dot_v1_dot_admin__service__pb2.ReloadRequest.SerializeToString,
                 response_deserializer=liftgate_dot_v1_dot_admin__service__pb2.ReloadResponse.FromString,
                 _registered_method=True)
+        self.Publish = channel.unary_unary(
+                '/liftgate.v1.AdminService/Publish',
+                request_serializer=liftgate_dot_v1_dot_admin__service__pb2.PublishRequest.SerializeToString,
+                response_deserializer=liftgate_dot_v1_dot_admin__service__pb2.PublishResponse.FromString,
+                _registered_method=True)
 
 
 class AdminServiceServicer:
-    """AdminService is for the people who run the service. Its calls answer UNIMPLEMENTED in this version.
+    """AdminService is for the people who run the service. Every call needs the metadata `authorization: Bearer TOKEN` of an operator.
     """
 
     def GetStatus(self, request, context):
-        """GetStatus says what this worker runs.
+        """GetStatus says what this worker runs, and what the others that share its Redis run. Any operator.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
     def Reload(self, request, context):
-        """Reload reads the bundle again and swaps it in whole, or keeps the old one and says why.
+        """Reload reads bundle and operators again on every worker of this server, and swaps the bundle in whole or keeps the old one and says why.
+        A refused reload is an answer: status OK, result REFUSED. Role admin.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def Publish(self, request, context):
+        """Publish announces who the author of a bundle is, before it goes live. Role admin.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -78,6 +91,11 @@ def add_AdminServiceServicer_to_server(servicer, server):
                     request_deserializer=liftgate_dot_v1_dot_admin__service__pb2.ReloadRequest.FromString,
                     response_serializer=liftgate_dot_v1_dot_admin__service__pb2.ReloadResponse.SerializeToString,
             ),
+            'Publish': grpc.unary_unary_rpc_method_handler(
+                    servicer.Publish,
+                    request_deserializer=liftgate_dot_v1_dot_admin__service__pb2.PublishRequest.FromString,
+                    response_serializer=liftgate_dot_v1_dot_admin__service__pb2.PublishResponse.SerializeToString,
+            ),
     }
     generic_handler = grpc.method_handlers_generic_handler(
             'liftgate.v1.AdminService', rpc_method_handlers)
@@ -87,7 +105,7 @@ def add_AdminServiceServicer_to_server(servicer, server):
 
  # This class is part of an EXPERIMENTAL API.
 class AdminService:
-    """AdminService is for the people who run the service. Its calls answer UNIMPLEMENTED in this version.
+    """AdminService is for the people who run the service. Every call needs the metadata `authorization: Bearer TOKEN` of an operator.
     """
 
     @staticmethod
@@ -134,6 +152,33 @@ class AdminService:
             '/liftgate.v1.AdminService/Reload',
             liftgate_dot_v1_dot_admin__service__pb2.ReloadRequest.SerializeToString,
             liftgate_dot_v1_dot_admin__service__pb2.ReloadResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def Publish(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/liftgate.v1.AdminService/Publish',
+            liftgate_dot_v1_dot_admin__service__pb2.PublishRequest.SerializeToString,
+            liftgate_dot_v1_dot_admin__service__pb2.PublishResponse.FromString,
             options,
             channel_credentials,
             insecure,

@@ -36,7 +36,7 @@ class AttributeValue(_message.Message):
     def __init__(self, string_value: _Optional[str] = ..., int_value: _Optional[int] = ..., double_value: _Optional[float] = ..., bool_value: _Optional[bool] = ...) -> None: ...
 
 class Context(_message.Message):
-    __slots__ = ("channel", "device", "locale", "time_zone", "attributes")
+    __slots__ = ("channel", "device", "locale", "time_zone", "attributes", "jurisdiction")
     class AttributesEntry(_message.Message):
         __slots__ = ("key", "value")
         KEY_FIELD_NUMBER: _ClassVar[int]
@@ -49,12 +49,14 @@ class Context(_message.Message):
     LOCALE_FIELD_NUMBER: _ClassVar[int]
     TIME_ZONE_FIELD_NUMBER: _ClassVar[int]
     ATTRIBUTES_FIELD_NUMBER: _ClassVar[int]
+    JURISDICTION_FIELD_NUMBER: _ClassVar[int]
     channel: str
     device: str
     locale: str
     time_zone: str
     attributes: _containers.MessageMap[str, AttributeValue]
-    def __init__(self, channel: _Optional[str] = ..., device: _Optional[str] = ..., locale: _Optional[str] = ..., time_zone: _Optional[str] = ..., attributes: _Optional[_Mapping[str, AttributeValue]] = ...) -> None: ...
+    jurisdiction: str
+    def __init__(self, channel: _Optional[str] = ..., device: _Optional[str] = ..., locale: _Optional[str] = ..., time_zone: _Optional[str] = ..., attributes: _Optional[_Mapping[str, AttributeValue]] = ..., jurisdiction: _Optional[str] = ...) -> None: ...
 
 class ConsentSignals(_message.Message):
     __slots__ = ("global_privacy_control",)
@@ -69,7 +71,7 @@ class CandidateList(_message.Message):
     def __init__(self, offer_ids: _Optional[_Iterable[str]] = ...) -> None: ...
 
 class DecideRequest(_message.Message):
-    __slots__ = ("request_id", "person_id", "placement_id", "slot_count", "context", "consent_signals", "candidates", "explain", "dry_run")
+    __slots__ = ("request_id", "person_id", "placement_id", "slot_count", "context", "consent_signals", "candidates", "explain", "account_id", "dry_run")
     REQUEST_ID_FIELD_NUMBER: _ClassVar[int]
     PERSON_ID_FIELD_NUMBER: _ClassVar[int]
     PLACEMENT_ID_FIELD_NUMBER: _ClassVar[int]
@@ -78,6 +80,7 @@ class DecideRequest(_message.Message):
     CONSENT_SIGNALS_FIELD_NUMBER: _ClassVar[int]
     CANDIDATES_FIELD_NUMBER: _ClassVar[int]
     EXPLAIN_FIELD_NUMBER: _ClassVar[int]
+    ACCOUNT_ID_FIELD_NUMBER: _ClassVar[int]
     DRY_RUN_FIELD_NUMBER: _ClassVar[int]
     request_id: str
     person_id: str
@@ -87,8 +90,9 @@ class DecideRequest(_message.Message):
     consent_signals: ConsentSignals
     candidates: CandidateList
     explain: bool
+    account_id: str
     dry_run: bool
-    def __init__(self, request_id: _Optional[str] = ..., person_id: _Optional[str] = ..., placement_id: _Optional[str] = ..., slot_count: _Optional[int] = ..., context: _Optional[_Union[Context, _Mapping]] = ..., consent_signals: _Optional[_Union[ConsentSignals, _Mapping]] = ..., candidates: _Optional[_Union[CandidateList, _Mapping]] = ..., explain: _Optional[bool] = ..., dry_run: _Optional[bool] = ...) -> None: ...
+    def __init__(self, request_id: _Optional[str] = ..., person_id: _Optional[str] = ..., placement_id: _Optional[str] = ..., slot_count: _Optional[int] = ..., context: _Optional[_Union[Context, _Mapping]] = ..., consent_signals: _Optional[_Union[ConsentSignals, _Mapping]] = ..., candidates: _Optional[_Union[CandidateList, _Mapping]] = ..., explain: _Optional[bool] = ..., account_id: _Optional[str] = ..., dry_run: _Optional[bool] = ...) -> None: ...
 
 class DecideResponse(_message.Message):
     __slots__ = ("decision_id", "arm", "branch", "slots", "reason", "bundle_digest", "valid_until_ms", "degraded", "explanation", "consent_version")

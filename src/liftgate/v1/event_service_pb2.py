@@ -24,23 +24,23 @@ _sym_db = _symbol_database.Default()
 
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1fliftgate/v1/event_service.proto\x12\x0bliftgate.v1\"\xc1\x01\n\x05\x45vent\x12\x10\n\x08\x65vent_id\x18\x01 \x01(\t\x12$\n\x04kind\x18\x02 \x01(\x0e\x32\x16.liftgate.v1.EventKind\x12\x11\n\tperson_id\x18\x03 \x01(\t\x12\x13\n\x0b\x64\x65\x63ision_id\x18\x04 \x01(\t\x12\x10\n\x08offer_id\x18\x05 \x01(\t\x12\x16\n\x0eoccurred_at_ms\x18\x06 \x01(\x03\x12\x12\n\x05value\x18\x07 \x01(\x01H\x00\x88\x01\x01\x12\x10\n\x08\x63urrency\x18\x08 \x01(\tB\x08\n\x06_value\"3\n\rRecordRequest\x12\"\n\x06\x65vents\x18\x01 \x03(\x0b\x32\x12.liftgate.v1.Event\"C\n\x0e\x45ventRejection\x12\r\n\x05index\x18\x01 \x01(\r\x12\r\n\x05\x66ield\x18\x02 \x01(\t\x12\x13\n\x0b\x64\x65scription\x18\x03 \x01(\t\"g\n\x0eRecordResponse\x12\x10\n\x08\x61\x63\x63\x65pted\x18\x01 \x01(\r\x12\x12\n\nduplicates\x18\x02 \x01(\r\x12/\n\nrejections\x18\x03 \x03(\x0b\x32\x1b.liftgate.v1.EventRejection*o\n\tEventKind\x12\x1a\n\x16\x45VENT_KIND_UNSPECIFIED\x10\x00\x12\x17\n\x13\x45VENT_KIND_EXPOSURE\x10\x01\x12\x14\n\x10\x45VENT_KIND_CLICK\x10\x02\x12\x17\n\x13\x45VENT_KIND_PURCHASE\x10\x03\x32Q\n\x0c\x45ventService\x12\x41\n\x06Record\x12\x1a.liftgate.v1.RecordRequest\x1a\x1b.liftgate.v1.RecordResponseb\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1fliftgate/v1/event_service.proto\x12\x0bliftgate.v1\"\xf9\x01\n\x05\x45vent\x12\x10\n\x08\x65vent_id\x18\x01 \x01(\t\x12$\n\x04kind\x18\x02 \x01(\x0e\x32\x16.liftgate.v1.EventKind\x12\x11\n\tperson_id\x18\x03 \x01(\t\x12\x13\n\x0b\x64\x65\x63ision_id\x18\x04 \x01(\t\x12\x10\n\x08offer_id\x18\x05 \x01(\t\x12\x16\n\x0eoccurred_at_ms\x18\x06 \x01(\x03\x12\x12\n\x05value\x18\x07 \x01(\x01H\x00\x88\x01\x01\x12\x10\n\x08\x63urrency\x18\x08 \x01(\t\x12\x12\n\naccount_id\x18\t \x01(\t\x12\x0f\n\x07\x63hannel\x18\n \x01(\t\x12\x11\n\ttime_zone\x18\x0b \x01(\tB\x08\n\x06_value\"3\n\rRecordRequest\x12\"\n\x06\x65vents\x18\x01 \x03(\x0b\x32\x12.liftgate.v1.Event\"C\n\x0e\x45ventRejection\x12\r\n\x05index\x18\x01 \x01(\r\x12\r\n\x05\x66ield\x18\x02 \x01(\t\x12\x13\n\x0b\x64\x65scription\x18\x03 \x01(\t\"z\n\x0eRecordResponse\x12\x10\n\x08\x61\x63\x63\x65pted\x18\x01 \x01(\r\x12\x12\n\nduplicates\x18\x02 \x01(\r\x12/\n\nrejections\x18\x03 \x03(\x0b\x32\x1b.liftgate.v1.EventRejection\x12\x11\n\tuncounted\x18\x04 \x01(\r*\xbd\x01\n\tEventKind\x12\x1a\n\x16\x45VENT_KIND_UNSPECIFIED\x10\x00\x12\x17\n\x13\x45VENT_KIND_EXPOSURE\x10\x01\x12\x14\n\x10\x45VENT_KIND_CLICK\x10\x02\x12\x17\n\x13\x45VENT_KIND_PURCHASE\x10\x03\x12\x16\n\x12\x45VENT_KIND_DISMISS\x10\x04\x12\x1a\n\x16\x45VENT_KIND_UNSUBSCRIBE\x10\x05\x12\x18\n\x14\x45VENT_KIND_COMPLAINT\x10\x06\x32Q\n\x0c\x45ventService\x12\x41\n\x06Record\x12\x1a.liftgate.v1.RecordRequest\x1a\x1b.liftgate.v1.RecordResponseb\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
 _builder.BuildTopDescriptorsAndMessages(DESCRIPTOR, 'liftgate.v1.event_service_pb2', _globals)
 if not _descriptor._USE_C_DESCRIPTORS:
   DESCRIPTOR._loaded_options = None
-  _globals['_EVENTKIND']._serialized_start=471
-  _globals['_EVENTKIND']._serialized_end=582
+  _globals['_EVENTKIND']._serialized_start=547
+  _globals['_EVENTKIND']._serialized_end=736
   _globals['_EVENT']._serialized_start=49
-  _globals['_EVENT']._serialized_end=242
-  _globals['_RECORDREQUEST']._serialized_start=244
-  _globals['_RECORDREQUEST']._serialized_end=295
-  _globals['_EVENTREJECTION']._serialized_start=297
-  _globals['_EVENTREJECTION']._serialized_end=364
-  _globals['_RECORDRESPONSE']._serialized_start=366
-  _globals['_RECORDRESPONSE']._serialized_end=469
-  _globals['_EVENTSERVICE']._serialized_start=584
-  _globals['_EVENTSERVICE']._serialized_end=665
+  _globals['_EVENT']._serialized_end=298
+  _globals['_RECORDREQUEST']._serialized_start=300
+  _globals['_RECORDREQUEST']._serialized_end=351
+  _globals['_EVENTREJECTION']._serialized_start=353
+  _globals['_EVENTREJECTION']._serialized_end=420
+  _globals['_RECORDRESPONSE']._serialized_start=422
+  _globals['_RECORDRESPONSE']._serialized_end=544
+  _globals['_EVENTSERVICE']._serialized_start=738
+  _globals['_EVENTSERVICE']._serialized_end=819
 # @@protoc_insertion_point(module_scope)

@@ -13,13 +13,19 @@ class EventKind(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
     EVENT_KIND_EXPOSURE: _ClassVar[EventKind]
     EVENT_KIND_CLICK: _ClassVar[EventKind]
     EVENT_KIND_PURCHASE: _ClassVar[EventKind]
+    EVENT_KIND_DISMISS: _ClassVar[EventKind]
+    EVENT_KIND_UNSUBSCRIBE: _ClassVar[EventKind]
+    EVENT_KIND_COMPLAINT: _ClassVar[EventKind]
 EVENT_KIND_UNSPECIFIED: EventKind
 EVENT_KIND_EXPOSURE: EventKind
 EVENT_KIND_CLICK: EventKind
 EVENT_KIND_PURCHASE: EventKind
+EVENT_KIND_DISMISS: EventKind
+EVENT_KIND_UNSUBSCRIBE: EventKind
+EVENT_KIND_COMPLAINT: EventKind
 
 class Event(_message.Message):
-    __slots__ = ("event_id", "kind", "person_id", "decision_id", "offer_id", "occurred_at_ms", "value", "currency")
+    __slots__ = ("event_id", "kind", "person_id", "decision_id", "offer_id", "occurred_at_ms", "value", "currency", "account_id", "channel", "time_zone")
     EVENT_ID_FIELD_NUMBER: _ClassVar[int]
     KIND_FIELD_NUMBER: _ClassVar[int]
     PERSON_ID_FIELD_NUMBER: _ClassVar[int]
@@ -28,6 +34,9 @@ class Event(_message.Message):
     OCCURRED_AT_MS_FIELD_NUMBER: _ClassVar[int]
     VALUE_FIELD_NUMBER: _ClassVar[int]
     CURRENCY_FIELD_NUMBER: _ClassVar[int]
+    ACCOUNT_ID_FIELD_NUMBER: _ClassVar[int]
+    CHANNEL_FIELD_NUMBER: _ClassVar[int]
+    TIME_ZONE_FIELD_NUMBER: _ClassVar[int]
     event_id: str
     kind: EventKind
     person_id: str
@@ -36,7 +45,10 @@ class Event(_message.Message):
     occurred_at_ms: int
     value: float
     currency: str
-    def __init__(self, event_id: _Optional[str] = ..., kind: _Optional[_Union[EventKind, str]] = ..., person_id: _Optional[str] = ..., decision_id: _Optional[str] = ..., offer_id: _Optional[str] = ..., occurred_at_ms: _Optional[int] = ..., value: _Optional[float] = ..., currency: _Optional[str] = ...) -> None: ...
+    account_id: str
+    channel: str
+    time_zone: str
+    def __init__(self, event_id: _Optional[str] = ..., kind: _Optional[_Union[EventKind, str]] = ..., person_id: _Optional[str] = ..., decision_id: _Optional[str] = ..., offer_id: _Optional[str] = ..., occurred_at_ms: _Optional[int] = ..., value: _Optional[float] = ..., currency: _Optional[str] = ..., account_id: _Optional[str] = ..., channel: _Optional[str] = ..., time_zone: _Optional[str] = ...) -> None: ...
 
 class RecordRequest(_message.Message):
     __slots__ = ("events",)
@@ -55,11 +67,13 @@ class EventRejection(_message.Message):
     def __init__(self, index: _Optional[int] = ..., field: _Optional[str] = ..., description: _Optional[str] = ...) -> None: ...
 
 class RecordResponse(_message.Message):
-    __slots__ = ("accepted", "duplicates", "rejections")
+    __slots__ = ("accepted", "duplicates", "rejections", "uncounted")
     ACCEPTED_FIELD_NUMBER: _ClassVar[int]
     DUPLICATES_FIELD_NUMBER: _ClassVar[int]
     REJECTIONS_FIELD_NUMBER: _ClassVar[int]
+    UNCOUNTED_FIELD_NUMBER: _ClassVar[int]
     accepted: int
     duplicates: int
     rejections: _containers.RepeatedCompositeFieldContainer[EventRejection]
-    def __init__(self, accepted: _Optional[int] = ..., duplicates: _Optional[int] = ..., rejections: _Optional[_Iterable[_Union[EventRejection, _Mapping]]] = ...) -> None: ...
+    uncounted: int
+    def __init__(self, accepted: _Optional[int] = ..., duplicates: _Optional[int] = ..., rejections: _Optional[_Iterable[_Union[EventRejection, _Mapping]]] = ..., uncounted: _Optional[int] = ...) -> None: ...

@@ -16,6 +16,7 @@ class Reason(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
     REASON_CONSENT_UNREADABLE: _ClassVar[Reason]
     REASON_CONSENT_GPC: _ClassVar[Reason]
     REASON_CONSENT_UNAVAILABLE: _ClassVar[Reason]
+    REASON_CONSENT_DENIED_BY_DEFAULT: _ClassVar[Reason]
     REASON_CHANNEL_NOT_ALLOWED: _ClassVar[Reason]
     REASON_NOT_STARTED: _ClassVar[Reason]
     REASON_ENDED: _ClassVar[Reason]
@@ -27,8 +28,14 @@ class Reason(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
     REASON_SUITABILITY_UNKNOWN: _ClassVar[Reason]
     REASON_SUPPRESSED: _ClassVar[Reason]
     REASON_SUPPRESSION_UNKNOWN: _ClassVar[Reason]
+    REASON_PAUSED: _ClassVar[Reason]
     REASON_FREQUENCY_CAP: _ClassVar[Reason]
     REASON_FREQUENCY_CAP_UNAVAILABLE: _ClassVar[Reason]
+    REASON_CONTACT_POLICY: _ClassVar[Reason]
+    REASON_ACCOUNT_CAP: _ClassVar[Reason]
+    REASON_ACCOUNT_UNKNOWN: _ClassVar[Reason]
+    REASON_TOTAL_CAP: _ClassVar[Reason]
+    REASON_TOTAL_CAP_PACED: _ClassVar[Reason]
     REASON_NOT_APPROVED: _ClassVar[Reason]
     REASON_REVIEW_REJECTED: _ClassVar[Reason]
     REASON_STOPPED: _ClassVar[Reason]
@@ -53,6 +60,7 @@ class Arm(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
     ARM_UNSPECIFIED: _ClassVar[Arm]
     ARM_TREATMENT: _ClassVar[Arm]
     ARM_HOLDOUT: _ClassVar[Arm]
+    ARM_NOT_ENROLLED: _ClassVar[Arm]
 
 class Branch(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
     __slots__ = ()
@@ -84,6 +92,7 @@ REASON_CONSENT_EXPIRED: Reason
 REASON_CONSENT_UNREADABLE: Reason
 REASON_CONSENT_GPC: Reason
 REASON_CONSENT_UNAVAILABLE: Reason
+REASON_CONSENT_DENIED_BY_DEFAULT: Reason
 REASON_CHANNEL_NOT_ALLOWED: Reason
 REASON_NOT_STARTED: Reason
 REASON_ENDED: Reason
@@ -95,8 +104,14 @@ REASON_NOT_SUITABLE: Reason
 REASON_SUITABILITY_UNKNOWN: Reason
 REASON_SUPPRESSED: Reason
 REASON_SUPPRESSION_UNKNOWN: Reason
+REASON_PAUSED: Reason
 REASON_FREQUENCY_CAP: Reason
 REASON_FREQUENCY_CAP_UNAVAILABLE: Reason
+REASON_CONTACT_POLICY: Reason
+REASON_ACCOUNT_CAP: Reason
+REASON_ACCOUNT_UNKNOWN: Reason
+REASON_TOTAL_CAP: Reason
+REASON_TOTAL_CAP_PACED: Reason
 REASON_NOT_APPROVED: Reason
 REASON_REVIEW_REJECTED: Reason
 REASON_STOPPED: Reason
@@ -118,6 +133,7 @@ REASON_MODEL_STOPPED: Reason
 ARM_UNSPECIFIED: Arm
 ARM_TREATMENT: Arm
 ARM_HOLDOUT: Arm
+ARM_NOT_ENROLLED: Arm
 BRANCH_UNSPECIFIED: Branch
 BRANCH_EXPLOIT: Branch
 BRANCH_EXPLORE: Branch
