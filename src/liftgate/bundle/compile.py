@@ -36,8 +36,10 @@ def compile_bundle(draft: Draft, folders: Mapping[str, ModelFolder]) -> Bundle |
     texts = texts_of(conditions)
     for name, text in compared_texts(folders):
         texts.setdefault(name, set()).add(text)
-    schema = build_schema(draft, context, texts)
     groups, offers = draft.section("groups", Group), draft.section("offers", OfferRule)
+    # Offers name channels: the record says by name which of them a request came from.
+    texts.setdefault("context.channel", set()).update(name for rule in (*groups.values(), *offers.values()) for name in rule.channels or ())
+    schema = build_schema(draft, context, texts)
     scope = Scope(schema, undeclared_texts(context), tuple(offers), tuple(groups), tainted(draft))
     if draft.broken:
         # Names may stand in what could not be read: types cannot be judged.
