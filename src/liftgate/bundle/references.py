@@ -56,7 +56,9 @@ def _offer(draft: Draft, name: str, offer: OfferRule, groups: Mapping[str, Group
     if offer.group is None:
         for i, pause in enumerate(offer.pauses):
             if pause.scope == "group":
-                draft.refuse((*path, "pauses", i, "scope"), "is a group, and the offer belongs to none", "write `scope: offer`, or name a `group`")
+                draft.refuse(
+                    (*path, "pauses", i, "scope"), "is a group, and the offer belongs to none", "write `scope: offer`, or name a `group`"
+                )
     if offer.starts_at is not None and offer.until is not None and offer.starts_at >= offer.until:
         draft.refuse((*path, "until"), "is not after `from`: the offer could never be shown", "swap or correct the two")
     if offer.group is None or not draft.refer((*path, "group"), "groups", offer.group):

@@ -229,7 +229,9 @@ class BundleDocument(Strict):
     groups: dict[Name, Group] = Field(default_factory=dict, description="Rules shared by offers.")
     offers: dict[Name, OfferRule] = Field(min_length=1, max_length=MAX_OFFERS, description="Everything that can be shown.")
     placements: dict[Name, PlacementRule] = Field(min_length=1, description="Where offers are shown.")
-    contact_policy: ContactPolicy = Field(default_factory=ContactPolicy, description="How often people may be contacted, whatever is offered.")
+    contact_policy: ContactPolicy = Field(
+        default_factory=ContactPolicy, description="How often people may be contacted, whatever is offered."
+    )
     layers: dict[Name, HoldoutRule] = Field(default_factory=dict, description="Holdouts.")
 
 

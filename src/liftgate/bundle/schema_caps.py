@@ -65,7 +65,9 @@ class CapRule(Strict):
         "person", description="Whose events count: the person's, the account's (household's), or everybody's.", examples=["account"]
     )
     zone: Literal["person", "bundle"] = Field(
-        "bundle", description="Whose clock a calendar window follows: the request's context.time_zone, or the bundle's.", examples=["person"]
+        "bundle",
+        description="Whose clock a calendar window follows: the request's context.time_zone, or the bundle's.",
+        examples=["person"],
     )
     pace: Literal["even"] | None = Field(
         None, description="With scope: total and a calendar window: spread evenly over it.", examples=["even"]
@@ -126,7 +128,9 @@ class PauseRule(Strict):
 
     after: int = Field(1, ge=1, le=MAX_OUTCOMES, description="Outcomes that it takes, 1 to 16; default 1.", examples=[2])
     of: Outcome = Field(description="The outcome that counts.", examples=["dismiss"])
-    within: DurationMs | None = Field(None, description="All of them within this time; needed where `after` is more than 1.", examples=["7d"])
+    within: DurationMs | None = Field(
+        None, description="All of them within this time; needed where `after` is more than 1.", examples=["7d"]
+    )
     lasts: DurationMs = Field(alias="for", description="How long the pause is, from the last of them.", examples=["30d"])
     scope: Literal["offer", "group", "channel"] = Field("offer", description="What is paused.", examples=["group"])
 
