@@ -90,6 +90,17 @@ async def test_ghost_history_is_apart(backend: Backend) -> None:
     assert list((await backend.profiles().fetch(people, SCHEMA)).history) == [b"r" * 32, b"g" * 64, None, b"r" * 32]
 
 
+@pytest.mark.parametrize("layout", ["packed", "hash"])
+async def test_both_histories_where_asked(backend: Backend, layout: str) -> None:
+    """`both` reads the real contact history beside the ghost one, for those asked for so and for nobody else."""
+    await backend.put_history("a", b"r" * 32)
+    await backend.put_history("a", b"g" * 64, ghost=True)
+    people = [*ask("a"), PersonKey("b", True, True), PersonKey("a", True, True), *ask("a", ghost=True)]
+    fetched = await backend.profiles(layout).fetch(people, SCHEMA)
+    assert list(fetched.history) == [b"r" * 32, None, b"g" * 64, b"g" * 64]
+    assert dict(fetched.real_history) == {1: None, 2: b"r" * 32}
+
+
 @pytest.mark.parametrize(
     "damaged",
     [

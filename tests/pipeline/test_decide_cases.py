@@ -1,9 +1,11 @@
 """Golden cases: tests/cases/decide/*.yaml, each a given, a request, and what response AND record must say.
 
-given:    person (default person-0), profile, at (when it was stored), consent (purposes; null: nothing stored), history,
+given:    bundle (default golden), person (default person-0), profile, at (when it was stored),
+          consent (purposes; null: nothing stored), history,
           rivals (offers whose caps someone else takes just before the reservation), faults, on_log_failure,
-          stops (offer/NAME, group/NAME, model/NAME, all; null: not known), unknown (nothing stored), raw_profile | raw_history (hex), raw_consent (text), other_schema
-request:  placement, request_id (default r0), slots, channel, attributes, candidates, gpc, explain, dry_run
+          stops (offer/NAME, group/NAME, model/NAME, all; null: not known), unknown (nothing stored),
+          raw_profile | raw_history (hex), raw_consent (text), other_schema
+request:  placement, request_id (default r0), slots, channel, jurisdiction, attributes, candidates, gpc, explain, dry_run
 want:     response | slots | candidates | slot_sums | distinct_slots | inputs | ages | states | record | history | error
           Only what is named is compared, and compared exactly (floats to 1e-9).
 """
@@ -29,7 +31,7 @@ from liftgate.domain.request import Context, DecideRequest
 from liftgate.pipeline.ports import Charge, Claim
 from liftgate.v1.decision_pb2 import DecideResponse
 from liftgate.v1.record_pb2 import DecisionRecord
-from tests.pipeline.workbench import NOW_MS, Bench, epoch_ms, workbench
+from tests.pipeline.workbench import BUNDLES, NOW_MS, Bench, epoch_ms, workbench
 
 FILES = sorted((Path(__file__).parents[1] / "cases" / "decide").glob("*.yaml"))
 CASES = [(path.stem, case) for path in FILES for case in YAML(typ="safe").load(path.read_text(encoding="utf-8"))]
@@ -101,7 +103,9 @@ def _request(case: dict[str, Any], person: str) -> DecideRequest:
         person_id=person,
         placement_id=asked["placement"],
         slot_count=asked.get("slots", 1),
-        context=Context(channel=asked.get("channel", ""), attributes=asked.get("attributes", {})),
+        context=Context(
+            channel=asked.get("channel", ""), attributes=asked.get("attributes", {}), jurisdiction=asked.get("jurisdiction", "")
+        ),
         gpc=asked.get("gpc", False),
         candidates=tuple(asked["candidates"]) if "candidates" in asked else None,
         explain=asked.get("explain", False),
@@ -115,7 +119,8 @@ async def test_case(topic: str, case: dict[str, Any], valkey_url: str, tmp_path:
     """The case's sentence holds, in the answer and in the log."""
     given, want = case.get("given", {}), case["want"]
     person = given.get("person", "person-0")
-    async with workbench(valkey_url, tmp_path, on_log_failure=given.get("on_log_failure", "refuse")) as bench:
+    bundle = BUNDLES / given.get("bundle", "golden")
+    async with workbench(valkey_url, tmp_path, bundle, given.get("on_log_failure", "refuse")) as bench:
         await _store(bench, person, given)
         bench.faults.on = set(given.get("faults", ()))
         bench.faults.rivals = [_rival(bench, person, offer) for offer in given.get("rivals", ())]

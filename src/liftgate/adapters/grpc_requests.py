@@ -41,6 +41,7 @@ _NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_.-]*")
 _TRACEPARENT = re.compile(r"([0-9a-f]{2})-([0-9a-f]{32})-([0-9a-f]{16})-([0-9a-f]{2})(-.*)?")
 _CALLERS_FIELDS = ("channel", "device", "locale", "time_zone")
 """Context inputs that have fields of their own and so are no attributes."""
+_TEXTS = (*_CALLERS_FIELDS, "jurisdiction")
 
 
 def fits(text: str, limit: int) -> bool:
@@ -148,14 +149,15 @@ class RequestReader:
 
     def _context(self, message: decision_pb2.Context, at: str, violations: list[FieldViolation]) -> Context:
         channel, device, locale, time_zone = message.channel, message.device, message.locale, message.time_zone
-        if len(channel) > _SHORT or len(device) > _SHORT or len(locale) > _SHORT or len(time_zone) > _SHORT:
-            for name, text in zip(_CALLERS_FIELDS, (channel, device, locale, time_zone), strict=True):
+        jurisdiction = message.jurisdiction
+        if max(len(channel), len(device), len(locale), len(time_zone), len(jurisdiction)) > _SHORT:
+            for name, text in zip(_TEXTS, (channel, device, locale, time_zone, jurisdiction), strict=True):
                 if text and not fits(text, CONTEXT_TEXT_BYTES):
                     violations.append(FieldViolation(f"{at}context.{name}", f"wants at most {CONTEXT_TEXT_BYTES} bytes"))
         sent = message.attributes
         count = len(sent)
         if not count:
-            return Context(channel, device, locale, time_zone)
+            return Context(channel, device, locale, time_zone, jurisdiction=jurisdiction)
         if count > ATTRIBUTES:
             violations.append(FieldViolation(f"{at}context.attributes", f"wants at most {ATTRIBUTES} attributes, not {count}"))
             return Context()
@@ -174,7 +176,7 @@ class RequestReader:
                     violations.append(FieldViolation(_path(at, name), wrong))
                 elif column is not None:
                     attributes[name] = number_or_text
-        return Context(channel, device, locale, time_zone, attributes)
+        return Context(channel, device, locale, time_zone, attributes, jurisdiction)
 
 
 def malformed(message: str) -> CallerError:

@@ -58,14 +58,20 @@ class RedisProfiles:
         for person in people:
             tag = redis_keys.tag(person.person_id)
             keys += (tag + b"p", tag + b"c", tag + (b"g" if person.ghost else b"h"))
+        # Keys beyond the three of everyone come last.
+        both = [row for row, person in enumerate(people) if person.both]
+        more = [redis_keys.history(people[row].person_id, False) for row in both]
         if self._client.clustered:
             commands: list[Command] = [("MGET", *keys[i : i + 3]) for i in range(0, len(keys), 3)]
+            commands += [("MGET", key) for key in more]
         else:
-            commands = [("MGET", *keys)]
+            commands = [("MGET", *keys, *more)]
         replies = await self._call(commands, budget_s)
         check(replies)
         values: list[bytes | None] = replies[0] if len(replies) == 1 else [value for reply in replies for value in reply]
-        return Fetched(unpack(schema, values[0::3]), values[1::3], values[2::3])
+        everyone = len(keys)
+        real = dict(zip(both, values[everyone:], strict=True))
+        return Fetched(unpack(schema, values[0:everyone:3]), values[1:everyone:3], values[2:everyone:3], real)
 
     async def _fetch_hash(self, people: Sequence[PersonKey], schema: InputSchema, budget_s: float | None) -> Fetched:
         codec = self._codec
@@ -75,13 +81,14 @@ class RedisProfiles:
         for person in people:
             tag = redis_keys.tag(person.person_id)
             commands.append(("HGETALL", tag + b"f"))
-            commands.append(("MGET", tag + b"c", tag + (b"g" if person.ghost else b"h")))
+            names = (tag + b"c", tag + (b"g" if person.ghost else b"h"))
+            commands.append(("MGET", *names, tag + b"h") if person.both else ("MGET", *names))
         replies = await self._call(commands, budget_s)
         rest = replies[1::2]
         check(rest)
-        return Fetched(
-            codec.decode([_hash_or_none(reply) for reply in replies[0::2]]), [pair[0] for pair in rest], [pair[1] for pair in rest]
-        )
+        profiles = codec.decode([_hash_or_none(reply) for reply in replies[0::2]])
+        real = {row: rest[row][2] for row, person in enumerate(people) if person.both}
+        return Fetched(profiles, [values[0] for values in rest], [values[1] for values in rest], real)
 
 
 def _hash_or_none(reply: Any) -> Any:

@@ -12,7 +12,7 @@ from liftgate.bundle.field_types import CURRENCY_PATTERN, INPUT_PATTERN, NAME_PA
 from liftgate.bundle.mistake import did_you_mean, one_of
 
 Path = tuple[str | int, ...]
-_TAGS = frozenset({"all", "by_offer", "by_group", "by_name", "written"})
+_TAGS = frozenset({"[key]", "all", "by_offer", "by_group", "by_name", "written"})
 _MAX_SHOWN = 60
 _PATTERNS = {
     NAME_PATTERN: "wants letters, digits, `.`, `_` and `-` only, beginning with a letter or digit",
@@ -99,7 +99,7 @@ def explain(err: ValidationError, model: type[BaseModel], prefix: Path) -> Itera
         elif kind == "missing":
             yield path, "is missing", f"add `{key}: {example}`" if example else f"add `{key}`"
         else:
-            mend = f"write, for example, `{key}: {example}`" if example else "see docs/bundle.md"
+            mend = f"write, for example, `{f'{key}: ' if key else ''}{example}`" if example else "see docs/bundle.md"
             if isinstance(path[-1] if path else "", int):
                 mend = _item_mend(model, path)
             yield path, _problem(kind, finding["msg"], context, finding["input"]), mend

@@ -56,6 +56,14 @@ class Batch:
     """[N] policy version of the stored consent, empty: none."""
     masked: Bools = field(init=False)
     """[N] profile withheld for want of consent."""
+    by_default: Bools | None = None
+    """[N, P] consent is a jurisdiction's default and stands on no record; None: the bundle declares none."""
+    jurisdiction: Sequence[str] = ()
+    """[N] the jurisdiction that was asked for a default, empty where none was needed or known; empty with `by_default` None."""
+    contact_needs: Bools | None = None
+    """[N, P] purposes that the request's channel needs, for every offer; None: the bundle's channels need none."""
+    enrolled: Bools | None = None
+    """[N] consented to experiments; nobody else is in a layer. None: the bundle asks for no such consent."""
     cap_room: NDArray[np.int64] = field(init=False)
     """[N, caps] how many more each cap allows, 0 or less: used up; by ghost history for held-out people."""
 

@@ -17,6 +17,8 @@ class Context:
     locale: str = ""
     time_zone: str = ""
     attributes: Mapping[str, AttributeValue] = field(default_factory=dict)
+    jurisdiction: str = ""
+    """Whose law holds; no input of conditions."""
 
 
 @dataclass(slots=True)

@@ -1,4 +1,4 @@
-"""Consent: an offer passes only where every purpose that it names is granted, now."""
+"""Consent: an offer passes only where every purpose that it names, and every one that the channel needs, is granted, now."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ _GRANTED = np.uint8(Reason.ALLOWED)
 
 
 class Consent:
-    """Denies offers whose purposes are not granted; the reason is the first such purpose's."""
+    """Denies offers whose purposes are not granted; the reason is the first such purpose's, the offer's own before the channel's."""
 
     def __init__(self, bundle: Bundle) -> None:
         self._bundle = bundle
@@ -26,4 +26,8 @@ class Consent:
         if denied.any():
             for p in self._purposes:
                 tally.object(denied[:, p, None] & self._bundle.needs_purpose[:, p], batch.consent[:, p, None])
+            if batch.contact_needs is not None:
+                barred = denied & batch.contact_needs
+                for p in np.flatnonzero(barred.any(axis=0)).tolist():
+                    tally.object(barred[:, p, None], batch.consent[:, p, None])
         return tally.verdict()

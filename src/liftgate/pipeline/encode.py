@@ -16,7 +16,7 @@ from liftgate.domain.reason import Reason
 from liftgate.pipeline.live import Live
 from liftgate.pipeline.stages import Stage
 from liftgate.pipeline.walk import Walk
-from liftgate.record.codec import BatchColumns, DecisionHead, assignment_part, constant_part, encode_columns, encode_head
+from liftgate.record.codec import BatchColumns, DecisionHead, assignment_part, constant_part, default_part, encode_columns, encode_head
 
 _CHOSEN = np.uint8(Reason.CHOSEN)
 _TIMED = tuple(stage for stage in Stage if stage < Stage.ENCODE)
@@ -84,6 +84,16 @@ class _RowColumns:
         self._held, self._consent_version = batch.layer_held_out.tolist(), batch.consent_version
         self._layers = [{out: assignment_part(layer.name, _ARM[out]) for out in (False, True)} for layer in layers]
         self._answers = [layer.answer for layer in layers]
+        self._enrolled: list[bool] = [True] * batch.n if batch.enrolled is None else batch.enrolled.tolist()
+        self._by_default = None if batch.by_default is None else batch.by_default.tolist()
+
+    def _more(self, row: int) -> bytes:
+        """Return what the record says of defaults that stood in for consent records."""
+        if self._by_default is None:
+            return b""
+        purposes = self._walk.live.bundle.purposes
+        names = tuple([name for name, used in zip(purposes, self._by_default[row], strict=True) if used])
+        return default_part(self._walk.batch.jurisdiction[row], names)
 
     def head(self, decision: Decision) -> DecisionHead:
         row = decision.row
@@ -96,7 +106,7 @@ class _RowColumns:
             span_id=request.span_id,
             person_pseudonym=self._walk.ports.pseudonym(request.person_id),
             arm=decision.arm,
-            assignments=b"".join([part[out] for part, out in zip(self._layers, held, strict=True)]),
+            assignments=b"".join([part[out] for part, out in zip(self._layers, held, strict=True)]) if self._enrolled[row] else b"",
             branch=decision.branch,
             reason=decision.reason,
             degraded=decision.degraded,
@@ -108,13 +118,17 @@ class _RowColumns:
             slot_count=request.slot_count,
             scored=self._scored[row],
             reservation_attempts=self._walk.attempts[row],
-            masked_paths=_MASKED if self._masked[row] else (),
+            masked_paths=_MASKED[self._masked[row], self._enrolled[row]],
             valid_until_ms=decision.valid_until_ms,
             batch_size=self._n,
             would_offer_default=decision.would_offer_default,
             consent_version=self._consent_version[row],
+            more=self._more(row),
         )
 
 
 _ARM = {True: "holdout", False: "treatment"}
-_MASKED = ("profile.*",)
+_MASKED = {
+    (masked, enrolled): ("profile.*",) * masked + ("layers.*",) * (not enrolled) for masked in (False, True) for enrolled in (False, True)
+}
+"""Paths withheld, by (profile masked, enrolled in layers)."""

@@ -8,6 +8,7 @@ from liftgate.domain.batch import Batch
 from liftgate.domain.profile import ProfileState, unavailable
 from liftgate.domain.reason import InputState, Reason
 from liftgate.domain.request import DecideRequest
+from liftgate.pipeline.consent import enrol
 from liftgate.pipeline.encode import encode
 from liftgate.pipeline.live import Live
 from liftgate.pipeline.record import record
@@ -46,6 +47,8 @@ async def answer_failed(request: DecideRequest, live: Live, ports: Ports, now_ms
     batch.input_state = np.full(batch.inputs.shape, InputState.MASKED, dtype=np.uint8)
     batch.consent = np.full((1, len(bundle.purposes)), Reason.CONSENT_UNAVAILABLE, dtype=np.uint8)
     batch.consent_until_ms = np.full((1, len(bundle.purposes)), np.inf)
+    if bundle.consent.experiment_purpose >= 0:
+        enrol(batch, bundle.consent.experiment_purpose)
     batch.masked = np.ones(1, dtype=np.bool_)
     batch.consent_version = [""]
     batch.cap_room = np.zeros((1, len(bundle.caps)), dtype=np.int64)

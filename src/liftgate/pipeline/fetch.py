@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import numpy as np
 
 from liftgate.bundle.compiled import Bundle
-from liftgate.domain import consent
 from liftgate.domain.batch import Batch
 from liftgate.domain.contact_history import live_counts
 from liftgate.domain.errors import StoreUnavailable
 from liftgate.domain.profile import Profiles, ProfileState, unavailable
 from liftgate.domain.reason import InputState, Reason
 from liftgate.domain.request import Context
+from liftgate.pipeline.consent import read_consent
 from liftgate.pipeline.ports import Fetched, PersonKey
 from liftgate.pipeline.stages import Stage
 from liftgate.pipeline.walk import Walk
@@ -23,7 +25,10 @@ _DEFAULT_STALE, _MASKED = np.uint8(InputState.DEFAULT_STALE), np.uint8(InputStat
 async def fetch(walk: Walk) -> None:
     """Fill in the batch's fetch columns. With the store away everything personal is missing and every row falls back."""
     batch, bundle = walk.batch, walk.live.bundle
-    people = [PersonKey(request.person_id, bool(held)) for request, held in zip(batch.requests, batch.held_out, strict=True)]
+    # Whether they agreed to experiments, and so are held out at all, is known only afterwards.
+    unsure = bundle.consent.experiment_purpose >= 0
+    held_out = batch.held_out.tolist()
+    people = [PersonKey(request.person_id, held, held and unsure) for request, held in zip(batch.requests, held_out, strict=True)]
     try:
         fetched = await walk.ports.profiles.fetch(people, bundle.schema, walk.budget_s)
     except StoreUnavailable as error:
@@ -31,25 +36,21 @@ async def fetch(walk: Walk) -> None:
         walk.forced = [Reason.PROFILE_STORE_UNAVAILABLE] * batch.n
         nothing = [None] * batch.n
         fetched = Fetched(unavailable(bundle.schema, batch.n), nothing, nothing)
-    batch.cap_room = walk.live.cap_limits - live_counts(fetched.history, bundle.cap_ids, batch.now_ms)
     batch.profile_state = fetched.profiles.state
-    _read_consent(batch, bundle, fetched)
+    read_consent(batch, bundle, fetched.consent)
+    batch.cap_room = walk.live.cap_limits - live_counts(_histories(batch, fetched), bundle.cap_ids, batch.now_ms)
     _read_inputs(batch, bundle, fetched.profiles)
 
 
-def _read_consent(batch: Batch, bundle: Bundle, fetched: Fetched) -> None:
-    """Parse consent as of each row's clock; signals and an absent store override what is stored."""
-    n, purposes = batch.n, bundle.purposes
-    parsed = [consent.parse(raw, purposes, now) for raw, now in zip(fetched.consent, batch.now_ms.tolist(), strict=True)]
-    batch.consent = np.array([reasons for reasons, _, _ in parsed], dtype=np.uint8).reshape(n, len(purposes))
-    batch.consent_until_ms = np.array([until for _, until, _ in parsed], dtype=np.float64).reshape(n, len(purposes))
-    batch.consent_version = [version for _, _, version in parsed]
-    batch.consent[batch.profile_state == ProfileState.UNAVAILABLE] = Reason.CONSENT_UNAVAILABLE
-    gpc = [row for row, request in enumerate(batch.requests) if request.gpc]
-    if gpc and bundle.gpc_denies.any():
-        signalled = np.zeros(batch.n, dtype=np.bool_)
-        signalled[gpc] = True
-        batch.consent[signalled[:, None] & bundle.gpc_denies] = Reason.CONSENT_GPC
+def _histories(batch: Batch, fetched: Fetched) -> Sequence[bytes | None]:
+    """Return [N] contact histories: who turned out not to be held out, for want of consent to experiments, has the real one."""
+    if not fetched.real_history:
+        return fetched.history
+    history = list(fetched.history)
+    for row, real in fetched.real_history.items():
+        if not batch.held_out[row]:
+            history[row] = real
+    return history
 
 
 def _read_inputs(batch: Batch, bundle: Bundle, profiles: Profiles) -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import IntEnum
 from struct import Struct
@@ -23,6 +23,8 @@ class PersonKey:
 
     person_id: str
     ghost: bool
+    both: bool = False
+    """With `ghost`: read the real contact history too."""
 
 
 @dataclass(slots=True)
@@ -34,6 +36,8 @@ class Fetched:
     """`domain/consent.py` documents, not yet parsed."""
     history: Sequence[bytes | None]
     """`domain/contact_history.py` values."""
+    real_history: Mapping[int, bytes | None] = field(default_factory=dict)
+    """By index: the real contact history of those asked for with `both`."""
 
 
 class ProfileStore(Protocol):

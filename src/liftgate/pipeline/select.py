@@ -17,7 +17,7 @@ from liftgate.selection.slate import fill
 from liftgate.selection.value import expected_value
 
 # Names of this module: looking a member up on its enum costs microseconds before Python 3.12.
-_TREATMENT, _HELD_OUT = Arm.TREATMENT, Arm.HOLDOUT
+_TREATMENT, _HELD_OUT, _NOT_ENROLLED = Arm.TREATMENT, Arm.HOLDOUT, Arm.NOT_ENROLLED
 _EXPLOIT, _EXPLORE, _HOLDOUT, _DEFAULT, _FALLBACK = Branch.EXPLOIT, Branch.EXPLORE, Branch.HOLDOUT, Branch.DEFAULT, Branch.FALLBACK
 _UNSPECIFIED, _OFFERED, _IN_HOLDOUT, _NONE_ALLOWED = Reason.UNSPECIFIED, Reason.OFFERED, Reason.HELD_OUT, Reason.NO_OFFER_ALLOWED
 _MODEL_UNAVAILABLE, _NOT_CONSENTED = Reason.MODEL_UNAVAILABLE, Reason.PROFILE_NOT_CONSENTED
@@ -78,6 +78,7 @@ def _decide(walk: Walk, ids: list[str], rows: list[int]) -> list[Decision]:
     default_allowed, placement, state = batch.default_allowed.tolist(), batch.placement.tolist(), batch.profile_state.tolist()
     model_failed, model_stopped, masked = batch.model_failed.tolist(), batch.model_stopped.tolist(), batch.masked.tolist()
     impersonal = batch.controls.personalization_stopped
+    enrolled = None if batch.enrolled is None else batch.enrolled.tolist()
     decisions = []
     for row in rows:
         chosen = tuple([offer for offer in choice[row] if offer >= 0])
@@ -99,7 +100,7 @@ def _decide(walk: Walk, ids: list[str], rows: list[int]) -> list[Decision]:
             else:
                 reason = _STATE.get(state[row], _OFFERED)
         offered, would_offer = chosen or default, ()
-        arm: Arm = _TREATMENT
+        arm: Arm = _TREATMENT if enrolled is None or enrolled[row] else _NOT_ENROLLED
         if held_out[row]:
             arm, would_offer = _HELD_OUT, offered
             offered = default if _holdout_answer(walk, row) == "default_offer" else ()
@@ -155,7 +156,8 @@ def _limit_validity(batch: Batch, bundle: Bundle, decisions: list[Decision]) -> 
         shown = np.array([decision.offered[slot] if slot < len(decision.offered) else -1 for decision in decisions], dtype=np.intp)
         until = np.where(shown < 0, until, np.minimum(until, bundle.ends_at_ms[shown]))
         if ends:
-            needed = bundle.needs_purpose[shown] & (shown >= 0)[:, None]
+            needs = bundle.needs_purpose[shown] if batch.contact_needs is None else bundle.needs_purpose[shown] | batch.contact_needs[rows]
+            needed = needs & (shown >= 0)[:, None]
             until = np.minimum(until, np.where(needed, consent_until, np.inf).min(axis=1))
     for decision, moment in zip(decisions, until.tolist(), strict=True):
         decision.valid_until_ms = int(moment)

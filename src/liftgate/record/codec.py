@@ -28,6 +28,7 @@ __all__ = [
     "constant_part",
     "decode_decision",
     "decode_event",
+    "default_part",
     "encode_columns",
     "encode_event",
     "encode_head",
@@ -82,6 +83,12 @@ def assignment_part(layer: str, arm: str) -> bytes:
     """Return one encoded `LayerAssignment` field, to be concatenated into `DecisionHead.assignments`."""
     raw = LayerAssignment(layer=layer, arm=arm).SerializeToString()
     return _ASSIGNMENTS + varint(len(raw)) + raw
+
+
+@lru_cache(maxsize=4096)
+def default_part(jurisdiction: str, purposes: tuple[str, ...]) -> bytes:
+    """Return which purposes the default of which jurisdiction decided, encoded, for `DecisionHead.more`."""
+    return DecisionRecord(jurisdiction=jurisdiction, purpose_by_default=purposes).SerializeToString()
 
 
 @lru_cache(maxsize=8192)
@@ -227,6 +234,8 @@ def encode_head(columns: bytes, head: DecisionHead) -> bytes:
     parts += [_offered_part(offer_id) for offer_id in head.offered]
     parts += [_would_offer_part(offer_id) for offer_id in head.would_offer]
     parts += [_masked_part(path) for path in head.masked_paths]
+    if head.more:
+        parts.append(head.more)
     return b"".join(parts)
 
 

@@ -41,6 +41,8 @@ class DecisionHead:
     batch_size: int
     would_offer_default: bool = False
     consent_version: str = ""
+    more: bytes = b""
+    """Further fields, encoded, that most records have not."""
 
 
 @dataclass(slots=True)

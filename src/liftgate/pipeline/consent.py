@@ -1,0 +1,60 @@
+"""What each person of a batch has agreed to, as of the decision's clock; and what follows from it for contact and experiments."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+
+from liftgate.bundle.compiled import Bundle
+from liftgate.domain import consent
+from liftgate.domain.batch import Batch
+from liftgate.domain.profile import ProfileState
+from liftgate.domain.reason import Reason
+
+_ALLOWED, _MISSING, _GPC = np.uint8(Reason.ALLOWED), np.uint8(Reason.CONSENT_MISSING), np.uint8(Reason.CONSENT_GPC)
+
+
+def read_consent(batch: Batch, bundle: Bundle, documents: Sequence[bytes | None]) -> None:
+    """Fill in the consent columns. A record wins over a default, an absent store over both, and a signal over everything."""
+    n, purposes, rules = batch.n, bundle.purposes, bundle.consent
+    parsed = [consent.parse(raw, purposes, now) for raw, now in zip(documents, batch.now_ms.tolist(), strict=True)]
+    batch.consent = np.array([reasons for reasons, _, _ in parsed], dtype=np.uint8).reshape(n, len(purposes))
+    batch.consent_until_ms = np.array([until for _, until, _ in parsed], dtype=np.float64).reshape(n, len(purposes))
+    batch.consent_version = [version for _, _, version in parsed]
+    batch.consent[batch.profile_state == ProfileState.UNAVAILABLE] = Reason.CONSENT_UNAVAILABLE
+    if rules.jurisdictions:
+        _apply_defaults(batch, bundle, documents)
+    if rules.channels:
+        batch.contact_needs = rules.channel_needs[[rules.needs_of(request.context.channel) for request in batch.requests]]
+    gpc = [row for row, request in enumerate(batch.requests) if request.gpc]
+    if gpc and bundle.gpc_denies.any():
+        signalled = np.zeros(n, dtype=np.bool_)
+        signalled[gpc] = True
+        batch.consent[signalled[:, None] & bundle.gpc_denies] = _GPC
+        if batch.by_default is not None:
+            batch.by_default &= batch.consent != _GPC
+    if rules.experiment_purpose >= 0:
+        enrol(batch, rules.experiment_purpose)
+
+
+def enrol(batch: Batch, purpose: int) -> None:
+    """Take everyone who has not agreed to experiments out of every layer."""
+    enrolled = batch.consent[:, purpose] == _ALLOWED
+    batch.enrolled = enrolled
+    batch.held_out &= enrolled
+    batch.layer_held_out &= enrolled[:, None]
+
+
+def _apply_defaults(batch: Batch, bundle: Bundle, documents: Sequence[bytes | None]) -> None:
+    """Put the jurisdiction's declared default where a purpose has no record. Unknown jurisdictions have none."""
+    rules = bundle.consent
+    open_to_default = (batch.consent == _MISSING) & np.any(rules.defaults != _MISSING, axis=0)
+    batch.jurisdiction = jurisdiction = [""] * batch.n
+    column = np.full(batch.n, len(rules.jurisdictions), dtype=np.intp)
+    for row in np.flatnonzero(open_to_default.any(axis=1)).tolist():
+        jurisdiction[row] = batch.requests[row].context.jurisdiction or consent.jurisdiction(documents[row])
+        column[row] = rules.jurisdictions.get(jurisdiction[row], len(rules.jurisdictions))
+    defaults = rules.defaults[column]
+    batch.by_default = open_to_default & (defaults != _MISSING)
+    np.copyto(batch.consent, defaults, where=batch.by_default)
