@@ -41,7 +41,7 @@ class PageCollector(Collector):
         layout = self.pages[0].layout
         metric = next(metric for metric in layout.metrics if metric.name == "liftgate_decisions")
         start = layout.start(metric.name)
-        counts = {"holdout": 0, "treatment": 0}
+        counts = dict.fromkeys(metric.values[1], 0)
         for i, labels in enumerate(metric.series):
             counts[labels[1]] += total[start + i]
         decided = sum(counts.values())
