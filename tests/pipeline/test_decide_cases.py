@@ -114,6 +114,18 @@ def _request(case: dict[str, Any], person: str) -> DecideRequest:
     )
 
 
+async def arrange(bench: Bench, case: dict[str, Any], person: str) -> DecideRequest:
+    """Put what is given in place, and return the request."""
+    given = case.get("given", {})
+    await _store(bench, person, given)
+    bench.faults.on = set(given.get("faults", ()))
+    bench.faults.rivals = [_rival(bench, person, offer) for offer in given.get("rivals", ())]
+    bench.ports.controls.put(_controls(given))
+    if "guard_breaks" in bench.faults.on:
+        object.__setattr__(bench.live, "chain", None)
+    return _request(case, person)
+
+
 @pytest.mark.parametrize(("topic", "case"), CASES, ids=[f"{topic}: {case['says']}" for topic, case in CASES])
 async def test_case(topic: str, case: dict[str, Any], valkey_url: str, tmp_path: Path) -> None:
     """The case's sentence holds, in the answer and in the log."""
@@ -121,13 +133,7 @@ async def test_case(topic: str, case: dict[str, Any], valkey_url: str, tmp_path:
     person = given.get("person", "person-0")
     bundle = BUNDLES / given.get("bundle", "golden")
     async with workbench(valkey_url, tmp_path, bundle, given.get("on_log_failure", "refuse")) as bench:
-        await _store(bench, person, given)
-        bench.faults.on = set(given.get("faults", ()))
-        bench.faults.rivals = [_rival(bench, person, offer) for offer in given.get("rivals", ())]
-        bench.ports.controls.put(_controls(given))
-        if "guard_breaks" in bench.faults.on:
-            object.__setattr__(bench.live, "chain", None)
-        request = _request(case, person)
+        request = await arrange(bench, case, person)
         if "error" in want:
             assert want["error"] == "LogUnavailable"
             with pytest.raises(LogUnavailable):

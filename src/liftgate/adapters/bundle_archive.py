@@ -127,7 +127,8 @@ def read(log: Path, digest: str) -> Rulebook:
         groups = {name: _sections(entry["clauses"], name) for name, entry in found["groups"].items()}
         offers = {name: _sections(entry["clauses"], "") for name, entry in found["offers"].items()}
         lines = {name: OfferLine(entry["group"], entry["value"], entry["where"]) for name, entry in found["offers"].items()}
-        return Rulebook(digest, lines, Clauses(groups, offers), _undeclared(canonical, found["context"]))
+        clauses = Clauses(groups, offers, _sections(found["policies"], ""))
+        return Rulebook(digest, lines, clauses, _undeclared(canonical, found["context"]))
     except (ValueError, KeyError, TypeError, AttributeError) as cause:
         raise ArchiveUnreadable(f"{path.name} is damaged") from cause
 
@@ -143,6 +144,7 @@ def document(bundle: Bundle) -> dict[str, Any]:
         # As text, so that its bytes and with them its SHA-256 stay what they are.
         "canonical": bundle.canonical_form.decode(),
         "context": [column.name for column in bundle.schema.context],
+        "policies": _plain(clauses.policies),
         "groups": {name: {"clauses": _plain(clauses.groups[name])} for name in clauses.groups},
         "offers": {
             offer.offer_id: {

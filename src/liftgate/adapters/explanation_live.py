@@ -66,12 +66,15 @@ def record_of(batch: Batch, bundle: Bundle, decision: Decision) -> DecisionRecor
     )
     # Unset columns raise AttributeError: a stage before them failed.
     held = getattr(batch, "layer_held_out", None)
-    if held is not None:
+    enrolled = batch.enrolled is None or bool(batch.enrolled[row])
+    if held is not None and enrolled:
         for layer, out in zip(bundle.layers, held[row].tolist(), strict=True):
             record.assignments.add(layer=layer.name, arm="holdout" if out else "treatment")
     masked, scored = getattr(batch, "masked", None), getattr(batch, "scored", None)
     if masked is not None and masked[row]:
         record.masked_paths.append("profile.*")
+    if not enrolled:
+        record.masked_paths.append("layers.*")
     record.scored = bool(scored[row]) if scored is not None else False
     versions = getattr(batch, "consent_version", None)
     record.consent_version = versions[row] if versions is not None else ""
@@ -96,6 +99,9 @@ def _columns(record: DecisionRecord, batch: Batch, bundle: Bundle, decision: Dec
     if consent is not None:
         record.purpose.extend(bundle.purposes)
         record.consent_reason.extend(consent[row].tolist())
+    if batch.by_default is not None:
+        record.jurisdiction = batch.jurisdiction[row]
+        record.purpose_by_default.extend(name for name, used in zip(bundle.purposes, batch.by_default[row].tolist(), strict=True) if used)
     reasons: Any = getattr(batch, "reason", None)
     if reasons is None:
         return

@@ -85,6 +85,7 @@ def _frame(record: DecisionRecord) -> Explanation:
         scored=record.scored,
         masked_paths=record.masked_paths,
         consent_version=record.consent_version,
+        jurisdiction=record.jurisdiction,
         bundle=record.bundle,
         bundle_digest=record.bundle_digest,
         models=record.models,
@@ -101,8 +102,9 @@ def _frame(record: DecisionRecord) -> Explanation:
             slot.offer_id = drawn[s]
             slot.selection_probability = vector.probability[places[drawn[s]]]
         message.slots.append(slot)
+    by_jurisdiction = set(record.purpose_by_default)
     for purpose, reason in zip(record.purpose, record.consent_reason, strict=False):
-        message.consent.add(purpose=purpose, reason=reason)
+        message.consent.add(purpose=purpose, reason=reason, by_default=purpose in by_jurisdiction)
     return message
 
 
@@ -134,7 +136,8 @@ def _candidate(
     if section is None:
         return
     entry.section = section
-    told, agrees = judge.stopped_by(section, sections.get(section, ()), offer_id)
+    policies = rulebook.clauses.policies if rulebook is not None else {}
+    told, agrees = judge.stopped_by(section, sections.get(section, ()), policies, offer_id)
     entry.rules.extend(told)
     if not agrees:
         message.caveats.append(f"{offer_id}: its rules as kept do not give this reason with the inputs as logged.")

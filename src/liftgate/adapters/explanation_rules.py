@@ -33,6 +33,8 @@ _SEES: Mapping[str, tuple[str, ...]] = {
     "quiet_hours": ("now", "context.time_zone"),
 }
 """What rules that are no conditions look at, where the record has it."""
+_ALSO: Mapping[str, tuple[str, ...]] = {"purposes": ("channel_permissions",)}
+"""Rules over all offers that give the same reasons as a section of an offer's own."""
 _PASSED, _STOPPED = RuleOutcome.RULE_OUTCOME_PASSED, RuleOutcome.RULE_OUTCOME_STOPPED
 _ONE_OF, _SHADOW = RuleOutcome.RULE_OUTCOME_ONE_OF, RuleOutcome.RULE_OUTCOME_SHADOW
 _CONSENT_WORDS = {
@@ -112,14 +114,22 @@ class Judge:
         self._now_ms = np.array([record.decided_at_ms], dtype=np.float64)
         self._held: dict[int, bool | None] = {}
 
-    def stopped_by(self, section: str, clauses: Sequence[Clause], offer_id: str) -> tuple[list[RuleExplanation], bool]:
-        """Return what came of a section that stopped an offer, and whether that agrees with what the inputs say."""
-        verdicts = [self._passes(section, clause, offer_id) for clause in clauses]
+    def stopped_by(
+        self, section: str, clauses: Sequence[Clause], policies: Mapping[str, Sequence[Clause]], offer_id: str
+    ) -> tuple[list[RuleExplanation], bool]:
+        """Return what came of a section that stopped an offer, and whether that agrees with what the inputs say.
+
+        `policies`: rules over all offers by section; those of the section itself count where the offer has none of its own there.
+        """
+        judged = [(section, clause, self._passes(section, clause, offer_id)) for clause in clauses]
+        for other in (() if clauses else (section,)) + _ALSO.get(section, ()):
+            found = [(other, clause, self._passes(other, clause, offer_id)) for clause in policies.get(other, ())]
+            judged += [one for one in found if one[2] is not True]
+        verdicts = [verdict for _, _, verdict in judged]
         agrees = not verdicts or not all(verdicts)
-        unsure = _STOPPED if len(clauses) == 1 else _ONE_OF
-        outcome = {True: _PASSED if agrees else _ONE_OF, False: _STOPPED, None: unsure}
-        told = [self._told(section, clause, outcome[verdict]) for clause, verdict in zip(clauses, verdicts, strict=True)]
-        return told, agrees
+        alone = verdicts.count(None) == 1 and False not in verdicts
+        outcome = {True: _PASSED if agrees else _ONE_OF, False: _STOPPED, None: _STOPPED if alone else _ONE_OF}
+        return [self._told(where, clause, outcome[verdict]) for where, clause, verdict in judged], agrees
 
     def passed(self, sections: Mapping[str, tuple[Clause, ...]], offer_id: str) -> Iterator[RuleExplanation]:
         """Yield what came of the rules of an offer that was allowed."""
@@ -137,11 +147,21 @@ class Judge:
         if section == "purposes":
             needed = _texts(clause.text)
             return all(self._consent.get(purpose) is Reason.ALLOWED for purpose in needed) if needed else None
+        channel = self._channel()
         if section == "channels":
-            i = self._index.get("context.channel")
-            channel = self._decoded(i) if i is not None else None
-            return channel in _texts(clause.text) if isinstance(channel, str) and channel != "<other>" else None
+            return channel in _texts(clause.text) if channel and channel != "<other>" else None
+        if section == "channel_permissions":
+            name, _, purpose = clause.text.partition(": ")
+            if self._consent.get(purpose) is Reason.ALLOWED or channel not in (name, "", "<other>"):
+                return True
+            return None if channel == "<other>" else False
         return None
+
+    def _channel(self) -> str:
+        """Return the request's channel; empty: it named none, `<other>`: none that the bundle's conditions speak of."""
+        i = self._index.get("context.channel")
+        channel = self._decoded(i) if i is not None else None
+        return channel if isinstance(channel, str) else ""
 
     def _holds(self, section: str, clause: Clause, offer_id: str) -> bool | None:
         condition = self._conditions.condition(clause.text, offer_id) if self._conditions is not None and clause.text else None
@@ -159,7 +179,9 @@ class Judge:
         if outcome == _PASSED:
             return told
         if section == "purposes":
-            told.saw.extend(self._consent_seen(clause))
+            told.saw.extend(self._consent_seen(_texts(clause.text) or list(self._record.purpose)))
+        elif section == "channel_permissions":
+            told.saw.extend([self.seen("context.channel"), *self._consent_seen([clause.text.partition(": ")[2]])])
         else:
             names = (
                 self._conditions.names(clause.text) if is_condition(section) and self._conditions is not None else _SEES.get(section, ())
@@ -167,8 +189,8 @@ class Judge:
             told.saw.extend(self.seen(name) for name in names if name == "now" or name in self._index)
         return told
 
-    def _consent_seen(self, clause: Clause) -> Iterator[str]:
-        for purpose in _texts(clause.text) or list(self._record.purpose):
+    def _consent_seen(self, purposes: Sequence[str]) -> Iterator[str]:
+        for purpose in purposes:
             reason = self._consent.get(purpose, Reason.CONSENT_MISSING)
             if reason is not Reason.ALLOWED:
                 yield f"{purpose}: {_CONSENT_WORDS.get(reason, reason.name.lower())}"

@@ -6,17 +6,19 @@ Whatever stands under a group or an offer is a clause, so a new kind of rule is 
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from types import MappingProxyType
 from typing import Any
 
 from liftgate.bundle.schema import OfferRule
-from liftgate.bundle.sections import Draft
+from liftgate.bundle.sections import HEADS, Draft
 from liftgate.bundle.source import Source
 
 NO_CLAUSES = ("group", "payload")
 """Keys of offers and groups that are neither rules nor factors."""
+NO_POLICIES = (*HEADS, "features", "context", "models", "groups", "offers", "placements", "layers")
+"""Sections of a bundle that hold no rules over all offers."""
 _MOST_CHARACTERS = 2_000
 """Of one clause that is no plain text."""
 
@@ -44,6 +46,8 @@ class Clauses:
 
     groups: Mapping[str, Sections] = field(default_factory=lambda: MappingProxyType({}))
     offers: Mapping[str, Sections] = field(default_factory=lambda: MappingProxyType({}))
+    policies: Sections = field(default_factory=lambda: MappingProxyType({}))
+    """By section of the bundle: rules over all offers, each as `name: text`."""
 
     def of(self, offer_id: str, group: str) -> dict[str, tuple[Clause, ...]]:
         """Return an offer's clauses by section, its group's first."""
@@ -69,7 +73,28 @@ def clauses(draft: Draft, rule_source: Mapping[tuple[str, int], str]) -> Clauses
         further = tuple(Clause(texts.at(place), place) for place in places.split(", ") if place not in known)
         if further:
             offers[names[index]][section] = (*own, *further)
-    return Clauses(MappingProxyType(groups), MappingProxyType(offers))
+    return Clauses(MappingProxyType(groups), MappingProxyType(offers), MappingProxyType(_policies(texts.sources.values())))
+
+
+def _policies(sources: Iterable[Source]) -> dict[str, tuple[Clause, ...]]:
+    found: dict[str, tuple[Clause, ...]] = {}
+    for source in sources:
+        for section, value in source.value.items() if isinstance(source.value, dict) else ():
+            if section in NO_POLICIES or value is None:
+                continue
+            named = value.items() if isinstance(value, dict) else enumerate(value) if isinstance(value, list) else [("", value)]
+            entries = [((section, name) if name != "" else (section,), name, entry) for name, entry in named]
+            found[section] = (
+                *found.get(section, ()),
+                *(
+                    Clause(
+                        f"{name}: {_text(entry)}" if isinstance(name, str) and name else _text(entry),
+                        f"{source.file}:{source.locate(path)[1]}",
+                    )
+                    for path, name, entry in entries
+                ),
+            )
+    return found
 
 
 def _written(draft: Draft, kind: str, name: str) -> Iterator[tuple[str, tuple[Clause, ...]]]:
@@ -97,14 +122,14 @@ class _Places:
     """What stands at a place, for rules that lie in sections of their own."""
 
     def __init__(self, draft: Draft) -> None:
-        self._sources: Mapping[str, Source] = {source.file: source for source in draft.owner.values()}
+        self.sources: Mapping[str, Source] = {source.file: source for source in draft.owner.values()}
         self._known: dict[str, str] = {}
 
     def at(self, place: str) -> str:
         """Return the text of the outermost value at `file:line`; empty: nothing is known there."""
         if place not in self._known:
             file, _, line = place.rpartition(":")
-            source = self._sources.get(file)
+            source = self.sources.get(file)
             paths = [path for path, at in source.lines.items() if str(at) == line] if source else []
             self._known[place] = _text(_value(source.value, min(paths, key=len))) if source and paths else ""
         return self._known[place]

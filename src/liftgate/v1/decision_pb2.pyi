@@ -119,7 +119,7 @@ class DecideResponse(_message.Message):
     def __init__(self, decision_id: _Optional[str] = ..., arm: _Optional[_Union[_reason_pb2.Arm, str]] = ..., branch: _Optional[_Union[_reason_pb2.Branch, str]] = ..., slots: _Optional[_Iterable[_Union[_offer_pb2.Slot, _Mapping]]] = ..., reason: _Optional[_Union[_reason_pb2.Reason, str]] = ..., bundle_digest: _Optional[str] = ..., valid_until_ms: _Optional[int] = ..., degraded: _Optional[bool] = ..., explanation: _Optional[_Union[Explanation, _Mapping]] = ..., consent_version: _Optional[str] = ...) -> None: ...
 
 class Explanation(_message.Message):
-    __slots__ = ("summary", "candidates", "masked_paths", "decision_id", "decided_at_ms", "placement_id", "arm", "branch", "reason", "reason_text", "fallback_reason", "fallback_stage", "degraded", "offered", "default_served", "would_offer", "would_offer_default", "assignments", "slots", "factors", "scored", "inputs", "consent", "consent_version", "bundle", "bundle_digest", "models", "reservation_attempts", "recovered", "caveats")
+    __slots__ = ("summary", "candidates", "masked_paths", "decision_id", "decided_at_ms", "placement_id", "arm", "branch", "reason", "reason_text", "fallback_reason", "fallback_stage", "degraded", "offered", "default_served", "would_offer", "would_offer_default", "assignments", "slots", "factors", "scored", "inputs", "consent", "consent_version", "bundle", "bundle_digest", "models", "reservation_attempts", "recovered", "jurisdiction", "caveats")
     SUMMARY_FIELD_NUMBER: _ClassVar[int]
     CANDIDATES_FIELD_NUMBER: _ClassVar[int]
     MASKED_PATHS_FIELD_NUMBER: _ClassVar[int]
@@ -149,6 +149,7 @@ class Explanation(_message.Message):
     MODELS_FIELD_NUMBER: _ClassVar[int]
     RESERVATION_ATTEMPTS_FIELD_NUMBER: _ClassVar[int]
     RECOVERED_FIELD_NUMBER: _ClassVar[int]
+    JURISDICTION_FIELD_NUMBER: _ClassVar[int]
     CAVEATS_FIELD_NUMBER: _ClassVar[int]
     summary: str
     candidates: _containers.RepeatedCompositeFieldContainer[CandidateExplanation]
@@ -179,8 +180,9 @@ class Explanation(_message.Message):
     models: _containers.RepeatedCompositeFieldContainer[_record_pb2.ModelPin]
     reservation_attempts: int
     recovered: bool
+    jurisdiction: str
     caveats: _containers.RepeatedScalarFieldContainer[str]
-    def __init__(self, summary: _Optional[str] = ..., candidates: _Optional[_Iterable[_Union[CandidateExplanation, _Mapping]]] = ..., masked_paths: _Optional[_Iterable[str]] = ..., decision_id: _Optional[str] = ..., decided_at_ms: _Optional[int] = ..., placement_id: _Optional[str] = ..., arm: _Optional[_Union[_reason_pb2.Arm, str]] = ..., branch: _Optional[_Union[_reason_pb2.Branch, str]] = ..., reason: _Optional[_Union[_reason_pb2.Reason, str]] = ..., reason_text: _Optional[str] = ..., fallback_reason: _Optional[_Union[_reason_pb2.Reason, str]] = ..., fallback_stage: _Optional[_Union[_reason_pb2.Stage, str]] = ..., degraded: _Optional[bool] = ..., offered: _Optional[_Iterable[str]] = ..., default_served: _Optional[bool] = ..., would_offer: _Optional[_Iterable[str]] = ..., would_offer_default: _Optional[bool] = ..., assignments: _Optional[_Iterable[_Union[_record_pb2.LayerAssignment, _Mapping]]] = ..., slots: _Optional[_Iterable[_Union[SlotExplanation, _Mapping]]] = ..., factors: _Optional[_Iterable[_Union[FactorShare, _Mapping]]] = ..., scored: _Optional[bool] = ..., inputs: _Optional[_Iterable[_Union[InputExplanation, _Mapping]]] = ..., consent: _Optional[_Iterable[_Union[ConsentExplanation, _Mapping]]] = ..., consent_version: _Optional[str] = ..., bundle: _Optional[str] = ..., bundle_digest: _Optional[str] = ..., models: _Optional[_Iterable[_Union[_record_pb2.ModelPin, _Mapping]]] = ..., reservation_attempts: _Optional[int] = ..., recovered: _Optional[bool] = ..., caveats: _Optional[_Iterable[str]] = ...) -> None: ...
+    def __init__(self, summary: _Optional[str] = ..., candidates: _Optional[_Iterable[_Union[CandidateExplanation, _Mapping]]] = ..., masked_paths: _Optional[_Iterable[str]] = ..., decision_id: _Optional[str] = ..., decided_at_ms: _Optional[int] = ..., placement_id: _Optional[str] = ..., arm: _Optional[_Union[_reason_pb2.Arm, str]] = ..., branch: _Optional[_Union[_reason_pb2.Branch, str]] = ..., reason: _Optional[_Union[_reason_pb2.Reason, str]] = ..., reason_text: _Optional[str] = ..., fallback_reason: _Optional[_Union[_reason_pb2.Reason, str]] = ..., fallback_stage: _Optional[_Union[_reason_pb2.Stage, str]] = ..., degraded: _Optional[bool] = ..., offered: _Optional[_Iterable[str]] = ..., default_served: _Optional[bool] = ..., would_offer: _Optional[_Iterable[str]] = ..., would_offer_default: _Optional[bool] = ..., assignments: _Optional[_Iterable[_Union[_record_pb2.LayerAssignment, _Mapping]]] = ..., slots: _Optional[_Iterable[_Union[SlotExplanation, _Mapping]]] = ..., factors: _Optional[_Iterable[_Union[FactorShare, _Mapping]]] = ..., scored: _Optional[bool] = ..., inputs: _Optional[_Iterable[_Union[InputExplanation, _Mapping]]] = ..., consent: _Optional[_Iterable[_Union[ConsentExplanation, _Mapping]]] = ..., consent_version: _Optional[str] = ..., bundle: _Optional[str] = ..., bundle_digest: _Optional[str] = ..., models: _Optional[_Iterable[_Union[_record_pb2.ModelPin, _Mapping]]] = ..., reservation_attempts: _Optional[int] = ..., recovered: _Optional[bool] = ..., jurisdiction: _Optional[str] = ..., caveats: _Optional[_Iterable[str]] = ...) -> None: ...
 
 class CandidateExplanation(_message.Message):
     __slots__ = ("offer_id", "reason", "text", "rule", "propensity", "value", "selection_probability", "stage", "section", "rules", "expected_value", "factors", "slot_probabilities")
@@ -269,9 +271,11 @@ class InputExplanation(_message.Message):
     def __init__(self, name: _Optional[str] = ..., value: _Optional[str] = ..., age_s: _Optional[float] = ..., state: _Optional[_Union[_record_pb2.InputState, str]] = ...) -> None: ...
 
 class ConsentExplanation(_message.Message):
-    __slots__ = ("purpose", "reason")
+    __slots__ = ("purpose", "reason", "by_default")
     PURPOSE_FIELD_NUMBER: _ClassVar[int]
     REASON_FIELD_NUMBER: _ClassVar[int]
+    BY_DEFAULT_FIELD_NUMBER: _ClassVar[int]
     purpose: str
     reason: _reason_pb2.Reason
-    def __init__(self, purpose: _Optional[str] = ..., reason: _Optional[_Union[_reason_pb2.Reason, str]] = ...) -> None: ...
+    by_default: bool
+    def __init__(self, purpose: _Optional[str] = ..., reason: _Optional[_Union[_reason_pb2.Reason, str]] = ..., by_default: _Optional[bool] = ...) -> None: ...

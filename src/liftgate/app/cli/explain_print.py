@@ -50,7 +50,7 @@ def _show_allowed(console: Console, allowed: Sequence[Data]) -> None:
     slots = min(max((len(one["slot_probabilities"]) for one in allowed), default=1), _MOST_SLOTS)
     table = Table(box=box.SIMPLE_HEAD, padding=(0, 1))
     table.add_column("allowed", overflow="fold")
-    titles = ["P(chosen)"] if slots < 2 else [f"P(slot {slot + 1})" for slot in range(slots)]
+    titles = ["P(chosen)"] if slots < 2 else [f"P slot {slot + 1}" for slot in range(slots)]
     for title in ("P(outcome)", "x value", "= worth", *titles):
         table.add_column(title, justify="right", no_wrap=True)
     table.add_column("", no_wrap=True)
@@ -126,7 +126,8 @@ def _show_slots(console: Console, data: Data) -> None:
 def _show_consent(console: Console, data: Data) -> None:
     if data["consent"]:
         found = ", ".join(
-            f"{one['purpose']}: {'granted' if one['reason'] == 'ALLOWED' else one['reason'].lower()}" for one in data["consent"]
+            f"{one['purpose']}: {'granted' if one['reason'] == 'ALLOWED' else one['reason'].removeprefix('CONSENT_').lower()}"
+            for one in data["consent"]
         )
         version = f" (policy version {data['consent_version']})" if data["consent_version"] else ""
         console.print(Text.assemble(("  consent    ", "dim"), found + version))
@@ -139,13 +140,14 @@ def _show_inputs(console: Console, data: Data) -> None:
     for title in ("input", "value", "age", "came from"):
         table.add_column(title, overflow="fold")
     for one in data["inputs"]:
-        table.add_row(Text(one["name"]), Text(one["value"] or "-"), age(one["age_s"]), _STATES.get(one["state"], one["state"].lower()))
+        came_from = _STATES.get(one["state"], one["state"].lower()) if one["value"] or one["state"] == "MASKED" else "not known"
+        table.add_row(Text(one["name"]), Text(one["value"] or "-"), age(one["age_s"]), came_from)
     console.print(table)
 
 
 _STATES = {
     "STORED": "stored or sent",
-    "DEFAULT_MISSING": "nothing known: its default",
+    "DEFAULT_MISSING": "not known: its default",
     "DEFAULT_STALE": "too old: its default",
     "MASKED": "withheld",
     "UNSPECIFIED": "-",
