@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 import grpc
 import pytest
 
-from liftgate.adapters.grpc_service import Call, admin_handlers, answering, consent_handlers, deadline_of
+from liftgate.adapters.grpc_service import Call, answering, consent_handlers, deadline_of
 from liftgate.domain.errors import Expired, Overloaded
 
 
@@ -101,8 +101,8 @@ async def test_each_call_is_counted_once_with_its_end(error: BaseException | Non
 async def test_what_is_not_built_says_what_to_use() -> None:
     """Each declared method that is not built names another way."""
     calls = _Calls()
-    handlers = consent_handlers(calls) | admin_handlers(calls)
-    assert sorted(handlers) == ["Erase", "Get", "GetStatus", "Reload", "Set"]
+    handlers = consent_handlers(calls)
+    assert sorted(handlers) == ["Erase", "Get", "Set"]
     for name, handler in handlers.items():
         call = _Call()
         with pytest.raises(_Aborted):

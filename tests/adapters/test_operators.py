@@ -80,10 +80,10 @@ def test_a_reload_takes_the_new_list_or_keeps_the_old(file: Path) -> None:
     operators = Operators(file)
     file.write_text("operators: [")
     with pytest.raises(BundleError):
-        operators.reload()
+        operators.read()
     assert operators.authorise(bearer(ADA)).name == "ada"
     file.write_text("operators:\n" + entry("eve", "lg_eve"))
-    operators.reload()
+    operators.take(operators.read())
     assert operators.authorise(bearer("lg_eve")).name == "eve"
     with pytest.raises(NotAuthenticated):
         operators.authorise(bearer(ADA))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections import Counter
-from collections.abc import AsyncIterator, Callable, Iterable, Sequence
+from collections.abc import AsyncIterator, Callable, Iterable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -17,7 +17,7 @@ from google.rpc import error_details_pb2, status_pb2
 
 from liftgate.adapters.grpc_answers import GrpcAnswers
 from liftgate.adapters.grpc_events import EventService
-from liftgate.adapters.grpc_service import DecisionService, admin_handlers, consent_handlers
+from liftgate.adapters.grpc_service import DecisionService, Handler, consent_handlers
 from liftgate.adapters.pseudonyms import Pseudonyms
 from liftgate.adapters.segment_sink import SegmentLog
 from liftgate.adapters.system import SystemClock, TimeOrderedIds
@@ -226,9 +226,10 @@ async def front(
     tls: Tls | None = None,
     channel_credentials: grpc.ChannelCredentials | None = None,
     options: Iterable[tuple[str, Any]] = (),
+    more: Callable[[Watcher], Mapping[str, Mapping[str, Handler]]] | None = None,
     **server: Any,
 ) -> AsyncIterator[Front]:
-    """Give a serving server; it and everything behind it end with the block."""
+    """Give a serving server; it and everything behind it end with the block. `more`: other services' handlers."""
     shop = live()
     current = in_force or (lambda: shop)
     gate, watcher = Gate(), Watcher()
@@ -249,7 +250,7 @@ async def front(
         "liftgate.v1.DecisionService": deciding.handlers(),
         "liftgate.v1.EventService": recording.handlers(),
         "liftgate.v1.ConsentService": consent_handlers(watcher),
-        "liftgate.v1.AdminService": admin_handlers(watcher),
+        **(more(watcher) if more else {}),
     }
     serving = GrpcServer(services, transport=transport, tls=tls, **server)
     port = await serving.start()

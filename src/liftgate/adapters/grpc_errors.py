@@ -21,9 +21,11 @@ from liftgate.domain.errors import (
     LogUnavailable,
     NotAuthenticated,
     NotFound,
+    NotNow,
     NotPermitted,
     NotSetUp,
     Overloaded,
+    Refused,
     RequestIdReused,
 )
 
@@ -77,8 +79,10 @@ def status_of(error: Exception) -> tuple[grpc.StatusCode, str, Sequence[Message]
         return grpc.StatusCode.UNAVAILABLE, LOG_UNAVAILABLE, (_retry(LOG_RETRY_MS),)
     if isinstance(error, NotFound):
         return grpc.StatusCode.NOT_FOUND, str(error), ()
-    if isinstance(error, NotSetUp):
+    if isinstance(error, (NotSetUp, Refused)):
         return grpc.StatusCode.FAILED_PRECONDITION, str(error), ()
+    if isinstance(error, NotNow):
+        return grpc.StatusCode.UNAVAILABLE, str(error), (_retry(LOG_RETRY_MS),)
     if isinstance(error, NotAuthenticated):
         return grpc.StatusCode.UNAUTHENTICATED, str(error), ()
     if isinstance(error, NotPermitted):

@@ -97,13 +97,6 @@ def consent_handlers(observer: CallObserver) -> dict[str, Handler]:
     return {name: answering(name, method, observer) for name, method in (("Set", load), ("Get", show), ("Erase", erase))}
 
 
-def admin_handlers(observer: CallObserver) -> dict[str, Handler]:
-    """Return the methods of `liftgate.v1.AdminService`, none of which is built yet."""
-    status = unimplemented("ask grpc.health.v1.Health and the metrics page in this version")
-    reload = unimplemented("send SIGHUP to the server to reload its bundle in this version")
-    return {name: answering(name, method, observer) for name, method in (("GetStatus", status), ("Reload", reload))}
-
-
 def unimplemented(instead: str) -> Handler:
     """Return a method that answers UNIMPLEMENTED and says what to use instead."""
 

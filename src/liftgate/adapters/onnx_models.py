@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import stat
+from collections.abc import Sequence
 from hashlib import sha256
 from typing import Any, Self
 
@@ -12,6 +13,7 @@ import onnxruntime as ort
 
 from liftgate.adapters.onnx_checks import Refused, check
 from liftgate.bundle.compiled import Bundle, ModelSpec
+from liftgate.bundle.mistake import Mistake
 from liftgate.domain.errors import BadInput, ModelFailed
 from liftgate.domain.input import Floats
 
@@ -37,17 +39,19 @@ class OnnxModels:
     def load(cls, bundle: Bundle) -> Self:
         """Load every model that the bundle pins.
 
-        Raises BadInput with one line for each model that is refused: its name, its file, what is wrong and how to mend it.
+        Raises ModelsRefused with one line for each model that is refused: its name, its file, what is wrong and how to mend it.
         """
         loaded: dict[Key, _Loaded] = {}
-        mistakes = []
+        lines, mistakes = [], []
         for spec in bundle.models:
             try:
                 loaded[_key(spec)] = _load(spec)
             except Refused as err:
-                mistakes.append(f"model {spec.name} version {spec.version}: {spec.directory / 'model.onnx'}: {err}")
+                lines.append(f"model {spec.name} version {spec.version}: {spec.directory / 'model.onnx'}: {err}")
+                problem, _, mend = str(err).rpartition("; ")
+                mistakes.append(Mistake(f"models/{spec.name}/{spec.version}/model.onnx", 0, f"models.{spec.name}", problem, mend))
         if mistakes:
-            raise BadInput("\n".join(mistakes))
+            raise ModelsRefused("\n".join(lines), mistakes)
         return cls(loaded)
 
     def score(self, model: ModelSpec, matrix: Floats) -> Floats:
@@ -57,6 +61,14 @@ class OnnxModels:
         except KeyError:
             raise ModelFailed(f"model {model.name} version {model.version} is not loaded") from None
         return loaded.score(matrix)
+
+
+class ModelsRefused(BadInput):
+    """At least one model is not taken; the message has a line for each."""
+
+    def __init__(self, text: str, mistakes: Sequence[Mistake]) -> None:
+        super().__init__(text)
+        self.mistakes = tuple(mistakes)
 
 
 def _key(spec: ModelSpec) -> Key:

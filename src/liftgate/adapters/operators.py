@@ -63,23 +63,40 @@ def token_hash(token: str) -> str:
     return hashlib.sha256(token.encode("utf-8", "surrogatepass")).hexdigest()
 
 
+@dataclass(frozen=True, slots=True)
+class Known:
+    """What a file said."""
+
+    by_hash: tuple[tuple[str, Operator], ...] = ()
+    digest: str = ""
+    """SHA-256 of the file, 64 hexadecimal digits; empty: there is none."""
+
+
 class Operators:
-    """The operators of one server. `reload` reads the file again; calls see either the old list or the new one."""
+    """The operators of one server. `take` puts a list read anew in force; calls see either the old list or the new one."""
 
     def __init__(self, path: Path | None) -> None:
         """Read the file; None: nobody is known. Raises BundleError with every mistake, file and line."""
         self._path = path
-        self._known = () if path is None else _read(path)
+        self._known = self.read()
 
     @property
     def set_up(self) -> bool:
         """Whether there is a file."""
         return self._path is not None
 
-    def reload(self) -> None:
-        """Read the file again. Raises BundleError; the old list then stands."""
-        if self._path is not None:
-            self._known = _read(self._path)
+    @property
+    def known(self) -> Known:
+        """What is in force."""
+        return self._known
+
+    def read(self) -> Known:
+        """Read the file again and change nothing. May run in a thread. Raises BundleError with every mistake."""
+        return Known() if self._path is None else _read(self._path)
+
+    def take(self, known: Known) -> None:
+        """Put what `read` gave in force."""
+        self._known = known
 
     def authorise(self, metadata: Iterable[tuple[str, str | bytes]] | None, role: str | None = None) -> Operator:
         """Return who holds the token in a call's metadata, if they have the role (None: any operator will do).
@@ -92,7 +109,7 @@ class Operators:
         if token is None:
             raise NotAuthenticated(_UNNAMED)
         given, found = token_hash(token), None
-        for known_hash, operator in self._known:
+        for known_hash, operator in self._known.by_hash:
             if hmac.compare_digest(given, known_hash):
                 found = operator
         if found is None:
@@ -109,7 +126,7 @@ def _token(metadata: Iterable[tuple[str, str | bytes]]) -> str | None:
     return None
 
 
-def _read(path: Path) -> tuple[tuple[str, Operator], ...]:
+def _read(path: Path) -> Known:
     try:
         mode = path.stat().st_mode
         if not stat.S_ISREG(mode):
@@ -122,7 +139,7 @@ def _read(path: Path) -> tuple[tuple[str, Operator], ...]:
         raise BundleError([Mistake(path.name, 0, "", "may be written by anyone", "take the right away: chmod o-w")])
     if len(raw) > _MAX_FILE_BYTES:
         raise BundleError([Mistake(path.name, 0, "", "is larger than 1 MiB", "keep operators only")])
-    return operators_in(path.name, raw)
+    return Known(operators_in(path.name, raw), hashlib.sha256(raw).hexdigest())
 
 
 def operators_in(file: str, raw: bytes) -> tuple[tuple[str, Operator], ...]:

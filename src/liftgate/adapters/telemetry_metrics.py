@@ -26,7 +26,7 @@ CODES = (
     "UNAUTHENTICATED",
 )
 """gRPC status codes by number."""
-METHODS = ("Decide", "DecideBatch", "Explain", "Record", "Set", "Get", "Erase", "GetStatus", "Reload")
+METHODS = ("Decide", "DecideBatch", "Explain", "Record", "Set", "Get", "Erase", "GetStatus", "Reload", "Publish")
 STAGES = tuple(stage.label for stage in Stage)
 CANDIDATE_REASONS = tuple(reason for reason in Reason if Reason.CHOSEN < reason < Reason.OFFERED)
 DECISION_REASONS = tuple(reason for reason in Reason if reason >= Reason.OFFERED)

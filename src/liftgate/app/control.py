@@ -12,6 +12,8 @@ from liftgate.app.keys import PseudonymKey
 from liftgate.app.settings import Settings
 
 Line = dict[str, Any]
+MAX_LINE_BYTES = 1 << 23
+"""A line holds at most the mistakes of every worker's bundle."""
 
 
 def encode(line: Line) -> bytes:

@@ -8,16 +8,22 @@ import signal
 from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass
+from functools import partial
 
 from liftgate import __version__
+from liftgate.adapters.redis_fleet import REPORT_S
 from liftgate.adapters.telemetry import Telemetry
 from liftgate.adapters.telemetry_page import Page
 from liftgate.adapters.telemetry_spans import DecisionSpans, otlp_spans
+from liftgate.app.control import Line
 from liftgate.app.exit_code import CannotStart, ExitCode
 from liftgate.app.keys import PseudonymKey
-from liftgate.app.logging import Logger, teller, warner, where
+from liftgate.app.link import Link
+from liftgate.app.logging import Logger, warner, where
+from liftgate.app.reload import SIGHUP, WATCH
 from liftgate.app.settings import BadSettings, Settings, mention
-from liftgate.app.wiring import Worker, load_live, wire
+from liftgate.app.watch import watch
+from liftgate.app.wiring import Worker, load_at_rest, look, wire
 from liftgate.domain.errors import BadInput, LogUnavailable, StoreUnavailable
 from liftgate.domain.request import DecideRequest
 from liftgate.pipeline.ports import Claim
@@ -53,14 +59,14 @@ def serve(
     page: Page,
     log: Logger,
     ready: Callable[[int], None] = lambda port: None,
-    attach: Callable[[Told], None] = lambda told: None,
+    link: Link | None = None,
 ) -> ExitCode:
-    """Serve until told to stop, on an event loop of its own. `ready` gets the port once health says SERVING; `attach` runs on the loop.
+    """Serve until told to stop, on an event loop of its own. `ready` gets the port once health says SERVING; `link` leads to a supervisor.
 
     Raises CannotStart; a fault of ours comes back as ExitCode.FAILED and is in the log.
     """
     with asyncio.Runner(loop_factory=_loop_factory()) as runner:
-        return runner.run(_serve(settings, key, page, log, ready, attach))
+        return runner.run(_serve(settings, key, page, log, ready, link))
 
 
 def _loop_factory() -> Callable[[], asyncio.AbstractEventLoop] | None:
@@ -73,23 +79,25 @@ def _loop_factory() -> Callable[[], asyncio.AbstractEventLoop] | None:
 
 
 async def _serve(
-    settings: Settings, key: PseudonymKey, page: Page, log: Logger, ready: Callable[[int], None], attach: Callable[[Told], None]
+    settings: Settings, key: PseudonymKey, page: Page, log: Logger, ready: Callable[[int], None], link: Link | None
 ) -> ExitCode:
     told = Told(asyncio.Event(), asyncio.Event(), asyncio.Event())
     loop = asyncio.get_running_loop()
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, told.on_stop)
     loop.add_signal_handler(signal.SIGHUP, told.reload.set)
-    attach(told)
+    before = look(settings)
     telemetry = Telemetry(page, _spans(settings), warner(log), settings.trace_sample_ratio)
     try:
-        live = load_live(settings)
+        live = load_at_rest(settings)
     except BadInput as err:
         raise CannotStart(str(err)) from None
     try:
-        worker = wire(settings, live, key, telemetry, teller(log))
+        worker = wire(settings, live, key, telemetry, log, link)
     except BadSettings as err:
         raise CannotStart(str(err)) from None
+    if link is not None:
+        _listen(worker, link, told)
     _open_logs(worker, log)
     worker.audit.begin()
     try:
@@ -107,7 +115,10 @@ async def _serve(
     # What lives from now on for the whole run need not be looked at by every collection.
     gc.collect()
     gc.freeze()
-    reloader = asyncio.create_task(_reload_when_told(worker, settings, told, log))
+    worker.port = port
+    tasks = [asyncio.create_task(_reload_when_told(worker, told)), asyncio.create_task(_report(worker))]
+    if settings.watch:
+        tasks.append(asyncio.create_task(watch(partial(look, settings), partial(worker.reloader.reload, WATCH), before)))
     worker.server.health.set_serving(True)
     telemetry.serving(True, live.bundle, __version__)
     log.info(
@@ -115,7 +126,8 @@ async def _serve(
     )
     ready(port)
     code = await _until_stopped(worker, told, log)
-    reloader.cancel()
+    for task in tasks:
+        task.cancel()
     return await _drain(worker, settings, told, code, log)
 
 
@@ -195,6 +207,8 @@ async def _drain(worker: Worker, settings: Settings, told: Told, code: ExitCode,
     # Callers that hung up left their batches walking: what was decided is still recorded.
     with suppress(TimeoutError):
         await asyncio.wait_for(worker.batcher.drain(), settings.drain_grace_s + 1.0)
+    with suppress(StoreUnavailable):
+        await worker.fleet.leave(worker.worker_id)
     await worker.audit.close()
     for _, one in worker.logs:
         try:
@@ -209,31 +223,40 @@ async def _drain(worker: Worker, settings: Settings, told: Told, code: ExitCode,
     return code
 
 
-async def _reload_when_told(worker: Worker, settings: Settings, told: Told, log: Logger) -> None:
+async def _reload_when_told(worker: Worker, told: Told) -> None:
     while True:
         await told.reload.wait()
         told.reload.clear()
-        try:
-            # In a thread: compiling takes many milliseconds, in which others are served.
-            live = await asyncio.to_thread(load_live, settings)
-        except BadInput as err:
-            worker.telemetry.reloaded("refused")
-            log.error("reload_refused", mistakes=str(err).splitlines(), kept=worker.live.bundle.digest)
-            continue
-        except Exception as err:
-            worker.telemetry.reloaded("refused")
-            log.error("reload_refused", cause=type(err).__name__, at=where(err), kept=worker.live.bundle.digest)
-            continue
-        before, worker.live = worker.live.bundle, live
-        swapped = live.bundle.digest != before.digest
-        worker.telemetry.reloaded("swapped" if swapped else "unchanged")
-        worker.telemetry.serving(True, live.bundle, __version__)
-        if not swapped:
-            log.info("reload_unchanged", bundle=live.bundle.name, digest=live.bundle.digest)
-            continue
-        log.info("reloaded", bundle=live.bundle.name, digest=live.bundle.digest, before=before.digest)
-        if settings.profile_layout == "packed" and live.bundle.schema.profile_header != before.schema.profile_header:
-            log.warning("profile_schema_changed", meaning="stored profiles are unreadable until they are loaded again")
+        await worker.reloader.reload(SIGHUP)
+
+
+def _listen(worker: Worker, link: Link, told: Told) -> None:
+    """Do what the supervisor orders; without one nobody watches over this process, so it stops."""
+    under_way: set[asyncio.Task[None]] = set()
+
+    async def reload(order: Line) -> None:
+        outcome = await worker.reloader.reload(order["actor"], order["role"], order["reason"])
+        link.send({"event": "reloaded", "call": order["call"], "outcome": outcome.plain()})
+
+    def hear(order: Line) -> None:
+        if order.get("order") == "reload":
+            task = asyncio.create_task(reload(order))
+            under_way.add(task)
+            task.add_done_callback(under_way.discard)
+
+    link.listen(hear, told.on_stop)
+
+
+async def _report(worker: Worker) -> None:
+    """Tell the fleet what this worker runs, at once after a reload and every few seconds; hand over the audit chain's head with it."""
+    told = worker.reloader.told
+    while True:
+        told.clear()
+        with suppress(StoreUnavailable):
+            await worker.fleet.report(worker.state())
+        worker.audit.keep()
+        with suppress(TimeoutError):
+            await asyncio.wait_for(told.wait(), REPORT_S)
 
 
 def _sample(worker: Worker) -> None:

@@ -121,6 +121,11 @@ class Settings(BaseSettings):
     )
     drain_grace_s: float = _setting("Serving", "Then: how long calls in flight may take to finish, in s.", 10.0, ge=0, le=300)
 
+    watch: bool = _setting(
+        "Administration",
+        "Reload when the bundle's files, its models or the operators file have changed and come to rest; looked at twice a second.",
+        False,
+    )
     operators: Path | None = _setting(
         "Administration",
         "File of the operators: names, roles, SHA-256 of their tokens. Absent: privileged calls answer FAILED_PRECONDITION.",

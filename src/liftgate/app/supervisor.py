@@ -14,7 +14,7 @@ from typing import BinaryIO
 
 from liftgate.adapters.telemetry_metrics import LAYOUT
 from liftgate.adapters.telemetry_page import Page
-from liftgate.app.control import Line, decode, encode, orders
+from liftgate.app.control import MAX_LINE_BYTES, Line, decode, encode, orders
 from liftgate.app.exit_code import CannotStart, ExitCode
 from liftgate.app.keys import PseudonymKey
 from liftgate.app.logging import Logger
@@ -23,6 +23,8 @@ from liftgate.app.settings import Settings, mention
 _START_TIMEOUT_S = 60.0
 _FIRST_PAUSE_S = 0.1
 _LONGEST_PAUSE_S = 5.0
+_RELOAD_S = 60.0
+"""How long a worker may take to reload before the others' answers go out without its own."""
 _HEALTHY_AFTER_S = 30.0
 """A worker that lived this long starts again at once when it dies."""
 
@@ -39,6 +41,20 @@ class _Slot:
     why: str = ""
     """What it said when it could not start."""
     ended: int | None = None
+    writer: asyncio.StreamWriter | None = None
+    """To a worker that lives."""
+
+
+@dataclass(slots=True)
+class _Reload:
+    """A reload that one worker asked for and all make."""
+
+    asker: _Slot
+    call: str
+    waiting: set[int]
+    """Workers that have not answered."""
+    outcomes: dict[int, Line] = field(default_factory=dict)
+    timer: asyncio.TimerHandle | None = None
 
 
 class Supervisor:
@@ -54,6 +70,8 @@ class Supervisor:
         self._signals = 0
         self._first: asyncio.Task[None] | None = None
         self._code = ExitCode.DRAINED
+        self._reloads: dict[int, _Reload] = {}
+        self._reloads_begun = 0
 
     @property
     def pages(self) -> list[Page]:
@@ -146,16 +164,20 @@ class Supervisor:
         assert process is not None
         if self._stopping.is_set():
             process.send_signal(signal.SIGTERM)
-        reader, writer = await asyncio.open_connection(sock=ours)
+        reader, writer = await asyncio.open_connection(sock=ours, limit=MAX_LINE_BYTES)
         try:
             writer.write(encode(orders(settings, self._key, slot.number)))
+            slot.writer = writer
             with suppress(ConnectionError):
                 while raw := await reader.readline():
                     self._hear(slot, decode(raw))
             # The socket is closed: the worker is ending.
             slot.ended = await asyncio.to_thread(process.wait)
         finally:
+            slot.writer = None
             writer.close()
+            for number in tuple(self._reloads):
+                self._answered(number, slot, None)
 
     def _hear(self, slot: _Slot, line: Line) -> None:
         if line.get("event") == "ready":
@@ -164,6 +186,44 @@ class Supervisor:
                 slot.process.send_signal(signal.SIGTERM)
         elif line.get("event") == "cannot_start":
             slot.why = str(line.get("why", ""))
+        elif line.get("event") == "reload":
+            self._reload(slot, line)
+        elif line.get("event") == "reloaded":
+            self._answered(int(line["call"]), slot, line["outcome"])
+
+    def _reload(self, asker: _Slot, line: Line) -> None:
+        """Pass a worker's wish on to every worker that lives."""
+        self._reloads_begun += 1
+        number = self._reloads_begun
+        living = [slot for slot in self._slots if slot.writer is not None and slot.ready.is_set()]
+        reload = self._reloads[number] = _Reload(asker, str(line["call"]), {slot.number for slot in living})
+        reload.timer = asyncio.get_running_loop().call_later(_RELOAD_S, self._give_up, number)
+        for slot in living:
+            self._tell(slot, {"order": "reload", "call": number, **{key: line[key] for key in ("actor", "role", "reason")}})
+
+    def _answered(self, number: int, slot: _Slot, outcome: Line | None) -> None:
+        """Take a worker's outcome, None when it died; the last one sends all to the worker that asked."""
+        reload = self._reloads.get(number)
+        if reload is None or slot.number not in reload.waiting:
+            return
+        reload.waiting.discard(slot.number)
+        if outcome is not None:
+            reload.outcomes[slot.number] = outcome
+        if not reload.waiting:
+            self._give_up(number)
+
+    def _give_up(self, number: int) -> None:
+        """Send what there is."""
+        reload = self._reloads.pop(number)
+        if reload.timer is not None:
+            reload.timer.cancel()
+        outcomes = [reload.outcomes.get(slot.number) or _silent(slot) for slot in self._slots]
+        asker = reload.asker.number
+        self._tell(reload.asker, {"order": "outcomes", "call": reload.call, "outcomes": [outcomes.pop(asker), *outcomes]})
+
+    def _tell(self, slot: _Slot, line: Line) -> None:
+        if slot.writer is not None:
+            slot.writer.write(encode(line))
 
 
 def _spawn(slot: _Slot) -> socket.socket:
@@ -182,6 +242,21 @@ def _slot(number: int) -> _Slot:
     file = tempfile.TemporaryFile()  # noqa: SIM115  # lives as long as the slot
     file.truncate(LAYOUT.size)
     return _Slot(number, Page(LAYOUT, file.fileno()), file)
+
+
+def _silent(slot: _Slot) -> Line:
+    """Return the outcome of a worker that gave none."""
+    cause = f"worker {slot.number} did not answer: it is being started, or is stuck; it reads the bundle when it starts"
+    return {
+        "worker_id": "",
+        "result": "unknown",
+        "at_ms": 0,
+        "digest_before": "",
+        "digest": "",
+        "actor": "",
+        "mistakes": [],
+        "cause": cause,
+    }
 
 
 async def _all(events: list[asyncio.Event]) -> None:

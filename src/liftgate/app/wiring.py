@@ -2,36 +2,51 @@
 
 from __future__ import annotations
 
+import os
 import socket
-from collections.abc import Callable, Mapping
+from collections.abc import Sequence
 from dataclasses import dataclass
 
+import structlog
+
+from liftgate import __version__
 from liftgate.adapters.audit_log import FOLDER, AuditLog, audit_segments
 from liftgate.adapters.breaker import Breaker
 from liftgate.adapters.bundle_archive import keep
+from liftgate.adapters.fleet import Outcome, WorkerState
+from liftgate.adapters.grpc_admin import AdminService
 from liftgate.adapters.grpc_answers import GrpcAnswers
 from liftgate.adapters.grpc_events import EventService
 from liftgate.adapters.grpc_explain import ExplainService, may_explain
-from liftgate.adapters.grpc_service import DecisionService, admin_handlers, consent_handlers
+from liftgate.adapters.grpc_service import DecisionService, consent_handlers
 from liftgate.adapters.onnx_models import OnnxModels
 from liftgate.adapters.operators import Operators
 from liftgate.adapters.pseudonyms import Pseudonyms
 from liftgate.adapters.redis_audit import RedisHeads
 from liftgate.adapters.redis_client import RedisClient, connect
 from liftgate.adapters.redis_events import RedisEventsSeen
+from liftgate.adapters.redis_fleet import RedisFleet
 from liftgate.adapters.redis_profiles import RedisProfiles
+from liftgate.adapters.redis_published import RedisPublished
 from liftgate.adapters.redis_reservations import RedisReservations
 from liftgate.adapters.segment_sink import SegmentLog
 from liftgate.adapters.system import SystemClock, TimeOrderedIds
 from liftgate.adapters.telemetry import Telemetry
 from liftgate.adapters.transports import GrpcServer, Tls
 from liftgate.app.keys import PseudonymKey
+from liftgate.app.link import Link
+from liftgate.app.logging import Logger, teller
+from liftgate.app.reload import Reloader, reload_everywhere
 from liftgate.app.settings import BadSettings, Settings, mention
+from liftgate.app.watch import Fingerprint, fingerprint
 from liftgate.bundle.load import load_bundle
 from liftgate.domain.errors import BadInput
 from liftgate.pipeline.batching import Batcher, Limits
 from liftgate.pipeline.live import Live
 from liftgate.pipeline.walk import Ports
+
+_LOOKS = 5
+"""How often to begin reading a bundle anew that changes meanwhile."""
 
 
 @dataclass(slots=True)
@@ -51,6 +66,52 @@ class Worker:
     reservations: RedisReservations
     server: GrpcServer
     telemetry: Telemetry
+    reloader: Reloader
+    fleet: RedisFleet
+    worker_id: str
+    """16 hexadecimal digits, new with every start."""
+    port: int = 0
+    """Where it listens; 0: not yet."""
+
+    def state(self) -> WorkerState:
+        """Return what this worker tells its fleet and whoever asks."""
+        bundle, reloader = self.live.bundle, self.reloader
+        return WorkerState(
+            worker_id=self.worker_id,
+            host=socket.gethostname(),
+            pid=os.getpid(),
+            port=self.port,
+            transport=self.server.transport,
+            version=__version__,
+            bundle=bundle.name,
+            digest=bundle.digest,
+            since_ms=reloader.since_ms,
+            last_reload=reloader.last,
+        )
+
+
+def look(settings: Settings) -> Fingerprint:
+    """Return what tells one state of the files that a reload reads from another."""
+    others = () if settings.operators is None else (settings.operators,)
+    return fingerprint(settings.bundle.resolve(), settings.models, *others)
+
+
+def load_at_rest(settings: Settings) -> Live:
+    """Load a bundle that does not change while it is read, however it is written or swapped. Raises BadInput.
+
+    A link is followed once: when it is made to lead elsewhere meanwhile, the whole load is of one version all the same.
+    """
+    for _ in range(_LOOKS):
+        before = look(settings)
+        try:
+            live = load_live(settings.model_copy(update={"bundle": settings.bundle.resolve()}))
+        except BadInput:
+            if look(settings) == before:
+                raise
+            continue
+        if look(settings) == before:
+            return live
+    raise BadInput(f"{settings.bundle} went on changing while it was read; reload again once it is written")
 
 
 def load_live(settings: Settings) -> Live:
@@ -67,9 +128,11 @@ def wire(
     live: Live,
     key: PseudonymKey,
     telemetry: Telemetry,
-    say: Callable[[str, Mapping[str, object]], None] = lambda event, fields: None,
+    log: Logger | None = None,
+    link: Link | None = None,
 ) -> Worker:
-    """Build a worker. Nothing is sent, and no log or port is open yet. `say` takes log lines of the audit chain. Raises BadSettings."""
+    """Build a worker. Nothing is sent, and no log or port is open yet. `link` leads to a supervisor. Raises BadSettings."""
+    log = log or structlog.get_logger()
     try:
         redis = connect(settings.redis.get_secret_value(), budget_ms=settings.fetch_budget_ms)
     except ValueError as err:
@@ -85,7 +148,7 @@ def wire(
     decisions, events = (SegmentLog(settings.log, stream, settings.durability, now_ms=clock.now_ms) for stream in ("decision", "event"))
     chained = audit_segments(settings.log, clock)
     chains = settings.log / FOLDER
-    audit = AuditLog(chained, chains, clock, RedisHeads(redis, socket.gethostname(), str(chains.absolute())), say)
+    audit = AuditLog(chained, chains, clock, RedisHeads(redis, socket.gethostname(), str(chains.absolute())), teller(log))
     pseudonyms = Pseudonyms(key.key_id, key.key)
     reservations = RedisReservations(redis, breaker, settings.reserve_budget_ms, horizon_ms)
     ports = Ports(
@@ -109,6 +172,30 @@ def wire(
     def in_force() -> Live:
         return worker.live
 
+    def swap(live: Live) -> None:
+        worker.live = live
+        telemetry.serving(worker.server.health.serving, live.bundle, __version__)
+
+    async def reload(actor: str, role: str, reason: str) -> Sequence[Outcome]:
+        return await reload_everywhere(worker.reloader, link, actor, role, reason)
+
+    worker_id = os.urandom(8).hex()
+    packed = settings.profile_layout == "packed"
+    reloader = Reloader(worker_id, lambda: load_at_rest(settings), in_force, swap, operators, audit, telemetry, clock, log, packed)
+    fleet, published = RedisFleet(redis), RedisPublished(redis)
+    administering = AdminService(
+        in_force,
+        lambda: worker.state(),
+        reload,
+        fleet,
+        published,
+        operators,
+        audit,
+        clock,
+        telemetry,
+        report=telemetry.failed,
+    )
+
     explaining = ExplainService(settings.log, may_explain(operators, settings.explain_by_id))
     deciding = DecisionService(
         in_force,
@@ -126,7 +213,7 @@ def wire(
             "liftgate.v1.DecisionService": deciding.handlers(),
             "liftgate.v1.EventService": recording.handlers(),
             "liftgate.v1.ConsentService": consent_handlers(telemetry),
-            "liftgate.v1.AdminService": admin_handlers(telemetry),
+            "liftgate.v1.AdminService": administering.handlers(),
         },
         transport=settings.transport,
         tls=_tls(settings),
@@ -135,7 +222,7 @@ def wire(
         max_request_bytes=settings.max_request_kib * 1024,
     )
     logs = (("decision", decisions), ("event", events), ("audit", chained))
-    worker = Worker(live, batcher, logs, audit, operators, redis, reservations, server, telemetry)
+    worker = Worker(live, batcher, logs, audit, operators, redis, reservations, server, telemetry, reloader, fleet, worker_id)
     return worker
 
 

@@ -67,3 +67,11 @@ class NotPermitted(Exception):
 
 class NotFound(Exception):
     """What the call names is not here; the message says in plain words where to look. Answered NOT_FOUND."""
+
+
+class NotNow(Exception):
+    """A privileged call needs something that is away; the message says what. Answered UNAVAILABLE."""
+
+
+class Refused(Exception):
+    """What an operator asks for may not be done as things stand; the message says why. Answered FAILED_PRECONDITION."""
