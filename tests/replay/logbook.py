@@ -1,0 +1,117 @@
+"""A day of decisions in a real log: the demo's bundle and models, people of every kind, stores in memory, the clock moved by hand."""
+
+from __future__ import annotations
+
+import asyncio
+import itertools
+from pathlib import Path
+
+from liftgate.adapters.grpc_answers import GrpcAnswers
+from liftgate.adapters.memory_stores import MemoryProfileStore, MemoryReservations
+from liftgate.adapters.onnx_models import OnnxModels
+from liftgate.adapters.pseudonyms import Pseudonyms
+from liftgate.adapters.segment_sink import SegmentLog
+from liftgate.bundle.compiled import Bundle
+from liftgate.domain import consent
+from liftgate.domain.bucketing import Salt
+from liftgate.domain.input import InputType
+from liftgate.domain.profile import pack
+from liftgate.domain.request import Context, DecideRequest
+from liftgate.pipeline.batching import Batcher, Limits, Live
+from liftgate.pipeline.walk import Ports
+from tests.pipeline.workbench import Watcher
+
+NOW_MS = 1_781_524_800_000
+DEMO = Path(__file__).parents[2] / "src/liftgate/demo"
+CHANNELS = ("web", "app", "email", "kiosk", "")
+
+
+class Hands:
+    """A clock that is moved by hand, and ids that count."""
+
+    def __init__(self) -> None:
+        self.ms = NOW_MS
+        self._count = itertools.count(1)
+
+    def now_ms(self) -> int:
+        return self.ms
+
+    def decision_id(self) -> str:
+        return f"{next(self._count):032x}"
+
+
+def die(*what: object) -> float:
+    """Return a number in [0, 1), always the same for the same things."""
+    return Salt("logbook").uniform("/".join(map(str, what)))
+
+
+def stock(bundle: Bundle, people: int, now_ms: int) -> MemoryProfileStore:
+    """Return a store of people: some unknown, some with holes, old values, without consent, or unreadable."""
+    store = MemoryProfileStore()
+    for i in range(people):
+        person, kind = f"p-{i}", die("kind", i)
+        if kind < 0.1:
+            continue
+        values, at_s = [], []
+        for column in bundle.schema.profile:
+            roll = die(column.name, i)
+            if column.type is InputType.STRING:
+                value = float(int(roll * len(column.values)))
+            else:
+                value = float(int(roll * 2)) if column.type is InputType.BOOL else float(int(roll * 60))
+            values.append(float("nan") if die("hole", column.name, i) < 0.1 else value)
+            at_s.append(int(now_ms / 1000 - die("age", column.name, i) * 10 * 86_400))
+        store.packed[person] = b"unreadable" if kind < 0.15 else pack(bundle.schema, values, at_s)
+        statuses = ("granted", "granted", "granted", "denied", "pending")
+        records = {p: {"status": statuses[int(die(p, i) * 5)]} for p in bundle.purposes if die("asked", p, i) < 0.9}
+        if kind < 0.95:
+            store.consent[person] = consent.document(records)
+    return store
+
+
+async def _write(directory: Path, bundle: Bundle, models: OnnxModels, people: int, rounds: int, slots: int) -> int:
+    hands, store = Hands(), stock(bundle, people, NOW_MS)
+    log = SegmentLog(directory, "decision", "write")
+    log.open()
+    ports = Ports(
+        profiles=store,
+        reservations=MemoryReservations(history=store.history),
+        log=log,
+        answers=GrpcAnswers(),
+        observer=Watcher(),
+        ids=hands,
+        clock=hands,
+        pseudonym=Pseudonyms("test", b"k" * 32),
+        pseudonym_key_id="test",
+    )
+    live, batcher = Live(bundle, models), Batcher(ports, Limits(max_batch=64, max_queue=100_000))
+    count = 0
+    for turn in range(rounds):
+        hands.ms = NOW_MS + turn * 3 * 3_600_000
+        requests = []
+        for i in range(people):
+            placement = bundle.placements[int(die("place", turn, i) * len(bundle.placements))]
+            channel = CHANNELS[int(die("channel", turn, i) * len(CHANNELS))]
+            attributes = {"basket_value": float(int(die("basket", turn, i) * 80))} if die("sent", turn, i) < 0.7 else {}
+            candidates = tuple(bundle.offers[k].offer_id for k in placement.offers[::2]) if die("list", turn, i) < 0.1 else None
+            requests.append(
+                DecideRequest(
+                    request_id=f"r-{turn}-{i}",
+                    person_id=f"p-{i}",
+                    placement_id=placement.placement_id,
+                    slot_count=min(slots, placement.slots),
+                    context=Context(channel=channel, device="mobile" if i % 2 else "desktop", attributes=attributes),
+                    gpc=die("gpc", turn, i) < 0.1,
+                    candidates=candidates,
+                )
+            )
+        await asyncio.gather(*(batcher.submit(request, live) for request in requests))
+        count += len(requests)
+    await batcher.drain()
+    await log.close()
+    return count
+
+
+def write_log(directory: Path, bundle: Bundle, people: int = 400, rounds: int = 6, slots: int = 1) -> int:
+    """Decide for everyone in every round and return how many decisions the log holds."""
+    return asyncio.run(_write(directory, bundle, OnnxModels.load(bundle), people, rounds, slots))
