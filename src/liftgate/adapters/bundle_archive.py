@@ -19,6 +19,8 @@ import orjson
 
 from liftgate.bundle.clauses import Clause, Clauses
 from liftgate.bundle.compiled import Bundle
+from liftgate.bundle.conditions import ConditionError
+from liftgate.bundle.conditions import canonical as canonical_text
 from liftgate.domain.errors import BadInput
 
 FOLDER = "bundles"
@@ -90,7 +92,7 @@ def keep(bundle: Bundle, log: Path) -> Path:
     with suppress(ArchiveUnreadable, OSError):
         read(log, bundle.digest)
         return path
-    part = path.with_name(f"{path.name}.{os.getpid()}.part")
+    part = path.with_name(f"{path.name}.{os.urandom(6).hex()}.part")
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         descriptor = os.open(part, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o640)
@@ -124,6 +126,7 @@ def read(log: Path, digest: str) -> Rulebook:
         if hashlib.sha256(found["canonical"].encode()).hexdigest() != digest:
             raise ArchiveUnreadable(f"{path.name} does not hold what its name says")
         canonical = orjson.loads(found["canonical"])
+        _compare(path, found, canonical)
         groups = {name: _sections(entry["clauses"], name) for name, entry in found["groups"].items()}
         offers = {name: _sections(entry["clauses"], "") for name, entry in found["offers"].items()}
         lines = {name: OfferLine(entry["group"], entry["value"], entry["where"]) for name, entry in found["offers"].items()}
@@ -164,6 +167,22 @@ def _plain(sections: Mapping[str, tuple[Clause, ...]]) -> dict[str, list[dict[st
 
 def _sections(sections: Mapping[str, list[Mapping[str, str]]], group: str) -> dict[str, tuple[Clause, ...]]:
     return {section: tuple(Clause(one["text"], one["where"], group) for one in found) for section, found in sections.items()}
+
+
+def _compare(path: Path, found: Mapping[str, Any], canonical: Mapping[str, Any]) -> None:
+    """Hold the conditions as written to those that the digest was taken of. Raises ArchiveUnreadable where one says something else."""
+    for kind in ("groups", "offers"):
+        for name, entry in found[kind].items():
+            for section, clauses in entry["clauses"].items():
+                if not section.endswith("_if"):
+                    continue
+                try:
+                    same = canonical_text(clauses[0]["text"]) == canonical[kind][name][section]
+                except ConditionError:
+                    # Written in words that this version has no more: then its text is quoted and not judged.
+                    continue
+                if not same:
+                    raise ArchiveUnreadable(f"{path.name}: {kind}.{name}.{section} is not what its digest was taken of")
 
 
 def _undeclared(canonical: Mapping[str, Any], context: list[str]) -> frozenset[str]:

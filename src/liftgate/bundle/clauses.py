@@ -17,7 +17,7 @@ from liftgate.bundle.source import Source
 
 NO_CLAUSES = ("group", "payload")
 """Keys of offers and groups that are neither rules nor factors."""
-NO_POLICIES = (*HEADS, "features", "context", "models", "groups", "offers", "placements", "layers")
+NO_POLICIES = (*HEADS, "features", "context", "purposes", "models", "groups", "offers", "placements", "layers")
 """Sections of a bundle that hold no rules over all offers."""
 _MOST_CHARACTERS = 2_000
 """Of one clause that is no plain text."""
