@@ -93,7 +93,14 @@ def test_slates_under_shared_caps_equal_brute_force(
     n = len(draws)
     rooms = np.tile(room, (n, 1))
     slates = fill(
-        np.tile(expected, (n, 1)), np.tile(allowed, (n, 1)), np.full(n, epsilon), np.full(n, 2, dtype=np.intp), draws, rooms, capped_by
+        np.tile(expected, (n, 1)),
+        np.tile(allowed, (n, 1)),
+        np.full(n, epsilon),
+        np.full(n, 2, dtype=np.intp),
+        draws,
+        rooms,
+        capped_by,
+        capped_by,
     )
     spent = np.zeros((n, 2), dtype=np.int64)
     for slot in range(2):
@@ -124,6 +131,7 @@ def test_slots_repeat_nothing_and_each_has_its_own_vector() -> None:
         draws,
         np.zeros((n, 0), dtype=np.int64),
         _uncapped(4),
+        _uncapped(4),
     )
     assert all(len(set(row)) == 3 for row in slates.choice.tolist())
     assert slates.probability.sum(axis=2) == pytest.approx(1.0)
@@ -146,6 +154,7 @@ def test_mean_importance_weight_is_one() -> None:
         generator.random((n, 2)),
         np.zeros((n, 0), dtype=np.int64),
         _uncapped(4),
+        _uncapped(4),
     )
     rows = np.arange(n)
     for slot, left in ((0, 4), (1, 3)):
@@ -157,7 +166,9 @@ def test_fewer_slots_than_the_batch_are_left_empty() -> None:
     """A request for one slot beside one for two gets one offer, and no mass in the second slot."""
     both = np.ones((2, 3), dtype=bool)
     counts = np.array([1, 2])
-    slates = fill(np.ones((2, 3)), both, np.zeros(2), counts, np.full((2, 2), 0.4), np.zeros((2, 0), dtype=np.int64), _uncapped(3))
+    slates = fill(
+        np.ones((2, 3)), both, np.zeros(2), counts, np.full((2, 2), 0.4), np.zeros((2, 0), dtype=np.int64), _uncapped(3), _uncapped(3)
+    )
     assert slates.choice[0, 1] == -1
     assert slates.probability[1, 0].sum() == 0
     assert slates.probability[1, 1].sum() == pytest.approx(1.0)

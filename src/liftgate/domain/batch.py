@@ -65,7 +65,10 @@ class Batch:
     enrolled: Bools | None = None
     """[N] consented to experiments; nobody else is in a layer. None: the bundle asks for no such consent."""
     cap_room: NDArray[np.int64] = field(init=False)
-    """[N, caps] how many more each cap allows, 0 or less: used up; by ghost history for held-out people."""
+    """[N, caps] how many more each cap allows, 0 or less: used up; by ghost history for held-out people. A huge number where the cap
+    does not concern the request's channel."""
+    cap_paced: Bools | None = None
+    """[N, caps] a total cap without room is only ahead of its pace; None: the bundle paces nothing."""
 
     # guard
     allowed: Bools = field(init=False)

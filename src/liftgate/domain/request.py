@@ -34,6 +34,8 @@ class DecideRequest:
     candidates: tuple[str, ...] | None = None
     explain: bool = False
     dry_run: bool = False
+    account_id: str = ""
+    """The person's account or household, as caps by account know it; empty: not named."""
     idempotent: bool = True
     """False when the service made the request_id itself: nobody can retry it."""
     fingerprint: bytes = b"\0" * 8

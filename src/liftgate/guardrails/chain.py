@@ -9,10 +9,13 @@ from liftgate.domain.batch import Batch, Bools
 from liftgate.domain.reason import Reason
 from liftgate.guardrails.base import Guardrail
 from liftgate.guardrails.consent import Consent
+from liftgate.guardrails.contact_policy import ContactPolicy
 from liftgate.guardrails.eligibility import Eligibility
 from liftgate.guardrails.frequency_cap import FrequencyCap
 from liftgate.guardrails.kill_switch import KillSwitch
+from liftgate.guardrails.pause import Pause
 from liftgate.guardrails.review import Review
+from liftgate.guardrails.shared_cap import SharedCap
 from liftgate.guardrails.suppression import Suppression
 
 
@@ -27,7 +30,10 @@ class Chain:
             Review(bundle),
             Eligibility(bundle),
             Suppression(bundle),
+            Pause(bundle),
             FrequencyCap(bundle),
+            ContactPolicy(bundle),
+            SharedCap(bundle),
         )
         self._default = np.array([placement.default_offer for placement in bundle.placements], dtype=np.intp)
 

@@ -237,7 +237,8 @@ class Batcher:
             if isinstance(result, bytes):
                 if waiting.request.idempotent and (unsure is not None or walk.forced[row] in _UNREMEMBERED):
                     self._memory.put(waiting.request, result, now)
-                if unsure is not None:
+                # A soft choice that stands, and that nobody can retry, keeps what charges it may have.
+                if unsure is not None and (waiting.request.idempotent or result != unsure.response):
                     self._amends.put(Amendment(unsure, result if waiting.request.idempotent else b""), now)
             self._finish(waiting, result if result is not None else RuntimeError("a row ended without a result"))
 

@@ -22,6 +22,7 @@ def answer_unrecorded(walk: Walk) -> None:
     Their claims gave another answer: they are amended.
     """
     rows = walk.unsettled
+    walk.live.caps.deny_unreserved_defaults(walk.batch, rows)
     select(walk)
     encode(walk)
     walk.unsettled = []

@@ -8,7 +8,6 @@ import numpy as np
 
 from liftgate.bundle.compiled import Bundle
 from liftgate.domain.batch import Batch
-from liftgate.domain.contact_history import live_counts
 from liftgate.domain.errors import StoreUnavailable
 from liftgate.domain.profile import Profiles, ProfileState, unavailable
 from liftgate.domain.reason import InputState, Reason
@@ -28,9 +27,15 @@ async def fetch(walk: Walk) -> None:
     # Whether they agreed to experiments, and so are held out at all, is known only afterwards.
     unsure = bundle.consent.experiment_purpose >= 0
     held_out = batch.held_out.tolist()
-    people = [PersonKey(request.person_id, held, held and unsure) for request, held in zip(batch.requests, held_out, strict=True)]
+    people = [PersonKey(request.person_id, held, both=held and unsure) for request, held in zip(batch.requests, held_out, strict=True)]
+    caps = walk.live.caps
+    if caps.by_account:
+        for person, request in zip(people, batch.requests, strict=True):
+            person.account_id = request.account_id
+    # Only where the bundle needs them: stores without counters of everybody's are none the wiser.
+    totals = (caps.total_ids,) if caps.total_ids else ()
     try:
-        fetched = await walk.ports.profiles.fetch(people, bundle.schema, walk.budget_s)
+        fetched = await walk.ports.profiles.fetch(people, bundle.schema, walk.budget_s, *totals)
     except StoreUnavailable as error:
         walk.ports.observer.fell_back(Stage.FETCH, type(error).__name__, batch.requests)
         walk.forced = [Reason.PROFILE_STORE_UNAVAILABLE] * batch.n
@@ -38,7 +43,7 @@ async def fetch(walk: Walk) -> None:
         fetched = Fetched(unavailable(bundle.schema, batch.n), nothing, nothing)
     batch.profile_state = fetched.profiles.state
     read_consent(batch, bundle, fetched.consent)
-    batch.cap_room = walk.live.cap_limits - live_counts(_histories(batch, fetched), bundle.cap_ids, batch.now_ms)
+    caps.read(batch, _histories(batch, fetched), fetched)
     _read_inputs(batch, bundle, fetched.profiles)
 
 

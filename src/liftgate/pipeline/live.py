@@ -5,14 +5,14 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 
 import numpy as np
-from numpy.typing import NDArray
 
 from liftgate.bundle.compiled import Bundle, ModelSpec
 from liftgate.domain.bucketing import Salt
 from liftgate.domain.input import Floats
 from liftgate.domain.offer import Indices, Placement
 from liftgate.guardrails.chain import Chain
-from liftgate.pipeline.ports import Models, Watch
+from liftgate.pipeline.cap_plan import CapPlan
+from liftgate.pipeline.ports import Models
 from liftgate.record.codec import constant_part
 from liftgate.selection.layers import Layers
 from liftgate.selection.slate import SCHEME
@@ -64,14 +64,8 @@ class Live:
     """[placements]"""
     draw_salts: tuple[tuple[Salt, ...], ...] = field(init=False)
     """By placement and slot."""
-    cap_limits: NDArray[np.int64] = field(init=False)
-    """[caps]"""
-    capped_by: NDArray[np.int64] = field(init=False)
-    """[K, caps] 1 where the cap counts the offer."""
-    placement_caps: tuple[Indices, ...] = field(init=False)
-    """By placement: the caps that count any of its offers."""
-    watches: tuple[tuple[Watch, ...], ...] = field(init=False)
-    """By placement and number of slots: what to watch while every cap has room for all of them."""
+    caps: CapPlan = field(init=False)
+    """The bundle's caps, pauses and contact policies as columns."""
     record_parts: tuple[bytes, ...] = field(init=False)
     """By placement: what is constant in its records."""
 
@@ -87,19 +81,7 @@ class Live:
             for placement in bundle.placements
         )
         set_once(self, "draw_salts", salts)
-        limits = np.array([cap.limit for cap in bundle.caps], dtype=np.int64)
-        capped_by = np.zeros((len(bundle.offers), len(bundle.caps)), dtype=np.int64)
-        for c, cap in enumerate(bundle.caps):
-            capped_by[cap.offers, c] = 1
-        placement_caps = tuple(np.flatnonzero(capped_by[placement.offers].any(axis=0)) for placement in bundle.placements)
-        watches = tuple(
-            tuple(Watch(tuple((bundle.caps[c].cap_id, int(limits[c]) - slots) for c in caps)) for slots in range(placement.slots + 1))
-            for placement, caps in zip(bundle.placements, placement_caps, strict=True)
-        )
-        set_once(self, "cap_limits", limits)
-        set_once(self, "capped_by", capped_by)
-        set_once(self, "placement_caps", placement_caps)
-        set_once(self, "watches", watches)
+        set_once(self, "caps", CapPlan(bundle))
         set_once(self, "record_parts", tuple(_record_part(bundle, placement) for placement in bundle.placements))
 
 

@@ -25,6 +25,10 @@ class PersonKey:
     ghost: bool
     both: bool = False
     """With `ghost`: read the real contact history too."""
+    certain: bool = False
+    """That no consent is stored is to be certain: a key of another type is then an empty document, not None."""
+    account_id: str = ""
+    """Whose account's contact history to read too; empty: none."""
 
 
 @dataclass(slots=True)
@@ -38,13 +42,19 @@ class Fetched:
     """`domain/contact_history.py` values."""
     real_history: Mapping[int, bytes | None] = field(default_factory=dict)
     """By index: the real contact history of those asked for with `both`."""
+    account_history: Mapping[int, bytes | None] = field(default_factory=dict)
+    """By index: contact histories of the accounts asked for. With `ghost` the real entries and the ghost ones after them."""
+    totals: Sequence[bytes | None] = ()
+    """Total counters, in the order asked: `domain/total_counter.py` values."""
 
 
 class ProfileStore(Protocol):
     """Features, consent and contact history of people."""
 
-    async def fetch(self, people: Sequence[PersonKey], schema: InputSchema, budget_s: float | None = None) -> Fetched:
-        """Read everything for a batch in ONE round trip.
+    async def fetch(
+        self, people: Sequence[PersonKey], schema: InputSchema, budget_s: float | None = None, totals: Sequence[bytes] = ()
+    ) -> Fetched:
+        """Read everything for a batch in ONE round trip, the real counters of the caps `totals` included.
 
         Raises StoreUnavailable within the fetch budget, or `budget_s` where it is less.
         """
@@ -84,6 +94,40 @@ NOTHING_WATCHED = Watch()
 
 
 @dataclass(slots=True)
+class AccountClaim:
+    """What a claim counts against the contact history of an account, and depends on there.
+
+    A ghost claim is judged by real and ghost entries together and charges ghost ones: what others of the account were shown holds for it
+    too, and it holds for nobody.
+    """
+
+    account_id: str
+    charges: tuple[Charge, ...] = ()
+    watch: Watch = NOTHING_WATCHED
+
+
+@dataclass(slots=True)
+class TotalUse:
+    """What a claim counts against one total counter, or only depends on it.
+
+    A ghost claim is judged by the real counter, as everybody is, and charges a ghost one without a limit.
+    """
+
+    cap_id: bytes
+    receipt_id: bytes
+    """Eight bytes under which the person's contact history remembers each charge, so that it can be moved or given back."""
+    most: int
+    """The real counter may show no more than this for the choice to stand."""
+    limit: int
+    bucket_until_ms: float
+    """The bucket that is charged: `domain/total_counter.py`."""
+    leased: bool
+    """The charge is a lease: its receipt lives as long; else for the retry horizon."""
+    count: int
+    """Charges, 0: only watched."""
+
+
+@dataclass(slots=True)
 class Claim:
     """One decision about to be made: made if and only if every cap has room and the request_id is new."""
 
@@ -102,6 +146,13 @@ class Claim:
     record: bytes
     """The encoded record, remembered until `confirm`, so that a crash between here and the log loses nothing."""
     watch: Watch = NOTHING_WATCHED
+    account: AccountClaim | None = None
+    totals: tuple[TotalUse, ...] = ()
+
+    @property
+    def charged(self) -> bool:
+        """Something is counted."""
+        return bool(self.charges) or bool(self.account and self.account.charges) or any(use.count for use in self.totals)
 
 
 @dataclass(frozen=True, slots=True)
@@ -110,7 +161,7 @@ class Amendment:
 
     claim: Claim
     response: bytes
-    """What was answered instead, to be remembered; empty: nothing was."""
+    """What was answered, to be remembered; empty: nothing was. Where it is the claim's own answer, its charges stand if they were made."""
 
 
 class ClaimStatus(IntEnum):
@@ -134,9 +185,13 @@ class ClaimOutcome:
 
     status: ClaimStatus
     charge: int = -1
-    """CAP_REACHED: index of the first charge without room, -1: a watched cap."""
+    """CAP_REACHED: index of the first charge without room (the person's, then the account's, then totals), -1: a watched cap."""
     history: bytes = b""
     """CAP_REACHED: the contact history that the check saw, pruned of what no longer counts."""
+    account_history: bytes = b""
+    """CAP_REACHED: the same of the account, where the claim names one."""
+    total_counts: tuple[int, ...] = ()
+    """CAP_REACHED: what each of the claim's totals counts."""
     response: bytes = b""
     record: bytes = b""
 

@@ -2,15 +2,9 @@
 
 from __future__ import annotations
 
-import numpy as np
-from numpy.typing import NDArray
-
-from liftgate.bundle.compiled import Bundle
-from liftgate.domain.contact_history import live_counts
 from liftgate.domain.errors import FieldViolation, RequestIdReused, StoreUnavailable
 from liftgate.domain.reason import Arm, Reason
-from liftgate.pipeline.live import Live
-from liftgate.pipeline.ports import NOTHING_WATCHED, Charge, Claim, ClaimOutcome, ClaimStatus, Watch
+from liftgate.pipeline.ports import NOTHING_WATCHED, AccountClaim, Claim, ClaimOutcome, ClaimStatus, TotalUse, Watch
 from liftgate.pipeline.stages import Stage
 from liftgate.pipeline.walk import Pending, Walk
 
@@ -31,7 +25,7 @@ async def reserve(walk: Walk) -> bool:
     depend on its draw, and the vector that it logs is the one that it was drawn from.
     """
     now_ms = walk.batch.now_ms.tolist()
-    watches = _watches(walk)
+    watches = walk.live.caps.watches(walk.batch)
     claims = {row: claim for row in walk.unsettled if (claim := _claim(walk, row, now_ms[row], watches[row])) is not None}
     walk.unsettled = []
     if not claims:
@@ -42,10 +36,11 @@ async def reserve(walk: Walk) -> bool:
         walk.ports.observer.fell_back(Stage.RESERVE, type(error).__name__, [walk.batch.requests[row] for row in claims])
         walk.unsure |= claims
         for row, claim in claims.items():
-            # Without charges the answer stands.
-            if claim.charges:
+            # Without charges, or with soft ones alone, the answer stands.
+            if not walk.live.caps.stands_without_store(claim):
                 walk.forced[row] = Reason.RESERVATION_UNAVAILABLE
                 walk.unsettled.append(row)
+        walk.live.caps.deny_unreserved_defaults(walk.batch, walk.unsettled)
         return bool(walk.unsettled)
     for (row, claim), outcome in zip(claims.items(), outcomes, strict=True):
         _settle(walk, row, claim, outcome)
@@ -54,17 +49,24 @@ async def reserve(walk: Walk) -> bool:
 
 def _claim(walk: Walk, row: int, now: int, watch: Watch) -> Claim | None:
     """Return the row's claim; None where there is neither a cap that matters nor an answer to remember."""
-    bundle, decision, request = walk.live.bundle, walk.decisions[row], walk.batch.requests[row]
+    caps, decision, request = walk.live.caps, walk.decisions[row], walk.batch.requests[row]
     if request.dry_run or walk.forced[row] in _REDIS_AWAY:
         return None
-    charges = tuple([_charge(bundle, cap, now) for offer in decision.chosen for cap in bundle.offer_caps[offer]])
-    if walk.forced[row] is not None:
+    chosen, forced = decision.chosen, walk.forced[row] is not None
+    ghost = decision.arm is _HOLDOUT
+    charges = caps.charges(chosen, request, now, bool(decision.would_offer if ghost else decision.offered))
+    account: AccountClaim | None = None
+    totals: tuple[TotalUse, ...] = ()
+    if forced:
         watch = NOTHING_WATCHED
-    if not charges and not watch.entries and not request.idempotent:
+    if not caps.plain:
+        account = caps.account(walk.batch, row, chosen, now, watched=not forced)
+        totals = () if forced else caps.totals(walk.batch, row, chosen, now)
+    if not charges and not watch.entries and not request.idempotent and account is None and not totals:
         return None
     return Claim(
         person_id=request.person_id,
-        ghost=decision.arm is _HOLDOUT,
+        ghost=ghost,
         request_id=request.request_id if request.idempotent else "",
         fingerprint=request.fingerprint,
         reservation_id=bytes.fromhex(decision.decision_id[16:]),
@@ -73,46 +75,19 @@ def _claim(walk: Walk, row: int, now: int, watch: Watch) -> Claim | None:
         response=walk.responses[row],
         record=walk.records[row],
         watch=watch,
+        account=account,
+        totals=totals,
     )
-
-
-def _charge(bundle: Bundle, index: int, now_ms: int) -> Charge:
-    cap = bundle.caps[index]
-    until = now_ms + cap.window_ms
-    return Charge(cap.cap_id, cap.limit, now_ms + cap.lease_ms if cap.counts == "exposure" else until, until)
-
-
-def _watches(walk: Walk) -> list[Watch]:
-    """Return for each row the caps that are not used up, with the count up to which the choice would have been the same.
-
-    While a cap has room for every slot, more use changes nothing; below that, any use may change a later slot.
-    """
-    batch, live = walk.batch, walk.live
-    if not live.bundle.caps:
-        return [NOTHING_WATCHED] * batch.n
-    room, placement = batch.cap_room, batch.placement.tolist()
-    # Over all caps: a tight one elsewhere only costs the row a list of its own.
-    tightest = room.min(axis=1).tolist()
-    return [
-        live.watches[place][request.slot_count]
-        if tightest[row] >= request.slot_count
-        else _watch(live, place, room[row], request.slot_count)
-        for row, (place, request) in enumerate(zip(placement, batch.requests, strict=True))
-    ]
-
-
-def _watch(live: Live, place: int, room: NDArray[np.int64], slots: int) -> Watch:
-    caps = live.placement_caps[place]
-    room, limits = room[caps], live.cap_limits[caps]
-    most = np.maximum(limits - room, limits - slots).tolist()
-    return Watch(tuple((live.bundle.caps[c].cap_id, most[i]) for i, c in enumerate(caps) if room[i] > 0))
 
 
 def _settle(walk: Walk, row: int, claim: Claim, outcome: ClaimOutcome) -> None:
     if outcome.status is _MADE:
         walk.claims[row] = claim
     elif outcome.status is _CAP_REACHED:
-        _look_again(walk, row, outcome)
+        # Offers whose caps have filled up meanwhile are allowed no more.
+        walk.live.caps.look_again(walk.batch, row, claim, outcome)
+        if walk.attempts[row] >= MAX_ATTEMPTS:
+            walk.forced[row] = Reason.RESERVATION_LOST
         walk.unsettled.append(row)
     elif outcome.status is _LOGGED:
         walk.results[row] = outcome.response
@@ -121,19 +96,6 @@ def _settle(walk: Walk, row: int, claim: Claim, outcome: ClaimOutcome) -> None:
         walk.results[row] = Pending(claim, outcome)
     else:
         walk.results[row] = request_id_reused()
-
-
-def _look_again(walk: Walk, row: int, outcome: ClaimOutcome) -> None:
-    """Take up the contact history that the reservation saw: offers whose caps have filled up meanwhile are allowed no more."""
-    batch, live = walk.batch, walk.live
-    counts = live_counts([outcome.history], live.bundle.cap_ids, batch.now_ms[row : row + 1])[0]
-    batch.cap_room[row] = live.cap_limits - counts
-    full = live.capped_by @ (batch.cap_room[row] <= 0).astype(np.int64) > 0
-    batch.reason[row, full & batch.allowed[row]] = Reason.FREQUENCY_CAP
-    batch.allowed[row] &= ~full
-    batch.propensity[row, full] = np.nan
-    if walk.attempts[row] >= MAX_ATTEMPTS:
-        walk.forced[row] = Reason.RESERVATION_LOST
 
 
 def request_id_reused() -> RequestIdReused:

@@ -50,7 +50,8 @@ def select(walk: Walk) -> None:
         np.array(slot_counts, dtype=np.intp),
         batch.draws,
         batch.cap_room,
-        live.capped_by,
+        live.caps.spends,
+        live.caps.holds,
     )
     batch.probability, batch.choice, batch.explored = slates.probability, slates.choice, slates.explored
     first = not walk.decisions
@@ -68,7 +69,7 @@ def select(walk: Walk) -> None:
         row = decision.row
         walk.decisions[row] = decision
         if walk.forced[row] is None and not batch.requests[row].dry_run:
-            walk.attempts[row] += bool(live.placement_caps[batch.placement[row]].size)
+            walk.attempts[row] += live.caps.concerns(batch.requests[row], batch.placement[row])
 
 
 def _decide(walk: Walk, ids: list[str], rows: list[int]) -> list[Decision]:

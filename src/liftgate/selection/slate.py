@@ -34,12 +34,14 @@ def fill(
     slot_count: NDArray[np.intp],
     draws: Floats,
     cap_room: NDArray[np.int64],
-    capped_by: NDArray[np.int64],
+    spends: NDArray[np.int64],
+    holds: NDArray[np.int64],
 ) -> Slates:
     """Fill up to S slots for N people from `draws` [N, S].
 
-    `cap_room` [N, C] says how many more each cap allows and `capped_by` [K, C] is 1 where a cap counts an offer: what earlier slots spend
-    is no longer there for later ones, so two offers that share a cap's last place never stand in one slate.
+    `cap_room` [N, C] says how many more each cap allows, `spends` [K, C] is 1 where a chosen offer is charged to a cap and `holds` [K, C]
+    where a full cap holds an offer back: what earlier slots spend is no longer there for later ones, so two offers that share a cap's
+    last place never stand in one slate.
     """
     n, k = expected.shape
     slots = draws.shape[1]
@@ -63,8 +65,8 @@ def fill(
             rows = np.flatnonzero(chosen >= 0)
             remaining = remaining.copy()
             remaining[rows, chosen[rows]] = False
-            if capped_by.shape[1]:
+            if spends.shape[1]:
                 cap_room = cap_room.copy()
-                cap_room[rows] -= capped_by[chosen[rows]]
-                remaining &= ((cap_room <= 0).astype(np.int64) @ capped_by.T) == 0
+                cap_room[rows] -= spends[chosen[rows]]
+                remaining &= ((cap_room <= 0).astype(np.int64) @ holds.T) == 0
     return Slates(probability, choice, explored)

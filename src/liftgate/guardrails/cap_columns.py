@@ -1,0 +1,59 @@
+"""Caps of one kind as columns of a batch: what their guardrails have in common."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from liftgate.bundle.compiled import Bundle
+from liftgate.domain.batch import Batch
+from liftgate.domain.profile import ProfileState
+from liftgate.domain.reason import Reason
+from liftgate.guardrails.base import Tally, Verdict
+
+_UNAVAILABLE = np.uint8(ProfileState.UNAVAILABLE)
+
+
+class CapColumns:
+    """Denies offers with a full cap of the given reasons; where the store is away, every offer with a hard one."""
+
+    def __init__(self, bundle: Bundle, *reasons: Reason) -> None:
+        self._bundle = bundle
+        self._columns = [c for c, cap in enumerate(bundle.caps) if cap.reason in reasons]
+        self._hard = np.zeros(len(bundle.offers), dtype=np.bool_)
+        for c in self._columns:
+            if not bundle.caps[c].soft and bundle.caps[c].channel is None:
+                self._hard[bundle.caps[c].offers] = True
+        self._hard_on_channel = [c for c in self._columns if not bundle.caps[c].soft and bundle.caps[c].channel is not None]
+        self._named = {bundle.caps[c].channel for c in range(len(bundle.caps)) if bundle.caps[c].channel}
+
+    def evaluate(self, batch: Batch) -> Verdict | None:
+        """See `Guardrail`."""
+        if not self._columns:
+            return None
+        bundle, tally = self._bundle, Tally(batch, self._bundle)
+        away = batch.profile_state == _UNAVAILABLE
+        if away.any():
+            self._away(batch, tally, np.flatnonzero(away).tolist())
+        full = batch.cap_room <= 0
+        for c in self._columns:
+            rows = full[:, c]
+            if rows.any():
+                against = np.zeros(tally.reason.shape, dtype=np.bool_)
+                against[:, bundle.caps[c].offers] = rows[:, None]
+                tally.object(against, self._reason(batch, c))
+        return tally.verdict()
+
+    def _away(self, batch: Batch, tally: Tally, rows: list[int]) -> None:
+        held = np.zeros(tally.reason.shape, dtype=np.bool_)
+        held[rows] = self._hard
+        for c in self._hard_on_channel:
+            cap = self._bundle.caps[c]
+            for row in rows:
+                channel = batch.requests[row].context.channel
+                if (channel if channel in self._named else "") == cap.channel:
+                    held[row, cap.offers] = True
+        tally.object(held, Reason.FREQUENCY_CAP_UNAVAILABLE)
+
+    def _reason(self, batch: Batch, column: int) -> Reason | np.ndarray:
+        """Return why a full cap of the column denies: one reason, or [N, 1] of them."""
+        return self._bundle.caps[column].reason

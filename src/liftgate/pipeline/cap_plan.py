@@ -1,0 +1,279 @@
+"""Caps as columns: how much room each has for each row, what a choice depends on, and what it is charged."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from functools import cache
+from hashlib import blake2b
+from zoneinfo import ZoneInfo, available_timezones
+
+import numpy as np
+from numpy.typing import NDArray
+
+from liftgate.bundle.compiled import Bundle
+from liftgate.domain.batch import Batch, Bools
+from liftgate.domain.calendar import Calendar
+from liftgate.domain.contact_history import live_counts
+from liftgate.domain.offer import Cap, Indices
+from liftgate.domain.reason import Reason
+from liftgate.domain.request import DecideRequest
+from liftgate.domain.total_counter import bucket_until, paced, total_count
+from liftgate.pipeline.ports import NOTHING_WATCHED, AccountClaim, Charge, Claim, ClaimOutcome, Fetched, TotalUse, Watch
+
+UNLIMITED = 2**40
+"""Room of a cap that does not concern the row."""
+_TOTAL_CAP = Reason.TOTAL_CAP
+
+
+@cache
+def time_zones() -> Mapping[str, ZoneInfo]:
+    """Return every time zone of this machine, read once."""
+    return {name: ZoneInfo(name) for name in available_timezones()}
+
+
+class CapPlan:
+    """A bundle's caps, compiled once. Columns are the bundle's `caps`: those of people, then of accounts, then totals."""
+
+    def __init__(self, bundle: Bundle) -> None:
+        caps = self.caps = bundle.caps
+        self._bundle = bundle
+        scopes = [cap.scope for cap in caps]
+        self.people: int = scopes.count("person")
+        """Columns of people's caps are [0, people)."""
+        self.accounts: int = self.people + scopes.count("account")
+        """Columns of accounts' caps are [people, accounts), those of totals lie behind."""
+        self.total_ids: tuple[bytes, ...] = tuple(cap.cap_id for cap in caps[self.accounts :])
+        self.by_account = self.accounts > self.people
+        self.calendar = Calendar(ZoneInfo(bundle.time_zone), time_zones() if any(cap.zone == "person" for cap in caps) else {})
+        self.soft_ids = frozenset(cap.cap_id for cap in caps if cap.soft)
+        self._limits = np.array([cap.limit for cap in caps], dtype=np.int64)
+        self._person_ids, self._account_ids = bundle.cap_ids[: self.people], bundle.cap_ids[self.people : self.accounts]
+        self._column = {cap.cap_id: c for c, cap in enumerate(caps)}
+        self._receipts = [blake2b(b"receipt" + cap.cap_id, digest_size=8).digest() for cap in caps]
+        self.holds: NDArray[np.int64] = np.zeros((len(bundle.offers), len(caps)), dtype=np.int64)
+        """[K, caps] 1 where the cap holds the offer back when it is full."""
+        for c, cap in enumerate(caps):
+            if not cap.shadow:
+                self.holds[cap.offers, c] = 1
+        charged = [[c for c in own if caps[c].counts in ("decision", "exposure")] for own in bundle.offer_caps]
+        self.spends: NDArray[np.int64] = np.zeros_like(self.holds)
+        """[K, caps] 1 where choosing the offer is charged to the cap."""
+        for k, columns in enumerate(charged):
+            self.spends[k, columns] = 1
+        self._charged = [[c for c in columns if c < self.people] for columns in charged]
+        self._charged_to_account = [[c for c in columns if self.people <= c < self.accounts] for columns in charged]
+        self._once: Bools = np.logical_not(self.spends.any(axis=0))
+        """[caps] a slate of several slots is charged once at most."""
+        self._any_once = bool(self._once[: self.people].any())
+        self._read_channels()
+        self._read_placements()
+
+    def _read_channels(self) -> None:
+        caps = self.caps
+        names = sorted({cap.channel for cap in caps if cap.channel})
+        self._channel = {name: i + 1 for i, name in enumerate(names)}
+        self.by_channel = any(cap.channel is not None for cap in caps)
+        applies = np.ones((len(names) + 1, len(caps)), dtype=np.bool_)
+        for c, cap in enumerate(caps):
+            if cap.channel is not None:
+                applies[:, c] = False
+                applies[self._channel.get(cap.channel, 0), c] = True
+        self._applies: Bools = applies
+        """[channels, caps]; channel 0 is any that no cap names."""
+        contacts = {name: [c for c, cap in enumerate(caps) if cap.channel == name and cap.counts == "decision"] for name in names}
+        self._contacts = {name: columns for name, columns in contacts.items() if columns}
+        """By channel: caps charged once a decision that shows anything."""
+        self._contacts_held = frozenset(
+            name for name, columns in self._contacts.items() if any(not caps[c].soft and not caps[c].shadow for c in columns)
+        )
+        self._even = any(cap.even for cap in caps)
+        self.plain = not (self.by_channel or self.by_account or self.total_ids)
+        """Every cap is a person's, on any channel."""
+
+    def _read_placements(self) -> None:
+        held = [[*p.offers.tolist(), *([p.default_offer] if p.default_offer >= 0 else [])] for p in self._bundle.placements]
+        touched = [self.holds[offers].any(axis=0) for offers in held]
+        self._of: list[list[Indices]] = [[np.flatnonzero(of & applies) for of in touched] for applies in self._applies]
+        """By channel and placement: the caps that hold any of its offers back."""
+        self._people_of = [[columns[columns < self.people] for columns in row] for row in self._of]
+        self._accounts_of = [columns[(columns >= self.people) & (columns < self.accounts)] for columns in self._of[0]]
+        self._totals_of = [columns[columns >= self.accounts].tolist() for columns in self._of[0]]
+        self._watches = [
+            [
+                [
+                    Watch(tuple((self.caps[c].cap_id, self.caps[c].limit - (1 if self._once[c] else slots)) for c in columns))
+                    for slots in range(place.slots + 1)
+                ]
+                for place, columns in zip(self._bundle.placements, row, strict=True)
+            ]
+            for row in self._people_of
+        ]
+
+    def channel(self, request: DecideRequest) -> int:
+        """Return the channel's number here, 0 for any that no cap names."""
+        return self._channel.get(request.context.channel, 0) if self.by_channel else 0
+
+    def concerns(self, request: DecideRequest, place: int) -> bool:
+        """Say whether any cap can hold back an offer of the placement."""
+        return bool(self._of[self.channel(request)][place].size)
+
+    def read(self, batch: Batch, histories: Sequence[bytes | None], fetched: Fetched) -> None:
+        """Fill in `cap_room` and `cap_paced` from what was fetched; `histories` are the people's."""
+        counts = live_counts(histories, self._person_ids, batch.now_ms)
+        if self.plain:
+            batch.cap_room = self._limits - counts
+            return
+        n, p, a = batch.n, self.people, self.accounts
+        room = np.empty((n, len(self.caps)), dtype=np.int64)
+        room[:, :p] = self._limits[:p] - counts
+        if self.by_account:
+            accounts = [fetched.account_history.get(row) for row in range(n)]
+            room[:, p:a] = self._limits[p:a] - live_counts(accounts, self._account_ids, batch.now_ms)
+            room[[not request.account_id for request in batch.requests], p:a] = 0
+        if self.total_ids:
+            totals = fetched.totals or [None] * len(self.total_ids)
+            for now in set(batch.now_ms.tolist()):
+                rows = batch.now_ms == now
+                used = np.array([total_count(raw, now) for raw in totals], dtype=np.int64)
+                room[rows, a:] = self.limits_at(now)[a:] - used
+                if self._even:
+                    batch.cap_paced = np.zeros(room.shape, dtype=np.bool_) if batch.cap_paced is None else batch.cap_paced
+                    batch.cap_paced[rows, a:] = used < self._limits[a:]
+        if self.by_channel:
+            room[~self._applies[[self.channel(request) for request in batch.requests]]] = UNLIMITED
+        batch.cap_room = room
+
+    def limits_at(self, now_ms: int) -> NDArray[np.int64]:
+        """Return [caps] limits at a moment: an evenly paced one grows with its window."""
+        if not self._even:
+            return self._limits
+        limits = self._limits.copy()
+        for c, cap in enumerate(self.caps):
+            if cap.even and cap.period is not None:
+                start, end = self.calendar.window(cap.period, now_ms)
+                limits[c] = paced(cap.limit, start, end, now_ms)
+        return limits
+
+    def watches(self, batch: Batch) -> list[Watch]:
+        """Return for each row the person's caps that are not used up, with the count up to which the choice would have been the same.
+
+        While a cap has room for every slot, more use changes nothing; below that, any use may change a later slot.
+        """
+        if not self.people:
+            return [NOTHING_WATCHED] * batch.n
+        room = batch.cap_room[:, : self.people]
+        if self._any_once:
+            # Charged once at most: room for one is room for every slot.
+            room = np.where(self._once[: self.people] & (room > 0), UNLIMITED, room)
+        # Over all caps: a tight one elsewhere only costs the row a list of its own.
+        tightest = room.min(axis=1).tolist()
+        placement = batch.placement.tolist()
+        return [
+            self._watches[self.channel(request)][place][request.slot_count]
+            if tightest[row] >= request.slot_count
+            else self._watch(self._people_of[self.channel(request)][place], batch.cap_room[row], request.slot_count)
+            for row, (place, request) in enumerate(zip(placement, batch.requests, strict=True))
+        ]
+
+    def _watch(self, columns: Indices, room: NDArray[np.int64], slots: int) -> Watch:
+        room, limits = room[columns], self._limits[columns]
+        most = np.maximum(limits - room, limits - np.where(self._once[columns], 1, slots)).tolist()
+        return Watch(tuple((self.caps[c].cap_id, most[i]) for i, c in enumerate(columns) if room[i] > 0))
+
+    def charges(self, chosen: Sequence[int], request: DecideRequest, now_ms: int, shows: bool) -> tuple[Charge, ...]:
+        """Return what the person's history is charged for a choice; `shows`: the decision shows anything, the default included."""
+        found = [self._charge(c, request, now_ms) for k in chosen for c in self._charged[k]]
+        if shows and self._contacts:
+            found += [self._charge(c, request, now_ms) for c in self._contacts.get(request.context.channel, ())]
+        return tuple(found)
+
+    def _charge(self, column: int, request: DecideRequest, now_ms: int) -> Charge:
+        cap = self.caps[column]
+        until = self.until(cap, now_ms, request.context.time_zone)
+        # A lease may outlive a calendar window: an exposure in the next one counts there.
+        live_until = now_ms + cap.lease_ms if cap.counts == "exposure" else until
+        return Charge(cap.cap_id, UNLIMITED if cap.shadow else cap.limit, live_until, until)
+
+    def until(self, cap: Cap, at_ms: int, time_zone: str = "") -> int:
+        """Return when an event of that moment counts no more: the end of its rolling or calendar window."""
+        if cap.period is None:
+            return at_ms + cap.window_ms
+        return self.calendar.window(cap.period, at_ms, time_zone if cap.zone == "person" else "")[1]
+
+    def account(self, batch: Batch, row: int, chosen: Sequence[int], now_ms: int, watched: bool) -> AccountClaim | None:
+        """Return what the row counts against its account and depends on there; None: nothing."""
+        request = batch.requests[row]
+        if not self.by_account or not request.account_id:
+            return None
+        charges = tuple(self._charge(c, request, now_ms) for k in chosen for c in self._charged_to_account[k])
+        watch = NOTHING_WATCHED
+        if watched:
+            watch = self._watch(self._accounts_of[batch.placement[row]], batch.cap_room[row], request.slot_count)
+        return AccountClaim(request.account_id, charges, watch) if charges or watch.entries else None
+
+    def totals(self, batch: Batch, row: int, chosen: Sequence[int], now_ms: int) -> tuple[TotalUse, ...]:
+        """Return what the row counts against total counters and depends on there."""
+        columns = self._totals_of[batch.placement[row]]
+        if not columns:
+            return ()
+        limits, room, slots = self.limits_at(now_ms), batch.cap_room[row], batch.requests[row].slot_count
+        used = []
+        for c in columns:
+            count = int(sum(self.spends[k, c] for k in chosen))
+            if room[c] <= 0 and not count:
+                continue
+            cap, limit = self.caps[c], int(limits[c])
+            most = max(limit - int(room[c]), limit - (1 if self._once[c] else slots))
+            leased = cap.counts == "exposure"
+            until = bucket_until(now_ms, cap.lease_ms) if leased else self.total_until(cap, now_ms)
+            used.append(TotalUse(cap.cap_id, self._receipts[c], most, limit, until, leased, count))
+        return tuple(used)
+
+    def total_until(self, cap: Cap, at_ms: int) -> int:
+        """Return the bucket that an event of that moment counts in."""
+        return bucket_until(at_ms, cap.window_ms) if cap.period is None else self.calendar.window(cap.period, at_ms)[1]
+
+    def receipt(self, cap: Cap) -> bytes:
+        """Return the id under which a person's history remembers charges to a total counter."""
+        return self._receipts[self._column[cap.cap_id]]
+
+    def look_again(self, batch: Batch, row: int, claim: Claim, outcome: ClaimOutcome) -> None:
+        """Take up what the reservation saw: offers whose caps have filled up meanwhile are allowed no more."""
+        room, now_ms = batch.cap_room[row], batch.now_ms[row : row + 1]
+        p, a = self.people, self.accounts
+        fresh = self._limits[:p] - live_counts([outcome.history], self._person_ids, now_ms)[0]
+        room[:p] = np.where(self._applies[self.channel(batch.requests[row]), :p], fresh, UNLIMITED) if self.by_channel else fresh
+        if claim.account is not None:
+            room[p:a] = self._limits[p:a] - live_counts([outcome.account_history], self._account_ids, now_ms)[0]
+        for use, count in zip(claim.totals, outcome.total_counts, strict=False):
+            c = self._column[use.cap_id]
+            room[c] = use.limit - count
+            if batch.cap_paced is not None:
+                batch.cap_paced[row, c] = count < self.caps[c].limit
+        held = self.holds @ (room <= 0).astype(np.int64) > 0
+        for c in sorted(np.flatnonzero(room <= 0).tolist(), key=lambda c: -self.caps[c].reason):
+            # The chain's order: pauses, contact policy, and caps last; the last to write here is the first there.
+            newly = (self.holds[:, c] > 0) & batch.allowed[row]
+            batch.reason[row, newly] = self.reason(batch, row, c)
+        batch.allowed[row] &= ~held
+        batch.propensity[row, held] = np.nan
+        default = self._bundle.placements[batch.placement[row]].default_offer
+        if default >= 0 and held[default]:
+            batch.default_allowed[row] = False
+
+    def reason(self, batch: Batch, row: int, column: int) -> Reason:
+        """Return why a full cap holds its offers back."""
+        paced_only = batch.cap_paced is not None and batch.cap_paced[row, column]
+        return Reason.TOTAL_CAP_PACED if paced_only else self.caps[column].reason
+
+    def stands_without_store(self, claim: Claim) -> bool:
+        """Say whether a choice may stand whose claim nobody could make: nothing is charged, or only soft caps."""
+        account = claim.account.charges if claim.account else ()
+        charged = (*(charge.cap_id for charge in (*claim.charges, *account)), *(use.cap_id for use in claim.totals if use.count))
+        return all(cap_id in self.soft_ids for cap_id in charged)
+
+    def deny_unreserved_defaults(self, batch: Batch, rows: Sequence[int]) -> None:
+        """Take the default from rows whose contact policy must be reserved and cannot be."""
+        for row in rows if self._contacts_held else ():
+            if batch.requests[row].context.channel in self._contacts_held:
+                batch.default_allowed[row] = False
