@@ -91,11 +91,25 @@ async def test_ghost_history_is_apart(backend: Backend) -> None:
 
 
 @pytest.mark.parametrize("layout", ["packed", "hash"])
+async def test_consent_of_another_type_is_not_missing(redis_backend: Backend, layout: str) -> None:
+    """Where it is to be certain that no consent is stored, a key of another type is an empty document and nobody's default."""
+    backend = redis_backend
+    assert backend.client is not None
+    await backend.put_consent("a", b"{}")
+    people = [PersonKey(person_id, False, certain=True) for person_id in ("a", "b", "a", "c")]
+    assert list((await backend.profiles(layout).fetch(people, SCHEMA)).consent) == [b"{}", None, b"{}", None]
+    await backend.client.call([("HSET", redis_keys.consent("b"), "status", "objected")])
+    documents = list((await backend.profiles(layout).fetch(people, SCHEMA)).consent)
+    assert documents[0] == b"{}"
+    assert documents[1] == b""
+
+
+@pytest.mark.parametrize("layout", ["packed", "hash"])
 async def test_both_histories_where_asked(backend: Backend, layout: str) -> None:
     """`both` reads the real contact history beside the ghost one, for those asked for so and for nobody else."""
     await backend.put_history("a", b"r" * 32)
     await backend.put_history("a", b"g" * 64, ghost=True)
-    people = [*ask("a"), PersonKey("b", True, True), PersonKey("a", True, True), *ask("a", ghost=True)]
+    people = [*ask("a"), PersonKey("b", True, both=True), PersonKey("a", True, both=True), *ask("a", ghost=True)]
     fetched = await backend.profiles(layout).fetch(people, SCHEMA)
     assert list(fetched.history) == [b"r" * 32, None, b"g" * 64, b"g" * 64]
     assert dict(fetched.real_history) == {1: None, 2: b"r" * 32}

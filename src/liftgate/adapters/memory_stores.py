@@ -40,7 +40,7 @@ class MemoryProfileStore:
             unpack(schema, [self.packed.get(person.person_id) for person in people]),
             [self.consent.get(person.person_id) for person in people],
             [self.history.get((person.person_id, person.ghost)) for person in people],
-            {row: self.history.get((person.person_id, False)) for row, person in enumerate(people) if person.both},
+            real_history={row: self.history.get((person.person_id, False)) for row, person in enumerate(people) if person.both},
         )
 
 

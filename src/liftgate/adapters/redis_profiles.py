@@ -66,12 +66,22 @@ class RedisProfiles:
             commands += [("MGET", key) for key in more]
         else:
             commands = [("MGET", *keys, *more)]
+        reads = len(commands)
+        commands += self._there(people)
         replies = await self._call(commands, budget_s)
         check(replies)
-        values: list[bytes | None] = replies[0] if len(replies) == 1 else [value for reply in replies for value in reply]
+        values: list[bytes | None] = replies[0] if reads == 1 else [value for reply in replies[:reads] for value in reply]
         everyone = len(keys)
         real = dict(zip(both, values[everyone:], strict=True))
-        return Fetched(unpack(schema, values[0:everyone:3]), values[1:everyone:3], values[2:everyone:3], real)
+        documents = _certain(values[1:everyone:3], replies[reads:])
+        return Fetched(unpack(schema, values[0:everyone:3]), documents, values[2:everyone:3], real_history=real)
+
+    def _there(self, people: Sequence[PersonKey]) -> list[Command]:
+        """Return what asks how many consent keys there are, where someone wants to be certain: MGET says nothing of keys of other types."""
+        if not any(person.certain for person in people):
+            return []
+        keys = [redis_keys.consent(person.person_id) for person in people]
+        return [("EXISTS", key) for key in keys] if self._client.clustered else [("EXISTS", *keys)]
 
     async def _fetch_hash(self, people: Sequence[PersonKey], schema: InputSchema, budget_s: float | None) -> Fetched:
         codec = self._codec
@@ -83,12 +93,23 @@ class RedisProfiles:
             commands.append(("HGETALL", tag + b"f"))
             names = (tag + b"c", tag + (b"g" if person.ghost else b"h"))
             commands.append(("MGET", *names, tag + b"h") if person.both else ("MGET", *names))
+        reads = len(commands)
+        commands += self._there(people)
         replies = await self._call(commands, budget_s)
-        rest = replies[1::2]
+        rest = replies[1:reads:2]
         check(rest)
-        profiles = codec.decode([_hash_or_none(reply) for reply in replies[0::2]])
+        check(replies[reads:])
+        profiles = codec.decode([_hash_or_none(reply) for reply in replies[0:reads:2]])
         real = {row: rest[row][2] for row, person in enumerate(people) if person.both}
-        return Fetched(profiles, [values[0] for values in rest], [values[1] for values in rest], real)
+        documents = _certain([values[0] for values in rest], replies[reads:])
+        return Fetched(profiles, documents, [values[1] for values in rest], real_history=real)
+
+
+def _certain(documents: list[bytes | None], there: Sequence[int]) -> list[bytes | None]:
+    """Return the documents; where more keys are there than were read, those that were not are unreadable and not missing."""
+    if not there or sum(there) == sum(document is not None for document in documents):
+        return documents
+    return [b"" if document is None else document for document in documents]
 
 
 def _hash_or_none(reply: Any) -> Any:

@@ -1,0 +1,76 @@
+"""Changing what is on record about a person's consent: one purpose at a time, never over somebody else's change, never unaudited."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from hashlib import sha256
+from typing import Protocol
+
+from liftgate.domain.consent_record import ConsentRecord, with_record
+from liftgate.domain.errors import NotNow
+from liftgate.pipeline.audit import Act, Audit, AuditAct
+
+ATTEMPTS = 5
+"""Changes tried against others' before the caller is told to try again."""
+
+
+class ConsentStore(Protocol):
+    """Consent documents of people, whole."""
+
+    async def get(self, person_id: str, budget_s: float) -> bytes | None:
+        """Return the stored document, None: nothing is stored. Raises StoreUnavailable within the budget."""
+        ...
+
+    async def swap(self, person_id: str, before: bytes | None, after: bytes, budget_s: float) -> bool:
+        """Store `after` if what is stored still is `before`, in one atomic step, and say whether it was.
+
+        A value that is no text is never `before`. Raises StoreUnavailable within the budget; then it may or may not be stored.
+        """
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class Author:
+    """Who asks for a change."""
+
+    name: str
+    """The operator's, or `system:backend`."""
+    role: str = ""
+
+
+async def set_consent(
+    store: ConsentStore,
+    audit: Audit,
+    pseudonym: Callable[[str], bytes],
+    author: Author,
+    person_id: str,
+    record: ConsentRecord,
+    *,
+    replace_unreadable: bool = False,
+    left_s: Callable[[], float],
+) -> None:
+    """Put one purpose's record on file. `left_s` gives what is left of the call's time, seconds.
+
+    The audit chain has the change before it takes effect, once for every attempt: the last entry is the one that did. Setting what stands
+    already is no change and no act. Raises UnreadableConsent, LogUnavailable, StoreUnavailable, and NotNow when others keep changing it.
+    """
+    for _ in range(ATTEMPTS):
+        before = await store.get(person_id, left_s())
+        after = with_record(before, record, replace_unreadable)
+        if after == before:
+            return
+        await audit.append(
+            AuditAct(
+                Act.CONSENT_CHANGE,
+                actor=author.name,
+                role=author.role,
+                subject=f"person:{pseudonym(person_id).hex()}",
+                digest_before="" if before is None else sha256(before).hexdigest(),
+                digest_after=sha256(after).hexdigest(),
+                reason=f"{record.purpose}: {record.status}",
+            )
+        )
+        if await store.swap(person_id, before, after, left_s()):
+            return
+    raise NotNow("the person's consent went on changing meanwhile; try again")
