@@ -103,6 +103,7 @@ class Redecider:
         batch.reason, batch.allowed = reason, allowed
         self._score(logged, about, batch, why_not)
         _note(why_not, unknown, "")
+        no_caps = np.zeros((k, 0), dtype=np.int64)
         slates = fill(
             expected_value(batch.propensity, bundle.value),
             allowed,
@@ -110,7 +111,8 @@ class Redecider:
             np.full(logged.n, logged.slots, dtype=np.intp),
             logged.draws,
             np.zeros((logged.n, 0), dtype=np.int64),
-            np.zeros((k, 0), dtype=np.int64),
+            no_caps,
+            no_caps,
         )
         if logged.slots > 1:
             _note(why_not, _shared_caps(bundle, allowed), "a slate of several slots under a cap that its offers share")
