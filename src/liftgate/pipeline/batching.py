@@ -185,14 +185,21 @@ class Batcher:
         return waiting.deadline is not None and waiting.deadline - now < self._limits.hurry_s
 
     async def _run(self, batch: list[_Waiting]) -> None:
+        walked: list[Walk] = []
         try:
-            await self._walk(batch)
+            await self._walk(batch, walked)
         except Exception as error:  # whatever it is, nobody is left waiting
             for waiting in batch:
                 self._finish(waiting, error)
         finally:
             self._running -= 1
             self._schedule()
+        # The loop's next turn wakes the callers: they have their answers before anything else is done.
+        await asyncio.sleep(0)
+        for walk in walked:
+            self._ports.observer.decided(walk.batch, walk.live.bundle, walk.decided())
+            if walk.claims:
+                await self._confirm(list(walk.claims.values()))
 
     def _budget_s(self, batch: list[_Waiting]) -> float | None:
         """Return what a round trip of the batch may take: a third of the shortest time left where that is short, else None."""
@@ -202,8 +209,10 @@ class Batcher:
         left = min(waiting.deadline - now for waiting in batch if waiting.deadline is not None)
         return max(left / 3, 0.001)
 
-    async def _walk(self, batch: list[_Waiting]) -> None:
-        """Walk a batch to its answers. When a stage raises, each row walks alone, so that only the culprit falls back."""
+    async def _walk(self, batch: list[_Waiting], walked: list[Walk]) -> None:
+        """Walk a batch to its answers and add the walk to `walked`. When a stage raises, each row walks alone, so that only the culprit
+        falls back.
+        """
         now_ms = self._ports.clock.now_ms()
         columns = Batch([waiting.request for waiting in batch], np.full(len(batch), now_ms, dtype=np.int64))
         columns.controls = self._ports.controls.columns(batch[0].live.bundle)
@@ -216,7 +225,7 @@ class Batcher:
             await self._amends.give_back([*walk.claims.values(), *walk.unsure.values()])
             if len(batch) > 1:
                 for waiting in batch:
-                    await self._walk([waiting])
+                    await self._walk([waiting], walked)
                 return
             try:
                 walk = await answer_failed(batch[0].request, batch[0].live, self._ports, now_ms)
@@ -224,10 +233,9 @@ class Batcher:
                 self._finish(batch[0], again)
                 return
         self._release(batch, walk)
+        walked.append(walk)
 
     def _release(self, batch: list[_Waiting], walk: Walk) -> None:
-        if walk.claims:
-            self._spawn(self._confirm(list(walk.claims.values())))
         now = self._loop.time()
         for row, (waiting, result) in enumerate(zip(batch, walk.results, strict=True)):
             if isinstance(result, Pending):

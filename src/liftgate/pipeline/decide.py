@@ -37,7 +37,6 @@ async def decide(walk: Walk) -> None:
         unrecorded = await record(walk)
     if unrecorded:
         answer_unrecorded(walk)
-    walk.ports.observer.decided(walk.batch, walk.live.bundle, walk.decided())
 
 
 def assign(walk: Walk) -> None:

@@ -67,5 +67,4 @@ async def answer_failed(request: DecideRequest, live: Live, ports: Ports, now_ms
     walk.unsettled = []
     if await record(walk):
         answer_unrecorded(walk)
-    ports.observer.decided(batch, bundle, walk.decided())
     return walk
