@@ -68,8 +68,8 @@ class _Segment:
     header: Header
 
 
-def verify_audit(directories: Iterable[Path], kept: Mapping[bytes, Head] | None = None) -> AuditVerdict:
-    """Read every record of the directories and hold it to its chain, and the chains to each other and to `kept` heads.
+def verify_audit(directories: Iterable[Path], *kept: Mapping[bytes, Head]) -> AuditVerdict:
+    """Read every record of the directories and hold it to its chain, and the chains to each other and to heads that were kept elsewhere.
 
     Chains of running writers are read as far as they are written. Raises OSError when a directory cannot be read.
     """
@@ -82,7 +82,7 @@ def verify_audit(directories: Iterable[Path], kept: Mapping[bytes, Head] | None 
             before = _walk(segment, chain, before, verdict, named)
     for file, head in named:
         _hold(verdict, head.writer_id, Head(head.sequence, head.hash), f"{file} names it")
-    for writer_id, kept_head in sorted((kept or {}).items()):
+    for writer_id, kept_head in sorted({pair for heads in kept for pair in heads.items()}):
         _hold(verdict, writer_id, kept_head, "the head that was kept elsewhere says so")
     return verdict
 

@@ -16,10 +16,13 @@ _GROUPS = {
     "bundle": ("liftgate.app.cli.bundle", "Check, show and digest bundles."),
     "profiles": ("liftgate.app.cli.profiles", "Load people into the store, or show one."),
     "operators": ("liftgate.app.cli.operators", "Name the people who may run a service, and give them tokens."),
+    "audit": ("liftgate.app.cli.audit", "Read and verify the chain of administrative acts."),
     "log": ("liftgate.app.cli.log", "Read, verify and seal the decision log."),
 }
 _COMMANDS = {
     "serve": ("liftgate.app.cli.serve", "Serve decisions until told to stop."),
+    "status": ("liftgate.app.cli.status", "Say which bundle each worker of each replica runs."),
+    "reload": ("liftgate.app.cli.reload", "Make every worker of a server read its bundle again."),
     "decide": ("liftgate.app.cli.decide", "Ask a running service for one decision, and why."),
     "explain": ("liftgate.app.cli.explain", "Say why a decision came out as it did, from the log alone."),
 }
