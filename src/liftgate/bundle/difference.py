@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
-from pydantic import BaseModel
+from pydantic import BaseModel, RootModel
 
 from liftgate.bundle.compiled import Bundle
 from liftgate.bundle.conditions import canonical
@@ -61,7 +61,7 @@ def flow(value: Any) -> str:
 
 
 def _all(old: Written, new: Written) -> Iterator[Change]:
-    for head in HEADS:
+    for head in dict.fromkeys((*HEADS, *sorted({*old.draft.head, *new.draft.head}))):
         before, after = old.draft.head.get(head), new.draft.head.get(head)
         if before != after:
             kind: Kind = "changed" if before is not None and after is not None else "added" if before is None else "removed"
@@ -84,6 +84,11 @@ def _all(old: Written, new: Written) -> Iterator[Change]:
 def _entry(
     old: Written, new: Written, path: tuple[str, str], entries: tuple[BaseModel, BaseModel], offers: tuple[str, ...]
 ) -> Iterator[Change]:
+    if any(isinstance(entry, RootModel) for entry in entries):
+        if entries[0] != entries[1]:
+            whole = [flow(_value(side.draft, path)) for side in (old, new)]
+            yield Change(path[0], path[1], "", "changed", whole[0], whole[1], *_places(old, new, path, True, True))
+        return
     texts = [_raw(side.draft, path) for side in (old, new)]
     fields = {**type(entries[0]).model_fields, **type(entries[1]).model_fields}
     for field, info in fields.items():
@@ -136,9 +141,13 @@ def _members(side: Written, group: str) -> tuple[str, ...]:
     return tuple(name for name, offer in side.draft.section("offers", OfferRule).items() if offer.group == group)
 
 
-def _raw(draft: Draft, path: tuple[str, str]) -> Mapping[str, Any]:
+def _value(draft: Draft, path: tuple[str, str]) -> Any:
     source = draft.owner.get(path)
-    value = source.value[path[0]][path[1]] if source else None
+    return source.value[path[0]][path[1]] if source else None
+
+
+def _raw(draft: Draft, path: tuple[str, str]) -> Mapping[str, Any]:
+    value = _value(draft, path)
     return value if isinstance(value, dict) else {}
 
 
