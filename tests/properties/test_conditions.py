@@ -6,13 +6,20 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import numpy as np
+import pytest
 from cel_expr_python import cel
 from google.protobuf.timestamp_pb2 import Timestamp
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from liftgate.bundle.compiled import Rule
 from liftgate.bundle.conditions import ColumnCondition, compile_condition, parse
+from liftgate.bundle.conditions_program import OPERATIONS
+from liftgate.bundle.conditions_row import ROW_OPERATIONS
+from liftgate.domain.batch import Batch
 from liftgate.domain.input import Floats, InputType
+from liftgate.domain.request import DecideRequest
+from liftgate.guardrails.rules import FEW, Rules
 from tests.properties.expressions import NOW_MS, OFFER, OTHER, SCHEMA, SCOPE, Tree, doubles, ints, people, text, truths
 from tests.properties.reference_cel import Reference
 
@@ -43,10 +50,14 @@ def columns(group: list[dict[str, Any]]) -> tuple[Floats, Floats]:
 
 
 def verdicts(tree: Tree, group: list[dict[str, Any]]) -> list[bool | None]:
-    """Return True, False or None for each person."""
-    true, unknown = compiled(tree).evaluate(*columns(group))
+    """Return True, False or None for each person: as columns, and row by row the same where that can be had."""
+    condition, (inputs, now_ms) = compiled(tree), columns(group)
+    true, unknown = condition.evaluate(inputs, now_ms)
     assert not (true & unknown).any()
     assert true.shape == unknown.shape == (len(group),)
+    if condition.by_row:
+        rows = [condition.evaluate_row(row, float(NOW_MS)) for row in inputs.tolist()]
+        assert rows == list(zip(true.tolist(), unknown.tolist(), strict=True))
     return [None if u else bool(t) for t, u in zip(true, unknown, strict=True)]
 
 
@@ -145,6 +156,59 @@ def test_double_arithmetic_is_ieee(sign: str, a: float, b: float) -> None:
     exact = Reference(person).evaluate(tree)
     assert verdicts(("op", "==", tree, ("literal", "double", exact or 0.0)), [person]) == [None if exact is None else True]
     assert verdicts(("op", "<", tree, ("literal", "double", exact or 0.0)), [person]) == [None if exact is None else False]
+
+
+numbers = st.floats() | st.sampled_from([0.0, -0.0, 1.0, float("inf"), float("nan")])
+OPERANDS = dict.fromkeys(ROW_OPERATIONS, (numbers, numbers)) | {
+    "and": (st.booleans(), st.booleans()),
+    "or": (st.booleans(), st.booleans()),
+    "and_not": (st.booleans(), st.booleans()),
+    "not": (st.booleans(),),
+    "choose": (st.booleans(), st.booleans(), numbers, numbers),
+    "negative_double": (numbers,),
+}
+
+
+@pytest.mark.parametrize("name", sorted(ROW_OPERATIONS))
+@settings(max_examples=200, deadline=None)
+@given(st.data())
+def test_operations_on_a_row_are_those_on_columns(name: str, data: st.DataObject) -> None:
+    """Each operation on plain numbers gives the bits that numpy gives, infinities, signed zeros and overflow included."""
+    operands = data.draw(st.tuples(*OPERANDS[name]))
+    with np.errstate(all="ignore"):
+        column = OPERATIONS[name](*(np.array([operand]) for operand in operands))
+    alone = np.array([ROW_OPERATIONS[name](*operands)])
+    assert alone.dtype == column.dtype
+    assert (np.isnan(alone).all() and np.isnan(column).all()) or alone.tobytes() == column.tobytes()
+
+
+def test_ordinary_conditions_can_be_had_row_by_row() -> None:
+    """Comparisons and logic can; what raises or rounds in Python stays with columns."""
+    country = ("op", "==", ("input", "profile.country"), ("literal", "string", "DE"))
+    score = ("op", "<", ("input", "profile.score"), ("literal", "double", 3.0))
+    assert compiled(("op", "&&", country, score)).by_row
+    divided = ("op", "/", ("input", "profile.score"), ("input", "context.basket"))
+    assert not compiled(("op", "<", divided, ("literal", "double", 3.0))).by_row
+
+
+@settings(max_examples=100, deadline=None)
+@given(st.lists(truths(2), min_size=1, max_size=3), people(holes=True))
+def test_small_batches_are_judged_as_large_ones(trees: list[Tree], group: list[dict[str, Any]]) -> None:
+    """A bundle's rules say the same of people one at a time as of all of them in one batch."""
+    rules = Rules([Rule(compiled(tree), np.array([0], dtype=np.intp)) for tree in trees], 1)
+    many = (group * (FEW + 1))[: FEW + 1]
+    inputs, now_ms = columns(many)
+    together = rules.evaluate(batch_of(inputs, now_ms))
+    for row in range(len(many)):
+        alone = rules.evaluate(batch_of(inputs[row : row + 1], now_ms[row : row + 1]))
+        assert all((a[0] == t[row]).all() for a, t in zip(alone, together, strict=True))
+
+
+def batch_of(inputs: Floats, now_ms: Floats) -> Batch:
+    """Return a batch with inputs and nothing else."""
+    batch = Batch([DecideRequest("r", "p", "p") for _ in inputs], now_ms.astype(np.int64))
+    batch.inputs = inputs
+    return batch
 
 
 def test_two_strings_compare_as_the_reference_says() -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from types import MappingProxyType
@@ -24,9 +24,15 @@ class Condition(Protocol):
     """A compiled CEL condition: a pure column function."""
 
     text: str
+    by_row: bool
+    """`evaluate_row` may be called."""
 
     def evaluate(self, inputs: Floats, now_ms: Floats) -> tuple[Bools, Bools]:
         """Return ([N] true, [N] unknown) from [N, I] inputs and [N] times. Neither set: false. Never both."""
+        ...
+
+    def evaluate_row(self, inputs: Sequence[float], now_ms: float) -> tuple[bool, bool]:
+        """Return (true, unknown) for one person, as `evaluate` does. For very small batches."""
         ...
 
 
