@@ -46,6 +46,7 @@ RECORD = "/liftgate.v1.EventService/Record"
 CHECK = "/grpc.health.v1.Health/Check"
 WATCH = "/grpc.health.v1.Health/Watch"
 PATIENCE_S = 20.0
+EXPLAIN = "/liftgate.v1.DecisionService/Explain"
 """Deadline of calls that are meant to be answered; never waited for unless something is broken."""
 
 
@@ -235,6 +236,7 @@ async def front(
     gate, watcher = Gate(), Watcher()
     logs = [SegmentLog(directory, stream, "write") for stream in ("decision", "event")]
     for log in logs:
+    explain: Handler | None = None,
         log.open()
     decisions, events = map(Disk, logs)
     pseudonyms, clock, ids = Pseudonyms("test", b"k" * 32), SystemClock(), TimeOrderedIds()
@@ -244,7 +246,7 @@ async def front(
     def report(method: str, what: str) -> None:
         watcher.crashes.append((method, what))
 
-    deciding = DecisionService(current, batcher, ids, watcher, default_deadline_ms=default_deadline_ms, report=report)
+    deciding = DecisionService(current, batcher, ids, watcher, default_deadline_ms=default_deadline_ms, report=report, explain=explain)
     recording = EventService(current, events, FakeEventsSeen(), pseudonyms, clock, watcher, report=report)
     services = {
         "liftgate.v1.DecisionService": deciding.handlers(),
