@@ -3,7 +3,8 @@
 given:    bundle (default golden), person (default person-0), profile, at (when it was stored),
           consent (purposes; null: nothing stored), history,
           rivals (offers whose caps someone else takes just before the reservation), faults, on_log_failure,
-          stops (offer/NAME, group/NAME, model/NAME, all; null: not known), unknown (nothing stored),
+          bundle (golden, or a folder beside it), stops (offer/NAME, group/NAME, model/NAME, all; null: not known),
+          reviews (offer: acts about it as it is), unknown (nothing stored),
           raw_profile | raw_history (hex), raw_consent (text), other_schema
 request:  placement, request_id (default r0), slots, channel, jurisdiction, attributes, candidates, gpc, explain, dry_run
 want:     response | slots | candidates | slot_sums | distinct_slots | inputs | ages | states | record | history | error
@@ -20,6 +21,7 @@ import pytest
 from ruamel.yaml import YAML
 
 from liftgate.adapters import redis_keys
+from liftgate.bundle.compiled import Bundle
 from liftgate.domain import consent as consent_documents
 from liftgate.domain.contact_history import ENTRY
 from liftgate.domain.control import UNKNOWN, Controls, parse_stop
@@ -28,6 +30,7 @@ from liftgate.domain.input import Input, InputSchema, InputType
 from liftgate.domain.profile import pack
 from liftgate.domain.reason import Arm, Branch, InputState, Reason
 from liftgate.domain.request import Context, DecideRequest
+from liftgate.domain.review import Act, ReviewItem
 from liftgate.pipeline.ports import Charge, Claim
 from liftgate.v1.decision_pb2 import DecideResponse
 from liftgate.v1.record_pb2 import DecisionRecord
@@ -83,9 +86,17 @@ def _entry(bench: Bench, entry: dict[str, Any]) -> bytes:
     return ENTRY.pack(bundle.caps[cap].cap_id, b"earlier!", float(_ms(entry.get("live_until", entry["until"]))), float(until))
 
 
-def _controls(given: dict[str, Any]) -> Controls:
+def _controls(given: dict[str, Any], bundle: Bundle) -> Controls:
     stops = given.get("stops", ())
-    return UNKNOWN if stops is None else Controls(stops=tuple(parse_stop(key, b"{}") for key in stops))
+    items = {}
+    for offer, acts in given.get("reviews", {}).items():
+        review = bundle.reviews[bundle.offer_index[offer]]
+        done = tuple(
+            Act(act["act"], act["by"], tuple(act.get("roles", ())), _ms(act["at"]), "why", _ms(act["until"]) if "until" in act else 0)
+            for act in acts
+        )
+        items[review.digest] = ReviewItem(review.digest, "offer", review.subject, bundle.name, review.needs, "", done)
+    return UNKNOWN if stops is None else Controls(stops=tuple(parse_stop(key, b"{}") for key in stops), items=items)
 
 
 def _rival(bench: Bench, person: str, offer: str) -> Claim:
@@ -120,7 +131,7 @@ async def arrange(bench: Bench, case: dict[str, Any], person: str) -> DecideRequ
     await _store(bench, person, given)
     bench.faults.on = set(given.get("faults", ()))
     bench.faults.rivals = [_rival(bench, person, offer) for offer in given.get("rivals", ())]
-    bench.ports.controls.put(_controls(given))
+    bench.ports.controls.put(_controls(given, bench.live.bundle))
     if "guard_breaks" in bench.faults.on:
         object.__setattr__(bench.live, "chain", None)
     return _request(case, person)

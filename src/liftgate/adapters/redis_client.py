@@ -69,6 +69,11 @@ def connect(url: str, budget_ms: float = DEFAULT_BUDGET_MS, max_connections: int
     return ClusterClient(address, budget_ms / 1000, max_connections)
 
 
+def address_of(url: str) -> Address:
+    """Return the server that a URL names; of a Cluster, the one to begin with. Raises ValueError as `connect` does."""
+    return Address.parse(_without_cluster(url)[1])
+
+
 async def guarded(client: RedisClient, breaker: Breaker, commands: Sequence[Command], budget_s: float, hurried: bool = False) -> list[Any]:
     """Call through a breaker. Raises StoreUnavailable, at once while the breaker is open.
 

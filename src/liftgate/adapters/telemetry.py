@@ -153,6 +153,12 @@ class Telemetry:
         if bundle is not None:
             self.page.write_text({"bundle": bundle.name[:128], "digest": bundle.digest, "version": version[:32]})
 
+    def controls(self, known: bool, stops: int, unapproved: int) -> None:
+        """Note whether this worker knows its controls, how much is stopped, and how many sensitive offers lack an approval."""
+        at, cells = LAYOUT.start, self._cells
+        cells[at("liftgate_workers_without_controls")] = int(not known)
+        cells[at("liftgate_stops")], cells[at("liftgate_unapproved_offers")] = stops, unapproved
+
     def reloaded(self, result: str) -> None:
         """Count a reload: swapped, unchanged or refused."""
         self._cells[LAYOUT.cell("liftgate_reloads", result)] += 1

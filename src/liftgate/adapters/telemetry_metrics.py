@@ -26,7 +26,10 @@ CODES = (
     "UNAUTHENTICATED",
 )
 """gRPC status codes by number."""
-METHODS = ("Decide", "DecideBatch", "Explain", "Record", "Set", "Get", "Erase", "GetStatus", "Reload", "Publish")
+METHODS = (
+    *("Decide", "DecideBatch", "Explain", "Record", "Set", "Get", "Erase", "GetStatus", "Reload", "Publish"),
+    *("Stop", "Start", "List", "Submit", "Approve", "Reject", "Withdraw", "BreakGlass"),
+)
 STAGES = tuple(stage.label for stage in Stage)
 CANDIDATE_REASONS = tuple(reason for reason in Reason if Reason.CHOSEN < reason < Reason.OFFERED)
 DECISION_REASONS = tuple(reason for reason in Reason if reason >= Reason.OFFERED)
@@ -95,6 +98,9 @@ METRICS = (
         (LOGS,),
     ),
     Metric("liftgate_reloads", "counter", "Reloads of the bundle.", ("result",), (("swapped", "unchanged", "refused"),)),
+    Metric("liftgate_workers_without_controls", "gauge", "Workers that do not know what is stopped and approved, and so show nothing."),
+    Metric("liftgate_stops", "gauge", "Things stopped by the kill switch, summed over workers."),
+    Metric("liftgate_unapproved_offers", "gauge", "Sensitive offers not shown for want of an approval, summed over workers."),
     Metric("liftgate_worker_restarts", "counter", "Workers started again after they died."),
     Metric("liftgate_workers_serving", "gauge", "Workers whose health says SERVING."),
 )

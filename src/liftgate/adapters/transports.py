@@ -13,7 +13,14 @@ from grpc_reflection.v1alpha import reflection
 from liftgate.adapters.grpc_health import SERVICE as HEALTH_SERVICE
 from liftgate.adapters.grpc_health import Health
 from liftgate.adapters.grpc_service import Handler
-from liftgate.v1 import admin_service_pb2, consent_service_pb2, decision_service_pb2, event_service_pb2
+from liftgate.v1 import (
+    admin_service_pb2,
+    consent_service_pb2,
+    control_service_pb2,
+    decision_service_pb2,
+    event_service_pb2,
+    review_service_pb2,
+)
 
 Transport = Literal["auto", "native", "grpcio"]
 
@@ -22,7 +29,14 @@ _MAX_METADATA_BYTES = 16 * 1024
 
 _METHODS = {
     service.full_name: tuple(method.name for method in service.methods)
-    for module in (decision_service_pb2, event_service_pb2, consent_service_pb2, admin_service_pb2)
+    for module in (
+        decision_service_pb2,
+        event_service_pb2,
+        consent_service_pb2,
+        admin_service_pb2,
+        control_service_pb2,
+        review_service_pb2,
+    )
     for service in module.DESCRIPTOR.services_by_name.values()
 }
 """Every service of the contract, with its methods."""

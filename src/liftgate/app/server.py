@@ -102,12 +102,14 @@ async def _serve(
     worker.audit.begin()
     try:
         await worker.redis.fill(_FILL_BUDGET_S)
+        await worker.controls.watch.refresh()
         async with asyncio.timeout(_WARM_UP_S):
             await _warm_up(worker)
     except TimeoutError:
         raise CannotStart(f"the first walk did not end within {_WARM_UP_S:g} s; the log lines before this say why") from None
     except StoreUnavailable as err:
         log.warning("store_unavailable", cause=str(err), meaning="serving degraded until it is back")
+    worker.controls.start()
     try:
         port = await worker.server.start(settings.host, settings.port)
     except OSError as err:
@@ -209,6 +211,7 @@ async def _drain(worker: Worker, settings: Settings, told: Told, code: ExitCode,
         await asyncio.wait_for(worker.batcher.drain(), settings.drain_grace_s + 1.0)
     with suppress(StoreUnavailable):
         await worker.fleet.leave(worker.worker_id)
+    await worker.controls.close()
     await worker.audit.close()
     for _, one in worker.logs:
         try:
@@ -261,5 +264,6 @@ async def _report(worker: Worker) -> None:
 
 def _sample(worker: Worker) -> None:
     worker.telemetry.level(worker.batcher.queue_depth)
+    worker.controls.sample()
     for name, one in worker.logs:
         worker.telemetry.logged(name, one.records_written, one.bytes_written, one.lost)

@@ -126,6 +126,13 @@ class Settings(BaseSettings):
         "Reload when the bundle's files, its models or the operators file have changed and come to rest; looked at twice a second.",
         False,
     )
+    controls_max_age_s: float = _setting(
+        "Administration",
+        "How long a worker whose link to Redis is lost goes on by the stops and approvals that it knew, in s; then nothing is shown.",
+        60.0,
+        ge=1,
+        le=86_400,
+    )
     operators: Path | None = _setting(
         "Administration",
         "File of the operators: names, roles, SHA-256 of their tokens. Absent: privileged calls answer FAILED_PRECONDITION.",

@@ -33,6 +33,7 @@ from liftgate.adapters.segment_sink import SegmentLog
 from liftgate.adapters.system import SystemClock, TimeOrderedIds
 from liftgate.adapters.telemetry import Telemetry
 from liftgate.adapters.transports import GrpcServer, Tls
+from liftgate.app.controls import ControlRoom, control_room
 from liftgate.app.keys import PseudonymKey
 from liftgate.app.link import Link
 from liftgate.app.logging import Logger, teller
@@ -68,6 +69,8 @@ class Worker:
     telemetry: Telemetry
     reloader: Reloader
     fleet: RedisFleet
+    controls: ControlRoom
+    """What is stopped and approved."""
     worker_id: str
     """16 hexadecimal digits, new with every start."""
     port: int = 0
@@ -151,6 +154,7 @@ def wire(
     audit = AuditLog(chained, chains, clock, RedisHeads(redis, socket.gethostname(), str(chains.absolute())), teller(log))
     pseudonyms = Pseudonyms(key.key_id, key.key)
     reservations = RedisReservations(redis, breaker, settings.reserve_budget_ms, horizon_ms)
+    controls = control_room(settings, redis, lambda: worker.live, audit, clock, telemetry, log)
     ports = Ports(
         profiles=RedisProfiles(redis, settings.profile_layout, breaker, settings.fetch_budget_ms),
         reservations=reservations,
@@ -162,6 +166,7 @@ def wire(
         pseudonym=pseudonyms,
         pseudonym_key_id=pseudonyms.key_id,
         on_log_failure=settings.on_log_failure,
+        controls=controls.panel,
     )
     limits = Limits(
         settings.max_batch, settings.max_queue, settings.batches_in_flight, settings.idempotency_horizon_s, settings.hurry_ms / 1000
@@ -214,6 +219,7 @@ def wire(
             "liftgate.v1.EventService": recording.handlers(),
             "liftgate.v1.ConsentService": consent_handlers(telemetry),
             "liftgate.v1.AdminService": administering.handlers(),
+            **controls.services(operators),
         },
         transport=settings.transport,
         tls=_tls(settings),
@@ -222,7 +228,7 @@ def wire(
         max_request_bytes=settings.max_request_kib * 1024,
     )
     logs = (("decision", decisions), ("event", events), ("audit", chained))
-    worker = Worker(live, batcher, logs, audit, operators, redis, reservations, server, telemetry, reloader, fleet, worker_id)
+    worker = Worker(live, batcher, logs, audit, operators, redis, reservations, server, telemetry, reloader, fleet, controls, worker_id)
     return worker
 
 

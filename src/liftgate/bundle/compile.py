@@ -19,6 +19,7 @@ from liftgate.bundle.digest import canonical_json, digest
 from liftgate.bundle.inputs import build_schema, context_inputs, tainted, undeclared_texts
 from liftgate.bundle.model_specs import ModelFolder, build_spec, compared_texts, output_index
 from liftgate.bundle.references import check_references
+from liftgate.bundle.review import check_review, reviews
 from liftgate.bundle.rules import compile_rules, texts_of, written
 from liftgate.bundle.schema import Group, HoldoutRule, OfferRule, PlacementRule
 from liftgate.bundle.schema_consent import Purpose
@@ -48,6 +49,7 @@ def compile_bundle(draft: Draft, folders: Mapping[str, ModelFolder]) -> Bundle |
     specs = {name: build_spec(folder, schema, scope.tainted) for name, folder in folders.items()}
     outputs = [output_index(draft, name, offer, folders) for name, offer in offers.items()]
     payloads = check_references(draft)
+    check_review(draft)
     found = draft.mistakes or any(folder.mistakes for folder in folders.values())
     models = tuple(spec for spec in specs.values() if spec is not None)
     if found or len(models) < len(specs):
@@ -104,6 +106,7 @@ def compile_bundle(draft: Draft, folders: Mapping[str, ModelFolder]) -> Bundle |
             for name, layer in draft.section("layers", HoldoutRule).items()
         ),
         canonical_form=canonical_form,
+        reviews=MappingProxyType(reviews(draft, canonical_form)),
         clauses=clauses(draft, {**rules.source, **counters.source}),
     )
 

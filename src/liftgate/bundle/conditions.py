@@ -14,6 +14,7 @@ __all__ = [
     "ColumnCondition",
     "ConditionError",
     "Flaw",
+    "Name",
     "Node",
     "OfferConstants",
     "Scope",
@@ -22,6 +23,7 @@ __all__ = [
     "compile_condition",
     "names_offer",
     "parse",
+    "walk",
 ]
 
 

@@ -13,6 +13,7 @@ from liftgate.bundle.model_specs import ModelFolder
 from liftgate.bundle.schema import ContextInput, Feature, Group, HoldoutRule, ModelPin, OfferRule, PlacementRule
 from liftgate.bundle.schema_caps import CapRule
 from liftgate.bundle.schema_consent import ChannelPermission, Purpose
+from liftgate.bundle.schema_review import ReviewRule
 from liftgate.bundle.sections import HEADS, Draft
 from liftgate.domain.input import InputSchema
 
@@ -32,7 +33,7 @@ def canonical_json(draft: Draft, schema: InputSchema, folders: Mapping[str, Mode
     document["placements"] = {name: _placement(rule) for name, rule in draft.section("placements", PlacementRule).items()}
     document["layers"] = {name: layer.model_dump() for name, layer in draft.section("layers", HoldoutRule).items()}
     document["manifests"] = {name: folder.manifest.model_dump() for name, folder in folders.items() if folder.manifest}
-    return orjson.dumps(document | _consent(draft) | _contact_policy(draft), option=orjson.OPT_SORT_KEYS)
+    return orjson.dumps(document | _consent(draft) | _contact_policy(draft) | _review(draft), option=orjson.OPT_SORT_KEYS)
 
 
 def digest(canonical_form: bytes) -> str:
@@ -63,6 +64,12 @@ def _contact_policy(draft: Draft) -> dict[str, Any]:
     return {"contact_policy": policy} if policy else {}
 
 
+def _review(draft: Draft) -> dict[str, Any]:
+    classes = {name: rule.model_dump() for name, rule in draft.section("review_classes", ReviewRule).items()}
+    policy = {name: limit.model_dump() for name, limit in draft.entries["review_policy"].items()}
+    return ({"review_classes": classes} if classes else {}) | ({"review_policy": policy} if policy else {})
+
+
 def _cap(cap: CapRule) -> dict[str, Any]:
     later = {"scope": "person", "zone": "bundle", "pace": None, "when_unavailable": "deny"}
     known = {"max": cap.max, "per_ms": cap.per, "counts": cap.counts, "lease_ms": cap.lease_ms}
@@ -83,6 +90,10 @@ def _later(rule: Group | OfferRule) -> dict[str, Any]:
     """Return keys that came after format 1 was published, where they are used: bundles without them keep their digests."""
     conditions = {kind: getattr(rule, kind) for kind in ("applicable_if", "suitable_if")}
     found: dict[str, Any] = {kind: canonical(text) for kind, text in conditions.items() if text is not None}
+    if rule.sensitive:
+        found["sensitive"] = True if rule.sensitive is True else sorted(rule.sensitive)
+    if rule.review is not None:
+        found["review"] = rule.review.model_dump()
     return found | ({"pauses": sorted((pause.model_dump() for pause in rule.pauses), key=repr)} if rule.pauses else {})
 
 

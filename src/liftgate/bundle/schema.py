@@ -22,6 +22,7 @@ from liftgate.bundle.field_types import (
 )
 from liftgate.bundle.schema_caps import CapRule, ContactPolicy, PauseRule
 from liftgate.bundle.schema_consent import ChannelPermission, Purpose
+from liftgate.bundle.schema_review import ReviewPolicy, ReviewRule, Sensitive
 
 MAX_OFFERS = 10_000
 
@@ -99,6 +100,12 @@ class _Shared(Strict):
         default_factory=list,
         description="Wait after outcomes.",
         examples=[[{"after": 2, "of": "dismiss", "within": "7d", "for": "30d"}]],
+    )
+    sensitive: Sensitive = Field(
+        False, description="Shown only while an approval stands: true, or the classes of sensitive things.", examples=[["credit"]]
+    )
+    review: ReviewRule | None = Field(
+        None, description="Who must approve what is sensitive here, beside the classes' own rules.", examples=[{"approvers": 2}]
     )
 
 
@@ -231,6 +238,10 @@ class BundleDocument(Strict):
     placements: dict[Name, PlacementRule] = Field(min_length=1, description="Where offers are shown.")
     contact_policy: ContactPolicy = Field(
         default_factory=ContactPolicy, description="How often people may be contacted, whatever is offered."
+    )
+    review_classes: dict[Name, ReviewRule] = Field(default_factory=dict, description="Who must approve each class of sensitive things.")
+    review_policy: ReviewPolicy = Field(
+        default_factory=lambda: ReviewPolicy.model_validate({}), description="What is sensitive although nothing marks it."
     )
     layers: dict[Name, HoldoutRule] = Field(default_factory=dict, description="Holdouts.")
 

@@ -25,6 +25,7 @@ from liftgate.bundle.schema import (
 )
 from liftgate.bundle.schema_caps import ContactChannels, ContactPolicy
 from liftgate.bundle.schema_consent import ChannelPermission, Purpose
+from liftgate.bundle.schema_review import ReachAbove, ReviewPolicy, ReviewRule, ValueAbove
 from liftgate.bundle.source import Source, dotted
 from liftgate.bundle.wording import explain
 
@@ -42,9 +43,14 @@ SECTIONS: Mapping[str, type[BaseModel]] = {
     "offers": OfferRule,
     "placements": PlacementRule,
     "contact_policy": ContactPolicy,
+    "review_classes": ReviewRule,
+    "review_policy": ReviewPolicy,
     "layers": HoldoutRule,
 }
-PARTS: Mapping[str, Mapping[str, type[BaseModel]]] = {"contact_policy": {"channels": ContactChannels}}
+PARTS: Mapping[str, Mapping[str, type[BaseModel]]] = {
+    "contact_policy": {"channels": ContactChannels},
+    "review_policy": {"value_above": ValueAbove, "reach_above": ReachAbove},
+}
 """Sections whose entries are not alike: the model of each."""
 _PLACEHOLDERS: Mapping[str, Mapping[str, Any]] = {
     "groups": {},

@@ -32,6 +32,8 @@ class Act(IntEnum):
     """A person was erased; the subject is a pseudonym."""
     BREAK_GLASS = 10
     """Something was served without the approval that it needs; the reason says why."""
+    SUBMIT = 11
+    """Something was put under review: an offer, or the wish to start again what is stopped."""
 
 
 @dataclass(frozen=True, slots=True)

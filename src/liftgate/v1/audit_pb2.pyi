@@ -20,6 +20,7 @@ class AuditAct(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
     AUDIT_ACT_CONSENT_CHANGE: _ClassVar[AuditAct]
     AUDIT_ACT_ERASE: _ClassVar[AuditAct]
     AUDIT_ACT_BREAK_GLASS: _ClassVar[AuditAct]
+    AUDIT_ACT_SUBMIT: _ClassVar[AuditAct]
 AUDIT_ACT_UNSPECIFIED: AuditAct
 AUDIT_ACT_PUBLISH: AuditAct
 AUDIT_ACT_RELOAD: AuditAct
@@ -31,6 +32,7 @@ AUDIT_ACT_START: AuditAct
 AUDIT_ACT_CONSENT_CHANGE: AuditAct
 AUDIT_ACT_ERASE: AuditAct
 AUDIT_ACT_BREAK_GLASS: AuditAct
+AUDIT_ACT_SUBMIT: AuditAct
 
 class AuditHead(_message.Message):
     __slots__ = ("writer_id", "sequence", "hash")

@@ -1,0 +1,130 @@
+"""ReviewService: four-eyes review behind the wire."""
+
+from __future__ import annotations
+
+from math import isfinite
+from typing import Any, TypeVar
+
+from google.protobuf.message import DecodeError, Message
+
+from liftgate.adapters.grpc_errors import CallObserver, Report
+from liftgate.adapters.grpc_requests import malformed
+from liftgate.adapters.grpc_service import Call, Handler, answering, deadline_of
+from liftgate.adapters.operators import Operators
+from liftgate.adapters.review_words import words
+from liftgate.domain.review import APPROVE, BREAK_GLASS, REJECT, WITHDRAW, ReviewItem
+from liftgate.pipeline.review_desk import ReviewDesk, waits
+from liftgate.v1 import review_service_pb2 as wire
+
+_DEADLINE_S = 5.0
+_FOREVER_MS = 2**62
+M = TypeVar("M", bound=Message)
+
+
+class ReviewService:
+    """`liftgate.v1.ReviewService`. One event loop."""
+
+    def __init__(self, desk: ReviewDesk, operators: Operators, observer: CallObserver, report: Report | None = None) -> None:
+        self._desk = desk
+        self._operators = operators
+        self._observer = observer
+        self._report = report
+
+    def handlers(self) -> dict[str, Handler]:
+        """Return the methods by name."""
+        methods = {
+            "List": self.list,
+            "Get": self.get,
+            "Submit": self.submit,
+            "Approve": self._acting(APPROVE, wire.ApproveRequest, wire.ApproveResponse),
+            "Reject": self._acting(REJECT, wire.RejectRequest, wire.RejectResponse),
+            "Withdraw": self._acting(WITHDRAW, wire.WithdrawRequest, wire.WithdrawResponse),
+            "BreakGlass": self._acting(BREAK_GLASS, wire.BreakGlassRequest, wire.BreakGlassResponse),
+        }
+        return {name: answering(name, method, self._observer, self._report) for name, method in methods.items()}
+
+    async def list(self, raw: bytes, call: Call) -> bytes:
+        """Answer one encoded ReviewServiceListRequest."""
+        deadline_of(call, _DEADLINE_S)
+        self._operators.authorise(call.invocation_metadata())
+        asked = _parsed(wire.ReviewServiceListRequest, raw)
+        items, in_force = await self._desk.items()
+        now_ms = self._desk.now_ms
+        rows = [(not waits(item, now_ms, item.digest in in_force), item.subject, item.digest, item) for item in items]
+        answer = wire.ReviewServiceListResponse()
+        for done, _, digest, item in sorted(rows, key=lambda row: row[:3]):
+            if asked.all or not done or digest in in_force:
+                answer.items.append(item_message(item, now_ms, digest in in_force))
+        return answer.SerializeToString()
+
+    async def get(self, raw: bytes, call: Call) -> bytes:
+        """Answer one encoded ReviewServiceGetRequest."""
+        deadline_of(call, _DEADLINE_S)
+        self._operators.authorise(call.invocation_metadata())
+        shown = await self._desk.show(_parsed(wire.ReviewServiceGetRequest, raw).review_id)
+        _, in_force = await self._desk.items()
+        answer = wire.ReviewServiceGetResponse(
+            item=item_message(shown.item, self._desk.now_ms, shown.item.digest in in_force),
+            text=shown.text.decode("utf-8", "replace"),
+            words=words(shown.text),
+        )
+        if shown.approved is not None:
+            answer.approved_review_id, answer.approved_text = shown.approved[0], shown.approved[1].decode("utf-8", "replace")
+        return answer.SerializeToString()
+
+    async def submit(self, raw: bytes, call: Call) -> bytes:
+        """Answer one encoded SubmitRequest."""
+        deadline_of(call, _DEADLINE_S)
+        who = self._operators.authorise(call.invocation_metadata())
+        asked = _parsed(wire.SubmitRequest, raw)
+        items = await self._desk.submit(who, [(one.text, one.source) for one in asked.submissions], asked.reason)
+        _, in_force = await self._desk.items()
+        now_ms = self._desk.now_ms
+        return wire.SubmitResponse(items=[item_message(item, now_ms, item.digest in in_force) for item in items]).SerializeToString()
+
+    def _acting(self, act: str, request: Any, response: Any) -> Handler:
+        async def method(raw: bytes, call: Call) -> bytes:
+            deadline_of(call, _DEADLINE_S)
+            who = self._operators.authorise(call.invocation_metadata())
+            asked = _parsed(request, raw)
+            item = await self._desk.act(who, act, asked.review_id, asked.reason, getattr(asked, "for_ms", 0))
+            _, in_force = await self._desk.items()
+            answer: bytes = response(item=item_message(item, self._desk.now_ms, item.digest in in_force)).SerializeToString()
+            return answer
+
+        return method
+
+
+def _parsed(kind: type[M], raw: bytes) -> M:
+    try:
+        return kind.FromString(raw)
+    except DecodeError:
+        raise malformed(kind.DESCRIPTOR.full_name) from None
+
+
+def item_message(item: ReviewItem, now_ms: int, in_force: bool) -> wire.ReviewItem:
+    """Return an item as the contract has it."""
+    standing = item.standing()
+    state = item.state(now_ms).upper() if item.acts else "NOT_SUBMITTED"
+    served = now_ms < standing.until_ms
+    return wire.ReviewItem(
+        review_id=item.digest,
+        kind=item.kind,
+        subject=item.subject,
+        bundle=item.bundle,
+        state=f"REVIEW_STATE_{state}",
+        until_ms=(int(standing.until_ms) if isfinite(standing.until_ms) else _FOREVER_MS) if served else 0,
+        needs=[
+            wire.ReviewNeed(because=need.because, approvers=need.approvers, role=need.role, valid_for_ms=need.valid_for_ms)
+            for need in item.needs
+        ],
+        missing=item.missing(now_ms),
+        authors=sorted(item.authors),
+        acts=[
+            wire.ReviewAct(act=act.act, by=act.by, roles=act.roles, at_ms=act.at_ms, reason=act.reason, until_ms=act.until_ms)
+            for act in item.acts
+        ],
+        source=item.source,
+        in_force=in_force,
+        follow_up_open=standing.glass_open,
+    )
