@@ -98,7 +98,7 @@ class Redecider:
             return nothing
         _operational(logged, why_not)
         about = known(logged, self._own, bundle)
-        batch = _batch(logged, about, placement)
+        batch = _batch(logged, about, bundle)
         reason, allowed, unknown = self._guard(logged, about, batch, placement, why_not)
         batch.reason, batch.allowed = reason, allowed
         self._score(logged, about, batch, why_not)
@@ -166,12 +166,17 @@ class Redecider:
                 np.copyto(code, verdict.reason, where=(code == 0) & ~verdict.mask)
         doubt: dict[str, Bools] = {}
         for p in np.flatnonzero(about.consent_unknown.any(axis=0)):
-            where = about.consent_unknown[:, p, None] & bundle.needs_purpose[:, p]
+            needed = bundle.needs_purpose[:, p]
+            if batch.contact_needs is not None:
+                needed = needed | batch.contact_needs[:, p, None]
+            where = about.consent_unknown[:, p, None] & needed
             if where.any():
                 doubt[f"CONSENT|what was said about the purpose {bundle.purposes[p]}"] = where
         unnamed = np.array([name is None for name in about.channel], dtype=np.bool_)
         if unnamed.any():
             unsaid = [c for c, name in enumerate(bundle.channels) if name not in about.channel_not]
+            if set(bundle.consent.channels) - about.channel_not:
+                doubt["CONSENT|the channel's name"] = np.repeat(unnamed[:, None], code.shape[1], axis=1)
             doubt["CHANNEL|the channel's name"] = unnamed[:, None] & bundle.on_channel[:, unsaid].any(axis=1) & bundle.needs_channel
         for section in CONDITIONS:
             for rule in getattr(bundle, section):
@@ -239,6 +244,8 @@ class Redecider:
         held, shows_default = np.zeros(logged.n, dtype=np.bool_), np.zeros(logged.n, dtype=np.bool_)
         lost = np.zeros(logged.n, dtype=np.bool_)
         before = {layer.name: layer for layer in self._own.layers}
+        if _enrolled_by(self.bundle) != _enrolled_by(self._own):
+            lost |= any(layer.boundary for layer in (*self.bundle.layers, *self._own.layers))
         for layer in self.bundle.layers:
             was = before.get(layer.name)
             if was is None or was.salt != layer.salt or layer.name not in logged.held_out:
@@ -257,8 +264,7 @@ class Redecider:
         if default < 0:
             return none, none
         name = self.bundle.offers[default].offer_id
-        batch = _batch(logged, about, self.bundle.placement_index[logged.placement_id])
-        computed, doubt = self._computed(about, batch)
+        computed, doubt = self._computed(about, _batch(logged, about, self.bundle))
         passes = computed[:, default] == 0
         lost = none.copy()
         for where in doubt.values():
@@ -266,6 +272,9 @@ class Redecider:
         if not self._carried.none(name):
             shown = np.array([offers == [name] for offers in (o or w for o, w in zip(logged.offered, logged.would_offer, strict=True))])
             was_default = logged.default_shown & shown & self._carried.lax(name, self._carried_own)
+            if self.bundle is self._own:
+                # Where nothing at all was shown, the default was tried and did not pass.
+                passes &= was_default | np.array([bool(o or w) for o, w in zip(logged.offered, logged.would_offer, strict=True)])
             lost |= passes & ~was_default
         return passes, lost
 
@@ -276,6 +285,12 @@ def _operational(logged: Logged, why_not: list[str]) -> None:
         _note(why_not, logged.fallback == code, f"something was away then ({Reason(code).name})")
     for reason in (Reason.PERSONALIZATION_STOPPED, Reason.MODEL_STOPPED):
         _note(why_not, logged.reason == reason, f"stopped by hand then ({reason.name})")
+
+
+def _enrolled_by(bundle: Bundle) -> str:
+    """Return the purpose without which nobody is enrolled in a layer, empty: none is needed."""
+    purpose = bundle.consent.experiment_purpose
+    return bundle.purposes[purpose] if purpose >= 0 else ""
 
 
 def _note(why_not: list[str], rows: Bools, text: str) -> None:
@@ -296,7 +311,7 @@ def _of_kind(about_what: str, objection: Codes) -> Bools:
     return found
 
 
-def _batch(logged: Logged, about: Known, placement: int) -> Batch:
+def _batch(logged: Logged, about: Known, bundle: Bundle) -> Batch:
     by_channel: dict[str, DecideRequest] = {}
     requests = []
     for name in about.channel:
@@ -305,9 +320,12 @@ def _batch(logged: Logged, about: Known, placement: int) -> Batch:
             by_channel[channel] = DecideRequest("", "", logged.placement_id, logged.slots, Context(channel))
         requests.append(by_channel[channel])
     batch = Batch(requests, logged.now_ms)
-    batch.placement = np.full(logged.n, placement, dtype=np.intp)
+    batch.placement = np.full(logged.n, bundle.placement_index[logged.placement_id], dtype=np.intp)
     batch.inputs = about.inputs
     batch.consent = np.where(about.consent_unknown, np.uint8(Reason.ALLOWED), about.consent)
+    rules = bundle.consent
+    if rules.channels:
+        batch.contact_needs = rules.channel_needs[[rules.needs_of(request.context.channel) for request in requests]]
     batch.masked = about.masked
     batch.profile_state = np.where(about.found, np.uint8(ProfileState.FOUND), np.uint8(ProfileState.MISSING))
     return batch
