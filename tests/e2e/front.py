@@ -16,8 +16,10 @@ from google.protobuf.message import Message
 from google.rpc import error_details_pb2, status_pb2
 
 from liftgate.adapters.grpc_answers import GrpcAnswers
+from liftgate.adapters.grpc_consent import ConsentService
 from liftgate.adapters.grpc_events import EventService
-from liftgate.adapters.grpc_service import DecisionService, Handler, consent_handlers
+from liftgate.adapters.grpc_service import DecisionService, Handler
+from liftgate.adapters.operators import Operators
 from liftgate.adapters.pseudonyms import Pseudonyms
 from liftgate.adapters.segment_sink import SegmentLog
 from liftgate.adapters.system import SystemClock, TimeOrderedIds
@@ -37,16 +39,18 @@ from liftgate.record.codec import decode_decision
 from liftgate.v1.decision_pb2 import DecideRequest
 from liftgate.v1.record_pb2 import DecisionRecord
 from tests.adapters.shop import live
+from tests.fakes.audit import FakeAudit
+from tests.fakes.consent import FakeConsentStore
 from tests.fakes.events import FakeEventsSeen
 from tests.fakes.stores import FakeProfileStore, FakeReservations
 
 DECIDE = "/liftgate.v1.DecisionService/Decide"
 DECIDE_BATCH = "/liftgate.v1.DecisionService/DecideBatch"
+EXPLAIN = "/liftgate.v1.DecisionService/Explain"
 RECORD = "/liftgate.v1.EventService/Record"
 CHECK = "/grpc.health.v1.Health/Check"
 WATCH = "/grpc.health.v1.Health/Watch"
 PATIENCE_S = 20.0
-EXPLAIN = "/liftgate.v1.DecisionService/Explain"
 """Deadline of calls that are meant to be answered; never waited for unless something is broken."""
 
 
@@ -58,6 +62,8 @@ class Gate:
         self._open = asyncio.Event()
         self._open.set()
         self._waiting: asyncio.Condition = asyncio.Condition()
+        self.consent = self._inner.consent
+        """Consent documents by person."""
         self.people: list[list[str]] = []
         """Who was asked about, batch by batch."""
 
@@ -152,6 +158,8 @@ class Front:
     events: Disk
     watcher: Watcher
     live: Callable[[], Live]
+    consents: FakeConsentStore
+    audit: FakeAudit
 
     async def call(self, path: str, body: Message | bytes, timeout: float | None = PATIENCE_S, **options: Any) -> bytes:
         """Call a method with raw bytes. Raises grpc.aio.AioRpcError."""
@@ -228,6 +236,7 @@ async def front(
     channel_credentials: grpc.ChannelCredentials | None = None,
     options: Iterable[tuple[str, Any]] = (),
     more: Callable[[Watcher], Mapping[str, Mapping[str, Handler]]] | None = None,
+    explain: Handler | None = None,
     **server: Any,
 ) -> AsyncIterator[Front]:
     """Give a serving server; it and everything behind it end with the block. `more`: other services' handlers."""
@@ -236,7 +245,6 @@ async def front(
     gate, watcher = Gate(), Watcher()
     logs = [SegmentLog(directory, stream, "write") for stream in ("decision", "event")]
     for log in logs:
-    explain: Handler | None = None,
         log.open()
     decisions, events = map(Disk, logs)
     pseudonyms, clock, ids = Pseudonyms("test", b"k" * 32), SystemClock(), TimeOrderedIds()
@@ -248,10 +256,12 @@ async def front(
 
     deciding = DecisionService(current, batcher, ids, watcher, default_deadline_ms=default_deadline_ms, report=report, explain=explain)
     recording = EventService(current, events, FakeEventsSeen(), pseudonyms, clock, watcher, report=report)
+    consents, audit = FakeConsentStore(gate.consent), FakeAudit()
+    consenting = ConsentService(current, consents, audit, pseudonyms, clock, Operators(None), watcher, report=report)
     services = {
         "liftgate.v1.DecisionService": deciding.handlers(),
         "liftgate.v1.EventService": recording.handlers(),
-        "liftgate.v1.ConsentService": consent_handlers(watcher),
+        "liftgate.v1.ConsentService": consenting.handlers(),
         **(more(watcher) if more else {}),
     }
     serving = GrpcServer(services, transport=transport, tls=tls, **server)
@@ -264,7 +274,7 @@ async def front(
     else:
         channel = grpc.aio.secure_channel(f"localhost:{port}", channel_credentials, options=private)
     try:
-        yield Front(serving, port, channel, gate, decisions, events, watcher, current)
+        yield Front(serving, port, channel, gate, decisions, events, watcher, current, consents, audit)
     finally:
         gate.open()
         await channel.close()

@@ -111,8 +111,6 @@ async def test_an_oversized_request(served: Front) -> None:
         "/liftgate.v1.DecisionService/Nothing",
         "/liftgate.v1.NoService/Decide",
         "/liftgate.v1.DecisionService/Explain",
-        "/liftgate.v1.ConsentService/Set",
-        "/liftgate.v1.ConsentService/Get",
         "/liftgate.v1.ConsentService/Erase",
         "/liftgate.v1.AdminService/GetStatus",
         "/liftgate.v1.AdminService/Reload",

@@ -89,14 +89,6 @@ class DecisionService:
         return batch_response(await self._decider.submit_many(requests, live, deadline))
 
 
-def consent_handlers(observer: CallObserver) -> dict[str, Handler]:
-    """Return the methods of `liftgate.v1.ConsentService`, none of which is built yet."""
-    load = unimplemented("consent is written with `liftgate profiles load` in this version")
-    show = unimplemented("consent is read with `liftgate profiles show` in this version")
-    erase = unimplemented("erasure is not built yet; delete the person's keys in Redis")
-    return {name: answering(name, method, observer) for name, method in (("Set", load), ("Get", show), ("Erase", erase))}
-
-
 def unimplemented(instead: str) -> Handler:
     """Return a method that answers UNIMPLEMENTED and says what to use instead."""
 

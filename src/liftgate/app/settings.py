@@ -139,6 +139,13 @@ class Settings(BaseSettings):
         None,
     )
 
+    consent_role: str | None = _setting(
+        "Administration",
+        "Role that callers of ConsentService need, with a token of the operators file. Absent: whoever can call Decide can call it.",
+        None,
+        pattern="^[a-z][a-z0-9_-]{0,63}$",
+    )
+
     metrics_host: str = _setting("Watching", "Address of /metrics.", "127.0.0.1", min_length=1)
     metrics_port: int = _setting("Watching", "Port of /metrics (Prometheus), one for all workers; 0: none.", 9464, ge=0, le=65_535)
     log_level: Literal["debug", "info", "warning", "error"] = _setting("Watching", "Least severe of the JSON log lines on stderr.", "info")
@@ -174,6 +181,8 @@ class Settings(BaseSettings):
             raise ValueError(f"{mention('tls_cert')} and {mention('tls_key')} go together: give both or neither")
         if self.tls_cert is not None and self.transport == "native":
             raise ValueError(f"{mention('transport')}: native has no TLS; say grpcio or auto, or leave {flag('tls_cert')} away")
+        if self.consent_role is not None and self.operators is None:
+            raise ValueError(f"{mention('consent_role')} needs {mention('operators')}: without operators nobody has the role")
         if self.pseudonym_key is not None and self.pseudonym_key_file is not None:
             raise ValueError(f"{mention('pseudonym_key')} and {mention('pseudonym_key_file')}: give one of them")
         return self

@@ -16,14 +16,16 @@ from liftgate.adapters.bundle_archive import keep
 from liftgate.adapters.fleet import Outcome, WorkerState
 from liftgate.adapters.grpc_admin import AdminService
 from liftgate.adapters.grpc_answers import GrpcAnswers
+from liftgate.adapters.grpc_consent import ConsentService
 from liftgate.adapters.grpc_events import EventService
 from liftgate.adapters.grpc_explain import ExplainService, may_explain
-from liftgate.adapters.grpc_service import DecisionService, consent_handlers
+from liftgate.adapters.grpc_service import DecisionService
 from liftgate.adapters.onnx_models import OnnxModels
 from liftgate.adapters.operators import Operators
 from liftgate.adapters.pseudonyms import Pseudonyms
 from liftgate.adapters.redis_audit import RedisHeads
 from liftgate.adapters.redis_client import RedisClient, connect
+from liftgate.adapters.redis_consent import RedisConsent
 from liftgate.adapters.redis_events import RedisEventsSeen
 from liftgate.adapters.redis_fleet import RedisFleet
 from liftgate.adapters.redis_profiles import RedisProfiles
@@ -213,11 +215,23 @@ def wire(
     )
     seen = RedisEventsSeen(redis, breaker, settings.reserve_budget_ms)
     recording = EventService(in_force, events, seen, pseudonyms, clock, telemetry, report=telemetry.failed)
+    consenting = ConsentService(
+        in_force,
+        RedisConsent(redis, breaker),
+        audit,
+        pseudonyms,
+        clock,
+        operators,
+        telemetry,
+        role=settings.consent_role,
+        default_deadline_ms=settings.default_deadline_ms,
+        report=telemetry.failed,
+    )
     server = GrpcServer(
         {
             "liftgate.v1.DecisionService": deciding.handlers(),
             "liftgate.v1.EventService": recording.handlers(),
-            "liftgate.v1.ConsentService": consent_handlers(telemetry),
+            "liftgate.v1.ConsentService": consenting.handlers(),
             "liftgate.v1.AdminService": administering.handlers(),
             **controls.services(operators),
         },

@@ -16,6 +16,16 @@ class ConsentStatus(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
     CONSENT_STATUS_EXPIRED: _ClassVar[ConsentStatus]
     CONSENT_STATUS_PENDING: _ClassVar[ConsentStatus]
     CONSENT_STATUS_OBJECTED: _ClassVar[ConsentStatus]
+
+class LawfulBasis(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
+    __slots__ = ()
+    LAWFUL_BASIS_UNSPECIFIED: _ClassVar[LawfulBasis]
+    LAWFUL_BASIS_CONSENT: _ClassVar[LawfulBasis]
+    LAWFUL_BASIS_CONTRACT: _ClassVar[LawfulBasis]
+    LAWFUL_BASIS_LEGAL_OBLIGATION: _ClassVar[LawfulBasis]
+    LAWFUL_BASIS_VITAL_INTERESTS: _ClassVar[LawfulBasis]
+    LAWFUL_BASIS_PUBLIC_TASK: _ClassVar[LawfulBasis]
+    LAWFUL_BASIS_LEGITIMATE_INTERESTS: _ClassVar[LawfulBasis]
 CONSENT_STATUS_UNSPECIFIED: ConsentStatus
 CONSENT_STATUS_GRANTED: ConsentStatus
 CONSENT_STATUS_DENIED: ConsentStatus
@@ -23,28 +33,49 @@ CONSENT_STATUS_WITHDRAWN: ConsentStatus
 CONSENT_STATUS_EXPIRED: ConsentStatus
 CONSENT_STATUS_PENDING: ConsentStatus
 CONSENT_STATUS_OBJECTED: ConsentStatus
+LAWFUL_BASIS_UNSPECIFIED: LawfulBasis
+LAWFUL_BASIS_CONSENT: LawfulBasis
+LAWFUL_BASIS_CONTRACT: LawfulBasis
+LAWFUL_BASIS_LEGAL_OBLIGATION: LawfulBasis
+LAWFUL_BASIS_VITAL_INTERESTS: LawfulBasis
+LAWFUL_BASIS_PUBLIC_TASK: LawfulBasis
+LAWFUL_BASIS_LEGITIMATE_INTERESTS: LawfulBasis
 
 class Consent(_message.Message):
-    __slots__ = ("purpose", "status", "given_at_ms", "expires_at_ms", "policy_version")
+    __slots__ = ("purpose", "status", "given_at_ms", "expires_at_ms", "policy_version", "withdrawn_at_ms", "basis", "jurisdiction", "source", "mechanism", "notice_version")
     PURPOSE_FIELD_NUMBER: _ClassVar[int]
     STATUS_FIELD_NUMBER: _ClassVar[int]
     GIVEN_AT_MS_FIELD_NUMBER: _ClassVar[int]
     EXPIRES_AT_MS_FIELD_NUMBER: _ClassVar[int]
     POLICY_VERSION_FIELD_NUMBER: _ClassVar[int]
+    WITHDRAWN_AT_MS_FIELD_NUMBER: _ClassVar[int]
+    BASIS_FIELD_NUMBER: _ClassVar[int]
+    JURISDICTION_FIELD_NUMBER: _ClassVar[int]
+    SOURCE_FIELD_NUMBER: _ClassVar[int]
+    MECHANISM_FIELD_NUMBER: _ClassVar[int]
+    NOTICE_VERSION_FIELD_NUMBER: _ClassVar[int]
     purpose: str
     status: ConsentStatus
     given_at_ms: int
     expires_at_ms: int
     policy_version: str
-    def __init__(self, purpose: _Optional[str] = ..., status: _Optional[_Union[ConsentStatus, str]] = ..., given_at_ms: _Optional[int] = ..., expires_at_ms: _Optional[int] = ..., policy_version: _Optional[str] = ...) -> None: ...
+    withdrawn_at_ms: int
+    basis: LawfulBasis
+    jurisdiction: str
+    source: str
+    mechanism: str
+    notice_version: str
+    def __init__(self, purpose: _Optional[str] = ..., status: _Optional[_Union[ConsentStatus, str]] = ..., given_at_ms: _Optional[int] = ..., expires_at_ms: _Optional[int] = ..., policy_version: _Optional[str] = ..., withdrawn_at_ms: _Optional[int] = ..., basis: _Optional[_Union[LawfulBasis, str]] = ..., jurisdiction: _Optional[str] = ..., source: _Optional[str] = ..., mechanism: _Optional[str] = ..., notice_version: _Optional[str] = ...) -> None: ...
 
 class SetRequest(_message.Message):
-    __slots__ = ("person_id", "consent")
+    __slots__ = ("person_id", "consent", "replace_unreadable")
     PERSON_ID_FIELD_NUMBER: _ClassVar[int]
     CONSENT_FIELD_NUMBER: _ClassVar[int]
+    REPLACE_UNREADABLE_FIELD_NUMBER: _ClassVar[int]
     person_id: str
     consent: Consent
-    def __init__(self, person_id: _Optional[str] = ..., consent: _Optional[_Union[Consent, _Mapping]] = ...) -> None: ...
+    replace_unreadable: bool
+    def __init__(self, person_id: _Optional[str] = ..., consent: _Optional[_Union[Consent, _Mapping]] = ..., replace_unreadable: _Optional[bool] = ...) -> None: ...
 
 class SetResponse(_message.Message):
     __slots__ = ()

@@ -26,8 +26,8 @@ if _version_not_supported:
 
 
 class ConsentServiceStub:
-    """ConsentService keeps what people have agreed to. Its calls answer UNIMPLEMENTED in this version;
-    consent is loaded with `liftgate profiles load`.
+    """ConsentService keeps what people have agreed to. Backends call it as they call Decide; where the server names a role for it,
+    callers need an operator's token.
     """
 
     def __init__(self, channel):
@@ -54,12 +54,13 @@ class ConsentServiceStub:
 
 
 class ConsentServiceServicer:
-    """ConsentService keeps what people have agreed to. Its calls answer UNIMPLEMENTED in this version;
-    consent is loaded with `liftgate profiles load`.
+    """ConsentService keeps what people have agreed to. Backends call it as they call Decide; where the server names a role for it,
+    callers need an operator's token.
     """
 
     def Set(self, request, context):
-        """Set stores one purpose's consent, effective for the next decision.
+        """Set stores one purpose's consent, effective for the next decision on every worker. Every change is in the audit chain before it
+        takes effect. The same Set again changes nothing, so a retry is safe. What is on record for other purposes stays as it is.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -73,7 +74,7 @@ class ConsentServiceServicer:
         raise NotImplementedError('Method not implemented!')
 
     def Erase(self, request, context):
-        """Erase removes everything held about a person.
+        """Erase removes everything held about a person. Answers UNIMPLEMENTED in this version.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -106,8 +107,8 @@ def add_ConsentServiceServicer_to_server(servicer, server):
 
  # This class is part of an EXPERIMENTAL API.
 class ConsentService:
-    """ConsentService keeps what people have agreed to. Its calls answer UNIMPLEMENTED in this version;
-    consent is loaded with `liftgate profiles load`.
+    """ConsentService keeps what people have agreed to. Backends call it as they call Decide; where the server names a role for it,
+    callers need an operator's token.
     """
 
     @staticmethod
