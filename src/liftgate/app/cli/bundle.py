@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from liftgate.app.cli import bundle_diff, bundle_explain, bundle_test
+from liftgate.app.cli import bundle_diff, bundle_explain, bundle_publish, bundle_test
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -182,3 +182,4 @@ def _print_summary(console: Console, checked: Checked) -> None:
 bundle_test.register(app)
 bundle_diff.register(app)
 bundle_explain.register(app)
+bundle_publish.register(app)
