@@ -67,7 +67,8 @@ class Backend:
     def reservations(self, horizon_ms: int = 60_000) -> Reservations:
         """Return Reservations that share the contact history with `profiles`."""
         if self.client is None:
-            return FakeReservations(history=self.fake_profiles.history, horizon_ms=horizon_ms)
+            store = self.fake_profiles
+            return FakeReservations(history=store.history, accounts=store.accounts, totals=store.totals, horizon_ms=horizon_ms)
         return RedisReservations(self.client, budget_ms=BUDGET_MS, horizon_ms=horizon_ms)
 
     async def put_packed(self, person_id: str, value: bytes) -> None:
@@ -99,6 +100,11 @@ class Backend:
         assert value is None or isinstance(value, bytes)
         return value
 
+    async def put(self, key: bytes, value: bytes) -> None:
+        """Store any value; real servers only."""
+        assert self.client is not None
+        await self.client.call([("SET", key, value)], 5.0)
+
 
 BACKENDS = [
     "fake",
@@ -111,6 +117,16 @@ BACKENDS = [
 @pytest.fixture(params=BACKENDS)
 async def backend(request: pytest.FixtureRequest, servers: dict[str, str]) -> AsyncIterator[Backend]:
     """Each implementation in turn, empty."""
+    if request.param == "fake":
+        yield Backend("fake")
+        return
+    async for backend in _on_server(request.param, servers):
+        yield backend
+
+
+@pytest.fixture(params=BACKENDS[:-1])
+async def single_backend(request: pytest.FixtureRequest, servers: dict[str, str]) -> AsyncIterator[Backend]:
+    """Each implementation that is no Cluster, empty: accounts and totals lie in slots of their own."""
     if request.param == "fake":
         yield Backend("fake")
         return

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from time import monotonic
 
@@ -11,12 +11,20 @@ from liftgate.domain.contact_history import ENTRY
 from liftgate.domain.errors import StoreUnavailable
 from liftgate.domain.input import InputSchema
 from liftgate.domain.profile import unpack
-from liftgate.pipeline.ports import Amendment, Claim, ClaimOutcome, ClaimStatus, Fetched, PersonKey
+from liftgate.domain.total_counter import BUCKET, total_count
+from liftgate.pipeline.ports import Amendment, Charge, Claim, ClaimOutcome, ClaimStatus, Fetched, PersonKey, Watch
 
 MAX_ENTRIES = 512
 
 History = dict[tuple[str, bool], bytes]
-"""Contact history by (person id, ghost)."""
+"""Contact history by (person or account id, ghost)."""
+Totals = dict[tuple[bytes, bool], dict[float, float]]
+"""Buckets of total counters, end to count, by (cap id, ghost)."""
+
+
+def packed(buckets: Mapping[float, float]) -> bytes | None:
+    """Return a total counter as it is stored."""
+    return b"".join(BUCKET.pack(until, buckets[until]) for until in sorted(buckets)) or None
 
 
 @dataclass
@@ -26,12 +34,17 @@ class MemoryProfileStore:
     packed: dict[str, bytes] = field(default_factory=dict)
     consent: dict[str, bytes] = field(default_factory=dict)
     history: History = field(default_factory=dict)
+    accounts: History = field(default_factory=dict)
+    """The same by account."""
+    totals: Totals = field(default_factory=dict)
     down: bool = False
     """True: every call raises StoreUnavailable."""
     fetches: int = 0
     """Calls so far."""
 
-    async def fetch(self, people: Sequence[PersonKey], schema: InputSchema, budget_s: float | None = None) -> Fetched:
+    async def fetch(
+        self, people: Sequence[PersonKey], schema: InputSchema, budget_s: float | None = None, totals: Sequence[bytes] = ()
+    ) -> Fetched:
         """See `pipeline.ports.ProfileStore`."""
         self.fetches += 1
         if self.down:
@@ -41,7 +54,13 @@ class MemoryProfileStore:
             [self.consent.get(person.person_id) for person in people],
             [self.history.get((person.person_id, person.ghost)) for person in people],
             real_history={row: self.history.get((person.person_id, False)) for row, person in enumerate(people) if person.both},
+            account_history={row: self._account(person) for row, person in enumerate(people) if person.account_id},
+            totals=[packed(self.totals.get((cap_id, False), {})) for cap_id in totals],
         )
+
+    def _account(self, person: PersonKey) -> bytes | None:
+        found = [self.accounts.get((person.account_id, ghost), b"") for ghost in ((False, True) if person.ghost else (False,))]
+        return b"?" if any(len(raw) % ENTRY.size for raw in found) else b"".join(found) or None
 
 
 @dataclass
@@ -59,6 +78,8 @@ class MemoryReservations:
 
     history: History = field(default_factory=dict)
     horizon_ms: int = 60_000
+    accounts: History = field(default_factory=dict)
+    totals: Totals = field(default_factory=dict)
     clock: Callable[[], float] = monotonic
     down: bool = False
     """True: every call raises StoreUnavailable."""
@@ -101,9 +122,23 @@ class MemoryReservations:
         if claim.request_id and response:
             ends_s = self.clock() + self.horizon_ms / 1000
             self._memory[claim.person_id, claim.request_id] = _Memory(claim.fingerprint, response, None, ends_s)
-        who = (claim.person_id, claim.ghost)
-        kept = [entry for entry in ENTRY.iter_unpack(self.history.get(who, b"")) if entry[1] != claim.reservation_id]
-        self.history[who] = b"".join(ENTRY.pack(*entry) for entry in kept)
+        if response and response == claim.response:
+            return
+        receipts = {use.receipt_id: use.cap_id for use in claim.totals if use.count}
+        for entry in self._without(self.history, (claim.person_id, claim.ghost), claim):
+            if entry[0] in receipts:
+                buckets = self.totals.get((receipts[entry[0]], claim.ghost), {})
+                if buckets.get(entry[3], 0) > 0:
+                    buckets[entry[3]] -= 1
+        if claim.account is not None:
+            self._without(self.accounts, (claim.account.account_id, claim.ghost), claim)
+
+    @staticmethod
+    def _without(histories: History, who: tuple[str, bool], claim: Claim) -> list[Entry]:
+        """Take the claim's entries out of a history and return them."""
+        entries: list[Entry] = list(ENTRY.iter_unpack(histories.get(who, b"")))
+        histories[who] = b"".join(ENTRY.pack(*entry) for entry in entries if entry[1] != claim.reservation_id)
+        return [entry for entry in entries if entry[1] == claim.reservation_id]
 
     def _check(self) -> None:
         if self.down:
@@ -123,7 +158,7 @@ class MemoryReservations:
         known = self._known(claim)
         if known is not None:
             return known
-        if claim.charges or claim.watch.entries:
+        if claim.charges or claim.watch.entries or claim.account is not None or claim.totals:
             lost = self._charge(claim)
             if lost is not None:
                 return lost
@@ -133,20 +168,75 @@ class MemoryReservations:
         return ClaimOutcome(ClaimStatus.MADE)
 
     def _charge(self, claim: Claim) -> ClaimOutcome | None:
+        now, account = claim.now_ms, claim.account
         who = (claim.person_id, claim.ghost)
-        raw = self.history.get(who, b"")
-        if len(raw) % ENTRY.size:
-            return ClaimOutcome(ClaimStatus.CAP_REACHED, charge=0, history=raw)
-        live = [entry for entry in ENTRY.iter_unpack(raw) if entry[2] > claim.now_ms]
-        pruned = b"".join(ENTRY.pack(*entry) for entry in live)
-        used = Counter(entry[0] for entry in live)
-        if any(used[cap_id] > most for cap_id, most in claim.watch.entries):
-            return ClaimOutcome(ClaimStatus.CAP_REACHED, charge=-1, history=pruned)
-        added = b""
-        for i, charge in enumerate(claim.charges):
-            if used[charge.cap_id] >= charge.limit or len(live) + i >= MAX_ENTRIES:
-                return ClaimOutcome(ClaimStatus.CAP_REACHED, charge=i, history=pruned)
-            used[charge.cap_id] += 1
-            added += ENTRY.pack(charge.cap_id, claim.reservation_id, charge.live_until_ms, charge.until_ms)
-        self.history[who] = pruned + added
+        person = _Book(self.history.get(who, b""), b"", claim)
+        lost = person.judge(claim.charges, claim.watch) if claim.charges or claim.watch.entries or claim.totals else None
+        shared, shown, before = None, b"", len(claim.charges)
+        if account is not None:
+            beside = self.accounts.get((account.account_id, False), b"") if claim.ghost else b""
+            shared = _Book(self.accounts.get((account.account_id, claim.ghost), b""), beside, claim)
+            found = shared.judge(account.charges, account.watch)
+            if lost is None and found is not None:
+                lost = found if found < 0 else before + found
+            shown = shared.shown
+            before += len(account.charges)
+        counts = []
+        for use in claim.totals:
+            counts.append(total_count(packed(self.totals.get((use.cap_id, False), {})), now))
+            if lost is None and counts[-1] > use.most:
+                lost = -1
+            elif lost is None and use.count and counts[-1] + use.count > use.limit:
+                lost = before
+            before += use.count
+        if lost is None:
+            for use in claim.totals:
+                if len(person.kept) + use.count > MAX_ENTRIES:
+                    lost = before
+                receipt_until = use.bucket_until_ms if use.leased else now + self.horizon_ms
+                person.kept += [(use.receipt_id, claim.reservation_id, receipt_until, use.bucket_until_ms)] * use.count
+        if lost is not None:
+            return ClaimOutcome(ClaimStatus.CAP_REACHED, lost, person.shown, shown, tuple(counts))
+        self.history[who] = person.packed()
+        if account is not None and shared is not None:
+            self.accounts[account.account_id, claim.ghost] = shared.packed()
+        for use in claim.totals:
+            if use.count:
+                buckets = self.totals.setdefault((use.cap_id, claim.ghost), {})
+                buckets[use.bucket_until_ms] = buckets.get(use.bucket_until_ms, 0) + use.count
         return None
+
+
+Entry = tuple[bytes, bytes, float, float]
+
+
+class _Book:
+    """A contact history that a claim is judged by, with what others' entries beside it count."""
+
+    def __init__(self, raw: bytes, beside: bytes, claim: Claim) -> None:
+        self._claim = claim
+        self._damaged = bool(len(raw) % ENTRY.size or len(beside) % ENTRY.size)
+        self.shown = raw + beside
+        self.kept: list[Entry] = []
+        if not self._damaged:
+            live, others = ([entry for entry in ENTRY.iter_unpack(each) if entry[2] > claim.now_ms] for each in (raw, beside))
+            self.kept = live
+            self.shown = b"".join(ENTRY.pack(*entry) for entry in (*live, *others))
+            self._used = Counter(entry[0] for entry in (*live, *others))
+
+    def judge(self, charges: Sequence[Charge], watch: Watch) -> int | None:
+        """Add the charges and return None; or the index of the first without room, -1 for a watched cap."""
+        if self._damaged:
+            return 0
+        if any(self._used[cap_id] > most for cap_id, most in watch.entries):
+            return -1
+        for i, charge in enumerate(charges):
+            if self._used[charge.cap_id] >= charge.limit or len(self.kept) >= MAX_ENTRIES:
+                return i
+            self._used[charge.cap_id] += 1
+            self.kept.append((charge.cap_id, self._claim.reservation_id, charge.live_until_ms, charge.until_ms))
+        return None
+
+    def packed(self) -> bytes:
+        """Return it as it is stored."""
+        return b"".join(ENTRY.pack(*entry) for entry in self.kept)

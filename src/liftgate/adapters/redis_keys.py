@@ -3,6 +3,7 @@
     lg:{<person>}:p   packed profile          lg:{<person>}:c   consent            lg:{<person>}:r:<request_id>   remembered answer
     lg:{<person>}:f   plain HASH of features  lg:{<person>}:h   contact history    lg:{<person>}:e:<event_id>     event seen
                                               lg:{<person>}:g   ghost contact history (held-out people)
+    lg:{%a:<account>}:h, :g   contact history of an account          lg:{%t:<cap id>}:h, :g   total counter
 
 In `<person>`, `%`, `{` and `}` are written %25, %7B and %7D, and an empty id is a lone `%`: a tag is never empty or cut short.
 """
@@ -36,6 +37,17 @@ def consent(person_id: str) -> bytes:
 def history(person_id: str, ghost: bool) -> bytes:
     """Return the key of the contact history, or of the ghost contact history."""
     return tag(person_id) + (b"g" if ghost else b"h")
+
+
+def account(account_id: str, ghost: bool) -> bytes:
+    """Return the key of an account's contact history. No person's tag begins with `%a:`: a `%` of theirs is written %25."""
+    escaped = account_id.replace("%", "%25").replace("{", "%7B").replace("}", "%7D")
+    return b"lg:{%a:" + escaped.encode("utf-8", "surrogatepass") + (b"}:g" if ghost else b"}:h")
+
+
+def total(cap_id: bytes, ghost: bool) -> bytes:
+    """Return the key of a cap's total counter."""
+    return b"lg:{%t:" + cap_id.hex().encode() + (b"}:g" if ghost else b"}:h")
 
 
 def request(person_id: str, request_id: str) -> bytes:

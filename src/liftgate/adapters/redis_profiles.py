@@ -18,6 +18,7 @@ from liftgate.adapters import redis_keys
 from liftgate.adapters.breaker import Breaker
 from liftgate.adapters.redis_client import DEFAULT_BUDGET_MS, Command, RedisClient, check, code, guarded
 from liftgate.adapters.redis_hash import HashCodec
+from liftgate.adapters.redis_shared import Shared
 from liftgate.domain.errors import StoreUnavailable
 from liftgate.domain.input import InputSchema
 from liftgate.domain.profile import pack, unpack
@@ -42,18 +43,25 @@ class RedisProfiles:
         self._budget_s = budget_ms / 1000
         self._codec: HashCodec | None = None
 
-    async def fetch(self, people: Sequence[PersonKey], schema: InputSchema, budget_s: float | None = None) -> Fetched:
+    async def fetch(
+        self, people: Sequence[PersonKey], schema: InputSchema, budget_s: float | None = None, totals: Sequence[bytes] = ()
+    ) -> Fetched:
         """See `pipeline.ports.ProfileStore`."""
         if not people:
             return Fetched(unpack(schema, []), [], [])
-        return await (self._fetch_packed(people, schema, budget_s) if self._packed else self._fetch_hash(people, schema, budget_s))
+        fetched_by = self._fetch_packed if self._packed else self._fetch_hash
+        shared = Shared(people, totals)
+        fetched, values = await fetched_by(people, schema, budget_s, shared.commands)
+        return shared.put(fetched, values)
 
     async def _call(self, commands: Sequence[Command], budget_s: float | None) -> list[Any]:
         if budget_s is None or budget_s >= self._budget_s:
             return await guarded(self._client, self._breaker, commands, self._budget_s)
         return await guarded(self._client, self._breaker, commands, budget_s, hurried=True)
 
-    async def _fetch_packed(self, people: Sequence[PersonKey], schema: InputSchema, budget_s: float | None) -> Fetched:
+    async def _fetch_packed(
+        self, people: Sequence[PersonKey], schema: InputSchema, budget_s: float | None, shared: list[Command]
+    ) -> tuple[Fetched, list[bytes | None]]:
         keys: list[bytes] = []
         for person in people:
             tag = redis_keys.tag(person.person_id)
@@ -68,13 +76,14 @@ class RedisProfiles:
             commands = [("MGET", *keys, *more)]
         reads = len(commands)
         commands += self._there(people)
-        replies = await self._call(commands, budget_s)
+        replies = await self._call(commands + shared, budget_s)
         check(replies)
+        of_others: list[bytes | None] = replies.pop() if shared else []
         values: list[bytes | None] = replies[0] if reads == 1 else [value for reply in replies[:reads] for value in reply]
         everyone = len(keys)
         real = dict(zip(both, values[everyone:], strict=True))
         documents = _certain(values[1:everyone:3], replies[reads:])
-        return Fetched(unpack(schema, values[0:everyone:3]), documents, values[2:everyone:3], real_history=real)
+        return Fetched(unpack(schema, values[0:everyone:3]), documents, values[2:everyone:3], real_history=real), of_others
 
     def _there(self, people: Sequence[PersonKey]) -> list[Command]:
         """Return what asks how many consent keys there are, where someone wants to be certain: MGET says nothing of keys of other types."""
@@ -83,7 +92,9 @@ class RedisProfiles:
         keys = [redis_keys.consent(person.person_id) for person in people]
         return [("EXISTS", key) for key in keys] if self._client.clustered else [("EXISTS", *keys)]
 
-    async def _fetch_hash(self, people: Sequence[PersonKey], schema: InputSchema, budget_s: float | None) -> Fetched:
+    async def _fetch_hash(
+        self, people: Sequence[PersonKey], schema: InputSchema, budget_s: float | None, shared: list[Command]
+    ) -> tuple[Fetched, list[bytes | None]]:
         codec = self._codec
         if codec is None or codec.schema is not schema:
             codec = self._codec = HashCodec(schema)
@@ -95,14 +106,16 @@ class RedisProfiles:
             commands.append(("MGET", *names, tag + b"h") if person.both else ("MGET", *names))
         reads = len(commands)
         commands += self._there(people)
-        replies = await self._call(commands, budget_s)
+        replies = await self._call(commands + shared, budget_s)
+        check(replies[-1:] if shared else ())
+        of_others: list[bytes | None] = replies.pop() if shared else []
         rest = replies[1:reads:2]
         check(rest)
         check(replies[reads:])
         profiles = codec.decode([_hash_or_none(reply) for reply in replies[0:reads:2]])
         real = {row: rest[row][2] for row, person in enumerate(people) if person.both}
         documents = _certain([values[0] for values in rest], replies[reads:])
-        return Fetched(profiles, documents, [values[1] for values in rest], real_history=real)
+        return Fetched(profiles, documents, [values[1] for values in rest], real_history=real), of_others
 
 
 def _certain(documents: list[bytes | None], there: Sequence[int]) -> list[bytes | None]:

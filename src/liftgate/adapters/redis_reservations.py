@@ -7,7 +7,7 @@ what they store are in `lua/`. Time is the claims' own; only the lifetimes of ke
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from functools import cache
 from hashlib import sha1
 from importlib.resources import files
@@ -20,14 +20,20 @@ from liftgate.adapters import redis_keys
 from liftgate.adapters.breaker import Breaker
 from liftgate.adapters.redis_client import DEFAULT_BUDGET_MS, Command, RedisClient, check, code, guarded
 from liftgate.domain.errors import StoreUnavailable
-from liftgate.pipeline.ports import Amendment, Claim, ClaimOutcome, ClaimStatus
+from liftgate.pipeline.ports import Amendment, Claim, ClaimOutcome, ClaimStatus, TotalUse
 
 DEFAULT_HORIZON_MS = 60_000
 CHUNK = 64
 """Claims in one script call: bounds how long the server is busy with it."""
 
 _HEADER = Struct("<8s8sddBH")
-_AMENDED = Struct("<8sd")
+_AMENDED = Struct("<8sdB")
+_TOTAL = Struct("<HHdddd8sB")
+_COUNTS = Struct("<HH")
+_WATCHED = Struct("<H")
+_USED = Struct("<d")
+_REQUEST, _ACCOUNT, _TOTALS, _GHOST, _STANDS = 1, 2, 4, 8, 4
+"""Flags, as the scripts name them."""
 _CHARGE = Struct("<8sddd")
 _MEMORY = Struct("<c8sI")
 _MADE = ClaimOutcome(ClaimStatus.MADE)
@@ -93,12 +99,14 @@ class RedisReservations:
         """Return keys and arguments of one call of `reserve.lua`."""
         keys: list[bytes] = []
         arguments: list[bytes] = []
+        totals = _total_keys(claims)
         for claim in claims:
             keys.append(redis_keys.history(claim.person_id, claim.ghost))
-            watched = claim.watch
-            header = _HEADER.pack(
-                claim.fingerprint, claim.reservation_id, claim.now_ms, self._horizon_ms, bool(claim.request_id), len(watched.entries)
-            )
+            watched, account = claim.watch, claim.account
+            flags = _REQUEST if claim.request_id else 0
+            if account is not None or claim.totals:
+                flags |= (_ACCOUNT if account is not None else 0) | (_TOTALS if claim.totals else 0) | (_GHOST if claim.ghost else 0)
+            header = _HEADER.pack(claim.fingerprint, claim.reservation_id, claim.now_ms, self._horizon_ms, flags, len(watched.entries))
             header += watched.packed
             for charge in claim.charges:
                 header += _CHARGE.pack(charge.cap_id, charge.limit, charge.live_until_ms, charge.until_ms)
@@ -106,8 +114,22 @@ class RedisReservations:
             if claim.request_id:
                 keys.append(redis_keys.request(claim.person_id, claim.request_id))
                 arguments.append(_MEMORY.pack(b"P", claim.fingerprint, len(claim.response)) + claim.response + claim.record)
-        arguments.append(b"%d" % len(claims))
-        return keys, arguments
+            if account is not None:
+                keys.append(redis_keys.account(account.account_id, claim.ghost))
+                if claim.ghost:
+                    keys.append(redis_keys.account(account.account_id, False))
+                charges = [_CHARGE.pack(each.cap_id, each.limit, each.live_until_ms, each.until_ms) for each in account.charges]
+                arguments.append(_WATCHED.pack(len(account.watch.entries)) + account.watch.packed + b"".join(charges))
+            if claim.totals:
+                arguments.append(b"".join([self._total(use, claim, totals) for use in claim.totals]))
+        arguments.append(_COUNTS.pack(len(claims), len(totals)))
+        return [*totals, *keys], arguments
+
+    def _total(self, use: TotalUse, claim: Claim, places: Mapping[bytes, int]) -> bytes:
+        real = places[redis_keys.total(use.cap_id, False)]
+        own = places[redis_keys.total(use.cap_id, True)] if claim.ghost else real
+        receipt_until = use.bucket_until_ms if use.leased else claim.now_ms + self._horizon_ms
+        return _TOTAL.pack(real, own, use.most, use.limit, use.bucket_until_ms, receipt_until, use.receipt_id, use.count)
 
     async def amend(self, amendments: Sequence[Amendment]) -> None:
         """See `pipeline.ports.Reservations`."""
@@ -115,11 +137,19 @@ class RedisReservations:
         for amendment in amendments:
             claim, response = amendment.claim, amendment.response
             keys = [redis_keys.history(claim.person_id, claim.ghost)]
+            flags = _STANDS if response and response == claim.response else 0
             if claim.request_id:
+                flags |= _REQUEST
                 keys.append(redis_keys.request(claim.person_id, claim.request_id))
+            if claim.account is not None:
+                flags |= _ACCOUNT
+                keys.append(redis_keys.account(claim.account.account_id, claim.ghost))
+            charged = [use for use in claim.totals if use.count]
+            keys += [redis_keys.total(use.cap_id, claim.ghost) for use in charged]
             claimed = _MEMORY.pack(b"P", claim.fingerprint, len(claim.response)) + claim.response
             instead = _MEMORY.pack(b"L", claim.fingerprint, len(response)) + response if response else b""
-            calls.append((keys, [_AMENDED.pack(claim.reservation_id, self._horizon_ms), claimed, instead]))
+            header = _AMENDED.pack(claim.reservation_id, self._horizon_ms, flags)
+            calls.append((keys, [header, claimed, instead, b"".join([use.receipt_id for use in charged])]))
         if calls:
             await self._run("amend.lua", calls)
 
@@ -143,13 +173,27 @@ class RedisReservations:
         return replies
 
 
+def _total_keys(claims: Sequence[Claim]) -> dict[bytes, int]:
+    """Return the total counters of the claims and their places among a script's keys, from 1."""
+    places: dict[bytes, int] = {}
+    for claim in claims:
+        for use in claim.totals:
+            places.setdefault(redis_keys.total(use.cap_id, False), len(places) + 1)
+            if claim.ghost:
+                places.setdefault(redis_keys.total(use.cap_id, True), len(places) + 1)
+    return places
+
+
 def _outcome(reply: Any) -> ClaimOutcome:
     if reply == 0:
         return _MADE
     if reply == 4:
         return _MISMATCH
     if reply[0] == ClaimStatus.CAP_REACHED:
-        return ClaimOutcome(ClaimStatus.CAP_REACHED, charge=reply[1], history=reply[2])
+        if len(reply) == 3:
+            return ClaimOutcome(ClaimStatus.CAP_REACHED, charge=reply[1], history=reply[2])
+        counts = tuple(int(used) for (used,) in _USED.iter_unpack(reply[4]))
+        return ClaimOutcome(ClaimStatus.CAP_REACHED, charge=reply[1], history=reply[2], account_history=reply[3], total_counts=counts)
     if reply[0] == ClaimStatus.DUPLICATE_LOGGED:
         return ClaimOutcome(ClaimStatus.DUPLICATE_LOGGED, response=reply[1])
     if reply[0] == ClaimStatus.DUPLICATE_PENDING:

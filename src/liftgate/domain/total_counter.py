@@ -11,7 +11,7 @@ from struct import Struct
 
 BUCKET = Struct("<dd")
 STEPS = 64
-"""Parts of a rolling window; a counter holds no more than twice as many buckets and one."""
+"""Parts of a rolling window, which has fewer than twice as many buckets; leases have as many of their own."""
 DAMAGED = 2**53
 """Used by a counter that cannot be read: more than any limit."""
 

@@ -1,27 +1,59 @@
--- Put right what a claim left behind. KEYS: its history key, then its request key if it has one.
--- ARGV: <c8 reservation> <d horizon_ms>, what the claim would have begun the request key's value with, what to remember instead.
+-- Put right what a claim left behind. KEYS: its history key, then its request key if it has one, its account's history if it names one,
+-- and the total counters that it may have charged.
+-- ARGV: <c8 reservation> <d horizon_ms> <B flags>, what the claim would have begun the request key's value with, what to remember
+-- instead, and for each total counter <c8 receipt>.
+-- flags: 1 has a request key | 2 names an account | 4 its answer stands, and so do its charges
 -- Reply: 1 amended | 0 left alone: confirmed, or somebody else's.
-local reservation, horizon = struct.unpack('<c8d', ARGV[1])
-local claimed, instead = ARGV[2], ARGV[3]
-if KEYS[2] then
-  local value = redis.pcall('GET', KEYS[2])
+local reservation, horizon, flags = struct.unpack('<c8dB', ARGV[1])
+local claimed, instead, receipts = ARGV[2], ARGV[3], ARGV[4]
+local key = 2
+if flags % 2 == 1 then
+  local value = redis.pcall('GET', KEYS[key])
   if value then
     if type(value) ~= 'string' or string.sub(value, 1, #claimed) ~= claimed then return 0 end
   end
   if #instead > 0 then
-    redis.call('SET', KEYS[2], instead, 'PX', string.format('%.0f', horizon))
+    redis.call('SET', KEYS[key], instead, 'PX', string.format('%.0f', horizon))
   elseif value then
-    redis.call('DEL', KEYS[2])
+    redis.call('DEL', KEYS[key])
   end
+  key = key + 1
 end
-local raw = redis.pcall('GET', KEYS[1])
-if type(raw) == 'string' and #raw % 32 == 0 then
-  local kept = {}
+if flags >= 4 then return 1 end
+
+-- Take the claim's entries out of a history; return them.
+local function without(history_key)
+  local raw, kept, gone = redis.pcall('GET', history_key), {}, {}
+  if type(raw) ~= 'string' or #raw % 32 ~= 0 then return gone end
   for at = 1, #raw, 32 do
-    if string.sub(raw, at + 8, at + 15) ~= reservation then kept[#kept + 1] = string.sub(raw, at, at + 31) end
+    local entry = string.sub(raw, at, at + 31)
+    if string.sub(entry, 9, 16) == reservation then gone[#gone + 1] = entry else kept[#kept + 1] = entry end
   end
-  if #kept * 32 < #raw then
-    if #kept == 0 then redis.call('DEL', KEYS[1]) else redis.call('SET', KEYS[1], table.concat(kept), 'KEEPTTL') end
+  if #gone > 0 then
+    if #kept == 0 then redis.call('DEL', history_key) else redis.call('SET', history_key, table.concat(kept), 'KEEPTTL') end
+  end
+  return gone
+end
+
+local gone = without(KEYS[1])
+if flags % 4 >= 2 then
+  without(KEYS[key])
+  key = key + 1
+end
+for at = 1, #receipts, 8 do
+  local receipt, total_key = string.sub(receipts, at, at + 7), KEYS[key + (at - 1) / 8]
+  for _, entry in ipairs(gone) do
+    if string.sub(entry, 1, 8) == receipt then
+      local raw, bucket, changed = redis.pcall('GET', total_key), string.sub(entry, 25, 32), {}
+      if type(raw) == 'string' and #raw % 16 == 0 then
+        for from = 1, #raw, 16 do
+          local ends, count = string.sub(raw, from, from + 7), struct.unpack('<d', raw, from + 8)
+          if ends == bucket then count = count - 1 end
+          if count > 0 then changed[#changed + 1] = ends .. struct.pack('<d', count) end
+        end
+        if #changed == 0 then redis.call('DEL', total_key) else redis.call('SET', total_key, table.concat(changed), 'KEEPTTL') end
+      end
+    end
   end
 end
 return 1

@@ -1,13 +1,21 @@
 -- Make claims in order, each atomically over all its caps and its request_id.
--- KEYS: for each claim its history key, then its request key if it has one.
--- ARGV: for each claim its header, then the value to remember if it has a request key:
---   header  <c8 fingerprint> <c8 reservation> <d now_ms> <d horizon_ms> <B has a request key> <I2 caps watched>,
+-- KEYS: total counters; then for each claim its history key, its request key if it has one, and its account's history if it names one
+--       (a ghost claim: the ghost history, then the real one).
+-- ARGV: for each claim its header, then the value to remember, the account's section and the totals, as its flags say; last of all
+--       <I2 claims> <I2 total counters>
+--   header  <c8 fingerprint> <c8 reservation> <d now_ms> <d horizon_ms> <B flags> <I2 caps watched>,
 --           then for each watched cap <c8 cap> <d most>, then for each charge <c8 cap> <d limit> <d live_until_ms> <d until_ms>
+--   flags   1 has a request key | 2 names an account | 4 has totals | 8 is a ghost's
 --   value   'P' <c8 fingerprint> <I4 length of the response> response record
--- Reply, for each claim: 0 made | {1, charge or -1 for a watched cap, history} | {2, response} | {3, response, record} | 4 mismatch
+--   account <I2 caps watched>, then as in the header
+--   totals  each <I2 real counter> <I2 own counter> <d most> <d limit> <d bucket> <d receipt live_until_ms> <c8 receipt> <B charges>
+-- Reply, for each claim: 0 made | {1, charge or -1 for a watched cap, history} | {2, response} | {3, response, record} | 4 mismatch;
+--       a claim with an account or totals: {1, charge, history, account history, counts <d>...}
 local HEADER, WATCHED, CHARGE, ENTRY, MEMORY = '<c8c8ddBI2', '<c8d', '<c8ddd', '<c8c8dd', '<c1c8I4'
+local TOTAL, BUCKET = '<I2I2ddddc8B', '<dd'
 local MAX_ENTRIES = 512
 local MAX_LIFE_MS = 315360000000
+local DAMAGED = 9007199254740992
 
 -- What is remembered under a request key, or nil. A value that cannot be read is never a licence to decide again.
 local function remembered(key, fingerprint)
@@ -22,68 +30,198 @@ local function remembered(key, fingerprint)
   return 4
 end
 
--- Live entries as one string, how many there are, how many each cap has, and when the last of them ends for good.
-local function live(raw, now)
-  local kept, n, counts, last = {}, 0, {}, now
-  for at = 1, #raw, 32 do
-    local cap, _, live_until, ends = struct.unpack(ENTRY, raw, at)
-    if live_until > now then
-      n = n + 1
-      kept[n] = string.sub(raw, at, at + 31)
-      counts[cap] = (counts[cap] or 0) + 1
-      if ends > last then last = ends end
-    end
-  end
-  return kept, n, counts, last
+-- Relative, so that neither a skewed clock nor a replayed one makes keys vanish or stay.
+local function store(key, value, last, now)
+  local life = math.min(math.max(math.ceil(last - now), 1), MAX_LIFE_MS)
+  redis.call('SET', key, value, 'PX', string.format('%.0f', life))
 end
 
-local replies, key, arg = {}, 1, 1
-for claim = 1, tonumber(ARGV[#ARGV]) do
+-- Add live entries to `book`: as they are, how many, how many each cap has, and when the last of them ends.
+local function read(book, raw, now, keep)
+  local kept, n, counts, last = book.kept, book.n, book.counts, book.last
+  for at = 1, #raw, 32 do
+    local cap, _, live_until = struct.unpack(ENTRY, raw, at)
+    if live_until > now then
+      if keep then
+        n = n + 1
+        kept[n] = string.sub(raw, at, at + 31)
+        if live_until > last then last = live_until end
+      end
+      counts[cap] = (counts[cap] or 0) + 1
+    end
+  end
+  book.n, book.before, book.last = n, n, last
+end
+
+-- Judge watches and charges by a history, and by the one beside it. In the book: lost is nil, the index of a charge without room, or -1
+-- for a watched cap; text is what to show of the history then.
+local function judge(key, beside, section, at, watched, now, reservation)
+  local book = {kept = {}, n = 0, before = 0, counts = {}, last = now, charges = 0}
+  local raw, other = redis.pcall('GET', key), beside and redis.pcall('GET', beside) or ''
+  if not raw then raw = '' end
+  if type(raw) ~= 'string' or type(other) ~= 'string' then
+    book.lost, book.text = 0, '?' -- another type of value: damaged
+    return book
+  end
+  if #raw % 32 ~= 0 or #other % 32 ~= 0 then
+    book.lost, book.text = 0, raw .. other -- damaged: every cap counts as used up
+    if #book.text % 32 == 0 then book.text = book.text .. '?' end
+    return book
+  end
+  read(book, raw, now, true)
+  if other ~= '' then read(book, other, now, false) end
+  local kept, n, counts, last = book.kept, book.n, book.counts, book.last
+  for _ = 1, watched do
+    local cap, most
+    cap, most, at = struct.unpack(WATCHED, section, at)
+    if (counts[cap] or 0) > most then
+      book.lost = -1
+      break
+    end
+  end
+  local charge = 0
+  while not book.lost and at <= #section do
+    local cap, limit, live_until, ends
+    cap, limit, live_until, ends, at = struct.unpack(CHARGE, section, at)
+    local used = counts[cap] or 0
+    if used >= limit or n >= MAX_ENTRIES then
+      book.lost = charge
+      break
+    end
+    n, charge = n + 1, charge + 1
+    counts[cap] = used + 1
+    kept[n] = struct.pack(ENTRY, cap, reservation, live_until, ends)
+    if live_until > last then last = live_until end
+  end
+  book.n, book.charges, book.last, book.other = n, charge, last, other
+  return book
+end
+
+-- What a lost claim is shown of a history: live entries as they were.
+local function shown(book, now)
+  if book.text then return book.text end
+  if not book.other or book.other == '' then return table.concat(book.kept, '', 1, book.before) end
+  local beside = {kept = {}, n = 0, counts = {}, last = now}
+  read(beside, book.other, now, true)
+  return table.concat(book.kept, '', 1, book.before) .. table.concat(beside.kept)
+end
+
+-- Total counters, read once and written once a call.
+local counters = {}
+local function counter(index, now)
+  local found = counters[index]
+  if not found then
+    found = {buckets = {}}
+    local raw = redis.pcall('GET', KEYS[index])
+    if raw and (type(raw) ~= 'string' or #raw % 16 ~= 0) then
+      found.damaged, found.used = true, DAMAGED
+    elseif raw then
+      for at = 1, #raw, 16 do
+        local ends, count = struct.unpack(BUCKET, raw, at)
+        found.buckets[ends] = count
+      end
+    end
+    counters[index] = found
+  end
+  if found.now ~= now and not found.damaged then
+    found.now, found.used = now, 0
+    for ends, count in pairs(found.buckets) do
+      if ends > now then found.used = found.used + count end
+    end
+  end
+  return found
+end
+
+-- Judge totals: the index of a charge without room, -1 for a watched one, nil: none; the charges; and what the counters show.
+local function judge_totals(section, now)
+  local lost, charges, counts, at, charge = nil, {}, {}, 1, 0
+  while at <= #section do
+    local real, own, most, limit, bucket, receipt_until, receipt, count
+    real, own, most, limit, bucket, receipt_until, receipt, count, at = struct.unpack(TOTAL, section, at)
+    local used = counter(real, now).used
+    counts[#counts + 1] = struct.pack('<d', used)
+    if not lost then
+      if used > most then
+        lost = -1
+      elseif count > 0 and used + count > limit then
+        lost = charge
+      end
+    end
+    if count > 0 then charges[#charges + 1] = {own, bucket, receipt_until, receipt, count} end
+    charge = charge + count
+  end
+  return lost, charges, table.concat(counts)
+end
+
+local claims, totals = struct.unpack('<I2I2', ARGV[#ARGV])
+local replies, key, arg = {}, totals + 1, 1
+for claim = 1, claims do
   local header, history_key = ARGV[arg], KEYS[key]
-  local fingerprint, reservation, now, horizon, idempotent, watched, at = struct.unpack(HEADER, header)
-  local request_key, value
+  local fingerprint, reservation, now, horizon, flags, watched, at = struct.unpack(HEADER, header)
+  local request_key, value, account_key, real_key, account_section, totals_section
   arg, key = arg + 1, key + 1
-  if idempotent == 1 then
+  if flags % 2 == 1 then
     request_key, value = KEYS[key], ARGV[arg]
     arg, key = arg + 1, key + 1
   end
+  if flags >= 2 then
+    if flags % 4 >= 2 then
+      account_key, account_section = KEYS[key], ARGV[arg]
+      arg, key = arg + 1, key + 1
+      if flags >= 8 then
+        real_key = KEYS[key]
+        key = key + 1
+      end
+    end
+    if flags % 8 >= 4 then
+      totals_section = ARGV[arg]
+      arg = arg + 1
+    end
+  end
 
   local outcome = request_key and remembered(request_key, fingerprint)
-  if not outcome and at <= #header then
-    local raw = redis.pcall('GET', history_key)
-    if not raw then raw = '' end
-    if type(raw) ~= 'string' then
-      outcome = {1, 0, '?'} -- another type of value: damaged
-    elseif #raw % 32 ~= 0 then
-      outcome = {1, 0, raw} -- damaged: every cap counts as used up
-    else
-      local kept, n, counts, last = live(raw, now)
-      local before, charge = n, 0
-      for _ = 1, watched do
-        local cap, most
-        cap, most, at = struct.unpack(WATCHED, header, at)
-        if (counts[cap] or 0) > most then
-          outcome = {1, -1, table.concat(kept)}
-          break
+  if not outcome and (at <= #header or account_key or totals_section) then
+    local book, account, total_lost, total_charges, counts, lost
+    if at <= #header or totals_section then
+      book = judge(history_key, nil, header, at, watched, now, reservation)
+      lost = book.lost
+    end
+    if account_key or totals_section then
+      local charge = (#header - at + 1 - watched * 16) / 32
+      if account_key then
+        local account_watched, from = struct.unpack('<I2', account_section)
+        account = judge(account_key, real_key, account_section, from, account_watched, now, reservation)
+        if not lost and account.lost then lost = account.lost < 0 and -1 or charge + account.lost end
+        charge = charge + (#account_section - from + 1 - account_watched * 16) / 32
+      end
+      if totals_section then
+        total_lost, total_charges, counts = judge_totals(totals_section, now)
+        if not lost and total_lost then lost = total_lost < 0 and -1 or charge + total_lost end
+        -- Each charge leaves a receipt in the person's history, by which it can be moved or given back.
+        for _, charged in ipairs(lost and {} or total_charges) do
+          if book.n + charged[5] > MAX_ENTRIES then
+            lost = charge
+            break
+          end
+          for _ = 1, charged[5] do
+            book.n, book.charges = book.n + 1, book.charges + 1
+            book.kept[book.n] = struct.pack(ENTRY, charged[4], reservation, charged[3], charged[2])
+            if charged[3] > book.last then book.last = charged[3] end
+          end
         end
       end
-      while not outcome and at <= #header do
-        local cap, limit, live_until, ends
-        cap, limit, live_until, ends, at = struct.unpack(CHARGE, header, at)
-        local used = counts[cap] or 0
-        if used >= limit or n >= MAX_ENTRIES then
-          outcome = {1, charge, table.concat(kept, '', 1, before)}
-          break
-        end
-        n, charge = n + 1, charge + 1
-        counts[cap] = used + 1
-        kept[n] = struct.pack(ENTRY, cap, reservation, live_until, ends)
-        if ends > last then last = ends end
-      end
-      if not outcome and charge > 0 then
-        -- Relative, so that neither a skewed clock nor a replayed one makes keys vanish or stay.
-        local life = math.min(math.max(math.ceil(last - now), 1), MAX_LIFE_MS)
-        redis.call('SET', history_key, table.concat(kept), 'PX', string.format('%.0f', life))
+      if lost then outcome = {1, lost, book and shown(book, now) or '', account and shown(account, now) or '', counts or ''} end
+    elseif lost then
+      outcome = {1, lost, book.text or table.concat(book.kept, '', 1, book.before)}
+    end
+    if not outcome then
+      if book and book.charges > 0 then store(history_key, table.concat(book.kept), book.last, now) end
+      if account and account.charges > 0 then store(account_key, table.concat(account.kept), account.last, now) end
+      for _, charged in ipairs(total_charges or {}) do
+        local own, bucket = counter(charged[1], now), charged[2]
+        own.buckets[bucket] = (own.buckets[bucket] or 0) + charged[5]
+        if bucket > now and not own.damaged then own.used = own.used + charged[5] end
+        own.dirty = true
       end
     end
   end
@@ -92,5 +230,17 @@ for claim = 1, tonumber(ARGV[#ARGV]) do
     outcome = 0
   end
   replies[claim] = outcome
+end
+
+for index, found in pairs(counters) do
+  if found.dirty and not found.damaged then
+    local ends, kept, last = {}, {}, found.now
+    for bucket in pairs(found.buckets) do
+      if bucket > found.now then ends[#ends + 1] = bucket end
+    end
+    table.sort(ends)
+    for i, bucket in ipairs(ends) do kept[i] = struct.pack(BUCKET, bucket, found.buckets[bucket]) end
+    if #ends > 0 then store(KEYS[index], table.concat(kept), ends[#ends], found.now) end
+  end
 end
 return replies
