@@ -17,12 +17,15 @@ _GROUPS = {
     "profiles": ("liftgate.app.cli.profiles", "Load people into the store, or show one."),
     "operators": ("liftgate.app.cli.operators", "Name the people who may run a service, and give them tokens."),
     "audit": ("liftgate.app.cli.audit", "Read and verify the chain of administrative acts."),
+    "review": ("liftgate.app.cli.review", "Approve what is sensitive before anybody sees it."),
     "log": ("liftgate.app.cli.log", "Read, verify and seal the decision log."),
 }
 _COMMANDS = {
     "serve": ("liftgate.app.cli.serve", "Serve decisions until told to stop."),
     "status": ("liftgate.app.cli.status", "Say which bundle each worker of each replica runs."),
     "reload": ("liftgate.app.cli.reload", "Make every worker of a server read its bundle again."),
+    "stop": ("liftgate.app.cli.stop", "Stop an offer, a group, a model or every use of profiles, everywhere, now."),
+    "start": ("liftgate.app.cli.start", "Ask for something stopped to be started again."),
     "decide": ("liftgate.app.cli.decide", "Ask a running service for one decision, and why."),
     "explain": ("liftgate.app.cli.explain", "Say why a decision came out as it did, from the log alone."),
 }

@@ -1,0 +1,104 @@
+"""What `liftgate review` prints for people."""
+
+from __future__ import annotations
+
+import difflib
+import json
+from collections.abc import Iterator
+from typing import Any
+
+from liftgate.app.cli.asking import line, moment, said
+
+_COLOURS = {"APPROVED": "green", "BREAK_GLASS": "yellow", "PENDING": "yellow"}
+_STATES = {
+    "NOT_SUBMITTED": "not submitted, not shown",
+    "PENDING": "waits for approval, not shown",
+    "APPROVED": "approved",
+    "REJECTED": "rejected, not shown",
+    "WITHDRAWN": "withdrawn, not shown",
+    "EXPIRED": "approval has run out, not shown",
+    "BREAK_GLASS": "shown WITHOUT approval",
+}
+_DID = {
+    "submit": "submitted it",
+    "approve": "approved it",
+    "reject": "rejected it",
+    "withdraw": "withdrew it",
+    "break_glass": "broke the glass",
+}
+
+
+def show_list(items: list[dict[str, Any]]) -> None:
+    """Print items, one paragraph each."""
+    if not items:
+        line("Nothing is sensitive, and nothing waits for review.")
+    for item in items:
+        _heading(item)
+        for text in _needs(item):
+            line(f"  {text}")
+
+
+def show_item(answer: dict[str, Any]) -> None:
+    """Print one item with its text, its history and what changed."""
+    item = answer["item"]
+    _heading(item)
+    line()
+    line("What is reviewed", bold=True)
+    for sentence in answer["words"]:
+        line(f"  {sentence}")
+    line()
+    line("Who did what", bold=True)
+    for act in item["acts"]:
+        until = f" until {moment(act['until_ms'])}" if act["until_ms"] else ""
+        roles = f" ({', '.join(act['roles'])})" if act["roles"] else ""
+        line(f"  {moment(act['at_ms'])}  {act['by']}{roles} {_DID.get(act['act'], act['act'])}{until}{said(act['reason'])}")
+    if not item["acts"]:
+        line("  nobody has done anything yet; its author runs `liftgate review submit DIR`")
+    for text in _needs(item):
+        line(f"  {text}")
+    line()
+    _show_changes(answer)
+    line(f"digest  {item['review_id']}", dim=True)
+
+
+def _heading(item: dict[str, Any]) -> None:
+    state = item["state"]
+    until = f" until {moment(item['until_ms'])}" if item["until_ms"] and item["kind"] == "offer" else ""
+    words = "start again: " + _STATES.get(state, state).replace(", not shown", "") if item["kind"] == "start" else _STATES.get(state, state)
+    line(f"{item['review_id'][:12]}  {item['subject']}  {words}{until}", bold=True, fg=_COLOURS.get(state, "red"))
+    if item["kind"] == "offer":
+        where = f"{item['source']}, " if item["source"] else ""
+        line(f"  {where}bundle {item['bundle']}{'' if item['in_force'] else ', not in force on this server'}")
+
+
+def _needs(item: dict[str, Any]) -> Iterator[str]:
+    if item["follow_up_open"]:
+        yield "FOLLOW-UP: the glass was broken; another person must approve, reject or withdraw it"
+    for text in item["missing"]:
+        yield f"needs {text}"
+    if item["authors"] and item["missing"]:
+        yield f"not by {', '.join(item['authors'])}, who submitted it"
+
+
+def _show_changes(answer: dict[str, Any]) -> None:
+    if not answer["approved_text"]:
+        line("Nothing about it was approved before.", dim=True)
+        return
+    line(f"What changed since {answer['approved_review_id'][:12]} was approved", bold=True)
+    changes = list(difference(answer["approved_text"], answer["text"]))
+    for text in changes or ["  nothing"]:
+        line(f"  {text}", fg={"+": "green", "-": "red"}.get(text[:1]))
+
+
+def difference(before: str, after: str) -> Iterator[str]:
+    """Yield the lines of a diff between two texts under review."""
+    for text in difflib.unified_diff(_pretty(before), _pretty(after), lineterm="", n=2):
+        if not text.startswith(("---", "+++")):
+            yield text
+
+
+def _pretty(text: str) -> list[str]:
+    try:
+        return json.dumps(json.loads(text), indent=2, sort_keys=True, ensure_ascii=False).splitlines()
+    except ValueError:
+        return text.splitlines()
