@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from enum import StrEnum
 
 import numpy as np
@@ -12,10 +12,13 @@ from liftgate.app.cases.run import Ran
 from liftgate.app.cases.unknowns import can_be_unknown
 from liftgate.bundle.compiled import Bundle, Condition
 from liftgate.bundle.conditions import canonical
+from liftgate.bundle.difference import flow
 from liftgate.bundle.schema import Group, OfferRule
+from liftgate.bundle.schema_consent import ChannelPermission
 from liftgate.bundle.sections import Draft
 from liftgate.domain.batch import Batch
 from liftgate.domain.reason import Reason
+from liftgate.pipeline.cap_plan import UNLIMITED
 
 CONDITIONS = {
     "eligible_if": (Reason.NOT_ELIGIBLE, Reason.ELIGIBILITY_UNKNOWN),
@@ -25,7 +28,7 @@ CONDITIONS = {
 }
 """Section to its reasons against: where it decides against the offer, and where it cannot be told."""
 _CONSENT = frozenset(reason for reason in Reason if reason.name.startswith("CONSENT_"))
-_CAPS = frozenset(reason for reason in Reason if reason.name.startswith("FREQUENCY_CAP"))
+_REVIEW = frozenset({Reason.NOT_APPROVED, Reason.REVIEW_REJECTED, Reason.CONTROLS_UNKNOWN})
 
 
 class Seen(StrEnum):
@@ -36,8 +39,8 @@ class Seen(StrEnum):
     UNKNOWN = "unknown"
 
 
-Judge = Callable[[Batch], Seen | None]
-"""What a rule says of the batch's one row; None: nothing that can be told."""
+Judge = Callable[[Batch, int], Seen | None]
+"""What a rule says of the batch's one row and an offer; None: it does not concern them."""
 
 
 @dataclass(slots=True)
@@ -109,7 +112,7 @@ def _look(batch: Batch, bundle: Bundle, case: str, of_offer: dict[int, list[Rule
         for rule in rules:
             if not allowed and reason and reason not in rule.against:
                 continue
-            said = rule.judge(batch)
+            said = rule.judge(batch, k)
             if said in rule.possible and (said is Seen.PASS) is allowed:
                 rule.seen.setdefault(said, case)
 
@@ -123,6 +126,8 @@ def _rules(draft: Draft, bundle: Bundle) -> Iterator[Rule]:
             yield from _of(draft, bundle, ("groups", name), group, members)
     for name, offer in offers.items():
         yield from _of(draft, bundle, ("offers", name), offer, (index[name],))
+    yield from _permissions(draft, bundle)
+    yield from _counted(draft, bundle)
 
 
 def _of(draft: Draft, bundle: Bundle, owner: tuple[str, str], entry: Group | OfferRule, offers: tuple[int, ...]) -> Iterator[Rule]:
@@ -132,13 +137,17 @@ def _of(draft: Draft, bundle: Bundle, owner: tuple[str, str], entry: Group | Off
 
     for i, purpose in enumerate(entry.purposes):
         p = bundle.purposes.index(purpose)
-        yield rule(("purposes", i), purpose, _if(lambda batch, p=p: batch.consent[0, p] == Reason.ALLOWED), _CONSENT)
+        yield rule(("purposes", i), purpose, _if(lambda batch, _, p=p: batch.consent[0, p] == Reason.ALLOWED), _CONSENT)
     if entry.channels is not None:
         channels = frozenset(entry.channels)
-        judge = _if(lambda batch: batch.requests[0].context.channel in channels)
+        judge = _if(lambda batch, _: batch.requests[0].context.channel in channels)
         yield rule(("channels",), ", ".join(entry.channels), judge, frozenset({Reason.CHANNEL_NOT_ALLOWED}))
     if isinstance(entry, OfferRule):
         yield from _dates(entry, rule)
+    sensitive = tuple(k for k in offers if k in bundle.reviews)
+    if entry.sensitive and sensitive:
+        review = rule(("sensitive",), flow(entry.sensitive), _if(_approved), _REVIEW)
+        yield replace(review, offers=sensitive)
     for section, reasons in CONDITIONS.items():
         text = getattr(entry, section)
         condition = None if text is None else _compiled(bundle, section, text, offers)
@@ -146,30 +155,78 @@ def _of(draft: Draft, bundle: Bundle, owner: tuple[str, str], entry: Group | Off
             passes = section != "suppress_if"
             unknown = (Seen.UNKNOWN,) if can_be_unknown(condition, text, bundle.schema) else ()
             yield rule((section,), text, _condition(condition, passes), frozenset(reasons), *unknown)
-    for i in range(len(entry.caps)):
-        found = [
-            c
-            for c, cap in enumerate(bundle.caps)
-            if cap.source == draft.where((*owner, "caps", i)) and set(cap.offers.tolist()) & {*offers}
-        ]
-        for c in found:
-            yield rule(("caps", i), bundle.caps[c].name, _if(lambda batch, c=c: batch.cap_room[0, c] > 0), _CAPS)
+
+
+def _permissions(draft: Draft, bundle: Bundle) -> Iterator[Rule]:
+    for channel, permission in draft.section("channel_permissions", ChannelPermission).items():
+        p = bundle.purposes.index(permission.root)
+
+        def judge(batch: Batch, _: int, channel: str = channel, p: int = p) -> Seen | None:
+            if batch.requests[0].context.channel != channel:
+                return None
+            return Seen.PASS if batch.consent[0, p] == Reason.ALLOWED else Seen.DENY
+
+        where = draft.where(("channel_permissions", channel))
+        everything = tuple(range(len(bundle.offers)))
+        yield Rule(channel, "channel_permissions", permission.root, where, everything, judge, _CONSENT)
+
+
+def _counted(draft: Draft, bundle: Bundle) -> Iterator[Rule]:
+    """Yield caps, pauses and contact policies: each is one or more counters of the bundle."""
+    owners = {
+        draft.where((kind, name, section, i)): f"{kind}.{name}"
+        for kind in ("groups", "offers")
+        for name, entry in draft.entries[kind].items()
+        for section in ("caps", "pauses")
+        for i in range(len(getattr(entry, section)))
+    }
+    together: dict[tuple[str, str, str], list[int]] = {}
+    for c, cap in enumerate(bundle.caps):
+        section = _SECTIONS.get(cap.reason, "caps")
+        # A pause is a counter for each thing that it can hold back.
+        text = cap.name.split(": ", 1)[1] if section == "pauses" else cap.name
+        together.setdefault((section, cap.source, text), []).append(c)
+    for (section, where, text), columns in together.items():
+        offers = tuple(sorted({k for c in columns for k in bundle.caps[c].offers.tolist()}))
+        against = {bundle.caps[columns[0]].reason, Reason.FREQUENCY_CAP_UNAVAILABLE, Reason.TOTAL_CAP_PACED}
+        yield Rule(section, owners.get(where, section), text, where, offers, _full(bundle, columns), frozenset(against))
+
+
+_SECTIONS = {Reason.PAUSED: "pauses", Reason.CONTACT_POLICY: "contact_policy"}
+
+
+def _full(bundle: Bundle, columns: list[int]) -> Judge:
+    holds = {c: frozenset(bundle.caps[c].offers.tolist()) for c in columns}
+
+    def judge(batch: Batch, offer: int) -> Seen | None:
+        rooms = [int(batch.cap_room[0, c]) for c in columns if offer in holds[c]]
+        concerned = [room for room in rooms if room < UNLIMITED]
+        if not concerned:
+            return None
+        return Seen.DENY if min(concerned) <= 0 else Seen.PASS
+
+    return judge
+
+
+def _approved(batch: Batch, offer: int) -> bool:
+    until = batch.controls.approved_until_ms
+    return until is not None and bool(batch.now_ms[0] < until[offer])
 
 
 def _dates(entry: OfferRule, rule: Callable[..., Rule]) -> Iterator[Rule]:
     start, end = entry.starts_at, entry.until
     if start is not None:
-        yield rule(("from",), "from", _if(lambda batch: batch.now_ms[0] >= start), frozenset({Reason.NOT_STARTED}))
+        yield rule(("from",), "from", _if(lambda batch, _: batch.now_ms[0] >= start), frozenset({Reason.NOT_STARTED}))
     if end is not None:
-        yield rule(("until",), "until", _if(lambda batch: batch.now_ms[0] < end), frozenset({Reason.ENDED}))
+        yield rule(("until",), "until", _if(lambda batch, _: batch.now_ms[0] < end), frozenset({Reason.ENDED}))
 
 
 def _if(passes: Callable[..., object]) -> Judge:
-    return lambda batch: Seen.PASS if passes(batch) else Seen.DENY
+    return lambda batch, offer: Seen.PASS if passes(batch, offer) else Seen.DENY
 
 
 def _condition(condition: Condition, passes: bool) -> Judge:
-    def judge(batch: Batch) -> Seen:
+    def judge(batch: Batch, _: int) -> Seen:
         true, unknown = condition.evaluate(batch.inputs, batch.now_ms.astype(np.float64))
         if unknown[0]:
             return Seen.UNKNOWN

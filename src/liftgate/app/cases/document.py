@@ -31,6 +31,13 @@ class ConsentEntry(Strict):
     status: Status = Field(description="What the person said last.", examples=["granted"])
     given: Moment | None = Field(None, description="When it was given.", examples=["30 days ago"])
     expires: Moment | None = Field(None, description="When it ends.", examples=["in 1 hour"])
+    withdrawn: Moment | None = Field(None, description="When it was withdrawn.", examples=["1 hour ago"])
+    basis: str | None = Field(None, description="Lawful basis.", examples=["consent"])
+    jurisdiction: str | None = Field(None, description="Whose law it was given under.", examples=["EU"])
+    source: str | None = Field(None, description="Where it was collected.", examples=["checkout"])
+    mechanism: str | None = Field(None, description="How.", examples=["double-opt-in"])
+    notice_version: str | None = Field(None, description="Version of the notice that the person saw.", examples=["2026-05"])
+    policy_version: str | None = Field(None, description="Version of the policy.", examples=["2026-05"])
 
 
 class Person(Strict):
@@ -49,12 +56,14 @@ class Person(Strict):
     )
     history: list[str] = Field(
         default_factory=list,
-        description="What the person has had: `had OFFER 2 days ago`, `was offered OFFER 5 minutes ago`, `had OFFER 3 times 1 hour ago`.",
+        description="What the person has had and done: `had OFFER 2 days ago`, `was offered OFFER 5 minutes ago`, "
+        "`dismissed OFFER twice 1 hour ago on email`.",
         examples=[["had free-shipping 2 days ago"]],
     )
     unreadable: list[Literal["profile", "consent", "history"]] = Field(
         default_factory=list, description="What is stored and cannot be read.", examples=[["profile"]]
     )
+    account: str | None = Field(None, description="The account or household that the request names.", examples=["household-7"])
     held_out: Name | None = Field(None, description="Layer that holds the person out; absent: none does.", examples=["universal-2026h2"])
     id: Annotated[str, StringConstraints(min_length=1)] | None = Field(
         None, description="Exactly this person id; absent: one that fits `held_out` is found.", examples=["customer-17"]
@@ -69,6 +78,7 @@ class Situation(Strict):
     device: str = Field("", description="The device.", examples=["mobile"])
     locale: str = Field("", description="The locale.", examples=["de-DE"])
     time_zone: str = Field("", description="The person's IANA time zone; absent: the file's.", examples=["Europe/Berlin"])
+    jurisdiction: str = Field("", description="Whose law holds, as the caller sends it.", examples=["EU"])
     attributes: dict[str, Attribute] = Field(default_factory=dict, description="Attributes by name.", examples=[{"basket_value": 40.0}])
     gpc: bool = Field(False, description="The request carries Global Privacy Control.", examples=[True])
 
@@ -122,6 +132,13 @@ def _anywhere() -> Any:
     return Situation.model_validate({})
 
 
+Approved = Annotated[
+    list[Name],
+    BeforeValidator(lambda value: [value] if isinstance(value, str) else value, json_schema_input_type=Literal["all"] | list[Name]),
+]
+ALL = "all"
+
+
 class Case(Strict):
     """One line of the table. Lists of people or contexts stand for every combination."""
 
@@ -144,6 +161,17 @@ class Case(Strict):
         "up", description="down: neither people nor frequency caps can be read.", examples=["down"]
     )
     models: Literal["up", "down"] = Field("up", description="down: no model gives an answer.", examples=["down"])
+    approved: Approved | None = Field(
+        None, description="Sensitive offers whose approval stands: `all`, or a list; absent: the file's.", examples=[["loan"]]
+    )
+    stopped: list[str] = Field(
+        default_factory=list,
+        description="What somebody has stopped: `offer/NAME`, `group/NAME`, `model/NAME`, `all`.",
+        examples=[["group/credit"]],
+    )
+    controls: Literal["known", "unknown"] = Field(
+        "known", description="unknown: nobody can tell what is stopped and approved.", examples=["unknown"]
+    )
     want: Want = Field(description="What must come of it.", examples=[{"allowed": ["welcome"]}])
 
 
@@ -152,6 +180,9 @@ class CaseFile(Strict):
 
     now: TimestampMs | None = Field(None, description="The moment of every case that names none.", examples=["2026-11-20T12:00:00Z"])
     time_zone: str = Field("", description="Time zone of every context that names none.", examples=["Europe/Berlin"])
+    approved: Approved = Field(
+        default_factory=list, description="Sensitive offers whose approval stands in every case that says nothing: `all`, or a list."
+    )
     persons: dict[Name, Person] = Field(default_factory=dict, description="People by name.")
     contexts: dict[Name, Situation] = Field(default_factory=dict, description="Contexts by name.")
     cases: Annotated[list[Case], Field(min_length=1, max_length=10_000)] = Field(

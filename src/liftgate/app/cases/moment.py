@@ -12,7 +12,20 @@ _SHORT = {"s": "second", "m": "minute", "h": "hour", "d": "day"}
 _AGO = re.compile(r"(\d+) ?(second|minute|hour|day|week)s? ago|(\d+)(s|m|h|d) ago")
 _IN = re.compile(r"in (\d+) ?(second|minute|hour|day|week)s?|in (\d+)(s|m|h|d)")
 _TIMES = {"once": 1, "twice": 2}
-_PHRASE = re.compile(r"(?P<verb>had|was offered) (?P<offer>\S+)(?: (?P<times>once|twice|\d+ times))? (?P<when>.+)")
+_VERBS = {
+    "had": "exposure",
+    "saw": "exposure",
+    "was offered": "",
+    "clicked": "click",
+    "bought": "purchase",
+    "dismissed": "dismiss",
+    "unsubscribed from": "unsubscribe",
+    "complained about": "complaint",
+}
+"""To the outcome that it means; empty: offered, and not seen (yet)."""
+_PHRASE = re.compile(
+    rf"(?P<verb>{'|'.join(_VERBS)}) (?P<offer>\S+)(?: (?P<times>once|twice|\d+ times))? (?P<when>.+?)(?: on (?P<channel>\S+))?"
+)
 EXAMPLE = "2 days ago"
 PHRASE_EXAMPLE = "had free-shipping 2 days ago"
 
@@ -37,19 +50,26 @@ class Contact:
     """Something that happened between the person and an offer."""
 
     offer_id: str
-    seen: bool
-    """False: offered, not seen (yet)."""
+    outcome: str
+    """exposure, click, purchase, dismiss, unsubscribe or complaint; empty: offered, and not seen (yet)."""
     times: int
     at_ms: int
+    channel: str
+    """Empty: not said."""
+
+    @property
+    def decided(self) -> bool:
+        """It was a decision of its own; what is done with it later is none."""
+        return self.outcome in ("", "exposure")
 
 
 def contact(phrase: str, now_ms: int) -> Contact:
     """Return what a phrase says. Raises ValueError with what is wanted."""
     match = _PHRASE.fullmatch(" ".join(phrase.split()))
     if match is None:
-        raise ValueError(f"{phrase!r} is not understood: it wants `had OFFER {EXAMPLE}` or `was offered OFFER 3 times {EXAMPLE}`")
+        raise ValueError(f"{phrase!r} is not understood: it wants `had OFFER {EXAMPLE}`, `dismissed OFFER twice {EXAMPLE} on email`")
     times = match["times"]
     count = 1 if times is None else _TIMES.get(times) or int(times.split()[0])
     if not 1 <= count <= 1_000:
         raise ValueError(f"{phrase!r}: wants between 1 and 1000 times")
-    return Contact(match["offer"], match["verb"] == "had", count, moment_ms(match["when"], now_ms))
+    return Contact(match["offer"], _VERBS[match["verb"]], count, moment_ms(match["when"], now_ms), match["channel"] or "")

@@ -10,7 +10,7 @@ from zoneinfo import ZoneInfo
 
 from pydantic import ValidationError
 
-from liftgate.app.cases.document import NOTHING, Case, CaseFile, Person, Situation
+from liftgate.app.cases.document import ALL, NOTHING, Case, CaseFile, Person, Situation
 from liftgate.app.cases.moment import EXAMPLE, PHRASE_EXAMPLE, contact, moment_ms
 from liftgate.bundle.compiled import Bundle
 from liftgate.bundle.load import read_source
@@ -40,6 +40,8 @@ class Planned:
     context: Situation
     placement: str
     now_ms: int
+    approved: tuple[str, ...]
+    """Sensitive offers whose approval stands; `("all",)`: of all."""
     case: Case
 
     @property
@@ -91,6 +93,7 @@ class _Reader:
                 self._refuse(path, problem, mend.replace("docs/bundle.md", "docs/bundle-tests.md"))
             return
         self._zone(("time_zone",), document.time_zone)
+        self._approved(("approved",), document.approved)
         for name, person in document.persons.items():
             self._person(("persons", name), person, document)
         for name, situation in document.contexts.items():
@@ -137,6 +140,7 @@ class _Reader:
             if self._known((*path, "consent", purpose), "purpose", purpose, self._bundle.purposes):
                 self._moment((*path, "consent", purpose, "given"), entry.given)
                 self._moment((*path, "consent", purpose, "expires"), entry.expires)
+                self._moment((*path, "consent", purpose, "withdrawn"), entry.withdrawn)
         for i, phrase in enumerate(person.history):
             try:
                 self._known((*path, "history", i), "offer", contact(phrase, 0).offer_id, self._bundle.offer_index)
@@ -191,12 +195,14 @@ class _Reader:
             k = self._bundle.offer_index.get(offer)
             if k is not None and self._bundle.offer_model[k] < 0:
                 self._refuse((*path, "propensity", offer), f"`{offer}` has no model: its probability is always 1", "remove it")
+        self._controls(path, case)
         self._want((*path, "want"), case)
         now_ms = case.now if case.now is not None else document.now
         if now_ms is None:
             self._refuse((*path, "now"), "is missing", "add `now:` to the file or to the case")
         if now_ms is None or len(self._whole.mistakes) > before:
             return
+        approved = tuple(document.approved if case.approved is None else case.approved)
         line = self._source.locate(path)[1]
         several = len(people) * len(contexts) * len(case.placement) > 1
         for person_name, person in people:
@@ -206,8 +212,31 @@ class _Reader:
                     said = case.says or f"{', '.join(parts)}"
                     name = f"{said} [{', '.join(parts)}]" if several and case.says else said
                     zoned = context if context.time_zone else context.model_copy(update={"time_zone": document.time_zone})
-                    planned = Planned(self._source.file, line, name, person, person_name or "somebody", zoned, placement, now_ms, case)
+                    planned = Planned(
+                        self._source.file, line, name, person, person_name or "somebody", zoned, placement, now_ms, approved, case
+                    )
                     self._whole.cases.append(planned)
+
+    def _approved(self, path: Path_, names: Sequence[str]) -> None:
+        for name in names if list(names) != [ALL] else ():
+            self._known(path, "offer", name, self._bundle.offer_index)
+
+    def _controls(self, path: Path_, case: Case) -> None:
+        self._approved((*path, "approved"), case.approved or ())
+        names = {
+            "offer": list(self._bundle.offer_index),
+            "group": [offer.group for offer in self._bundle.offers if offer.group],
+            "model": [model.name for model in self._bundle.models],
+        }
+        for i, subject in enumerate(case.stopped):
+            kind, _, name = subject.partition("/")
+            if subject == ALL:
+                continue
+            if kind not in names:
+                mend = "write `offer/NAME`, `group/NAME`, `model/NAME` or `all`"
+                self._refuse((*path, "stopped", i), f"{subject!r} is nothing that can be stopped", mend)
+            else:
+                self._known((*path, "stopped", i), kind, name, names[kind])
 
     def _want(self, path: Path_, case: Case) -> None:
         want = case.want

@@ -11,7 +11,7 @@ import numpy as np
 
 from liftgate.app.cases.expect import problems
 from liftgate.app.cases.reading import Planned
-from liftgate.app.cases.world import GivenModels, NobodyFits, person_id_of, ports_of
+from liftgate.app.cases.world import GivenModels, NobodyFits, controls_of, person_id_of, ports_of
 from liftgate.bundle.compiled import Bundle
 from liftgate.domain.batch import Batch
 from liftgate.domain.request import Context, DecideRequest
@@ -86,10 +86,15 @@ async def _walk(planned: Planned, live: Live, person_id: str, request_id: str) -
         person_id=person_id,
         placement_id=planned.placement,
         slot_count=planned.case.slots,
-        context=Context(context.channel, context.device, context.locale, context.time_zone, context.attributes),
+        context=Context(
+            context.channel, context.device, context.locale, context.time_zone, context.attributes, jurisdiction=context.jurisdiction
+        ),
+        account_id=planned.person.account or "",
         gpc=context.gpc,
         candidates=None if planned.case.candidates is None else tuple(planned.case.candidates),
     )
-    walk = Walk(Batch([request], np.array([planned.now_ms], dtype=np.int64)), live, ports_of(planned, live, person_id))
+    batch = Batch([request], np.array([planned.now_ms], dtype=np.int64))
+    batch.controls = controls_of(planned, live.bundle)
+    walk = Walk(batch, live, ports_of(planned, live, person_id))
     await decide(walk)
     return walk

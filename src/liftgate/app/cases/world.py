@@ -3,18 +3,23 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from itertools import count
+from typing import Any
+
+import numpy as np
 
 from liftgate.adapters.grpc_answers import GrpcAnswers
 from liftgate.adapters.memory_stores import MemoryProfileStore, MemoryReservations
-from liftgate.app.cases.document import Person
-from liftgate.app.cases.moment import contact, moment_ms
+from liftgate.app.cases.document import ALL, ConsentEntry, Person
+from liftgate.app.cases.history import packed_history
+from liftgate.app.cases.moment import moment_ms
 from liftgate.app.cases.reading import Planned
 from liftgate.bundle.compiled import Bundle, ModelSpec
+from liftgate.bundle.control_columns import control_columns
 from liftgate.domain import consent
 from liftgate.domain.batch import Batch
-from liftgate.domain.contact_history import ENTRY
+from liftgate.domain.control import UNKNOWN_COLUMNS, ControlColumns, Controls, Stop
 from liftgate.domain.decision import Decision
 from liftgate.domain.errors import ModelFailed
 from liftgate.domain.input import Floats, InputSchema, InputType
@@ -94,7 +99,7 @@ def ports_of(planned: Planned, live: Live, person_id: str) -> Ports:
     """Return what the walk of the case reaches outside: stores in memory that hold its person, and nothing that lasts."""
     store, case = planned.case.store, planned.case
     profiles = MemoryProfileStore(down=store in ("down", "profiles_down"))
-    _store(profiles, planned.person, person_id, live.bundle, planned.now_ms)
+    _store(profiles, planned, person_id, live)
     hands = Hands(planned.now_ms)
     return Ports(
         profiles=profiles,
@@ -127,28 +132,46 @@ def person_id_of(planned: Planned, live: Live) -> str:
     raise NobodyFits(f"of {_TRIES:,} people nobody is {where}: look at the shares in `layers:`")
 
 
-def _store(store: MemoryProfileStore, person: Person, person_id: str, bundle: Bundle, now_ms: int) -> None:
+def _store(store: MemoryProfileStore, planned: Planned, person_id: str, live: Live) -> None:
+    person, now_ms = planned.person, planned.now_ms
     if "profile" in person.unreadable:
         store.packed[person_id] = b"not a profile"
     elif person.profile is not None:
-        store.packed[person_id] = _packed(person, bundle.schema, now_ms)
+        store.packed[person_id] = _packed(person, live.bundle.schema, now_ms)
     if "consent" in person.unreadable:
         store.consent[person_id] = b"not a consent"
     elif person.consent is not None:
-        records = {}
-        for purpose, entry in person.consent.items():
-            records[purpose] = {"status": entry.status} | {
-                f"{key}_at_ms": moment_ms(text, now_ms)
-                for key, text in (("given", entry.given), ("expires", entry.expires))
-                if text is not None
-            }
+        records = {purpose: _consent(entry, now_ms) for purpose, entry in person.consent.items()}
         store.consent[person_id] = consent.document(records)
     # What a held-out person would have had counts apart: the case means the one that the walk reads.
     for ghost in (False, True):
         if "history" in person.unreadable:
             store.history[person_id, ghost] = b"damaged"
         elif person.history:
-            store.history[person_id, ghost] = _history(person, bundle, now_ms)
+            store.history[person_id, ghost] = packed_history(person.history, live, now_ms, planned.context.time_zone)
+
+
+def _consent(entry: ConsentEntry, now_ms: int) -> dict[str, Any]:
+    record = entry.model_dump(exclude={"given", "expires", "withdrawn"}, exclude_none=True)
+    times = {key: getattr(entry, key) for key in ("given", "expires", "withdrawn")}
+    return record | {f"{key}_at_ms": moment_ms(text, now_ms) for key, text in times.items() if text is not None}
+
+
+def controls_of(planned: Planned, bundle: Bundle) -> ControlColumns:
+    """Return what the case says is stopped and approved."""
+    case = planned.case
+    if case.controls == "unknown":
+        return UNKNOWN_COLUMNS
+    stops = [subject.partition("/") for subject in case.stopped]
+    columns = control_columns(Controls(stops=tuple(Stop(kind, name, "", "", 0) for kind, _, name in stops)), bundle)
+    approved = planned.approved
+    if columns.approved_until_ms is None or not approved:
+        return columns
+    until = columns.approved_until_ms.copy()
+    for k in bundle.reviews:
+        if approved == (ALL,) or bundle.offers[k].offer_id in approved:
+            until[k] = np.inf
+    return replace(columns, approved_until_ms=until)
 
 
 def _packed(person: Person, schema: InputSchema, now_ms: int) -> bytes:
@@ -163,15 +186,3 @@ def _packed(person: Person, schema: InputSchema, now_ms: int) -> bytes:
         stored = person.ages.get(name, person.stored)
         at_s.append(max(moment_ms(stored or "now", now_ms) // 1000, 0))
     return pack(schema, values, at_s)
-
-
-def _history(person: Person, bundle: Bundle, now_ms: int) -> bytes:
-    entries: list[bytes] = []
-    for phrase in person.history:
-        what = contact(phrase, now_ms)
-        for cap in (bundle.caps[c] for c in bundle.offer_caps[bundle.offer_index[what.offer_id]]):
-            until = what.at_ms + cap.window_ms
-            live_until = until if what.seen or cap.counts == "decision" else what.at_ms + cap.lease_ms
-            for _ in range(what.times):
-                entries.append(ENTRY.pack(cap.cap_id, len(entries).to_bytes(8, "little"), float(live_until), float(until)))
-    return b"".join(entries)
