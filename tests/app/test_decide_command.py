@@ -40,7 +40,7 @@ def test_a_decision_is_shown_with_every_candidate_and_as_json(serve: Serve) -> N
     )
     shown = liftgate(*asked)
     assert shown.returncode == 0, shown.stderr
-    for words in ("Show: ", "winter-sale", "welcome", "not free-shipping: ", "unknown_person", "P(chosen)"):
+    for words in ("Show: ", "winter-sale", "welcome", "not free-shipping: ", "unknown_person", "P slot 1", "due to: propensity"):
         assert words in shown.stdout
     assert "\N{HORIZONTAL ELLIPSIS}" not in shown.stdout
     assert max(map(len, shown.stdout.splitlines())) <= 80

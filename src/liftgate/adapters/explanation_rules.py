@@ -186,7 +186,7 @@ class Judge:
             names = (
                 self._conditions.names(clause.text) if is_condition(section) and self._conditions is not None else _SEES.get(section, ())
             )
-            told.saw.extend(self.seen(name) for name in names if name == "now" or name in self._index)
+            told.saw.extend(seen for name in names if (name == "now" or name in self._index) and (seen := self.seen(name)))
         return told
 
     def _consent_seen(self, purposes: Sequence[str]) -> Iterator[str]:
@@ -196,18 +196,18 @@ class Judge:
                 yield f"{purpose}: {_CONSENT_WORDS.get(reason, reason.name.lower())}"
 
     def seen(self, name: str) -> str:
-        """Return what a rule saw of an input, for example `profile.age = 16`."""
+        """Return what a rule saw of an input, for example `profile.age = 16`; empty: it may not be shown."""
         if name == "now":
             return f"now = {moment(self._record.decided_at_ms)}"
         i = self._index[name]
         state = self._record.input_state[i] if i < len(self._record.input_state) else 0
         if state == InputState.MASKED:
             return f"{name} was withheld"
-        if name.startswith("profile.") and not self._show_profile:
-            return f"{name} (values are not shown here)"
         value = self.words(i)
         if not value:
             return f"{name} is not known"
+        if name.startswith("profile.") and not self._show_profile:
+            return ""
         if state == InputState.DEFAULT_MISSING:
             return f"{name} = {value} (its default: nothing is known)"
         if state == InputState.DEFAULT_STALE:
