@@ -5,7 +5,7 @@ given:    bundle (default golden), person (default person-0), profile, at (when 
           rivals (offers whose caps someone else takes just before the reservation), faults, on_log_failure,
           bundle (golden, or a folder beside it), stops (offer/NAME, group/NAME, model/NAME, all; null: not known),
           reviews (offer: acts about it as it is), unknown (nothing stored),
-          raw_profile | raw_history (hex), raw_consent (text), other_schema
+          raw_profile | raw_history (hex), raw_consent (text), hashed_consent (of another type), other_schema
 request:  placement, request_id (default r0), slots, channel, jurisdiction, attributes, candidates, gpc, explain, dry_run
 want:     response | slots | candidates | slot_sums | distinct_slots | inputs | ages | states | record | history | error
           Only what is named is compared, and compared exactly (floats to 1e-9).
@@ -64,7 +64,9 @@ async def _store(bench: Bench, person: str, given: dict[str, Any]) -> None:
         values = [profile.get(column.name.removeprefix("profile.")) for column in schema.profile]
         numbers = [float(_ms(v)) if isinstance(v, datetime) else c.encode(v) for c, v in zip(schema.profile, values, strict=True)]
         await bench.put(redis_keys.profile(person), pack(schema, numbers, at_s))
-    if "raw_consent" in given:
+    if given.get("hashed_consent"):
+        await bench.client.call([("HSET", redis_keys.consent(person), "status", "objected")])
+    elif "raw_consent" in given:
         await bench.put(redis_keys.consent(person), given["raw_consent"].encode())
     elif (purposes := given.get("consent", CONSENT)) is not None:
         records = {

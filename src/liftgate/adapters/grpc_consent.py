@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from typing import Any, TypeVar
 
 from google.protobuf.message import DecodeError, Message
@@ -12,7 +13,8 @@ from liftgate.adapters.grpc_errors import CallObserver, Report
 from liftgate.adapters.grpc_requests import PERSON_ID_BYTES, fits, malformed
 from liftgate.adapters.grpc_service import Call, Handler, answering, deadline_of, unimplemented
 from liftgate.adapters.operators import Operators
-from liftgate.domain.consent_record import BASES, TEXTS, ConsentRecord, UnreadableConsent, records
+from liftgate.domain.consent import STATUSES
+from liftgate.domain.consent_record import BASES, TEXTS, TIMES, ConsentRecord, UnreadableConsent, records
 from liftgate.domain.errors import CallerError, FieldViolation, NotNow, Refused, StoreUnavailable
 from liftgate.pipeline.audit import Audit
 from liftgate.pipeline.consent_store import Author, ConsentStore, set_consent
@@ -24,10 +26,9 @@ BACKEND = Author("system:backend")
 """Who changes consent where no operator is asked for."""
 PURPOSE_BYTES = 128
 _M = TypeVar("_M", bound=Message)
-_STATUSES: Mapping[int, str] = {number: name.removeprefix("CONSENT_STATUS_").lower() for name, number in pb.ConsentStatus.items() if number}
-_BASES: Mapping[int, str] = dict(enumerate(BASES, 1))
-_NUMBERS = {name: number for table in (_STATUSES, _BASES) for number, name in table.items()}
-_TIMES = ("given_at_ms", "expires_at_ms", "withdrawn_at_ms")
+_STATUSES: Mapping[str, Any] = {name: getattr(pb, f"CONSENT_STATUS_{name.upper()}") for name in sorted(STATUSES)}
+_BASES: Mapping[str, Any] = {name: getattr(pb, f"LAWFUL_BASIS_{name.upper()}") for name in BASES}
+_STATUS_NAMES, _BASIS_NAMES = ({number: name for name, number in table.items()} for table in (_STATUSES, _BASES))
 
 _AWAY = "the store of people is away, so it is not known what was changed; try again, the same call twice is one change"
 _UNREADABLE = "what is stored of the person's consent cannot be read, so every purpose counts as no"
@@ -106,7 +107,8 @@ class ConsentService:
             raise NotNow("the store of people is away; try again") from None
         if found is None:
             raise Refused(_UNREADABLE)
-        return pb.GetResponse(consents=[_message(purpose, found[purpose]) for purpose in sorted(found)]).SerializeToString()
+        consents = [pb.Consent(purpose=purpose) if record is None else message_of(record) for purpose, record in sorted(found.items())]
+        return pb.GetResponse(consents=consents).SerializeToString()
 
     def _author(self, call: Call) -> Author:
         if self._role is None:
@@ -126,18 +128,13 @@ class ConsentService:
             raise CallerError((*violations, FieldViolation("consent", "wants the consent to store")))
         if sent.purpose not in self._live().bundle.purposes:
             violations.append(FieldViolation("consent.purpose", "wants the name of a purpose of the bundle"))
-        if sent.basis and sent.basis not in _BASES:
+        if sent.basis and sent.basis not in _BASIS_NAMES:
             violations.append(FieldViolation("consent.basis", "is none that this version knows"))
-        times: dict[str, Any] = {name: getattr(sent, name) or None for name in _TIMES}
-        if sent.status == pb.CONSENT_STATUS_WITHDRAWN and times["withdrawn_at_ms"] is None:
-            times["withdrawn_at_ms"] = now_ms
-        record = ConsentRecord(
-            purpose=sent.purpose,
-            status=_STATUSES.get(sent.status, ""),
-            basis=_BASES.get(sent.basis, ""),
-            **{name: getattr(sent, name) for name in TEXTS},
-            **times,
+        record = record_of(sent) or ConsentRecord(
+            purpose=sent.purpose, status="", **{name: getattr(sent, name) for name in (*TEXTS, *TIMES)}
         )
+        if record.status == "withdrawn" and record.withdrawn_at_ms is None:
+            record = replace(record, withdrawn_at_ms=now_ms)
         violations += [FieldViolation(f"consent.{name}", what) for name, what in record.mistakes(now_ms)]
         if violations:
             raise CallerError(tuple(violations))
@@ -155,13 +152,18 @@ def _person(person_id: str) -> list[FieldViolation]:
     return [] if fits(person_id, PERSON_ID_BYTES) else [FieldViolation("person_id", f"wants 1 to {PERSON_ID_BYTES} bytes")]
 
 
-def _message(purpose: str, record: ConsentRecord | None) -> pb.Consent:
-    if record is None:
-        return pb.Consent(purpose=purpose)
-    message = pb.Consent(purpose=purpose, **{name: getattr(record, name) for name in TEXTS})
-    message.status, message.basis = _NUMBERS[record.status], _NUMBERS.get(record.basis, 0)  # type: ignore[assignment]
-    for name in _TIMES:
-        at = getattr(record, name)
-        # Pipelines may have written fractions, or what no calendar has.
-        setattr(message, name, 0 if at is None else int(min(max(at, 0), 2**53)))
-    return message
+def message_of(record: ConsentRecord) -> pb.Consent:
+    """Return a record as it travels. Times that no calendar has, which pipelines may have written, are cut to what fits."""
+    fields: dict[str, Any] = {name: getattr(record, name) for name in TEXTS}
+    fields |= {name: int(min(max(getattr(record, name) or 0, 0), 2**53)) for name in TIMES}
+    return pb.Consent(purpose=record.purpose, status=_STATUSES.get(record.status), basis=_BASES.get(record.basis), **fields)
+
+
+def record_of(message: pb.Consent) -> ConsentRecord | None:
+    """Return what travelled as a record; None: it has no status that this version knows."""
+    status = _STATUS_NAMES.get(message.status)
+    if status is None:
+        return None
+    found: dict[str, Any] = {name: getattr(message, name) for name in TEXTS}
+    found |= {name: getattr(message, name) or None for name in TIMES}
+    return ConsentRecord(purpose=message.purpose, status=status, basis=_BASIS_NAMES.get(message.basis, ""), **found)

@@ -26,8 +26,11 @@ async def fetch(walk: Walk) -> None:
     batch, bundle = walk.batch, walk.live.bundle
     # Whether they agreed to experiments, and so are held out at all, is known only afterwards.
     unsure = bundle.consent.experiment_purpose >= 0
-    held_out = batch.held_out.tolist()
-    people = [PersonKey(request.person_id, held, both=held and unsure) for request, held in zip(batch.requests, held_out, strict=True)]
+    held_out, certain = batch.held_out.tolist(), bool(bundle.consent.jurisdictions)
+    people = [
+        PersonKey(request.person_id, held, both=held and unsure, certain=certain)
+        for request, held in zip(batch.requests, held_out, strict=True)
+    ]
     caps = walk.live.caps
     if caps.by_account:
         for person, request in zip(people, batch.requests, strict=True):
