@@ -178,8 +178,14 @@ class _Reader:
                 self._value((*path, "attributes", name), f"context.{name}", value)
 
     def _like(self, path: Path_, name: str, known: Mapping[str, L]) -> None:
-        if self._known(path, "person" if path[-3:-2] == ("persons",) else "entry", name, known) and known[name].like is not None:
-            self._refuse(path, f"`{name}` is itself like another", "name the one that is written in full")
+        if not self._known(path, "person" if known and isinstance(next(iter(known.values())), Person) else "context", name, known):
+            return
+        chain: list[str] = [name]
+        while (further := known[chain[-1]].like) is not None and further in known:
+            if further in chain:
+                self._refuse(path, f"goes round in a circle: {' is like '.join((*chain, further))}", "write one of them in full")
+                return
+            chain.append(further)
 
     def _case(self, i: int, case: Case, document: CaseFile) -> None:
         path: Path_ = ("cases", i)
@@ -274,12 +280,16 @@ class _Reader:
 
 def _merged(one: L, known: Mapping[str, L]) -> L:
     """Return an entry with what it is like filled in: mappings are joined, everything else is replaced."""
-    base = known.get(one.like or "")
-    if base is None:
-        return one
-    written: dict[str, Any] = {key: getattr(one, key) for key in one.model_fields_set if key != "like"}
-    for key, value in written.items():
-        old = getattr(base, key)
-        if isinstance(value, dict) and isinstance(old, dict):
-            written[key] = old | value
-    return base.model_copy(update=written)
+    chain = [one]
+    while (base := known.get(chain[-1].like or "")) is not None and base not in chain:
+        chain.append(base)
+    merged = chain.pop()
+    while chain:
+        nearer = chain.pop()
+        written: dict[str, Any] = {key: getattr(nearer, key) for key in nearer.model_fields_set if key != "like"}
+        for key, value in written.items():
+            old = getattr(merged, key)
+            if isinstance(value, dict) and isinstance(old, dict):
+                written[key] = old | value
+        merged = merged.model_copy(update=written)
+    return merged
