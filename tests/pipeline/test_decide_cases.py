@@ -5,9 +5,11 @@ given:    bundle (default golden), person (default person-0), profile, at (when 
           rivals (offers whose caps someone else takes just before the reservation), faults, on_log_failure,
           bundle (golden, or a folder beside it), stops (offer/NAME, group/NAME, model/NAME, all; null: not known),
           reviews (offer: acts about it as it is), unknown (nothing stored),
+          used | used_by_ghosts (with bundle caps: what counts already, `cap_state.use_up`), rivals_on (the same, taken late),
           raw_profile | raw_history (hex), raw_consent (text), hashed_consent (of another type), other_schema
-request:  placement, request_id (default r0), slots, channel, jurisdiction, attributes, candidates, gpc, explain, dry_run
-want:     response | slots | candidates | slot_sums | distinct_slots | inputs | ages | states | record | history | error
+request:  placement, request_id (default r0), account_id, time_zone, slots, channel, jurisdiction, attributes, candidates, gpc, explain, dry_run
+want:     response | slots | candidates | slot_sums | distinct_slots | inputs | ages | states | record | history | error |
+          counted (offer: what its account's or total cap counts)
           Only what is named is compared, and compared exactly (floats to 1e-9).
 """
 
@@ -34,6 +36,7 @@ from liftgate.domain.review import Act, ReviewItem
 from liftgate.pipeline.ports import Charge, Claim
 from liftgate.v1.decision_pb2 import DecideResponse
 from liftgate.v1.record_pb2 import DecisionRecord
+from tests.pipeline.cap_state import claim_of, counted, use_up
 from tests.pipeline.workbench import BUNDLES, NOW_MS, Bench, epoch_ms, workbench
 
 FILES = sorted((Path(__file__).parents[1] / "cases" / "decide").glob("*.yaml"))
@@ -76,6 +79,8 @@ async def _store(bench: Bench, person: str, given: dict[str, Any]) -> None:
         await bench.put(redis_keys.consent(person), consent_documents.document(records))
     if "raw_history" in given:
         await bench.put(redis_keys.history(person, False), bytes.fromhex(str(given["raw_history"])))
+    elif given.get("bundle") == "caps":
+        await use_up(bench, person, given.get("used", ()))
     elif entries := given.get("history"):
         packed = b"".join(_entry(bench, entry) for entry in entries)
         await bench.put(redis_keys.history(person, False), packed)
@@ -117,12 +122,16 @@ def _request(case: dict[str, Any], person: str) -> DecideRequest:
         placement_id=asked["placement"],
         slot_count=asked.get("slots", 1),
         context=Context(
-            channel=asked.get("channel", ""), attributes=asked.get("attributes", {}), jurisdiction=asked.get("jurisdiction", "")
+            channel=asked.get("channel", ""),
+            time_zone=asked.get("time_zone", ""),
+            attributes=asked.get("attributes", {}),
+            jurisdiction=asked.get("jurisdiction", ""),
         ),
         gpc=asked.get("gpc", False),
         candidates=tuple(asked["candidates"]) if "candidates" in asked else None,
         explain=asked.get("explain", False),
         dry_run=asked.get("dry_run", False),
+        account_id=asked.get("account_id", ""),
         idempotent=False,
     )
 
@@ -133,6 +142,7 @@ async def arrange(bench: Bench, case: dict[str, Any], person: str) -> DecideRequ
     await _store(bench, person, given)
     bench.faults.on = set(given.get("faults", ()))
     bench.faults.rivals = [_rival(bench, person, offer) for offer in given.get("rivals", ())]
+    bench.faults.rivals += [claim_of(bench, person, one) for one in given.get("rivals_on", ())]
     bench.ports.controls.put(_controls(given, bench.live.bundle))
     if "guard_breaks" in bench.faults.on:
         object.__setattr__(bench.live, "chain", None)
@@ -163,6 +173,8 @@ async def test_case(topic: str, case: dict[str, Any], valkey_url: str, tmp_path:
             (replies,) = [await bench.client.call([("MGET", redis_keys.history(person, False), redis_keys.history(person, True))])]
             counts = [len(raw or b"") // ENTRY.size for raw in replies[0]]
             assert counts == [want["history"]["real"], want["history"]["ghost"]]
+        for offer, count in want.get("counted", {}).items():
+            assert await counted(bench, offer) == [count] * len(await counted(bench, offer))
 
 
 def _check_response(bench: Bench, response: DecideResponse, want: dict[str, Any]) -> None:

@@ -51,10 +51,12 @@ class FaultyProfiles:
     def __init__(self, inner: RedisProfiles, faults: Faults) -> None:
         self._inner, self._faults = inner, faults
 
-    async def fetch(self, people: Sequence[PersonKey], schema: InputSchema, budget_s: float | None = None) -> Fetched:
+    async def fetch(
+        self, people: Sequence[PersonKey], schema: InputSchema, budget_s: float | None = None, totals: Sequence[bytes] = ()
+    ) -> Fetched:
         if "profiles_away" in self._faults.on:
             raise StoreUnavailable("switched off")
-        return await self._inner.fetch(people, schema, budget_s)
+        return await self._inner.fetch(people, schema, budget_s, totals)
 
 
 class FaultyReservations:

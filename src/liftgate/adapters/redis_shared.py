@@ -1,4 +1,4 @@
-"""What is read beside people's own keys: contact histories of accounts, and total counters. One server only: they lie in slots of their own."""
+"""What is read beside people's own keys: contact histories of accounts and total counters. One server only: other slots are theirs."""
 
 from __future__ import annotations
 

@@ -21,6 +21,14 @@ from liftgate.domain.reason import Reason
 Owner = tuple[str, str]
 _SCOPES = {"person": 0, "account": 1, "total": 2}
 _REASONS = {"person": Reason.FREQUENCY_CAP, "account": Reason.ACCOUNT_CAP, "total": Reason.TOTAL_CAP}
+_NOUNS = {
+    "exposure": ("an exposure", "exposures"),
+    "click": ("a click", "clicks"),
+    "purchase": ("a purchase", "purchases"),
+    "dismiss": ("a dismissal", "dismissals"),
+    "unsubscribe": ("an unsubscription", "unsubscriptions"),
+    "complaint": ("a complaint", "complaints"),
+}
 _WHOSE = {"person": "", "account": " by account", "total": " in total"}
 
 
@@ -36,8 +44,10 @@ class CompiledCaps:
     """(`pauses` or `contact_policy`, offer) to `file:line` of what can hold it back."""
 
 
-def compile_caps(draft: Draft, groups: Mapping[str, Group], offers: Mapping[str, OfferRule], channels: Sequence[str]) -> CompiledCaps:
-    """Return the counters. `channels` are those that offers name."""
+def compile_caps(
+    draft: Draft, groups: Mapping[str, Group], offers: Mapping[str, OfferRule], channels: Sequence[str], on: Sequence[set[str] | None]
+) -> CompiledCaps:
+    """Return the counters. `channels` are those that offers name, `on` those that each may go out on, None: all."""
     index = list(offers)
     members = {name: [k for k, offer in enumerate(index) if offers[offer].group == name] for name in groups}
     owners: list[tuple[Owner, Group | OfferRule, list[int]]] = [
@@ -49,7 +59,11 @@ def compile_caps(draft: Draft, groups: Mapping[str, Group], offers: Mapping[str,
     contact_rules = policy["channels"].root if policy else {}
     contacts = [_contact(draft, name, rule, len(index)) for name, rule in sorted(contact_rules.items())]
     known = sorted({*channels, *contact_rules})
-    paused = [pair for owner, written, its in owners for pair in _pauses(draft, owner, written.pauses, its, members, offers, known)]
+    paused = [
+        pair
+        for owner, written, its in owners
+        for pair in _pauses(draft, owner, written.pauses, its, members, offers, _paused_channels([on[k] for k in its], known))
+    ]
     every = [*listed, *contacts, *(cap for cap, _ in paused)]
     caps = tuple(sorted(every, key=lambda cap: _SCOPES[cap.scope]))
     place = {cap.cap_id: i for i, cap in enumerate(caps)}
@@ -122,6 +136,13 @@ def _contact(draft: Draft, channel: str, rule: ContactRule, count: int) -> Cap:
     )
 
 
+def _paused_channels(on: Sequence[set[str] | None], known: Sequence[str]) -> list[str]:
+    """Return the channels that outcomes of some offers can pause: those that the offers go out on; empty text: any other."""
+    if any(names is None for names in on):
+        return [*known, ""]
+    return sorted(set().union(*(names for names in on if names)))
+
+
 def _pauses(
     draft: Draft,
     owner: Owner,
@@ -135,7 +156,7 @@ def _pauses(
     for i, rule in enumerate(rules):
         where = draft.where((*owner, "pauses", i))
         if rule.scope == "channel":
-            for channel in (*channels, ""):
+            for channel in channels:
                 yield _pause(owner, rule, where, its, list(range(len(offers))), channel, channel or "other channels")
         elif rule.scope == "group":
             group = owner[1] if owner[0] == "groups" else offers[owner[1]].group or ""
@@ -151,7 +172,8 @@ def _pause(
 ) -> tuple[Cap, Pause]:
     within, lasts = rule.within or 0, rule.lasts
     parts = ("pause", *owner, rule.of, str(rule.after), str(within), str(lasts), rule.scope, what)
-    enough = f"{rule.after} {rule.of}s within {duration_text(within)}" if rule.after > 1 else f"a {rule.of}"
+    one, several = _NOUNS[rule.of]
+    enough = f"{rule.after} {several} within {duration_text(within)}" if rule.after > 1 else one
     kind: Literal["outcome"] = "outcome"
     cap = Cap(
         cap_id=_id(*parts),
@@ -162,6 +184,7 @@ def _pause(
         lease_ms=0,
         offers=_indices(held),
         source=where,
+        soft=rule.when_unavailable == "allow",
         channel=channel,
         reason=Reason.PAUSED,
     )

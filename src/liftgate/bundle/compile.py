@@ -61,7 +61,7 @@ def compile_bundle(draft: Draft, folders: Mapping[str, ModelFolder]) -> Bundle |
     rates = [models[m].base_rates[o] if m >= 0 else 1.0 for m, o in zip(offer_model, outputs, strict=True)]
     channels = sorted({channel for rule in (*groups.values(), *offers.values()) for channel in rule.channels or ()})
     allowed = [_channels(offer, groups) for offer in offers.values()]
-    counters = compile_caps(draft, groups, offers, channels)
+    counters = compile_caps(draft, groups, offers, channels, allowed)
     canonical_form = canonical_json(draft, schema, folders)
     placements, members = _placements(draft, offers)
     return Bundle(

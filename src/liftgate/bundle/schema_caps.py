@@ -133,6 +133,9 @@ class PauseRule(Strict):
     )
     lasts: DurationMs = Field(alias="for", description="How long the pause is, from the last of them.", examples=["30d"])
     scope: Literal["offer", "group", "channel"] = Field("offer", description="What is paused.", examples=["group"])
+    when_unavailable: Literal["deny", "allow"] = Field(
+        "deny", description="While the store is away: deny, or allow although it may be paused.", examples=["allow"]
+    )
 
     @model_validator(mode="after")
     def _agree(self) -> PauseRule:
