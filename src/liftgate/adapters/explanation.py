@@ -94,6 +94,13 @@ SECTION: Mapping[Reason, str] = {
 }
 """The bundle's section whose line stopped an offer."""
 
+FURTHER_SECTIONS: Mapping[Reason, tuple[str, ...]] = {
+    Reason.FREQUENCY_CAP_UNAVAILABLE: ("pauses", "contact_policy"),
+    Reason.NOT_APPROVED: ("review_policy",),
+    Reason.REVIEW_REJECTED: ("review_policy",),
+}
+"""Other sections that may have stopped an offer for the same reason."""
+
 FALLBACK_STAGE: Mapping[Reason, Stage] = {
     Reason.PROFILE_STORE_UNAVAILABLE: Stage.STAGE_FETCH,
     Reason.MODEL_UNAVAILABLE: Stage.STAGE_SCORE,

@@ -7,7 +7,7 @@ from math import isfinite, isnan, log
 from typing import Any
 
 from liftgate.adapters.bundle_archive import Rulebook
-from liftgate.adapters.explanation import FALLBACK_STAGE, SECTION, SENTENCES
+from liftgate.adapters.explanation import FALLBACK_STAGE, FURTHER_SECTIONS, SECTION, SENTENCES
 from liftgate.adapters.explanation_rules import Conditions, Judge, schema_of
 from liftgate.adapters.explanation_words import summary
 from liftgate.domain.reason import Arm, Branch, Reason
@@ -137,7 +137,7 @@ def _candidate(
         return
     entry.section = section
     policies = rulebook.clauses.policies if rulebook is not None else {}
-    told, agrees = judge.stopped_by(section, sections.get(section, ()), policies, offer_id)
+    told, agrees = judge.stopped_by((section, *FURTHER_SECTIONS.get(reason, ())), sections, policies, offer_id)
     entry.rules.extend(told)
     if not agrees:
         message.caveats.append(f"{offer_id}: its rules as kept do not give this reason with the inputs as logged.")

@@ -115,15 +115,15 @@ class Judge:
         self._held: dict[int, bool | None] = {}
 
     def stopped_by(
-        self, section: str, clauses: Sequence[Clause], policies: Mapping[str, Sequence[Clause]], offer_id: str
+        self, sections: Sequence[str], own: Mapping[str, Sequence[Clause]], policies: Mapping[str, Sequence[Clause]], offer_id: str
     ) -> tuple[list[RuleExplanation], bool]:
-        """Return what came of a section that stopped an offer, and whether that agrees with what the inputs say.
+        """Return what came of the sections of which one stopped an offer, and whether that agrees with what the inputs say.
 
-        `policies`: rules over all offers by section; those of the section itself count where the offer has none of its own there.
+        `own` are the offer's clauses, `policies` rules over all offers, which count where the offer has none of its own.
         """
-        judged = [(section, clause, self._passes(section, clause, offer_id)) for clause in clauses]
-        for other in (() if clauses else (section,)) + _ALSO.get(section, ()):
-            found = [(other, clause, self._passes(other, clause, offer_id)) for clause in policies.get(other, ())]
+        judged = [(name, clause, self._passes(name, clause, offer_id)) for name in sections for clause in own.get(name, ())]
+        for name in (*(() if judged else sections), *_ALSO.get(sections[0], ())):
+            found = [(name, clause, self._passes(name, clause, offer_id)) for clause in policies.get(name, ())]
             judged += [one for one in found if one[2] is not True]
         verdicts = [verdict for _, _, verdict in judged]
         agrees = not verdicts or not all(verdicts)
