@@ -198,10 +198,12 @@ def test_small_batches_are_judged_as_large_ones(trees: list[Tree], group: list[d
     rules = Rules([Rule(compiled(tree), np.array([0], dtype=np.intp)) for tree in trees], 1)
     many = (group * (FEW + 1))[: FEW + 1]
     inputs, now_ms = columns(many)
-    together = rules.evaluate(batch_of(inputs, now_ms))
+    true, unknown, false = 1, 2, 3
+    together = rules.evaluate(batch_of(inputs, now_ms), true, unknown, false)
     for row in range(len(many)):
-        alone = rules.evaluate(batch_of(inputs[row : row + 1], now_ms[row : row + 1]))
-        assert all((a[0] == t[row]).all() for a, t in zip(alone, together, strict=True))
+        alone = rules.evaluate(batch_of(inputs[row : row + 1], now_ms[row : row + 1]), true, unknown, false)
+        assert (alone.dtype, alone.shape) == (together.dtype, (1, len(trees) + 1))
+        assert alone[0].tolist() == together[row].tolist()
 
 
 def batch_of(inputs: Floats, now_ms: Floats) -> Batch:

@@ -30,11 +30,12 @@ class CapColumns:
         """See `Guardrail`."""
         if not self._columns:
             return None
+        away, full = batch.profile_state == _UNAVAILABLE, batch.cap_room <= 0
+        if not away.any() and not full.any():
+            return None
         bundle, tally = self._bundle, Tally(batch, self._bundle)
-        away = batch.profile_state == _UNAVAILABLE
         if away.any():
             self._away(batch, tally, np.flatnonzero(away).tolist())
-        full = batch.cap_room <= 0
         for c in self._columns:
             rows = full[:, c]
             if rows.any():

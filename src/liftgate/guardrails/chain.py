@@ -48,14 +48,15 @@ class Chain:
         if requested is not None:
             reason[allowed & ~requested] = Reason.NOT_REQUESTED
             allowed &= requested
-        rows = np.arange(batch.n)
+        passes = np.ones(reason.shape, dtype=np.bool_)
         for guardrail in self._guardrails:
             verdict = guardrail.evaluate(batch)
             if verdict is None:
                 continue
             np.copyto(reason, verdict.reason, where=allowed & ~verdict.mask)
             allowed &= verdict.mask
-            default_allowed &= verdict.mask[rows, default]
+            passes &= verdict.mask
+        default_allowed &= passes[np.arange(batch.n), default]
         batch.allowed, batch.reason, batch.default_allowed = allowed, reason, default_allowed
 
     def _requested(self, batch: Batch) -> Bools | None:

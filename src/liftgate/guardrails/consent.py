@@ -19,15 +19,16 @@ class Consent:
         self._bundle = bundle
         self._purposes = [p for p in range(len(bundle.purposes)) if bundle.needs_purpose[:, p].any()]
 
-    def evaluate(self, batch: Batch) -> Verdict:
+    def evaluate(self, batch: Batch) -> Verdict | None:
         """See `Guardrail`."""
-        tally = Tally(batch, self._bundle)
         denied = batch.consent != _GRANTED
-        if denied.any():
-            for p in self._purposes:
-                tally.object(denied[:, p, None] & self._bundle.needs_purpose[:, p], batch.consent[:, p, None])
-            if batch.contact_needs is not None:
-                barred = denied & batch.contact_needs
-                for p in np.flatnonzero(barred.any(axis=0)).tolist():
-                    tally.object(barred[:, p, None], batch.consent[:, p, None])
+        if not denied.any():
+            return None
+        tally = Tally(batch, self._bundle)
+        for p in self._purposes:
+            tally.object(denied[:, p, None] & self._bundle.needs_purpose[:, p], batch.consent[:, p, None])
+        if batch.contact_needs is not None:
+            barred = denied & batch.contact_needs
+            for p in np.flatnonzero(barred.any(axis=0)).tolist():
+                tally.object(barred[:, p, None], batch.consent[:, p, None])
         return tally.verdict()

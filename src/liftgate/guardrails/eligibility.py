@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import numpy as np
+from numpy.typing import NDArray
 
 from liftgate.bundle.compiled import Bundle
-from liftgate.domain.batch import Batch
+from liftgate.domain.batch import Batch, Codes
+from liftgate.domain.input import Floats
 from liftgate.domain.reason import Reason
 from liftgate.guardrails.base import PASSES, Tally, Verdict
 from liftgate.guardrails.rules import Rules
@@ -27,30 +29,44 @@ class Eligibility:
             (bundle.applicable_if, Reason.NOT_APPLICABLE, Reason.APPLICABILITY_UNKNOWN),
             (bundle.suitable_if, Reason.NOT_SUITABLE, Reason.SUITABILITY_UNKNOWN),
         )
-        self._sections = [
-            (Rules(rules, len(bundle.offers)), np.uint8(false), np.uint8(unknown)) for rules, false, unknown in sections if rules
-        ]
+        self._sections = [(Rules(rules, len(bundle.offers)), false, unknown) for rules, false, unknown in sections if rules]
         self._channel_code = {name: i for i, name in enumerate(bundle.channels)}
         other = np.zeros((len(bundle.offers), 1), dtype=np.bool_)
-        self._off_channel = (bundle.needs_channel[:, None] & ~np.concatenate((bundle.on_channel, other), axis=1)).T
+        off_channel = (bundle.needs_channel[:, None] & ~np.concatenate((bundle.on_channel, other), axis=1)).T
+        self._by_channel: Codes = np.where(off_channel, np.uint8(Reason.CHANNEL_NOT_ALLOWED), _PASSES)
         """[channels + 1, K]; the last row is any channel that no offer names."""
-        self._starts, self._ends = bool(np.isfinite(bundle.starts_at_ms).any()), bool(np.isfinite(bundle.ends_at_ms).any())
+        self._boundaries: Floats = np.concatenate((bundle.starts_at_ms, bundle.ends_at_ms))
+        self._dated = bool(np.isfinite(self._boundaries).any())
+        self._same: tuple[float, float, Codes] = (0.0, 0.0, np.zeros(0, dtype=np.uint8))
+        """From when until before when dates say what, [K]. Replaced whole."""
 
     def evaluate(self, batch: Batch) -> Verdict:
         """See `Guardrail`."""
-        bundle, tally = self._bundle, Tally(batch, self._bundle)
-        if bundle.channels:
-            code = [self._channel_code.get(request.context.channel, -1) for request in batch.requests]
-            tally.object(self._off_channel[code], Reason.CHANNEL_NOT_ALLOWED)
-        now_ms = batch.now_ms[:, None]
-        if self._starts:
-            tally.object(now_ms < bundle.starts_at_ms, Reason.NOT_STARTED)
-        if self._ends:
-            tally.object(now_ms >= bundle.ends_at_ms, Reason.ENDED)
+        tally = Tally(batch, self._bundle)
+        if self._bundle.channels:
+            tally.reason = self._by_channel[[self._channel_code.get(request.context.channel, -1) for request in batch.requests]]
+        if self._dated:
+            tally.object_with(self._by_date(batch.now_ms))
         for rules, against, against_unknown in self._sections:
-            true, unknown = rules.evaluate(batch)
-            true[:, -1] = True
-            codes = np.where(true, _PASSES, np.where(unknown, against_unknown, against))
+            codes = rules.evaluate(batch, true=PASSES, unknown=against_unknown, false=against)
             for layer in rules.layers:
                 tally.object_with(codes[:, layer])
         return tally.verdict()
+
+    def _by_date(self, now_ms: NDArray[np.int64]) -> Codes:
+        """Return what dates have against offers, [K] where it is the same for everyone, else [N, K]. It stays the same until a boundary."""
+        moments = now_ms.tolist()
+        earliest, latest = min(moments), max(moments)
+        since, until, codes = self._same
+        if since <= earliest and latest < until:
+            return codes
+        if earliest != latest:
+            return self._at(now_ms[:, None])
+        codes = self._at(now_ms[0])
+        ahead = self._boundaries[self._boundaries > latest]
+        self._same = (earliest, float(ahead.min(initial=np.inf)), codes)
+        return codes
+
+    def _at(self, now_ms: NDArray[np.int64] | np.int64) -> Codes:
+        late = np.where(now_ms >= self._bundle.ends_at_ms, np.uint8(Reason.ENDED), _PASSES)
+        return np.where(now_ms < self._bundle.starts_at_ms, np.uint8(Reason.NOT_STARTED), late)

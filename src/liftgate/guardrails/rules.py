@@ -7,13 +7,13 @@ from collections.abc import Sequence
 import numpy as np
 
 from liftgate.bundle.compiled import Rule
-from liftgate.domain.batch import Batch, Bools
+from liftgate.domain.batch import Batch, Codes
 from liftgate.domain.offer import Indices
-
+from liftgate.domain.reason import Reason
+from liftgate.guardrails.base import PASSES
 
 FEW = 4
 """Up to so many people are judged row by row: there plain numbers cost less than columns."""
-_NO_RULE = (False, False)
 
 
 class Rules:
@@ -36,21 +36,24 @@ class Rules:
     def __bool__(self) -> bool:
         return bool(self._conditions)
 
-    def evaluate(self, batch: Batch) -> tuple[Bools, Bools]:
-        """Return ([N, R + 1] true, [N, R + 1] unknown); the last column, no rule, is neither."""
+    def evaluate(self, batch: Batch, true: Reason | int, unknown: Reason | int, false: Reason | int) -> Codes:
+        """Return [N, R + 1] what each condition says, as the code given for it; the last column, no rule, always PASSES."""
         if self._by_row and batch.n <= FEW:
-            return self._row_by_row(batch)
-        shape = (batch.n, len(self._conditions) + 1)
-        true, unknown = np.zeros(shape, dtype=np.bool_), np.zeros(shape, dtype=np.bool_)
+            return self._row_by_row(batch, int(true), int(unknown), int(false))
+        codes: Codes = np.full((batch.n, len(self._conditions) + 1), PASSES, dtype=np.uint8)
         now_ms = batch.now_ms.astype(np.float64)
         for r, condition in enumerate(self._conditions):
-            true[:, r], unknown[:, r] = condition.evaluate(batch.inputs, now_ms)
-        return true, unknown
+            holds, cannot_be_told = condition.evaluate(batch.inputs, now_ms)
+            codes[:, r] = np.where(holds, np.uint8(true), np.where(cannot_be_told, np.uint8(unknown), np.uint8(false)))
+        return codes
 
-    def _row_by_row(self, batch: Batch) -> tuple[Bools, Bools]:
-        found = [
-            [*[condition.evaluate_row(inputs, now_ms) for condition in self._conditions], _NO_RULE]
-            for inputs, now_ms in zip(batch.inputs.tolist(), batch.now_ms.astype(np.float64).tolist(), strict=True)
-        ]
-        both: Bools = np.array(found, dtype=np.bool_)
-        return both[:, :, 0], both[:, :, 1]
+    def _row_by_row(self, batch: Batch, true: int, unknown: int, false: int) -> Codes:
+        found = []
+        for inputs, now_ms in zip(batch.inputs.tolist(), batch.now_ms.tolist(), strict=True):
+            row = []
+            for condition in self._conditions:
+                holds, cannot_be_told = condition.evaluate_row(inputs, float(now_ms))
+                row.append(true if holds else unknown if cannot_be_told else false)
+            row.append(PASSES)
+            found.append(row)
+        return np.array(found, dtype=np.uint8)

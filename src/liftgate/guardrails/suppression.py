@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import numpy as np
-
 from liftgate.bundle.compiled import Bundle
 from liftgate.domain.batch import Batch
 from liftgate.domain.reason import Reason
 from liftgate.guardrails.base import PASSES, Tally, Verdict
 from liftgate.guardrails.rules import Rules
+
+_SUPPRESSED, _UNKNOWN = Reason.SUPPRESSED, Reason.SUPPRESSION_UNKNOWN
 
 
 class Suppression:
@@ -18,12 +18,12 @@ class Suppression:
         self._bundle = bundle
         self._rules = Rules(bundle.suppress_if, len(bundle.offers))
 
-    def evaluate(self, batch: Batch) -> Verdict:
+    def evaluate(self, batch: Batch) -> Verdict | None:
         """See `Guardrail`."""
+        if not self._rules:
+            return None
         tally = Tally(batch, self._bundle)
-        if self._rules:
-            true, unknown = self._rules.evaluate(batch)
-            codes = np.where(true, np.uint8(Reason.SUPPRESSED), np.where(unknown, np.uint8(Reason.SUPPRESSION_UNKNOWN), np.uint8(PASSES)))
-            for layer in self._rules.layers:
-                tally.object_with(codes[:, layer])
+        codes = self._rules.evaluate(batch, true=_SUPPRESSED, unknown=_UNKNOWN, false=PASSES)
+        for layer in self._rules.layers:
+            tally.object_with(codes[:, layer])
         return tally.verdict()
