@@ -34,7 +34,7 @@ class WhatOrList(StrEnum):
     list = "list"
 
 
-Name = Annotated[str, typer.Argument(metavar="[NAME]", help="Its name in the bundle; `all` has none.")]
+Name = Annotated[str, typer.Argument(metavar="NAME", help="Its name in the bundle; `all` has none.")]
 
 
 def register(app: typer.Typer) -> None:
