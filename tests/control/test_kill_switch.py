@@ -1,4 +1,4 @@
-"""The kill switch on real servers and a real store: what is stopped is stopped everywhere, a lost message included, and unknown stops all."""
+"""The kill switch on real servers and a real store: what is stopped is stopped everywhere, and what is not known stops everything."""
 
 from __future__ import annotations
 
