@@ -13,6 +13,7 @@ from liftgate.domain.profile import ProfileState
 from liftgate.domain.reason import Reason
 
 _ALLOWED, _MISSING, _GPC = np.uint8(Reason.ALLOWED), np.uint8(Reason.CONSENT_MISSING), np.uint8(Reason.CONSENT_GPC)
+_UNAVAILABLE = np.uint8(Reason.CONSENT_UNAVAILABLE)
 
 
 def read_consent(batch: Batch, bundle: Bundle, documents: Sequence[bytes | None]) -> None:
@@ -22,7 +23,7 @@ def read_consent(batch: Batch, bundle: Bundle, documents: Sequence[bytes | None]
     batch.consent = np.array([reasons for reasons, _, _ in parsed], dtype=np.uint8).reshape(n, len(purposes))
     batch.consent_until_ms = np.array([until for _, until, _ in parsed], dtype=np.float64).reshape(n, len(purposes))
     batch.consent_version = [version for _, _, version in parsed]
-    batch.consent[batch.profile_state == ProfileState.UNAVAILABLE] = Reason.CONSENT_UNAVAILABLE
+    batch.consent[batch.profile_state == ProfileState.UNAVAILABLE] = _UNAVAILABLE
     if rules.jurisdictions:
         _apply_defaults(batch, bundle, documents)
     if rules.channels:
