@@ -213,7 +213,7 @@ def test_an_explanation_that_contradicts_itself_says_so(rulebook: Rulebook) -> N
 def test_profile_values_can_be_left_out(rulebook: Rulebook) -> None:
     """Without leave to show them no value of a profile feature is in the explanation; what the caller sent is."""
     given = record(Reason.NOT_ELIGIBLE, age=16.0)
-    explanation = explain_record(given, rulebook, show_profile=False)
+    explanation = explain_record(given, rulebook, live=True)
     assert list(only(explanation).rules[0].saw) == []
     assert {entry.name: entry.value for entry in explanation.inputs} == dict.fromkeys(NAMES, "") | {"context.channel": "web"}
     shown = {entry.name: entry.value for entry in explain_record(given, rulebook).inputs}

@@ -29,7 +29,7 @@ def check_explained(bundle: Bundle, live: Explanation, record: DecisionRecord, l
         _check_candidate(entry)
     if logged.factors:
         assert sum(one.share for one in logged.factors) == pytest.approx(1.0)
-    shown = explain_record(record, rulebook, show_profile=False)
+    shown = explain_record(record, rulebook, live=True)
     # Only the log knows how often the reservation was tried.
     shown.ClearField("reservation_attempts")
     assert live == shown

@@ -161,12 +161,18 @@ def document(bundle: Bundle) -> dict[str, Any]:
     }
 
 
-def _plain(sections: Mapping[str, tuple[Clause, ...]]) -> dict[str, list[dict[str, str]]]:
-    return {section: [{"text": one.text, "where": one.where} for one in found] for section, found in sections.items()}
+def _plain(sections: Mapping[str, tuple[Clause, ...]]) -> dict[str, list[dict[str, Any]]]:
+    return {
+        section: [{"text": one.text, "where": one.where} | ({"inputs": list(one.inputs)} if one.inputs else {}) for one in found]
+        for section, found in sections.items()
+    }
 
 
-def _sections(sections: Mapping[str, list[Mapping[str, str]]], group: str) -> dict[str, tuple[Clause, ...]]:
-    return {section: tuple(Clause(one["text"], one["where"], group) for one in found) for section, found in sections.items()}
+def _sections(sections: Mapping[str, list[Mapping[str, Any]]], group: str) -> dict[str, tuple[Clause, ...]]:
+    return {
+        section: tuple(Clause(one["text"], one["where"], group, tuple(one.get("inputs", ()))) for one in found)
+        for section, found in sections.items()
+    }
 
 
 def _compare(path: Path, found: Mapping[str, Any], canonical: Mapping[str, Any]) -> None:

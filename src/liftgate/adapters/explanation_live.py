@@ -14,6 +14,7 @@ from liftgate.adapters.bundle_archive import Rulebook, rulebook_of
 from liftgate.adapters.explanation_of_record import explain_record
 from liftgate.adapters.explanation_rules import Conditions
 from liftgate.bundle.compiled import Bundle
+from liftgate.bundle.rules import KINDS
 from liftgate.domain.batch import Batch
 from liftgate.domain.decision import Decision
 from liftgate.domain.reason import Reason
@@ -33,9 +34,10 @@ class LiveExplanations:
         """Return the explanation of one decision. Columns of stages that did not run count as empty; never raises for them."""
         if bundle is not self._bundle:
             self._rulebook = rulebook_of(bundle)
-            self._conditions = Conditions(self._rulebook, bundle.schema)
+            rules = (rule for kind in KINDS for rule in getattr(bundle, kind))
+            self._conditions = Conditions(self._rulebook, bundle.schema, (rule.condition for rule in rules))
             self._bundle = bundle
-        return explain_record(record_of(batch, bundle, decision), self._rulebook, self._conditions, show_profile=False)
+        return explain_record(record_of(batch, bundle, decision), self._rulebook, self._conditions, live=True)
 
 
 def explain(batch: Batch, bundle: Bundle, decision: Decision) -> Explanation:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from math import isfinite, isnan, log
-from typing import Any
 
 from liftgate.adapters.bundle_archive import Rulebook
 from liftgate.adapters.explanation import FALLBACK_STAGE, FURTHER_SECTIONS, SECTION, SENTENCES
@@ -26,13 +25,14 @@ def explain_record(
     rulebook: Rulebook | None,
     conditions: Conditions | None = None,
     *,
-    show_profile: bool = True,
+    live: bool = False,
     caveats: Sequence[str] = (),
 ) -> Explanation:
     """Return the explanation of a record.
 
     `rulebook`: None where the bundle's rules are not known. `conditions`: of the rulebook over the record's inputs; None: made here.
-    `show_profile`: values of profile features may be shown. Never raises for what a record lacks.
+    `live`: it goes out with the answer of Decide, so values of profile features are left out, and what only costs time there: the rules of
+    allowed offers, and whether a single rule does give the reason. Never raises for what a record lacks.
     """
     message = _frame(record)
     message.caveats.extend(caveats)
@@ -41,8 +41,8 @@ def explain_record(
             conditions = Conditions(rulebook, schema_of(record))
         except ValueError:
             message.caveats.append("An input has a type that this version does not know, so conditions are quoted and not judged.")
-    judge = Judge(record, conditions, show_profile=show_profile)
-    _inputs(message, record, judge, show_profile)
+    judge = Judge(record, conditions, live=live)
+    _inputs(message, record, judge, live)
     ranking = _Ranking(record)
     for name, share in ranking.shares.items():
         message.factors.append(FactorShare(name=name, share=share))
@@ -108,10 +108,10 @@ def _frame(record: DecisionRecord) -> Explanation:
     return message
 
 
-def _inputs(message: Explanation, record: DecisionRecord, judge: Judge, show_profile: bool) -> None:
+def _inputs(message: Explanation, record: DecisionRecord, judge: Judge, live: bool) -> None:
     for i, column in enumerate(record.inputs):
         entry = message.inputs.add(name=column.name)
-        if show_profile or not column.name.startswith("profile."):
+        if not live or not column.name.startswith("profile."):
             entry.value = judge.words(i)
         if i < len(record.input_age_s) and isfinite(record.input_age_s[i]):
             entry.age_s = record.input_age_s[i]
@@ -127,28 +127,27 @@ def _candidate(
     held_out = reason is Reason.CHOSEN and int(record.arm) == Arm.HOLDOUT
     entry.text = HELD_OUT_CHOSEN if held_out else SENTENCES[reason]
     entry.slot_probabilities.extend(slot.probability[c] for slot in record.slots if c < len(slot.probability))
-    sections = _clauses(rulebook, offer_id)
+    line = rulebook.offers.get(offer_id) if rulebook is not None else None
+    group = line.group if line is not None else ""
     if reason in RANKED:
         _numbers(entry, record, c, ranking)
-        entry.rules.extend(judge.passed(sections, offer_id))
+        if rulebook is not None and not judge.live:
+            entry.rules.extend(judge.passed(rulebook.clauses.of(offer_id, group), offer_id))
         return
     section = SECTION.get(reason)
     if section is None:
         return
     entry.section = section
-    policies = rulebook.clauses.policies if rulebook is not None else {}
-    told, agrees = judge.stopped_by((section, *FURTHER_SECTIONS.get(reason, ())), sections, policies, offer_id)
+    if rulebook is None or line is None:
+        return
+    sections = (section, *FURTHER_SECTIONS.get(reason, ()))
+    own = {name: rulebook.clauses.section(offer_id, group, name) for name in sections}
+    told, agrees = judge.stopped_by(sections, own, rulebook.clauses.policies, offer_id)
     entry.rules.extend(told)
     if not agrees:
         message.caveats.append(f"{offer_id}: its rules as kept do not give this reason with the inputs as logged.")
     places = [rule.rule for rule in told if rule.outcome != RuleOutcome.RULE_OUTCOME_PASSED]
-    line = rulebook.offers.get(offer_id) if rulebook is not None else None
-    entry.rule = ", ".join(dict.fromkeys(places)) or (line.where if line is not None else "")
-
-
-def _clauses(rulebook: Rulebook | None, offer_id: str) -> Mapping[str, Any]:
-    line = rulebook.offers.get(offer_id) if rulebook is not None else None
-    return {} if rulebook is None or line is None else rulebook.clauses.of(offer_id, line.group)
+    entry.rule = ", ".join(dict.fromkeys(places)) or line.where
 
 
 def _stage(record: DecisionRecord, reason: Reason) -> Stage:

@@ -6,7 +6,7 @@ Nothing personal is read here that the decision did not use: a withheld input is
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from datetime import UTC, datetime
 from math import isnan
 
@@ -14,8 +14,8 @@ import numpy as np
 
 from liftgate.adapters.bundle_archive import OfferLine, Rulebook
 from liftgate.bundle.clauses import Clause
-from liftgate.bundle.conditions import ColumnCondition, ConditionError, Node, OfferConstants, Scope, compile_condition, names_offer, parse
-from liftgate.bundle.conditions_parser import Name, walk
+from liftgate.bundle.compiled import Condition
+from liftgate.bundle.conditions import ConditionError, Node, OfferConstants, Scope, compile_condition, names_offer, parse
 from liftgate.domain.input import Input, InputSchema, InputType
 from liftgate.domain.reason import InputState, Reason
 from liftgate.v1.decision_pb2 import RuleExplanation, RuleOutcome
@@ -56,21 +56,19 @@ def is_condition(section: str) -> bool:
 class Conditions:
     """Compiled conditions of one bundle over one schema of inputs, kept as they are met. One thread."""
 
-    def __init__(self, rulebook: Rulebook, schema: InputSchema) -> None:
-        self.schema = schema
+    def __init__(self, rulebook: Rulebook, schema: InputSchema, compiled: Iterable[Condition] = ()) -> None:
+        """`compiled`: conditions of the bundle in force, which need not be compiled again."""
         self._lines = rulebook.offers
         self._scope = Scope(schema, rulebook.undeclared, tuple(rulebook.offers), rulebook.groups)
         self._nodes: dict[str, Node | None] = {}
-        self._compiled: dict[tuple[str, str], ColumnCondition | None] = {}
+        # Those that speak of their offer have one text and many meanings.
+        self._compiled: dict[tuple[str, str], Condition | None] = {(one.text, ""): one for one in compiled if "offer." not in one.text}
 
-    def names(self, text: str) -> list[str]:
-        """Return the inputs that a condition names, in order, each once; none for a text that cannot be read."""
-        node = self._node(text)
-        found = [part.text for part in walk(node) if isinstance(part, Name) and part.root != "offer"] if node is not None else []
-        return list(dict.fromkeys(found))
-
-    def condition(self, text: str, offer_id: str) -> ColumnCondition | None:
+    def condition(self, text: str, offer_id: str) -> Condition | None:
         """Return a condition ready to be evaluated; None: this version cannot read it."""
+        known = self._compiled.get((text, ""))
+        if known is not None:
+            return known
         node = self._node(text)
         if node is None:
             return None
@@ -103,11 +101,11 @@ def schema_of(record: DecisionRecord) -> InputSchema:
 class Judge:
     """Judges the rules of one record's offers."""
 
-    def __init__(self, record: DecisionRecord, conditions: Conditions | None, *, show_profile: bool) -> None:
-        """`conditions`: None where the inputs cannot be read. `show_profile`: values of profile features may be quoted."""
+    def __init__(self, record: DecisionRecord, conditions: Conditions | None, *, live: bool) -> None:
+        """`conditions`: None where the inputs cannot be read. `live`: see `explain_record`."""
         self._record = record
         self._conditions = conditions
-        self._show_profile = show_profile
+        self.live = live
         self._index = {column.name: i for i, column in enumerate(record.inputs)}
         self._consent = {name: Reason(int(code)) for name, code in zip(record.purpose, record.consent_reason, strict=False)}
         self._inputs = np.array([record.input_value], dtype=np.float64)
@@ -121,7 +119,11 @@ class Judge:
 
         `own` are the offer's clauses, `policies` rules over all offers, which count where the offer has none of its own.
         """
-        judged = [(name, clause, self._passes(name, clause, offer_id)) for name in sections for clause in own.get(name, ())]
+        rules = [(name, clause) for name in sections for clause in own.get(name, ())]
+        if self.live and len(rules) == 1 and is_condition(rules[0][0]):
+            # It gave the reason a moment ago: no need to ask it again.
+            return [self._told(*rules[0], _STOPPED)], True
+        judged = [(name, clause, self._passes(name, clause, offer_id)) for name, clause in rules]
         for name in (*(() if judged else sections), *_ALSO.get(sections[0], ())):
             found = [(name, clause, self._passes(name, clause, offer_id)) for clause in policies.get(name, ())]
             judged += [one for one in found if one[2] is not True]
@@ -183,9 +185,7 @@ class Judge:
         elif section == "channel_permissions":
             told.saw.extend([self.seen("context.channel"), *self._consent_seen([clause.text.partition(": ")[2]])])
         else:
-            names = (
-                self._conditions.names(clause.text) if is_condition(section) and self._conditions is not None else _SEES.get(section, ())
-            )
+            names = clause.inputs if is_condition(section) else _SEES.get(section, ())
             told.saw.extend(seen for name in names if (name == "now" or name in self._index) and (seen := self.seen(name)))
         return told
 
@@ -206,7 +206,7 @@ class Judge:
         value = self.words(i)
         if not value:
             return f"{name} is not known"
-        if name.startswith("profile.") and not self._show_profile:
+        if name.startswith("profile.") and self.live:
             return ""
         if state == InputState.DEFAULT_MISSING:
             return f"{name} = {value} (its default: nothing is known)"

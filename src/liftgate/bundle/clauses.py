@@ -33,10 +33,14 @@ class Clause:
     """`file:line`."""
     group: str = ""
     """The group that it stands in; empty: the offer itself, or a section of its own."""
+    inputs: tuple[str, ...] = ()
+    """For a condition: the inputs that it names, `now` included, in order."""
 
 
 Sections = Mapping[str, tuple[Clause, ...]]
 """Section such as `eligible_if` to its clauses."""
+Inputs = Mapping[tuple[str, str, str], tuple[str, ...]]
+"""Path of a condition, such as (offers, card, eligible_if), to the inputs that it names."""
 _NONE: Sections = MappingProxyType({})
 
 
@@ -49,6 +53,11 @@ class Clauses:
     policies: Sections = field(default_factory=lambda: MappingProxyType({}))
     """By section of the bundle: rules over all offers, each as `name: text`."""
 
+    def section(self, offer_id: str, group: str, section: str) -> tuple[Clause, ...]:
+        """Return an offer's clauses of one section, its group's first."""
+        own = self.offers.get(offer_id, _NONE).get(section, ())
+        return (*self.groups.get(group, _NONE).get(section, ()), *own) if group else own
+
     def of(self, offer_id: str, group: str) -> dict[str, tuple[Clause, ...]]:
         """Return an offer's clauses by section, its group's first."""
         found = dict(self.groups.get(group, _NONE)) if group else {}
@@ -57,13 +66,14 @@ class Clauses:
         return found
 
 
-def clauses(draft: Draft, rule_source: Mapping[tuple[str, int], str]) -> Clauses:
+def clauses(draft: Draft, rule_source: Mapping[tuple[str, int], str], inputs: Inputs) -> Clauses:
     """Return the clauses of a draft without mistakes.
 
-    `rule_source` has further places by (section, offer index): rules in sections of their own that concern the offer.
+    `rule_source` has further places by (section, offer index): rules in sections of their own that concern the offer. `inputs`: what each
+    condition names, by its path.
     """
-    groups = {name: dict(_written(draft, "groups", name)) for name in draft.entries["groups"]}
-    offers = {name: dict(_written(draft, "offers", name)) for name in draft.section("offers", OfferRule)}
+    groups = {name: dict(_written(draft, "groups", name, inputs)) for name in draft.entries["groups"]}
+    offers = {name: dict(_written(draft, "offers", name, inputs)) for name in draft.section("offers", OfferRule)}
     names, texts = list(offers), _Places(draft)
     for (section, index), places in rule_source.items():
         group = getattr(draft.entries["offers"][names[index]], "group", None)
@@ -97,7 +107,7 @@ def _policies(sources: Iterable[Source]) -> dict[str, tuple[Clause, ...]]:
     return found
 
 
-def _written(draft: Draft, kind: str, name: str) -> Iterator[tuple[str, tuple[Clause, ...]]]:
+def _written(draft: Draft, kind: str, name: str, inputs: Inputs) -> Iterator[tuple[str, tuple[Clause, ...]]]:
     source = draft.owner[kind, name]
     entry = source.value[kind][name]
     group = name if kind == "groups" else ""
@@ -108,7 +118,7 @@ def _written(draft: Draft, kind: str, name: str) -> Iterator[tuple[str, tuple[Cl
             places = [(item, (kind, name, key, i)) for i, item in enumerate(value)]
             yield key, tuple(Clause(_text(item), draft.where(path), group) for item, path in places)
         else:
-            yield key, (Clause(_text(value), draft.where((kind, name, key)), group),)
+            yield key, (Clause(_text(value), draft.where((kind, name, key)), group, inputs.get((kind, name, key), ())),)
 
 
 def _text(value: Any) -> str:

@@ -20,7 +20,7 @@ from liftgate.bundle.inputs import build_schema, context_inputs, tainted, undecl
 from liftgate.bundle.model_specs import ModelFolder, build_spec, compared_texts, output_index
 from liftgate.bundle.references import check_references
 from liftgate.bundle.review import check_review, reviews
-from liftgate.bundle.rules import compile_rules, texts_of, written
+from liftgate.bundle.rules import compile_rules, inputs_of, texts_of, written
 from liftgate.bundle.schema import Group, HoldoutRule, OfferRule, PlacementRule
 from liftgate.bundle.schema_consent import Purpose
 from liftgate.bundle.sections import Draft
@@ -107,7 +107,7 @@ def compile_bundle(draft: Draft, folders: Mapping[str, ModelFolder]) -> Bundle |
         ),
         canonical_form=canonical_form,
         reviews=MappingProxyType(reviews(draft, canonical_form)),
-        clauses=clauses(draft, {**rules.source, **counters.source}),
+        clauses=clauses(draft, {**rules.source, **counters.source}, inputs_of(conditions)),
     )
 
 

@@ -21,6 +21,7 @@ __all__ = [
     "canonical",
     "compared_texts",
     "compile_condition",
+    "input_names",
     "names_offer",
     "parse",
     "walk",
@@ -34,6 +35,11 @@ class Tainted(Exception):
 def names_offer(node: Node) -> bool:
     """Say whether a condition depends on the offer that it stands in."""
     return any(isinstance(part, Name) and part.root == "offer" for part in walk(node))
+
+
+def input_names(node: Node) -> tuple[str, ...]:
+    """Return the inputs that a condition names, `now` included, in order, each once."""
+    return tuple(dict.fromkeys(part.text for part in walk(node) if isinstance(part, Name) and part.root != "offer"))
 
 
 def compared_texts(node: Node, offer: OfferConstants) -> Iterator[tuple[str, str]]:

@@ -17,6 +17,7 @@ from liftgate.bundle.conditions import (
     Tainted,
     compared_texts,
     compile_condition,
+    input_names,
     names_offer,
     parse,
 )
@@ -98,6 +99,15 @@ def texts_of(conditions: list[Written]) -> dict[str, set[str]]:
             for name, text in compared_texts(condition.node, condition.offer):
                 texts.setdefault(name, set()).add(text)
     return texts
+
+
+def inputs_of(conditions: list[Written]) -> dict[Path, tuple[str, ...]]:
+    """Return, for every condition by its path, the inputs that it names, `now` included, in order."""
+    found: dict[Path, tuple[str, ...]] = {}
+    for condition in conditions:
+        if condition.path not in found:
+            found[condition.path] = input_names(condition.node)
+    return found
 
 
 def compile_rules(draft: Draft, conditions: list[Written], scope: Scope) -> Rules:
