@@ -285,7 +285,7 @@ def test_junit_is_what_ci_reads(tmp_path: Path) -> None:
         ("tests/b.yaml", "1", "0"),
     ]
     bad = suites[0].findall("testcase")[1]
-    assert (bad.get("name"), bad.get("classname"), bad.get("line")) == ("Wrong ? & <odd>.", "shop.tests.a", "9")
+    assert (bad.get("name"), bad.get("classname"), bad.get("line")) == ("Wrong \\x07 & <odd>.", "shop.tests.a", "9")
     failure = bad.find("failure")
     assert failure is not None
     assert failure.text is not None

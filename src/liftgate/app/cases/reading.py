@@ -217,6 +217,8 @@ class _Reader:
                     parts = [part for part in (person_name, context_name, placement) if part]
                     said = case.says or f"{', '.join(parts)}"
                     name = f"{said} [{', '.join(parts)}]" if several and case.says else said
+                    if not name.isprintable():
+                        name = name.encode("unicode_escape").decode()
                     zoned = context if context.time_zone else context.model_copy(update={"time_zone": document.time_zone})
                     planned = Planned(
                         self._source.file, line, name, person, person_name or "somebody", zoned, placement, now_ms, approved, case
