@@ -188,7 +188,7 @@ def _counted(draft: Draft, bundle: Bundle) -> Iterator[Rule]:
         together.setdefault((section, cap.source, text), []).append(c)
     for (section, where, text), columns in together.items():
         offers = tuple(sorted({k for c in columns for k in bundle.caps[c].offers.tolist()}))
-        against = {bundle.caps[columns[0]].reason, Reason.FREQUENCY_CAP_UNAVAILABLE, Reason.TOTAL_CAP_PACED}
+        against = {bundle.caps[columns[0]].reason, Reason.FREQUENCY_CAP_UNAVAILABLE, Reason.TOTAL_CAP_PACED, Reason.ACCOUNT_UNKNOWN}
         yield Rule(section, owners.get(where, section), text, where, offers, _full(bundle, columns), frozenset(against))
 
 

@@ -64,6 +64,11 @@ class Person(Strict):
         default_factory=list, description="What is stored and cannot be read.", examples=[["profile"]]
     )
     account: str | None = Field(None, description="The account or household that the request names.", examples=["household-7"])
+    account_history: list[str] = Field(
+        default_factory=list,
+        description="What others of the account have had and done; what the person has is counted there too.",
+        examples=[["had free-shipping 2 days ago"]],
+    )
     held_out: Name | None = Field(None, description="Layer that holds the person out; absent: none does.", examples=["universal-2026h2"])
     id: Annotated[str, StringConstraints(min_length=1)] | None = Field(
         None, description="Exactly this person id; absent: one that fits `held_out` is found.", examples=["customer-17"]
@@ -161,6 +166,11 @@ class Case(Strict):
         "up", description="down: neither people nor frequency caps can be read.", examples=["down"]
     )
     models: Literal["up", "down"] = Field("up", description="down: no model gives an answer.", examples=["down"])
+    used_in_total: dict[Name, Annotated[int, Field(ge=0)]] = Field(
+        default_factory=dict,
+        description="By offer: what its total caps, its group's included, count for everybody in the window that runs.",
+        examples=[{"free-shipping": 100000}],
+    )
     approved: Approved | None = Field(
         None, description="Sensitive offers whose approval stands: `all`, or a list; absent: the file's.", examples=[["loan"]]
     )

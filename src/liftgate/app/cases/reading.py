@@ -141,11 +141,12 @@ class _Reader:
                 self._moment((*path, "consent", purpose, "given"), entry.given)
                 self._moment((*path, "consent", purpose, "expires"), entry.expires)
                 self._moment((*path, "consent", purpose, "withdrawn"), entry.withdrawn)
-        for i, phrase in enumerate(person.history):
-            try:
-                self._known((*path, "history", i), "offer", contact(phrase, 0).offer_id, self._bundle.offer_index)
-            except ValueError as err:
-                self._refuse((*path, "history", i), str(err), f"write, for example, `{PHRASE_EXAMPLE}`")
+        for key in ("history", "account_history"):
+            for i, phrase in enumerate(getattr(person, key)):
+                try:
+                    self._known((*path, key, i), "offer", contact(phrase, 0).offer_id, self._bundle.offer_index)
+                except ValueError as err:
+                    self._refuse((*path, key, i), str(err), f"write, for example, `{PHRASE_EXAMPLE}`")
         if person.held_out is not None:
             self._known((*path, "held_out"), "layer", person.held_out, [layer.name for layer in self._bundle.layers])
             if person.id is not None:
@@ -194,7 +195,7 @@ class _Reader:
         contexts = list(self._contexts((*path, "context"), case.context, document))
         for placement in case.placement:
             self._known((*path, "placement"), "placement", placement, self._bundle.placement_index)
-        for key in ("candidates", "propensity"):
+        for key in ("candidates", "propensity", "used_in_total"):
             for offer in getattr(case, key) or ():
                 self._known((*path, key, offer), "offer", offer, self._bundle.offer_index)
         for offer in case.propensity:

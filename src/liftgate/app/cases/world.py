@@ -12,7 +12,7 @@ import numpy as np
 from liftgate.adapters.grpc_answers import GrpcAnswers
 from liftgate.adapters.memory_stores import MemoryProfileStore, MemoryReservations
 from liftgate.app.cases.document import ALL, ConsentEntry, Person
-from liftgate.app.cases.history import packed_history
+from liftgate.app.cases.history import packed_account, packed_history, totals_used
 from liftgate.app.cases.moment import moment_ms
 from liftgate.app.cases.reading import Planned
 from liftgate.bundle.compiled import Bundle, ModelSpec
@@ -100,10 +100,16 @@ def ports_of(planned: Planned, live: Live, person_id: str) -> Ports:
     store, case = planned.case.store, planned.case
     profiles = MemoryProfileStore(down=store in ("down", "profiles_down"))
     _store(profiles, planned, person_id, live)
+    profiles.totals.update(totals_used(case.used_in_total, live, planned.now_ms))
     hands = Hands(planned.now_ms)
     return Ports(
         profiles=profiles,
-        reservations=MemoryReservations(history=profiles.history, down=case.store in ("down", "reservations_down")),
+        reservations=MemoryReservations(
+            history=profiles.history,
+            accounts=profiles.accounts,
+            totals=profiles.totals,
+            down=case.store in ("down", "reservations_down"),
+        ),
         log=NoLog(),
         answers=GrpcAnswers(),
         observer=NoObserver(),
@@ -143,6 +149,8 @@ def _store(store: MemoryProfileStore, planned: Planned, person_id: str, live: Li
     elif person.consent is not None:
         records = {purpose: _consent(entry, now_ms) for purpose, entry in person.consent.items()}
         store.consent[person_id] = consent.document(records)
+    if person.account is not None:
+        store.accounts[person.account, False] = packed_account((*person.history, *person.account_history), live, now_ms)
     # What a held-out person would have had counts apart: the case means the one that the walk reads.
     for ghost in (False, True):
         if "history" in person.unreadable:
