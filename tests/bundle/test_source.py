@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 
+from liftgate.bundle.mistake import Mistake
 from liftgate.bundle.source import MAX_BYTES, dotted, parse, scalar
 
 
@@ -109,3 +110,17 @@ def test_what_is_refused(raw: bytes, line: int, problem: str) -> None:
 def test_dotted() -> None:
     """Paths are written as people do."""
     assert dotted(("offers", "a", "caps", 0, "max")) == "offers.a.caps[0].max"
+
+
+def test_half_a_character_is_refused_with_its_line() -> None:
+    """A lone surrogate, which no other encoding can write, is a mistake and not a text."""
+    (mistake,) = parse("a.yaml", b'one: 1\ntwo: "\\ud800"\n').mistakes
+    assert (mistake.line, mistake.problem) == (2, "holds half a character (a lone surrogate)")
+
+
+def test_mistakes_print_nothing_that_a_terminal_would_obey() -> None:
+    """Escape sequences, line breaks and text that runs backwards are written out, and endless names are cut."""
+    mistake = Mistake("a\nb.yaml", 1, "offers.\x1b[2J", "is \u202ebackwards", "x" * 10_000)
+    assert str(mistake).isprintable()
+    assert (mistake.file, mistake.field, mistake.problem) == ("a\\nb.yaml", "offers.\\x1b[2J", "is \\u202ebackwards")
+    assert len(mistake.mend) < 2_000

@@ -42,7 +42,7 @@ class Serving:
 
     def start(self) -> Serving:
         """Start it and return when health says SERVING."""
-        command = [sys.executable, "-m", "liftgate.app.cli.main", "serve", "--models", str(BUNDLE / "models")]
+        command = [sys.executable, "-m", "liftgate.app.cli.main", "serve"]
         if "--bundle" not in self._flags:
             command += ["--bundle", str(BUNDLE)]
         command += [

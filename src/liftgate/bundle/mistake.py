@@ -8,6 +8,9 @@ from difflib import get_close_matches
 
 from liftgate.domain.errors import BadInput
 
+LONGEST = 1_000
+"""Characters of one part of a mistake, about."""
+
 
 @dataclass(frozen=True, slots=True, order=True)
 class Mistake:
@@ -23,6 +26,13 @@ class Mistake:
     mend: str
     """What to write instead."""
 
+    def __post_init__(self) -> None:
+        # Names and values come from files: what a terminal would obey, or not show, is written out.
+        for name in ("file", "field", "problem", "mend"):
+            text = getattr(self, name)
+            if len(text) > LONGEST or not text.isprintable():
+                object.__setattr__(self, name, _written_out(text))
+
     @property
     def place(self) -> str:
         """`file:line`, or the file alone."""
@@ -31,6 +41,13 @@ class Mistake:
     def __str__(self) -> str:
         field = f"{self.field}: " if self.field else ""
         return f"{self.place}: {field}{self.problem}; {self.mend}"
+
+
+def _written_out(text: str) -> str:
+    """Return printable characters alone, a line break as `\\n`, a lone surrogate as `\\ud800`; a long one is cut in its middle."""
+    if len(text) > LONGEST:
+        text = f"{text[: LONGEST // 2]}...{text[-LONGEST // 4 :]}"
+    return "".join(each if each.isprintable() else each.encode("unicode_escape").decode() for each in text)
 
 
 @dataclass(frozen=True, slots=True, order=True)

@@ -154,6 +154,9 @@ def _add(source: Source, stack: list[_Open], event: Event, line: int) -> bool:
     if tag is not None and str(tag) != "!":
         _broken(source, line, f"uses a tag (`{tag}`)", "remove it; text that looks like a number goes in quotes")
         return False
+    if isinstance(event, ScalarEvent) and not _is_text(event.value):
+        _broken(source, line, "holds half a character (a lone surrogate)", "write the whole character")
+        return False
     parent = stack[-1] if stack else None
     if parent is not None and isinstance(parent.value, dict) and parent.key is None:
         if not isinstance(event, ScalarEvent):
@@ -169,6 +172,14 @@ def _add(source: Source, stack: list[_Open], event: Event, line: int) -> bool:
     path = _place(source, parent, value, line)
     if not isinstance(event, ScalarEvent):
         stack.append(_Open(value, path))
+    return True
+
+
+def _is_text(value: str) -> bool:
+    try:
+        value.encode()
+    except UnicodeEncodeError:
+        return False
     return True
 
 
