@@ -140,6 +140,19 @@ def is_interrupted_write(tail: bytes) -> bool:
     return True
 
 
+def read_frame(file: BinaryIO, offset: int) -> Frame | None:
+    """Return the frame that begins at an offset of a segment; None: it is cut, or its checksum is wrong."""
+    file.seek(offset)
+    head = file.read(FRAME_OVERHEAD)
+    if len(head) < FRAME_OVERHEAD:
+        return None
+    length, checksum, sequence = _FRAME.unpack(head)
+    payload = file.read(length) if 0 < length <= MAX_PAYLOAD else b""
+    if len(payload) != length or google_crc32c.extend(google_crc32c.value(head[8:]), payload) != checksum:
+        return None
+    return Frame(sequence, payload, offset)
+
+
 class SegmentReader:
     """Walks the frames of one segment up to its end or to the first damage. Memory: one frame."""
 
