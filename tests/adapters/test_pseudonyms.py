@@ -28,3 +28,12 @@ def test_short_keys_are_refused_and_keys_are_not_shown() -> None:
     with pytest.raises(ValueError, match="16 bytes"):
         Pseudonyms("k1", b"short")
     assert "aaaa" not in repr(Pseudonyms("k1", b"a" * 16))
+
+
+def test_accounts_have_a_key_of_their_own() -> None:
+    """An account and a person of the same id have different pseudonyms, and nobody can make one kind from the other without the key."""
+    people, accounts = Pseudonyms("k", b"k" * 32), Pseudonyms.of_accounts("k", b"k" * 32)
+    assert people("home") != accounts("home")
+    assert accounts("home") == Pseudonyms.of_accounts("k", b"k" * 32)("home")
+    assert accounts("home") != Pseudonyms.of_accounts("k", b"j" * 32)("home")
+    assert len(accounts("home")) == 16

@@ -14,10 +14,13 @@ import uvloop
 
 from liftgate.adapters import redis_keys
 from liftgate.adapters.embedded_valkey import EmbeddedValkey
+from liftgate.adapters.memory_contacts import MemoryContactEvents
 from liftgate.adapters.redis_client import Command, RedisClient, connect
 from liftgate.adapters.redis_cluster import ClusterClient
+from liftgate.adapters.redis_contacts import RedisContactEvents
 from liftgate.adapters.redis_profiles import RedisProfiles
 from liftgate.adapters.redis_reservations import RedisReservations
+from liftgate.pipeline.contact_ports import ContactEvents
 from liftgate.pipeline.ports import ProfileStore, Reservations
 from tests.contract.cluster import Cluster
 from tests.fakes.stores import FakeProfileStore, FakeReservations
@@ -70,6 +73,13 @@ class Backend:
             store = self.fake_profiles
             return FakeReservations(history=store.history, accounts=store.accounts, totals=store.totals, horizon_ms=horizon_ms)
         return RedisReservations(self.client, budget_ms=BUDGET_MS, horizon_ms=horizon_ms)
+
+    def contacts(self) -> ContactEvents:
+        """Return ContactEvents that share everything with `reservations`."""
+        store = self.fake_profiles
+        if self.client is None:
+            return MemoryContactEvents(store.history, store.accounts, store.totals)
+        return RedisContactEvents(self.client, budget_ms=BUDGET_MS)
 
     async def put_packed(self, person_id: str, value: bytes) -> None:
         """Store a packed profile as it is, good or bad."""

@@ -7,9 +7,10 @@ given:    bundle (default golden), person (default person-0), profile, at (when 
           reviews (offer: acts about it as it is), unknown (nothing stored),
           used | used_by_ghosts (with bundle caps: what counts already, `cap_state.use_up`), rivals_on (the same, taken late),
           raw_profile | raw_history (hex), raw_consent (text), hashed_consent (of another type), other_schema
-request:  placement, request_id (default r0), account_id, time_zone, slots, channel, jurisdiction, attributes, candidates, gpc, explain, dry_run
+request:  placement, request_id (default r0), account_id, time_zone, slots, channel, jurisdiction, attributes, candidates, gpc,
+          explain, dry_run
 want:     response | slots | candidates | slot_sums | distinct_slots | inputs | ages | states | record | history | error |
-          counted (offer: what its account's or total cap counts)
+          counted (offer: what its account's or total cap counts) | account_pseudonym (of which account)
           Only what is named is compared, and compared exactly (floats to 1e-9).
 """
 
@@ -173,6 +174,8 @@ async def test_case(topic: str, case: dict[str, Any], valkey_url: str, tmp_path:
             (replies,) = [await bench.client.call([("MGET", redis_keys.history(person, False), redis_keys.history(person, True))])]
             counts = [len(raw or b"") // ENTRY.size for raw in replies[0]]
             assert counts == [want["history"]["real"], want["history"]["ghost"]]
+        if "account_pseudonym" in want:
+            assert record.account_pseudonym == bench.ports.account_pseudonym(want["account_pseudonym"]) != b""
         for offer, count in want.get("counted", {}).items():
             assert await counted(bench, offer) == [count] * len(await counted(bench, offer))
 

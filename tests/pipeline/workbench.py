@@ -207,6 +207,7 @@ async def workbench(
         ids=hands,
         clock=hands,
         pseudonym=Pseudonyms(key_id, b"k" * 32),
+        account_pseudonym=Pseudonyms.of_accounts(key_id, b"k" * 32),
         pseudonym_key_id=key_id,
         on_log_failure=on_log_failure,
     )

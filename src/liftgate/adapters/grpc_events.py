@@ -3,17 +3,20 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from contextlib import suppress
 from math import isfinite
 
 from google.protobuf.message import DecodeError
 
 from liftgate.adapters.grpc_errors import CallObserver, Report
-from liftgate.adapters.grpc_requests import PERSON_ID_BYTES, fits, malformed
+from liftgate.adapters.grpc_requests import ACCOUNT_ID_BYTES, CONTEXT_TEXT_BYTES, PERSON_ID_BYTES, fits, malformed
 from liftgate.adapters.grpc_service import Call, Handler, answering, deadline_of
 from liftgate.adapters.pseudonyms import Pseudonyms
 from liftgate.domain.errors import CallerError, FieldViolation, StoreUnavailable
+from liftgate.domain.pause import OutcomeKind
+from liftgate.pipeline.contact_ports import ContactEvent, ContactEvents, CountStatus
+from liftgate.pipeline.counting import Counting
 from liftgate.pipeline.live import Live
 from liftgate.pipeline.ports import Clock, EventKey, EventsSeen, Log
 from liftgate.record.codec import encode_event
@@ -26,7 +29,14 @@ BATCH_EVENTS = 1000
 AHEAD_MS = 5 * 60 * 1000
 """How far an event may lie ahead of our clock."""
 
-_KINDS = frozenset({EventKind.EVENT_KIND_EXPOSURE, EventKind.EVENT_KIND_CLICK, EventKind.EVENT_KIND_PURCHASE})
+_KINDS: Mapping[int, OutcomeKind] = {
+    EventKind.EVENT_KIND_EXPOSURE: "exposure",
+    EventKind.EVENT_KIND_CLICK: "click",
+    EventKind.EVENT_KIND_PURCHASE: "purchase",
+    EventKind.EVENT_KIND_DISMISS: "dismiss",
+    EventKind.EVENT_KIND_UNSUBSCRIBE: "unsubscribe",
+    EventKind.EVENT_KIND_COMPLAINT: "complaint",
+}
 _DECISION_ID = re.compile(r"[0-9a-f]{32}")
 _CURRENCY = re.compile(r"[A-Z]{3}")
 
@@ -43,15 +53,23 @@ class EventService:
         clock: Clock,
         observer: CallObserver,
         *,
+        contacts: ContactEvents | None = None,
         report: Report | None = None,
+        uncounted: Callable[[str, int], None] | None = None,
     ) -> None:
-        """`log` is the event log; `live` gives what is in force now."""
+        """`log` is the event log; `live` gives what is in force now; `contacts` counts, None: caps and pauses learn of no event.
+
+        `uncounted` is told the cause and number of events that are in the log and could not be counted.
+        """
         self._live = live
         self._log = log
         self._seen = seen
         self._pseudonyms = pseudonyms
         self._clock = clock
         self._observer = observer
+        self._contacts = contacts
+        self._uncounted = uncounted
+        self._counting: Counting | None = None
         self._report = report
 
     def handlers(self) -> dict[str, Handler]:
@@ -85,7 +103,7 @@ class EventService:
         response.duplicates += len(taken) - len(new)
         if new:
             await self._log.append([self._row(taken[key], now_ms) for key in new])
-            await self._confirm(new)
+            response.uncounted = await self._count([(key, taken[key]) for key in new], now_ms)
         return response.SerializeToString()
 
     async def _unlogged(self, keys: list[EventKey]) -> list[EventKey]:
@@ -97,6 +115,54 @@ class EventService:
         except StoreUnavailable:
             return keys
         return [key for key, known in zip(keys, logged, strict=True) if not known]
+
+    async def _count(self, logged: list[tuple[EventKey, event_service_pb2.Event]], now_ms: int) -> int:
+        """Count what concerns caps and pauses; say that the rest is logged. Returns how many were not counted, or not in full."""
+        live = self._live()
+        if self._counting is None or self._counting.live is not live:
+            self._counting = Counting(live)
+        counted: list[ContactEvent] = []
+        others: list[EventKey] = []
+        for key, event in logged:
+            found = self._counted(key, event, now_ms) if self._contacts is not None else None
+            if found is None:
+                others.append(key)
+            else:
+                counted.append(found)
+        if others:
+            await self._confirm(others)
+        if not counted or self._contacts is None:
+            return 0
+        try:
+            statuses = await self._contacts.count(counted)
+        except StoreUnavailable:
+            # Not known as seen: sent again, they are counted then.
+            self._miss("store_away", len(counted))
+            return len(counted)
+        full = {i for i, status in enumerate(statuses) if status is CountStatus.IN_PART}
+        nameless = {i for i, event in enumerate(counted) if event.account_caps and not event.account_id} - full
+        self._miss("history_full", len(full))
+        self._miss("no_account", len(nameless))
+        return len(full | nameless)
+
+    def _miss(self, cause: str, events: int) -> None:
+        if events and self._uncounted is not None:
+            self._uncounted(cause, events)
+
+    def _counted(self, key: EventKey, event: event_service_pb2.Event, now_ms: int) -> ContactEvent | None:
+        if self._counting is None:
+            return None
+        return self._counting.event(
+            _KINDS[event.kind],
+            key,
+            decision_id=event.decision_id,
+            offer_id=event.offer_id,
+            account_id=event.account_id,
+            channel=event.channel,
+            time_zone=event.time_zone,
+            occurred_at_ms=event.occurred_at_ms or now_ms,
+            now_ms=now_ms,
+        )
 
     async def _confirm(self, keys: list[EventKey]) -> None:
         with suppress(StoreUnavailable):  # then a repeated event gets another row, which readers drop
@@ -123,13 +189,18 @@ def mistake_in(event: event_service_pb2.Event, now_ms: int) -> FieldViolation | 
     if not fits(event.event_id, EVENT_ID_BYTES):
         return FieldViolation("event_id", f"wants 1 to {EVENT_ID_BYTES} bytes")
     if event.kind not in _KINDS:
-        return FieldViolation("kind", "wants EXPOSURE, CLICK or PURCHASE")
+        return FieldViolation("kind", "wants EXPOSURE, CLICK, PURCHASE, DISMISS, UNSUBSCRIBE or COMPLAINT")
     if not fits(event.person_id, PERSON_ID_BYTES):
         return FieldViolation("person_id", f"wants 1 to {PERSON_ID_BYTES} bytes")
     if event.decision_id and not _DECISION_ID.fullmatch(event.decision_id):
         return FieldViolation("decision_id", "wants 32 lower-case hexadecimal digits, as Decide answered them, or nothing")
     if event.offer_id and not fits(event.offer_id, OFFER_ID_BYTES):
         return FieldViolation("offer_id", f"wants at most {OFFER_ID_BYTES} bytes")
+    if event.account_id and not fits(event.account_id, ACCOUNT_ID_BYTES):
+        return FieldViolation("account_id", f"wants at most {ACCOUNT_ID_BYTES} bytes")
+    for name, text in (("channel", event.channel), ("time_zone", event.time_zone)):
+        if text and not fits(text, CONTEXT_TEXT_BYTES):
+            return FieldViolation(name, f"wants at most {CONTEXT_TEXT_BYTES} bytes")
     if event.occurred_at_ms < 0:
         return FieldViolation("occurred_at_ms", "wants milliseconds since the Unix epoch, or 0 for now")
     if event.occurred_at_ms > now_ms + AHEAD_MS:

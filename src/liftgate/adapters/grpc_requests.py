@@ -17,6 +17,7 @@ from liftgate.pipeline.ports import Ids
 from liftgate.v1 import decision_pb2, decision_service_pb2
 
 PERSON_ID_BYTES = 256
+ACCOUNT_ID_BYTES = 256
 REQUEST_ID_BYTES = 128
 CONTEXT_TEXT_BYTES = 64
 ATTRIBUTE_NAME_BYTES = 64
@@ -115,6 +116,9 @@ class RequestReader:
             violations.append(FieldViolation(f"{at}request_id", f"wants 1 to {REQUEST_ID_BYTES} bytes of printable text"))
         if not fits(person_id, PERSON_ID_BYTES):
             violations.append(FieldViolation(f"{at}person_id", f"wants 1 to {PERSON_ID_BYTES} bytes, not {len(person_id.encode())}"))
+        account_id = message.account_id
+        if account_id and not fits(account_id, ACCOUNT_ID_BYTES):
+            violations.append(FieldViolation(f"{at}account_id", f"wants at most {ACCOUNT_ID_BYTES} bytes, not {len(account_id.encode())}"))
         slot_count = message.slot_count
         place = bundle.placement_index.get(placement_id)
         if place is None:
@@ -135,6 +139,7 @@ class RequestReader:
             _candidates(message.candidates.offer_ids, bundle, place, at, violations) if message.HasField("candidates") else None,
             message.explain,
             message.dry_run,
+            account_id,
             idempotent,
             _fingerprint(message, raw) if idempotent else b"\0" * 8,
         )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from hashlib import sha256
+from hmac import new
 
 _BYTES = 16
 _KEY_BYTES = 16
@@ -23,6 +24,11 @@ class Pseudonyms:
         padded = (key if len(key) <= _BLOCK else sha256(key).digest()).ljust(_BLOCK, b"\0")
         self._inner = sha256(bytes(byte ^ 0x36 for byte in padded))
         self._outer = sha256(bytes(byte ^ 0x5C for byte in padded))
+
+    @classmethod
+    def of_accounts(cls, key_id: str, key: bytes) -> Pseudonyms:
+        """Return pseudonyms of accounts: under a key that is made from the people's, so that neither kind can be told from the other."""
+        return cls(key_id, new(key, b"liftgate accounts", sha256).digest())
 
     def __call__(self, person_id: str) -> bytes:
         """Return 16 bytes, the same for the same person and key."""

@@ -153,24 +153,32 @@ class RedisReservations:
         if calls:
             await self._run("amend.lua", calls)
 
-    async def _run(self, name: str, calls: Sequence[tuple[list[bytes], list[bytes]]], budget_s: float | None = None) -> list[Any]:
-        """Run a script once for each call, in one round trip; where a server does not know it yet, send it along in another."""
-        body, digest = _script(name)
-        commands: list[Command] = [("EVALSHA", digest, len(keys), *keys, *arguments) for keys, arguments in calls]
-        loop = asyncio.get_running_loop()
+    async def _run(self, name: str, calls: Sequence[ScriptCall], budget_s: float | None = None) -> list[Any]:
         hurried = budget_s is not None and budget_s < self._budget_s
         allowed_s = budget_s if budget_s is not None and hurried else self._budget_s
-        deadline = loop.time() + allowed_s
-        replies = await guarded(self._client, self._breaker, commands, allowed_s, hurried)
-        unknown = [i for i, reply in enumerate(replies) if isinstance(reply, hiredis.ReplyError) and code(reply) == "NOSCRIPT"]
-        if unknown:
-            again = await guarded(
-                self._client, self._breaker, [("EVAL", body, *commands[i][2:]) for i in unknown], deadline - loop.time(), hurried
-            )
-            for i, reply in zip(unknown, again, strict=True):
-                replies[i] = reply
-        check(replies)
-        return replies
+        return await run_script(name, calls, self._client, self._breaker, allowed_s, hurried)
+
+
+ScriptCall = tuple[list[bytes], list[bytes]]
+"""Keys and arguments."""
+
+
+async def run_script(
+    name: str, calls: Sequence[ScriptCall], client: RedisClient, breaker: Breaker, budget_s: float, hurried: bool = False
+) -> list[Any]:
+    """Run a script once for each call, in one round trip; where a server does not know it yet, send it along in another."""
+    body, digest = _script(name)
+    commands: list[Command] = [("EVALSHA", digest, len(keys), *keys, *arguments) for keys, arguments in calls]
+    loop = asyncio.get_running_loop()
+    deadline = loop.time() + budget_s
+    replies = await guarded(client, breaker, commands, budget_s, hurried)
+    unknown = [i for i, reply in enumerate(replies) if isinstance(reply, hiredis.ReplyError) and code(reply) == "NOSCRIPT"]
+    if unknown:
+        again = await guarded(client, breaker, [("EVAL", body, *commands[i][2:]) for i in unknown], deadline - loop.time(), hurried)
+        for i, reply in zip(unknown, again, strict=True):
+            replies[i] = reply
+    check(replies)
+    return replies
 
 
 def _total_keys(claims: Sequence[Claim]) -> dict[bytes, int]:

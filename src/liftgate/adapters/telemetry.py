@@ -124,6 +124,10 @@ class Telemetry:
         if recovered:
             self._cells[self._recovered] += 1
 
+    def uncounted(self, cause: str, events: int) -> None:
+        """Events are in the log and could not be counted against caps and pauses, for a cause of `UNCOUNTED`."""
+        self._cells[LAYOUT.cell("liftgate_events_uncounted", cause)] += events
+
     def began(self) -> None:
         """A call has arrived."""
         self._cells[self._in_flight] += 1

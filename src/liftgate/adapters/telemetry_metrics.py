@@ -39,6 +39,9 @@ LOGS = ("decision", "event", "audit")
 LOSSES = ("disk_full", "write_error", "sync_error", "failed", "closed", "buffer_full", "other")
 """Why a record is not, or may not be, in its log; as `adapters/segment_sink.py` names them."""
 
+UNCOUNTED = ("store_away", "history_full", "no_account")
+"""Why an event is logged and not counted."""
+
 REQUEST_US = (250, 500, 1_000, 2_000, 4_000, 8_000, 16_000, 32_000, 64_000, 128_000, 256_000, 512_000, 1_024_000, 4_096_000)
 STAGE_US = (10, 25, 50, 100, 250, 500, 1_000, 2_500, 5_000, 10_000, 25_000, 50_000, 100_000)
 SIZES = (1, 2, 4, 8, 16, 32, 64, 128, 256, 512, 1_000)
@@ -81,6 +84,13 @@ METRICS = (
     ),
     Metric("liftgate_duplicates", "counter", "Requests answered from memory because their request_id was known."),
     Metric("liftgate_recovered", "counter", "Decisions whose record had to be completed after another worker's crash."),
+    Metric(
+        "liftgate_events_uncounted",
+        "counter",
+        "Events in the event log that caps and pauses could not count, or not in full, by cause.",
+        ("cause",),
+        (UNCOUNTED,),
+    ),
     Metric("liftgate_log_bytes", "counter", "Bytes written.", ("log",), (LOGS,)),
     Metric("liftgate_log_records", "counter", "Records written.", ("log",), (LOGS,)),
     Metric(

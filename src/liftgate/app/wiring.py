@@ -26,6 +26,7 @@ from liftgate.adapters.pseudonyms import Pseudonyms
 from liftgate.adapters.redis_audit import RedisHeads
 from liftgate.adapters.redis_client import RedisClient, connect
 from liftgate.adapters.redis_consent import RedisConsent
+from liftgate.adapters.redis_contacts import RedisContactEvents
 from liftgate.adapters.redis_events import RedisEventsSeen
 from liftgate.adapters.redis_fleet import RedisFleet
 from liftgate.adapters.redis_profiles import RedisProfiles
@@ -166,6 +167,7 @@ def wire(
         ids=ids,
         clock=clock,
         pseudonym=pseudonyms,
+        account_pseudonym=Pseudonyms.of_accounts(key.key_id, key.key),
         pseudonym_key_id=pseudonyms.key_id,
         on_log_failure=settings.on_log_failure,
         controls=controls.panel,
@@ -214,7 +216,10 @@ def wire(
         explain=explaining.explain,
     )
     seen = RedisEventsSeen(redis, breaker, settings.reserve_budget_ms)
-    recording = EventService(in_force, events, seen, pseudonyms, clock, telemetry, report=telemetry.failed)
+    contacts = RedisContactEvents(redis, breaker, settings.reserve_budget_ms)
+    recording = EventService(
+        in_force, events, seen, pseudonyms, clock, telemetry, contacts=contacts, report=telemetry.failed, uncounted=telemetry.uncounted
+    )
     consenting = ConsentService(
         in_force,
         RedisConsent(redis, breaker),

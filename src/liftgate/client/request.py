@@ -33,13 +33,15 @@ class Request:
     dry_run: bool = False
     request_id: str = field(default_factory=_fresh_id)
     """The same id with the same body gets the same answer; made for you."""
+    account_id: str = ""
+    """The person's account or household, where caps count by it."""
 
 
 @dataclass(frozen=True, slots=True)
 class Event:
     """One thing that happened to a person."""
 
-    kind: Literal["exposure", "click", "purchase"]
+    kind: Literal["exposure", "click", "purchase", "dismiss", "unsubscribe", "complaint"]
     person_id: str
     decision_id: str = ""
     offer_id: str = ""
@@ -51,3 +53,9 @@ class Event:
     """ISO 4217; empty: the bundle's."""
     event_id: str = field(default_factory=_fresh_id)
     """The same id is counted once; made for you."""
+    account_id: str = ""
+    """As the decision was asked with it."""
+    channel: str = ""
+    """Where it happened."""
+    time_zone: str = ""
+    """The person's, for calendar windows in it; empty: that of the decision, or the bundle's."""

@@ -72,6 +72,7 @@ class Client:
         candidates: Sequence[str] | None = None,
         explain: bool = False,
         dry_run: bool = False,
+        account_id: str = "",
         request_id: str | None = None,
         timeout_ms: float | None = None,
         traceparent: str | None = None,
@@ -94,6 +95,7 @@ class Client:
             candidates,
             explain,
             dry_run,
+            account_id=account_id,
             **fresh,
         )
         answer = self._call(self._decide, wire.request_message(request), request.request_id, timeout_ms, traceparent)

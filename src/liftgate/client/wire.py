@@ -26,6 +26,9 @@ _KINDS = {
     "exposure": EventKind.EVENT_KIND_EXPOSURE,
     "click": EventKind.EVENT_KIND_CLICK,
     "purchase": EventKind.EVENT_KIND_PURCHASE,
+    "dismiss": EventKind.EVENT_KIND_DISMISS,
+    "unsubscribe": EventKind.EVENT_KIND_UNSUBSCRIBE,
+    "complaint": EventKind.EVENT_KIND_COMPLAINT,
 }
 
 
@@ -40,6 +43,7 @@ def request_message(request: Request) -> decision_pb2.DecideRequest:
         placement_id=request.placement_id,
         slot_count=request.slot_count,
         context=context,
+        account_id=request.account_id,
         explain=request.explain,
         dry_run=request.dry_run,
     )
@@ -128,6 +132,9 @@ def _event(event: Event) -> event_service_pb2.Event:
         occurred_at_ms=event.occurred_at_ms,
         value=event.value,
         currency=event.currency,
+        account_id=event.account_id,
+        channel=event.channel,
+        time_zone=event.time_zone,
     )
 
 

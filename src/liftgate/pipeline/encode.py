@@ -16,7 +16,16 @@ from liftgate.domain.reason import Reason
 from liftgate.pipeline.live import Live
 from liftgate.pipeline.stages import Stage
 from liftgate.pipeline.walk import Walk
-from liftgate.record.codec import BatchColumns, DecisionHead, assignment_part, constant_part, default_part, encode_columns, encode_head
+from liftgate.record.codec import (
+    BatchColumns,
+    DecisionHead,
+    account_part,
+    assignment_part,
+    constant_part,
+    default_part,
+    encode_columns,
+    encode_head,
+)
 
 _CHOSEN = np.uint8(Reason.CHOSEN)
 _TIMED = tuple(stage for stage in Stage if stage < Stage.ENCODE)
@@ -88,12 +97,14 @@ class _RowColumns:
         self._by_default = None if batch.by_default is None else batch.by_default.tolist()
 
     def _more(self, row: int) -> bytes:
-        """Return what the record says of defaults that stood in for consent records."""
+        """Return what the record says of the account, and of defaults that stood in for consent records."""
+        account_id = self._requests[row].account_id
+        account = account_part(self._walk.ports.account_pseudonym(account_id)) if account_id else b""
         if self._by_default is None:
-            return b""
+            return account
         purposes = self._walk.live.bundle.purposes
         names = tuple([name for name, used in zip(purposes, self._by_default[row], strict=True) if used])
-        return default_part(self._walk.batch.jurisdiction[row], names)
+        return account + default_part(self._walk.batch.jurisdiction[row], names)
 
     def head(self, decision: Decision) -> DecisionHead:
         row = decision.row

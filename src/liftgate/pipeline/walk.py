@@ -32,6 +32,8 @@ class Ports:
     """Person id to 16 bytes under the log's key."""
     pseudonym_key_id: str
     on_log_failure: Literal["refuse", "serve_default"] = "refuse"
+    account_pseudonym: Callable[[str], bytes] = lambda account_id: b""
+    """Account id to 16 bytes under a key of its own."""
     controls: ControlPanel = field(default_factory=ControlPanel)
     """What is stopped and approved; each batch takes it once."""
 

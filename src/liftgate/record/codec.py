@@ -24,6 +24,7 @@ from liftgate.v1.record_pb2 import DecisionRecord, EventRecord, InputColumn, Lay
 __all__ = [
     "BatchColumns",
     "DecisionHead",
+    "account_part",
     "assignment_part",
     "constant_part",
     "decode_decision",
@@ -42,6 +43,7 @@ _DECISION_ID, _REQUEST_ID = tag("decision_id"), tag("request_id")
 _DECIDED_AT_MS, _VALID_UNTIL_MS = tag("decided_at_ms", 0), tag("valid_until_ms", 0)
 _TRACE_ID, _SPAN_ID, _PSEUDONYM = tag("trace_id"), tag("span_id"), tag("person_pseudonym")
 _ASSIGNMENTS = tag("assignments")
+_ACCOUNT_PSEUDONYM = tag("account_pseudonym")
 _STAGE_US = tag("stage_us")
 _RECOVERED = tag("recovered", 0) + b"\x01"
 
@@ -89,6 +91,11 @@ def assignment_part(layer: str, arm: str) -> bytes:
 def default_part(jurisdiction: str, purposes: tuple[str, ...]) -> bytes:
     """Return which purposes the default of which jurisdiction decided, encoded, for `DecisionHead.more`."""
     return DecisionRecord(jurisdiction=jurisdiction, purpose_by_default=purposes).SerializeToString()
+
+
+def account_part(account_pseudonym: bytes) -> bytes:
+    """Return what stands for the account, encoded, for `DecisionHead.more`."""
+    return ahead(_ACCOUNT_PSEUDONYM, len(account_pseudonym)) + account_pseudonym
 
 
 @lru_cache(maxsize=8192)

@@ -1,0 +1,93 @@
+"""Counts events against caps and pauses in Redis or Valkey: `pipeline.ports.ContactEvents`. The script is `lua/count.lua`."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from hashlib import blake2b
+from struct import Struct
+
+from liftgate.adapters import redis_keys
+from liftgate.adapters.breaker import Breaker
+from liftgate.adapters.redis_client import DEFAULT_BUDGET_MS, RedisClient
+from liftgate.adapters.redis_events import DEFAULT_HORIZON_MS
+from liftgate.adapters.redis_reservations import run_script
+from liftgate.pipeline.contact_ports import CapCount, ContactEvent, CountStatus
+
+CHUNK = 64
+"""Events in one script call: bounds how long the server is busy with it."""
+
+_HEADER = Struct("<8s8sdddB")
+_CAP = Struct("<8sdB")
+_TOTAL = Struct("<HH8sdB")
+_PAUSE = Struct("<8s8sBdd")
+_COUNTS = Struct("<HH")
+_NOBODY = b"\0" * 8
+_HELD_OUT, _ACCOUNT, _UNSURE = 1, 2, 4
+
+
+def event_entry_id(event_id: str) -> bytes:
+    """Return the eight bytes under which contact history remembers an event."""
+    return blake2b(event_id.encode("utf-8", "surrogatepass"), digest_size=8).digest()
+
+
+class RedisContactEvents:
+    """Events counted in Redis. `horizon_ms` is how long an event is known, `budget_ms` bounds every call."""
+
+    def __init__(
+        self,
+        client: RedisClient,
+        breaker: Breaker | None = None,
+        budget_ms: float = DEFAULT_BUDGET_MS,
+        horizon_ms: int = DEFAULT_HORIZON_MS,
+    ) -> None:
+        if horizon_ms < 1:
+            raise ValueError("the horizon of events must be at least 1 ms")
+        self._client = client
+        self._breaker = breaker or Breaker()
+        self._budget_s = budget_ms / 1000
+        self._horizon_ms = horizon_ms
+
+    async def count(self, events: Sequence[ContactEvent]) -> Sequence[CountStatus]:
+        """See `pipeline.ports.ContactEvents`."""
+        if not events:
+            return []
+        size = 1 if self._client.clustered else CHUNK
+        calls = [self._call(events[i : i + size]) for i in range(0, len(events), size)]
+        replies = await run_script("count.lua", calls, self._client, self._breaker, self._budget_s)
+        return [CountStatus(reply) for chunk in replies for reply in chunk]
+
+    def _call(self, events: Sequence[ContactEvent]) -> tuple[list[bytes], list[bytes]]:
+        """Return keys and arguments of one call of the script."""
+        places: dict[bytes, int] = {}
+        for event in events:
+            for total in event.totals:
+                for ghost in (False, True):
+                    places.setdefault(redis_keys.total(total.cap_id, ghost), len(places) + 1)
+        keys: list[bytes] = []
+        arguments: list[bytes] = []
+        for event in events:
+            person_id, account_id = event.key.person_id, event.account_id
+            keys.append(redis_keys.event(person_id, event.key.event_id))
+            keys += [redis_keys.history(person_id, ghost) for ghost in (False, True)]
+            if account_id:
+                keys += [redis_keys.account(account_id, ghost) for ghost in (False, True)]
+            flags = _HELD_OUT * event.held_out | _ACCOUNT * bool(account_id) | _UNSURE * event.unsure
+            named = event_entry_id(event.key.event_id)
+            reservation = event.reservation_id or _NOBODY
+            totals = []
+            for total in event.totals:
+                real, ghosts = (places[redis_keys.total(total.cap_id, ghost)] for ghost in (False, True))
+                totals.append(_TOTAL.pack(real, ghosts, total.receipt_id, total.bucket_until_ms, total.leased_only))
+            arguments += [
+                _HEADER.pack(reservation, named, event.now_ms, event.occurred_at_ms, self._horizon_ms, flags),
+                _caps(event.caps),
+                _caps(event.account_caps),
+                b"".join(totals),
+                b"".join([_PAUSE.pack(one.cap_id, one.outcome_id, one.after, one.within_ms, one.lasts_ms) for one in event.pauses]),
+            ]
+        arguments.append(_COUNTS.pack(len(events), len(places)))
+        return [*places, *keys], arguments
+
+
+def _caps(caps: Sequence[CapCount]) -> bytes:
+    return b"".join([_CAP.pack(cap.cap_id, cap.until_ms, cap.leased_only | cap.lease_window << 1) for cap in caps])

@@ -1,0 +1,89 @@
+"""What an event counts: the caps that count its kind, and the pauses that it may start, as the bundle in force says."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from liftgate.domain.offer import Cap
+from liftgate.domain.pause import OutcomeKind, Pause
+from liftgate.pipeline.contact_ports import CapCount, ContactEvent, TotalCount
+from liftgate.pipeline.live import Live
+from liftgate.pipeline.ports import EventKey
+
+
+class Counting:
+    """Events of one bundle. An event that concerns no cap and no pause costs a look into a set."""
+
+    def __init__(self, live: Live) -> None:
+        self.live = live
+        bundle = live.bundle
+        caps = bundle.caps
+        listed = sorted({c for own in bundle.offer_caps for c in own})
+        self._kinds = {caps[c].counts for c in listed} | {pause.of for pause in bundle.pauses}
+        self._of_offer = {kind: [[c for c in own if caps[c].counts == kind] for own in bundle.offer_caps] for kind in ("exposure", "click")}
+        self._leased = [c for c in listed if caps[c].counts == "exposure"]
+        self._rule = {cap.cap_id: cap.source for cap in caps}
+
+    def event(
+        self,
+        kind: OutcomeKind,
+        key: EventKey,
+        *,
+        decision_id: str,
+        offer_id: str,
+        account_id: str,
+        channel: str,
+        time_zone: str,
+        occurred_at_ms: int,
+        now_ms: int,
+    ) -> ContactEvent | None:
+        """Return what to count; None: nothing."""
+        if kind not in self._kinds:
+            return None
+        bundle = self.live.bundle
+        offer = bundle.offer_index.get(offer_id)
+        columns: Sequence[int] = ()
+        if offer is not None and kind in self._of_offer:
+            columns = self._of_offer[kind][offer]
+        elif not offer_id and kind == "exposure" and decision_id:
+            # The whole answer was seen: whatever is held for it.
+            columns = self._leased
+        caps = [bundle.caps[c] for c in columns]
+        pauses = tuple(_on_channel([p for p in bundle.pauses if p.of == kind and offer in p.offers], channel, self._rule))
+        if not caps and not pauses:
+            return None
+        held_out = bool(self.live.layers.held_out([key.person_id]).any())
+        leased_only = offer is None
+        return ContactEvent(
+            key=key,
+            reservation_id=bytes.fromhex(decision_id[16:]) if decision_id else b"",
+            now_ms=now_ms,
+            occurred_at_ms=occurred_at_ms,
+            held_out=held_out,
+            unsure=held_out and bundle.consent.experiment_purpose >= 0,
+            account_id=account_id,
+            caps=tuple(self._cap(cap, occurred_at_ms, time_zone, leased_only) for cap in caps if cap.scope == "person"),
+            account_caps=tuple(self._cap(cap, occurred_at_ms, "", leased_only) for cap in caps if cap.scope == "account"),
+            totals=tuple(
+                TotalCount(cap.cap_id, self.live.caps.receipt(cap), self.live.caps.total_until(cap, occurred_at_ms), leased_only)
+                for cap in caps
+                if cap.scope == "total"
+            ),
+            pauses=pauses,
+        )
+
+    def _cap(self, cap: Cap, occurred_at_ms: int, time_zone: str, leased_only: bool) -> CapCount:
+        until = self.live.caps.until(cap, occurred_at_ms, time_zone)
+        return CapCount(cap.cap_id, until, leased_only, cap.period is not None and cap.zone == "person" and not time_zone)
+
+
+def _on_channel(pauses: Sequence[Pause], channel: str, rule: dict[bytes, str]) -> list[Pause]:
+    """Return what an outcome on a channel may start: of rules that pause channels, that one; all of the rule's where it has no such."""
+    named = {rule[pause.cap_id] for pause in pauses if channel and pause.channel == channel}
+    other = {rule[pause.cap_id] for pause in pauses if channel and pause.channel == ""} - named
+    found = []
+    for pause in pauses:
+        source = rule[pause.cap_id]
+        if pause.channel is None or (source not in named and source not in other) or pause.channel == (channel if source in named else ""):
+            found.append(pause)
+    return found
