@@ -44,7 +44,7 @@ def _check_candidate(entry: CandidateExplanation) -> None:
         shares = [factor.share for factor in entry.factors if factor.HasField("share")]
         assert not shares or sum(shares) == pytest.approx(1.0)
         return
-    assert entry.text == SENTENCES[reason]
+    assert entry.text.startswith(SENTENCES[reason])
     if reason in SECTION:
         assert ".yaml:" in entry.rule, (entry.offer_id, reason.name)
         assert entry.section == SECTION[reason]

@@ -222,6 +222,8 @@ def _check_record(record: DecisionRecord, want: dict[str, Any]) -> None:
         i = position[offer]
         if "reason" in expected:
             assert Reason(record.candidate_reason[i]).name == expected["reason"], offer
+        if "shadow_reason" in expected:
+            assert Reason(record.candidate_shadow_reason[i]).name == expected["shadow_reason"], offer
         for key, column in (("propensity", record.candidate_propensity), ("value", record.candidate_value), ("probability", vector)):
             if key in expected:
                 assert column[i] == pytest.approx(expected[key], abs=1e-7), (offer, key)

@@ -12,14 +12,11 @@ from google.protobuf.timestamp_pb2 import Timestamp
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from liftgate.bundle.compiled import Rule
 from liftgate.bundle.conditions import ColumnCondition, compile_condition, parse
 from liftgate.bundle.conditions_program import OPERATIONS
 from liftgate.bundle.conditions_row import ROW_OPERATIONS
-from liftgate.domain.batch import Batch
 from liftgate.domain.input import Floats, InputType
-from liftgate.domain.request import DecideRequest
-from liftgate.guardrails.rules import FEW, Rules
+from liftgate.guardrails.rules import FEW, FEW_JUDGEMENTS, Judgements
 from tests.properties.expressions import NOW_MS, OFFER, OTHER, SCHEMA, SCOPE, Tree, doubles, ints, people, text, truths
 from tests.properties.reference_cel import Reference
 
@@ -192,25 +189,16 @@ def test_ordinary_conditions_can_be_had_row_by_row() -> None:
 
 
 @settings(max_examples=100, deadline=None)
-@given(st.lists(truths(2), min_size=1, max_size=3), people(holes=True))
+@given(st.lists(truths(2), min_size=1, max_size=FEW + 2), people(holes=True))
 def test_small_batches_are_judged_as_large_ones(trees: list[Tree], group: list[dict[str, Any]]) -> None:
-    """A bundle's rules say the same of people one at a time as of all of them in one batch."""
-    rules = Rules([Rule(compiled(tree), np.array([0], dtype=np.intp)) for tree in trees], 1)
-    many = (group * (FEW + 1))[: FEW + 1]
+    """Rules say the same of people one at a time as of all of them in one batch, whichever way each is judged."""
+    rules = Judgements([compiled(tree) for tree in trees])
+    many = (group * (FEW_JUDGEMENTS + 1))[: FEW_JUDGEMENTS + 1]
     inputs, now_ms = columns(many)
-    true, unknown, false = 1, 2, 3
-    together = rules.evaluate(batch_of(inputs, now_ms), true, unknown, false)
-    for row in range(len(many)):
-        alone = rules.evaluate(batch_of(inputs[row : row + 1], now_ms[row : row + 1]), true, unknown, false)
-        assert (alone.dtype, alone.shape) == (together.dtype, (1, len(trees) + 1))
-        assert alone[0].tolist() == together[row].tolist()
-
-
-def batch_of(inputs: Floats, now_ms: Floats) -> Batch:
-    """Return a batch with inputs and nothing else."""
-    batch = Batch([DecideRequest("r", "p", "p") for _ in inputs], now_ms.astype(np.int64))
-    batch.inputs = inputs
-    return batch
+    together = rules.evaluate(inputs, now_ms)
+    for row in range(0, len(many), 7):
+        alone = rules.evaluate(inputs[row : row + 1], now_ms[row : row + 1])
+        assert all((a[:, 0] == t[:, row]).all() for a, t in zip(alone, together, strict=True))
 
 
 def test_two_strings_compare_as_the_reference_says() -> None:

@@ -114,6 +114,8 @@ def _columns(record: DecisionRecord, batch: Batch, bundle: Bundle, decision: Dec
     record.candidate_offer_id.extend(_names(bundle, offers))
     became: list[Any] = [int(Reason.CHOSEN) if fine and k in chosen else codes[k] for k, fine in zip(offers, allowed, strict=True)]
     record.candidate_reason.extend(became)
+    if batch.shadow_reason is not None:
+        record.candidate_shadow_reason.extend(batch.shadow_reason[row, offers].tolist())
     nan = float("nan")
     record.candidate_value.extend(bundle.value.item(k) if fine else nan for k, fine in zip(offers, allowed, strict=True))
     propensity: Any = getattr(batch, "propensity", None)

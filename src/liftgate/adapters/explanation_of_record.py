@@ -7,7 +7,7 @@ from math import isfinite, isnan, log
 
 from liftgate.adapters.bundle_archive import Rulebook
 from liftgate.adapters.explanation import FALLBACK_STAGE, FURTHER_SECTIONS, SECTION, SENTENCES
-from liftgate.adapters.explanation_rules import Conditions, Judge, schema_of
+from liftgate.adapters.explanation_rules import Conditions, Judge, in_shadow, schema_of
 from liftgate.adapters.explanation_words import summary
 from liftgate.domain.reason import Arm, Branch, Reason
 from liftgate.v1.decision_pb2 import CandidateExplanation, Explanation, Factor, FactorShare, RuleOutcome, SlotExplanation
@@ -16,6 +16,8 @@ from liftgate.v1.record_pb2 import DecisionRecord
 
 RANKED = frozenset({Reason.ALLOWED, Reason.CHOSEN})
 HELD_OUT_CHOSEN = "It passed every guardrail and would have been chosen; the person is in a holdout."
+IN_SHADOW = " A guardrail in shadow would have held it back: "
+"""Before the sentence of the reason that it would have given."""
 _TINY = 1e-12
 """Stands in for a factor of 0, whose logarithm has no value."""
 
@@ -129,10 +131,13 @@ def _candidate(
     entry.slot_probabilities.extend(slot.probability[c] for slot in record.slots if c < len(slot.probability))
     line = rulebook.offers.get(offer_id) if rulebook is not None else None
     group = line.group if line is not None else ""
+    shadow = known(record.candidate_shadow_reason[c]) if c < len(record.candidate_shadow_reason) else Reason.UNSPECIFIED
+    if shadow is not Reason.UNSPECIFIED:
+        entry.text += IN_SHADOW + SENTENCES[shadow]
     if reason in RANKED:
         _numbers(entry, record, c, ranking)
         if rulebook is not None and not judge.live:
-            entry.rules.extend(judge.passed(rulebook.clauses.of(offer_id, group), offer_id))
+            entry.rules.extend(judge.passed(rulebook.clauses.of(offer_id, group), offer_id, SECTION.get(shadow, "")))
         return
     section = SECTION.get(reason)
     if section is None:
@@ -142,11 +147,13 @@ def _candidate(
         return
     sections = (section, *FURTHER_SECTIONS.get(reason, ()))
     own = {name: rulebook.clauses.section(offer_id, group, name) for name in sections}
-    told, agrees = judge.stopped_by(sections, own, rulebook.clauses.policies, offer_id)
+    silent = in_shadow(own, rulebook.clauses.section(offer_id, group, "shadow"))
+    told, agrees = judge.stopped_by(sections, own, rulebook.clauses.policies, offer_id, silent)
     entry.rules.extend(told)
     if not agrees:
         message.caveats.append(f"{offer_id}: its rules as kept do not give this reason with the inputs as logged.")
-    places = [rule.rule for rule in told if rule.outcome != RuleOutcome.RULE_OUTCOME_PASSED]
+    quiet = (RuleOutcome.RULE_OUTCOME_PASSED, RuleOutcome.RULE_OUTCOME_SHADOW)
+    places = [rule.rule for rule in told if rule.outcome not in quiet]
     entry.rule = ", ".join(dict.fromkeys(places)) or line.where
 
 

@@ -113,14 +113,20 @@ class Judge:
         self._held: dict[int, bool | None] = {}
 
     def stopped_by(
-        self, sections: Sequence[str], own: Mapping[str, Sequence[Clause]], policies: Mapping[str, Sequence[Clause]], offer_id: str
+        self,
+        sections: Sequence[str],
+        own: Mapping[str, Sequence[Clause]],
+        policies: Mapping[str, Sequence[Clause]],
+        offer_id: str,
+        in_shadow: Sequence[tuple[str, Clause]] = (),
     ) -> tuple[list[RuleExplanation], bool]:
         """Return what came of the sections of which one stopped an offer, and whether that agrees with what the inputs say.
 
-        `own` are the offer's clauses, `policies` rules over all offers, which count where the offer has none of its own.
+        `own` are the offer's clauses, `policies` rules over all offers, which count where the offer has none of its own. `in_shadow`: its
+        clauses, with their sections, that run in shadow.
         """
-        rules = [(name, clause) for name in sections for clause in own.get(name, ())]
-        if self.live and len(rules) == 1 and is_condition(rules[0][0]):
+        rules = [(name, clause) for name in sections for clause in own.get(name, ()) if (name, clause) not in in_shadow]
+        if self.live and len(rules) == 1 and not in_shadow and is_condition(rules[0][0]):
             # It gave the reason a moment ago: no need to ask it again.
             return [self._told(*rules[0], _STOPPED)], True
         judged = [(name, clause, self._passes(name, clause, offer_id)) for name, clause in rules]
@@ -131,15 +137,18 @@ class Judge:
         agrees = not verdicts or not all(verdicts)
         alone = verdicts.count(None) == 1 and False not in verdicts
         outcome = {True: _PASSED if agrees else _ONE_OF, False: _STOPPED, None: _STOPPED if alone else _ONE_OF}
-        return [self._told(where, clause, outcome[verdict]) for where, clause, verdict in judged], agrees
+        told = [self._told(where, clause, outcome[verdict]) for where, clause, verdict in judged]
+        noted = [(name, clause) for name, clause in in_shadow if self._passes(name, clause, offer_id) is not True]
+        return told + [self._told(name, clause, _SHADOW) for name, clause in noted], agrees
 
-    def passed(self, sections: Mapping[str, tuple[Clause, ...]], offer_id: str) -> Iterator[RuleExplanation]:
-        """Yield what came of the rules of an offer that was allowed."""
+    def passed(self, sections: Mapping[str, tuple[Clause, ...]], offer_id: str, shadowed: str = "") -> Iterator[RuleExplanation]:
+        """Yield what came of the rules of an offer that was allowed. `shadowed`: the section that would have stopped it; empty: none."""
         for section, clauses in sections.items():
             if section in FACTORS or section in _SETTINGS:
                 continue
             for clause in clauses:
-                fails = is_condition(section) and self._passes(section, clause, offer_id) is False
+                passes = self._passes(section, clause, offer_id)
+                fails = (passes is False and is_condition(section)) or (section == shadowed and passes is not True)
                 yield self._told(section, clause, _SHADOW if fails else _PASSED)
 
     def _passes(self, section: str, clause: Clause, offer_id: str) -> bool | None:
@@ -232,6 +241,12 @@ class Judge:
         if column.type == "string":
             return column.values[int(number)] if 0 <= number < len(column.values) else "<other>"
         return bool(number) if column.type == "bool" else number
+
+
+def in_shadow(own: Mapping[str, Sequence[Clause]], listed: Sequence[Clause]) -> list[tuple[str, Clause]]:
+    """Return the clauses, with their sections, that the same group, or the offer itself, lists under `shadow:`."""
+    quiet = {(clause.group, name) for clause in listed for name in _texts(clause.text)}
+    return [(name, clause) for name, clauses in own.items() for clause in clauses if (clause.group, name) in quiet]
 
 
 def moment(milliseconds: int) -> str:

@@ -70,6 +70,7 @@ class Telemetry:
             for branch in BRANCHES
         }
         self._refusal = {int(reason): at("liftgate_candidate_refusals") + i for i, reason in enumerate(CANDIDATE_REASONS)}
+        self._shadow = {int(reason): at("liftgate_shadow_refusals") + i for i, reason in enumerate(CANDIDATE_REASONS)}
         self._serving = at("liftgate_workers_serving")
 
     def decided(self, batch: Batch, bundle: Bundle, decisions: Sequence[Decision]) -> None:
@@ -103,12 +104,12 @@ class Telemetry:
         for decision in decisions:
             if not requests[decision.row].dry_run:
                 cells[where[decision.reason, decision.arm, decision.branch]] += 1
-        reasons = getattr(batch, "reason", None)
-        if reasons is not None:
-            found = np.bincount(reasons.ravel(), minlength=Reason.OFFERED)
-            for reason, cell in self._refusal.items():
-                if count := int(found[reason]):
-                    cells[cell] += count
+        for reasons, where_to in ((getattr(batch, "reason", None), self._refusal), (batch.shadow_reason, self._shadow)):
+            if reasons is not None:
+                found = np.bincount(reasons.ravel(), minlength=Reason.OFFERED)
+                for reason, cell in where_to.items():
+                    if count := int(found[reason]):
+                        cells[cell] += count
 
     def fell_back(self, stage: Stage, cause: str, requests: Sequence[DecideRequest] = ()) -> None:
         """A stage took its fallback."""

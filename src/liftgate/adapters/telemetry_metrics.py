@@ -74,6 +74,13 @@ METRICS = (
         (_words(DECISION_REASONS), _words(ARMS), _words(BRANCHES)),
     ),
     Metric("liftgate_candidate_refusals", "counter", "Candidates refused, by the first reason.", ("reason",), (_words(CANDIDATE_REASONS),)),
+    Metric(
+        "liftgate_shadow_refusals",
+        "counter",
+        "Candidates that a guardrail in shadow would have refused, by the first reason.",
+        ("reason",),
+        (_words(CANDIDATE_REASONS),),
+    ),
     Metric("liftgate_fallbacks", "counter", "Times a stage took its fallback.", ("stage",), (STAGES,)),
     Metric(
         "liftgate_errors",

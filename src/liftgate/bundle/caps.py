@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from hashlib import blake2b
 from typing import Literal
 
@@ -13,6 +13,7 @@ from liftgate.bundle.duration import duration_text
 from liftgate.bundle.schema import Group, OfferRule
 from liftgate.bundle.schema_caps import CapRule, ContactChannels, ContactRule, PauseRule, per_text
 from liftgate.bundle.sections import Draft
+from liftgate.bundle.shadow import shadowed_guardrails
 from liftgate.domain.calendar import Period
 from liftgate.domain.offer import Cap, Indices
 from liftgate.domain.pause import Pause
@@ -54,15 +55,23 @@ def compile_caps(
         *((("groups", name), group, members[name]) for name, group in groups.items() if members[name]),
         *((("offers", name), offers[name], [k]) for k, name in enumerate(index)),
     ]
-    listed = [_cap(draft, owner, i, rule, its) for owner, written, its in owners for i, rule in enumerate(written.caps)]
+    shadowed = shadowed_guardrails(draft)
+    listed = [
+        replace(_cap(draft, owner, i, rule, its), shadow="caps" in shadowed or "caps" in written.shadow)
+        for owner, written, its in owners
+        for i, rule in enumerate(written.caps)
+    ]
     policy = draft.section("contact_policy", ContactChannels)
     contact_rules = policy["channels"].root if policy else {}
-    contacts = [_contact(draft, name, rule, len(index)) for name, rule in sorted(contact_rules.items())]
+    contacts = [
+        replace(_contact(draft, name, rule, len(index)), shadow="contact_policy" in shadowed)
+        for name, rule in sorted(contact_rules.items())
+    ]
     known = sorted({*channels, *contact_rules})
     paused = [
-        pair
+        (replace(cap, shadow="pauses" in shadowed or "pauses" in written.shadow), pause)
         for owner, written, its in owners
-        for pair in _pauses(draft, owner, written.pauses, its, members, offers, _paused_channels([on[k] for k in its], known))
+        for cap, pause in _pauses(draft, owner, written.pauses, its, members, offers, _paused_channels([on[k] for k in its], known))
     ]
     every = [*listed, *contacts, *(cap for cap, _ in paused)]
     caps = tuple(sorted(every, key=lambda cap: _SCOPES[cap.scope]))

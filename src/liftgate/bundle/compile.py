@@ -24,6 +24,7 @@ from liftgate.bundle.rules import compile_rules, inputs_of, texts_of, written
 from liftgate.bundle.schema import Group, HoldoutRule, OfferRule, PlacementRule
 from liftgate.bundle.schema_consent import Purpose
 from liftgate.bundle.sections import Draft
+from liftgate.bundle.shadow import shadow_of
 from liftgate.domain.bucketing import SPACE
 from liftgate.domain.offer import HoldoutLayer, Offer, Placement
 
@@ -105,6 +106,7 @@ def compile_bundle(draft: Draft, folders: Mapping[str, ModelFolder]) -> Bundle |
             HoldoutLayer(name, layer.salt, layer.share, round(layer.share * SPACE), layer.answer)
             for name, layer in draft.section("layers", HoldoutRule).items()
         ),
+        shadow=shadow_of(draft),
         canonical_form=canonical_form,
         reviews=MappingProxyType(reviews(draft, canonical_form)),
         clauses=clauses(draft, {**rules.source, **counters.source}, inputs_of(conditions)),

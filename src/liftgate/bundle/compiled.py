@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 
 from liftgate.bundle.clauses import Clauses
 from liftgate.bundle.consent_rules import ConsentRules
+from liftgate.bundle.shadow import Shadow
 from liftgate.domain.batch import Bools
 from liftgate.domain.input import Floats, InputSchema
 from liftgate.domain.offer import Cap, HoldoutLayer, Indices, Offer, Placement
@@ -42,6 +43,10 @@ class Rule:
 
     condition: Condition
     offers: Indices
+    inherited: Indices
+    """Those that have it from their group."""
+    own: Indices
+    """Those that have it of their own; an offer may be in both."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -139,6 +144,8 @@ class Bundle:
     """What outcomes start; the caps that are full meanwhile are in `caps`."""
     consent: ConsentRules = field(default_factory=ConsentRules)
     """Defaults by jurisdiction, permissions by channel, the purpose of experiments."""
+    shadow: Shadow = field(default_factory=Shadow)
+    """What says what it would deny, and denies nothing."""
     canonical_form: bytes = b""
     """What the digest is taken of, JSON; empty: made by hand."""
     reviews: Mapping[int, Review] = field(default_factory=lambda: MappingProxyType({}))

@@ -87,7 +87,7 @@ OPERATIONS: Mapping[str, Callable[..., Any]] = {
     "truncate": lambda a: _whole(np.trunc(a)),
 }
 
-_QUIET = frozenset({"equal", "less", "less_equal", "and", "or", "and_not", "not", "is_in", "lookup", "choose", "negative_double"})
+QUIET = frozenset({"equal", "less", "less_equal", "and", "or", "and_not", "not", "is_in", "lookup", "choose", "negative_double"})
 """Operations that raise no floating-point flag, so that numpy's error state need not be touched."""
 
 
@@ -173,13 +173,27 @@ class Builder:
         )
 
 
+@dataclass(frozen=True, slots=True)
+class Program:
+    """What a condition computes."""
+
+    columns: tuple[tuple[Register, int], ...]
+    """(register, input)."""
+    constants: Mapping[Register, Any]
+    """Bool, float, or a table as an array."""
+    steps: tuple[tuple[str, tuple[Register, ...], Register], ...]
+    """(operation, operands, result), in order."""
+    result: Truth
+    """The registers of true and of unknown."""
+
+
 _Step = tuple[Callable[..., Any], tuple[Register, ...], Register]
 
 
 class ColumnCondition:
     """A condition over columns. Immutable and safe to share between threads."""
 
-    __slots__ = ("_columns", "_quiet", "_row_steps", "_start", "_steps", "_true", "_unknown", "by_row", "key", "text")
+    __slots__ = ("_columns", "_quiet", "_row_steps", "_start", "_steps", "_true", "_unknown", "by_row", "key", "program", "text")
 
     def __init__(
         self,
@@ -198,13 +212,14 @@ class ColumnCondition:
         self.by_row = all(name in ROW_OPERATIONS for name, _, _ in steps)
         """`evaluate_row` may be called."""
         self._row_steps = tuple((ROW_OPERATIONS[name], operands, out) for name, operands, out in steps) if self.by_row else ()
-        self._quiet = all(name in _QUIET for name, _, _ in steps)
+        self._quiet = all(name in QUIET for name, _, _ in steps)
         self._true, self._unknown = result.true, result.false
         values = tuple(
             (register, value.tobytes() if isinstance(value, np.ndarray) else repr(value)) for register, value in sorted(constants.items())
         )
         self.key = (self._columns, values, tuple(steps), result)
         """Equal for conditions that compute the same thing in the same way."""
+        self.program = Program(self._columns, dict(constants), tuple(steps), result)
 
     @property
     def always(self) -> bool | None:

@@ -14,6 +14,7 @@ from liftgate.bundle.schema import ContextInput, Feature, Group, HoldoutRule, Mo
 from liftgate.bundle.schema_caps import CapRule
 from liftgate.bundle.schema_consent import ChannelPermission, Purpose
 from liftgate.bundle.schema_review import ReviewRule
+from liftgate.bundle.schema_suppression import GuardrailMode
 from liftgate.bundle.sections import HEADS, Draft
 from liftgate.domain.input import InputSchema
 
@@ -33,7 +34,9 @@ def canonical_json(draft: Draft, schema: InputSchema, folders: Mapping[str, Mode
     document["placements"] = {name: _placement(rule) for name, rule in draft.section("placements", PlacementRule).items()}
     document["layers"] = {name: layer.model_dump() for name, layer in draft.section("layers", HoldoutRule).items()}
     document["manifests"] = {name: folder.manifest.model_dump() for name, folder in folders.items() if folder.manifest}
-    return orjson.dumps(document | _consent(draft) | _contact_policy(draft) | _review(draft), option=orjson.OPT_SORT_KEYS)
+    return orjson.dumps(
+        document | _consent(draft) | _contact_policy(draft) | _review(draft) | _suppression(draft), option=orjson.OPT_SORT_KEYS
+    )
 
 
 def digest(canonical_form: bytes) -> str:
@@ -70,6 +73,19 @@ def _review(draft: Draft) -> dict[str, Any]:
     return ({"review_classes": classes} if classes else {}) | ({"review_policy": policy} if policy else {})
 
 
+def _suppression(draft: Draft) -> dict[str, Any]:
+    """Return what came after format 1 was published, where it is used: bundles without it keep their digests."""
+    found: dict[str, dict[str, Any]] = {
+        "guardrails": {name: mode.root for name, mode in draft.section("guardrails", GuardrailMode).items() if mode.root != "enforce"}
+    }
+    for section in ("lists", "exclusions"):
+        found[section] = {
+            name: {key: sorted(value) if isinstance(value, list) else value for key, value in entry.model_dump().items()}
+            for name, entry in draft.entries[section].items()
+        }
+    return {section: entries for section, entries in found.items() if entries}
+
+
 def _cap(cap: CapRule) -> dict[str, Any]:
     later = {"scope": "person", "zone": "bundle", "pace": None, "when_unavailable": "deny"}
     known = {"max": cap.max, "per_ms": cap.per, "counts": cap.counts, "lease_ms": cap.lease_ms}
@@ -94,6 +110,8 @@ def _later(rule: Group | OfferRule) -> dict[str, Any]:
         found["sensitive"] = True if rule.sensitive is True else sorted(rule.sensitive)
     if rule.review is not None:
         found["review"] = rule.review.model_dump()
+    if rule.shadow:
+        found["shadow"] = sorted(set(rule.shadow))
     return found | ({"pauses": sorted((pause.model_dump() for pause in rule.pauses), key=repr)} if rule.pauses else {})
 
 

@@ -13,6 +13,7 @@ from liftgate.bundle.schema import Group, HoldoutRule, OfferRule, PlacementRule
 from liftgate.bundle.schema_caps import per_text
 from liftgate.bundle.schema_consent import ChannelPermission
 from liftgate.bundle.sections import Draft
+from liftgate.bundle.shadow import check_shadow
 
 MAX_PAYLOAD_BYTES = 32 * 1024
 Path = tuple[str | int, ...]
@@ -36,6 +37,7 @@ def check_references(draft: Draft) -> dict[str, str]:
     for name, placement in draft.section("placements", PlacementRule).items():
         _placement(draft, name, placement, groups, offers)
     _layers(draft)
+    check_shadow(draft)
     return payloads
 
 

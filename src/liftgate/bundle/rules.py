@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -23,6 +23,7 @@ from liftgate.bundle.conditions import (
 )
 from liftgate.bundle.schema import Group, OfferRule
 from liftgate.bundle.sections import Draft
+from liftgate.domain.offer import Indices
 
 KINDS = ("eligible_if", "applicable_if", "suitable_if", "suppress_if")
 """Sections of conditions, in the order in which they are judged."""
@@ -115,7 +116,7 @@ def compile_rules(draft: Draft, conditions: list[Written], scope: Scope) -> Rule
     rules = Rules()
     compiled: dict[tuple[str, str, str], ColumnCondition | None] = {}
     faulty: set[Path] = set()
-    offers: dict[str, dict[object, tuple[ColumnCondition, list[int]]]] = {kind: {} for kind in KINDS}
+    offers: dict[str, dict[object, tuple[ColumnCondition, list[tuple[int, bool]]]]] = {kind: {} for kind in KINDS}
     for item in conditions:
         if item.path in faulty:
             continue
@@ -124,7 +125,7 @@ def compile_rules(draft: Draft, conditions: list[Written], scope: Scope) -> Rule
             compiled[key] = _compile(draft, item, scope, faulty)
         condition = compiled[key]
         if condition is not None and item.index >= 0:
-            offers[item.kind].setdefault(condition.key, (condition, []))[1].append(item.index)
+            offers[item.kind].setdefault(condition.key, (condition, []))[1].append((item.index, item.path[0] == "groups"))
             where = draft.where(item.path)
             before = rules.source.get((item.kind, item.index))
             rules.source[item.kind, item.index] = f"{before}, {where}" if before else where
@@ -144,13 +145,22 @@ def _compile(draft: Draft, item: Written, scope: Scope, faulty: set[Path]) -> Co
     return None
 
 
-def _grouped(found: Mapping[object, tuple[ColumnCondition, list[int]]]) -> tuple[Rule, ...]:
-    rules = []
-    for condition, indices in found.values():
-        offers = np.array(sorted(set(indices)), dtype=np.intp)
-        offers.setflags(write=False)
-        rules.append(Rule(condition, offers))
-    return tuple(rules)
+def _grouped(found: Mapping[object, tuple[ColumnCondition, list[tuple[int, bool]]]]) -> tuple[Rule, ...]:
+    return tuple(
+        Rule(
+            condition,
+            _indices(offer for offer, _ in governed),
+            _indices(offer for offer, inherited in governed if inherited),
+            _indices(offer for offer, inherited in governed if not inherited),
+        )
+        for condition, governed in found.values()
+    )
+
+
+def _indices(offers: Iterable[int]) -> Indices:
+    column = np.array(sorted(set(offers)), dtype=np.intp)
+    column.setflags(write=False)
+    return column
 
 
 def _note(draft: Draft, path: Path, err: ConditionError) -> None:

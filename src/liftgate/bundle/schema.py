@@ -23,6 +23,7 @@ from liftgate.bundle.field_types import (
 from liftgate.bundle.schema_caps import CapRule, ContactPolicy, PauseRule
 from liftgate.bundle.schema_consent import ChannelPermission, Purpose
 from liftgate.bundle.schema_review import ReviewPolicy, ReviewRule, Sensitive
+from liftgate.bundle.schema_suppression import ExclusionRule, GuardrailMode, ListRule, ShadowSection
 
 MAX_OFFERS = 10_000
 
@@ -106,6 +107,9 @@ class _Shared(Strict):
     )
     review: ReviewRule | None = Field(
         None, description="Who must approve what is sensitive here, beside the classes' own rules.", examples=[{"approvers": 2}]
+    )
+    shadow: list[ShadowSection] = Field(
+        default_factory=list, description="Keys of its own that deny nothing and are noted instead.", examples=[["suppress_if"]]
     )
 
 
@@ -236,6 +240,9 @@ class BundleDocument(Strict):
     groups: dict[Name, Group] = Field(default_factory=dict, description="Rules shared by offers.")
     offers: dict[Name, OfferRule] = Field(min_length=1, max_length=MAX_OFFERS, description="Everything that can be shown.")
     placements: dict[Name, PlacementRule] = Field(min_length=1, description="Where offers are shown.")
+    guardrails: dict[Name, GuardrailMode] = Field(default_factory=dict, description="Guardrails that run in shadow, over the whole bundle.")
+    lists: dict[Name, ListRule] = Field(default_factory=dict, description="Do-not-contact lists.")
+    exclusions: dict[Name, ExclusionRule] = Field(default_factory=dict, description="Offers that exclude one another.")
     contact_policy: ContactPolicy = Field(
         default_factory=ContactPolicy, description="How often people may be contacted, whatever is offered."
     )

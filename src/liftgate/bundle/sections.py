@@ -26,6 +26,7 @@ from liftgate.bundle.schema import (
 from liftgate.bundle.schema_caps import ContactChannels, ContactPolicy
 from liftgate.bundle.schema_consent import ChannelPermission, Purpose
 from liftgate.bundle.schema_review import ReachAbove, ReviewPolicy, ReviewRule, ValueAbove
+from liftgate.bundle.schema_suppression import ExclusionRule, GuardrailMode, ListRule, QuietHours
 from liftgate.bundle.source import Source, dotted
 from liftgate.bundle.wording import explain
 
@@ -42,13 +43,16 @@ SECTIONS: Mapping[str, type[BaseModel]] = {
     "groups": Group,
     "offers": OfferRule,
     "placements": PlacementRule,
+    "guardrails": GuardrailMode,
+    "lists": ListRule,
+    "exclusions": ExclusionRule,
     "contact_policy": ContactPolicy,
     "review_classes": ReviewRule,
     "review_policy": ReviewPolicy,
     "layers": HoldoutRule,
 }
 PARTS: Mapping[str, Mapping[str, type[BaseModel]]] = {
-    "contact_policy": {"channels": ContactChannels},
+    "contact_policy": {"channels": ContactChannels, "quiet_hours": QuietHours},
     "review_policy": {"value_above": ValueAbove, "reach_above": ReachAbove},
 }
 """Sections whose entries are not alike: the model of each."""

@@ -75,6 +75,8 @@ class Batch:
     """[N, K]"""
     reason: Codes = field(init=False)
     """[N, K] the first reason against, or ALLOWED; UNSPECIFIED for offers that are no candidates."""
+    shadow_reason: Codes | None = None
+    """[N, K] the first reason that a guardrail in shadow would have given, UNSPECIFIED: none; None: nothing runs in shadow."""
     default_allowed: Bools = field(init=False)
     """[N] the placement's default offer passes the whole chain."""
 

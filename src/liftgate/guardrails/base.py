@@ -23,6 +23,8 @@ class Verdict:
     """[N, K] True: passes."""
     reason: Codes
     """[N, K] the Reason against, where the mask is False."""
+    shadow: Codes | None = None
+    """[N, K] the Reason that a rule in shadow would have given before any other did; None: no rule in shadow objects."""
 
 
 class Guardrail(Protocol):
@@ -36,19 +38,38 @@ class Guardrail(Protocol):
 class Tally:
     """Collects one guardrail's objections: the first to an offer keeps its reason."""
 
-    __slots__ = ("reason",)
+    __slots__ = ("reason", "shadow")
 
     def __init__(self, batch: Batch, bundle: Bundle) -> None:
         self.reason: Codes = np.zeros((batch.n, len(bundle.offers)), dtype=np.uint8)
+        self.shadow: Codes | None = None
 
-    def object(self, against: Bools, reason: Reason | Codes) -> None:
-        """Deny, where `against` (broadcastable to [N, K]) is set and nothing has denied before, with one reason or a column of them."""
-        np.copyto(self.reason, np.uint8(reason) if isinstance(reason, Reason) else reason, where=against & (self.reason == PASSES))
+    def object(self, against: Bools, reason: Reason | Codes, in_shadow: bool = False) -> None:
+        """Deny, where `against` (broadcastable to [N, K]) is set and nothing has denied before, with one reason or a column of them.
 
-    def object_with(self, codes: Codes) -> None:
-        """Deny where `codes` [N, K] holds a Reason and nothing has denied before."""
-        np.copyto(self.reason, codes, where=self.reason == PASSES)
+        `in_shadow`: note it instead.
+        """
+        codes = np.uint8(reason) if isinstance(reason, Reason) else reason
+        where = against & (self.reason == PASSES)
+        if in_shadow:
+            self._note(codes, where)
+        else:
+            np.copyto(self.reason, codes, where=where)
+
+    def object_with(self, codes: Codes, in_shadow: Bools | None = None) -> None:
+        """Deny where `codes` [N, K] holds a Reason and nothing has denied before; for offers that are set in `in_shadow` [K], note it."""
+        if in_shadow is None:
+            np.copyto(self.reason, codes, where=self.reason == PASSES)
+            return
+        first = self.reason == PASSES
+        self._note(codes, first & in_shadow)
+        np.copyto(self.reason, codes, where=first & ~in_shadow)
+
+    def _note(self, codes: Codes | np.uint8, where: Bools) -> None:
+        if self.shadow is None:
+            self.shadow = np.zeros_like(self.reason)
+        np.copyto(self.shadow, codes, where=where & (self.shadow == PASSES))
 
     def verdict(self) -> Verdict:
         """Return what was collected."""
-        return Verdict(self.reason == PASSES, self.reason)
+        return Verdict(self.reason == PASSES, self.reason, self.shadow)

@@ -19,10 +19,12 @@ class CapColumns:
     def __init__(self, bundle: Bundle, *reasons: Reason) -> None:
         self._bundle = bundle
         self._columns = [c for c, cap in enumerate(bundle.caps) if cap.reason in reasons]
-        self._hard = np.zeros(len(bundle.offers), dtype=np.bool_)
+        self._hard = {False: np.zeros(len(bundle.offers), dtype=np.bool_), True: np.zeros(len(bundle.offers), dtype=np.bool_)}
+        """By whether they run in shadow: [K] offers with a hard cap on any channel."""
         for c in self._columns:
-            if not bundle.caps[c].soft and bundle.caps[c].channel is None:
-                self._hard[bundle.caps[c].offers] = True
+            cap = bundle.caps[c]
+            if not cap.soft and cap.channel is None:
+                self._hard[cap.shadow][cap.offers] = True
         self._hard_on_channel = [c for c in self._columns if not bundle.caps[c].soft and bundle.caps[c].channel is not None]
         self._named = {bundle.caps[c].channel for c in range(len(bundle.caps)) if bundle.caps[c].channel}
 
@@ -41,19 +43,22 @@ class CapColumns:
             if rows.any():
                 against = np.zeros(tally.reason.shape, dtype=np.bool_)
                 against[:, bundle.caps[c].offers] = rows[:, None]
-                tally.object(against, self._reason(batch, c))
+                tally.object(against, self._reason(batch, c), in_shadow=bundle.caps[c].shadow)
         return tally.verdict()
 
     def _away(self, batch: Batch, tally: Tally, rows: list[int]) -> None:
-        held = np.zeros(tally.reason.shape, dtype=np.bool_)
-        held[rows] = self._hard
+        held = {in_shadow: np.zeros(tally.reason.shape, dtype=np.bool_) for in_shadow in (False, True)}
+        for in_shadow, hard in self._hard.items():
+            held[in_shadow][rows] = hard
         for c in self._hard_on_channel:
             cap = self._bundle.caps[c]
             for row in rows:
                 channel = batch.requests[row].context.channel
                 if (channel if channel in self._named else "") == cap.channel:
-                    held[row, cap.offers] = True
-        tally.object(held, Reason.FREQUENCY_CAP_UNAVAILABLE)
+                    held[cap.shadow][row, cap.offers] = True
+        for in_shadow, its in held.items():
+            if its.any():
+                tally.object(its, Reason.FREQUENCY_CAP_UNAVAILABLE, in_shadow)
 
     def _reason(self, batch: Batch, column: int) -> Reason | np.ndarray:
         """Return why a full cap of the column denies: one reason, or [N, 1] of them."""

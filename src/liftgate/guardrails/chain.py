@@ -5,9 +5,9 @@ from __future__ import annotations
 import numpy as np
 
 from liftgate.bundle.compiled import Bundle
-from liftgate.domain.batch import Batch, Bools
+from liftgate.domain.batch import Batch, Bools, Codes
 from liftgate.domain.reason import Reason
-from liftgate.guardrails.base import Guardrail
+from liftgate.guardrails.base import PASSES, Guardrail, Verdict
 from liftgate.guardrails.consent import Consent
 from liftgate.guardrails.contact_policy import ContactPolicy
 from liftgate.guardrails.eligibility import Eligibility
@@ -24,21 +24,25 @@ class Chain:
 
     def __init__(self, bundle: Bundle) -> None:
         self._bundle = bundle
-        self._guardrails: tuple[Guardrail, ...] = (
-            KillSwitch(bundle),
-            Consent(bundle),
-            Review(bundle),
-            Eligibility(bundle),
-            Suppression(bundle),
-            Pause(bundle),
-            FrequencyCap(bundle),
-            ContactPolicy(bundle),
-            SharedCap(bundle),
+        guardrails: tuple[tuple[str, Guardrail], ...] = (
+            ("kill_switch", KillSwitch(bundle)),
+            ("consent", Consent(bundle)),
+            ("review", Review(bundle)),
+            ("eligibility", Eligibility(bundle)),
+            ("suppression", Suppression(bundle)),
+            ("pauses", Pause(bundle)),
+            ("caps", FrequencyCap(bundle)),
+            ("contact_policy", ContactPolicy(bundle)),
+            ("caps", SharedCap(bundle)),
         )
+        # Counters know themselves which of them run in shadow, for the reservation holds them too.
+        shadowed = bundle.shadow.guardrails - {"caps", "contact_policy", "pauses"}
+        self.guardrails = tuple((guardrail, name in shadowed) for name, guardrail in guardrails)
+        """Each with whether it runs in shadow, in the order in which reasons are given."""
         self._default = np.array([placement.default_offer for placement in bundle.placements], dtype=np.intp)
 
     def evaluate(self, batch: Batch) -> None:
-        """Fill in the batch's guard columns: allowed, reason, default_allowed."""
+        """Fill in the batch's guard columns: allowed, reason, shadow_reason, default_allowed."""
         bundle = self._bundle
         default = self._default[batch.placement]
         default_allowed = default >= 0
@@ -49,15 +53,22 @@ class Chain:
             reason[allowed & ~requested] = Reason.NOT_REQUESTED
             allowed &= requested
         passes = np.ones(reason.shape, dtype=np.bool_)
-        for guardrail in self._guardrails:
+        shadow = np.zeros_like(reason) if bundle.shadow else None
+        for guardrail, in_shadow in self.guardrails:
             verdict = guardrail.evaluate(batch)
             if verdict is None:
                 continue
+            if shadow is not None:
+                noted = _noted(verdict, in_shadow)
+                if noted is not None:
+                    np.copyto(shadow, noted, where=allowed & (shadow == PASSES))
+                if in_shadow:
+                    continue
             np.copyto(reason, verdict.reason, where=allowed & ~verdict.mask)
             allowed &= verdict.mask
             passes &= verdict.mask
         default_allowed &= passes[np.arange(batch.n), default]
-        batch.allowed, batch.reason, batch.default_allowed = allowed, reason, default_allowed
+        batch.allowed, batch.reason, batch.default_allowed, batch.shadow_reason = allowed, reason, default_allowed, shadow
 
     def _requested(self, batch: Batch) -> Bools | None:
         """Return [N, K] of what callers' candidate lists leave in, None where nobody sent one."""
@@ -69,3 +80,11 @@ class Chain:
                 requested[row] = False
                 requested[row, [self._bundle.offer_index[offer_id] for offer_id in request.candidates]] = True
         return requested
+
+
+def _noted(verdict: Verdict, in_shadow: bool) -> Codes | None:
+    """Return the reasons [N, K] that a verdict only notes: of its rules in shadow, or of all when it runs in shadow itself; None: none."""
+    if verdict.shadow is None or not in_shadow:
+        return verdict.reason if in_shadow else verdict.shadow
+    # A rule in shadow notes only what nothing had denied before it.
+    return np.where(verdict.shadow == PASSES, verdict.reason, verdict.shadow)

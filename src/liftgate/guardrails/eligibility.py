@@ -25,11 +25,11 @@ class Eligibility:
     def __init__(self, bundle: Bundle) -> None:
         self._bundle = bundle
         sections = (
-            (bundle.eligible_if, Reason.NOT_ELIGIBLE, Reason.ELIGIBILITY_UNKNOWN),
-            (bundle.applicable_if, Reason.NOT_APPLICABLE, Reason.APPLICABILITY_UNKNOWN),
-            (bundle.suitable_if, Reason.NOT_SUITABLE, Reason.SUITABILITY_UNKNOWN),
+            Rules(bundle, "eligible_if", Reason.NOT_ELIGIBLE, None, Reason.ELIGIBILITY_UNKNOWN),
+            Rules(bundle, "applicable_if", Reason.NOT_APPLICABLE, None, Reason.APPLICABILITY_UNKNOWN),
+            Rules(bundle, "suitable_if", Reason.NOT_SUITABLE, None, Reason.SUITABILITY_UNKNOWN),
         )
-        self._sections = [(Rules(rules, len(bundle.offers)), false, unknown) for rules, false, unknown in sections if rules]
+        self._sections = [rules for rules in sections if rules]
         self._channel_code = {name: i for i, name in enumerate(bundle.channels)}
         other = np.zeros((len(bundle.offers), 1), dtype=np.bool_)
         off_channel = (bundle.needs_channel[:, None] & ~np.concatenate((bundle.on_channel, other), axis=1)).T
@@ -47,10 +47,8 @@ class Eligibility:
             tally.reason = self._by_channel[[self._channel_code.get(request.context.channel, -1) for request in batch.requests]]
         if self._dated:
             tally.object_with(self._by_date(batch.now_ms))
-        for rules, against, against_unknown in self._sections:
-            codes = rules.evaluate(batch, true=PASSES, unknown=against_unknown, false=against)
-            for layer in rules.layers:
-                tally.object_with(codes[:, layer])
+        for rules in self._sections:
+            rules.judge(batch, tally)
         return tally.verdict()
 
     def _by_date(self, now_ms: NDArray[np.int64]) -> Codes:

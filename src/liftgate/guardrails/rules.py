@@ -6,54 +6,80 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from liftgate.bundle.compiled import Rule
-from liftgate.domain.batch import Batch, Codes
+from liftgate.bundle.compiled import Bundle, Condition, Rule
+from liftgate.bundle.conditions import ColumnCondition
+from liftgate.bundle.conditions_fused import FusedConditions
+from liftgate.domain.batch import Batch, Bools
+from liftgate.domain.input import Floats
 from liftgate.domain.offer import Indices
 from liftgate.domain.reason import Reason
-from liftgate.guardrails.base import PASSES
+from liftgate.guardrails.base import PASSES, Tally
 
-FEW = 4
-"""Up to so many people are judged row by row: there plain numbers cost less than columns."""
+FEW = 8
+"""Up to so many conditions one after the other are cheaper than together."""
+FEW_JUDGEMENTS = 64
+"""Up to so many pairs of a person and a condition are judged one by one: there plain numbers cost less than columns."""
+
+
+class Judgements:
+    """Conditions, each distinct one once, and the cheapest way to judge them for a batch of any size."""
+
+    def __init__(self, conditions: Sequence[Condition]) -> None:
+        self._conditions = conditions
+        columns = [condition for condition in conditions if isinstance(condition, ColumnCondition)]
+        self._fused = FusedConditions(columns) if FEW < len(conditions) == len(columns) else None
+        self._by_row = all(condition.by_row for condition in conditions)
+
+    def __len__(self) -> int:
+        return len(self._conditions)
+
+    def evaluate(self, inputs: Floats, now_ms: Floats) -> tuple[Bools, Bools]:
+        """Return ([R, N] true, [R, N] unknown)."""
+        if self._by_row and len(inputs) * len(self._conditions) <= FEW_JUDGEMENTS:
+            rows = list(zip(inputs.tolist(), now_ms.tolist(), strict=True))
+            both: Bools = np.array([[condition.evaluate_row(*row) for row in rows] for condition in self._conditions], dtype=np.bool_)
+            return both[:, :, 0], both[:, :, 1]
+        if self._fused is not None:
+            return self._fused.evaluate(inputs, now_ms)
+        shape = (len(self._conditions), len(inputs))
+        true, unknown = np.empty(shape, dtype=np.bool_), np.empty(shape, dtype=np.bool_)
+        for r, condition in enumerate(self._conditions):
+            true[r], unknown[r] = condition.evaluate(inputs, now_ms)
+        return true, unknown
 
 
 class Rules:
-    """The rules of one section. An offer may have several (its group's and its own): they lie in layers of at most one each."""
+    """The conditions of one section. An offer may have two: its group's, which is judged first, and its own."""
 
-    def __init__(self, rules: Sequence[Rule], offers: int) -> None:
-        self._conditions = [rule.condition for rule in rules]
-        self._by_row = all(condition.by_row for condition in self._conditions)
-        of_offer: list[list[int]] = [[] for _ in range(offers)]
-        for r, rule in enumerate(rules):
-            for offer in rule.offers.tolist():
-                of_offer[offer].append(r)
-        none = len(rules)
-        self.layers: tuple[Indices, ...] = tuple(
-            np.array([found[depth] if depth < len(found) else none for found in of_offer], dtype=np.intp)
-            for depth in range(max(map(len, of_offer), default=0))
+    def __init__(self, bundle: Bundle, section: str, false: Reason | None, true: Reason | None, unknown: Reason) -> None:
+        """`false`, `true`: the reason where a condition is false, where it is true; None: the offer passes."""
+        rules: Sequence[Rule] = getattr(bundle, section)
+        self._judgements = Judgements([rule.condition for rule in rules])
+        self._false, self._true = (np.uint8(PASSES if reason is None else reason) for reason in (false, true))
+        self._unknown = np.uint8(unknown)
+        shadow = bundle.shadow
+        layers = (
+            (_layer([rule.inherited for rule in rules], len(bundle.offers)), shadow.inherited.get(section)),
+            (_layer([rule.own for rule in rules], len(bundle.offers)), shadow.own.get(section)),
         )
-        """Each [K]: the offer's rule in this layer; one past the last: none."""
+        self._layers = [(layer, in_shadow) for layer, in_shadow in layers if (layer < len(rules)).any()]
 
     def __bool__(self) -> bool:
-        return bool(self._conditions)
+        return len(self._judgements) > 0
 
-    def evaluate(self, batch: Batch, true: Reason | int, unknown: Reason | int, false: Reason | int) -> Codes:
-        """Return [N, R + 1] what each condition says, as the code given for it; the last column, no rule, always PASSES."""
-        if self._by_row and batch.n <= FEW:
-            return self._row_by_row(batch, int(true), int(unknown), int(false))
-        codes: Codes = np.full((batch.n, len(self._conditions) + 1), PASSES, dtype=np.uint8)
-        now_ms = batch.now_ms.astype(np.float64)
-        for r, condition in enumerate(self._conditions):
-            holds, cannot_be_told = condition.evaluate(batch.inputs, now_ms)
-            codes[:, r] = np.where(holds, np.uint8(true), np.where(cannot_be_told, np.uint8(unknown), np.uint8(false)))
-        return codes
+    def judge(self, batch: Batch, tally: Tally) -> None:
+        """Note the objections of the section."""
+        true, unknown = self._judgements.evaluate(batch.inputs, batch.now_ms.astype(np.float64))
+        codes = np.full((len(true) + 1, batch.n), PASSES, dtype=np.uint8)
+        codes[:-1] = np.where(true, self._true, np.where(unknown, self._unknown, self._false))
+        if codes.any():
+            for layer, in_shadow in self._layers:
+                tally.object_with(codes[layer].T, in_shadow)
 
-    def _row_by_row(self, batch: Batch, true: int, unknown: int, false: int) -> Codes:
-        found = []
-        for inputs, now_ms in zip(batch.inputs.tolist(), batch.now_ms.tolist(), strict=True):
-            row = []
-            for condition in self._conditions:
-                holds, cannot_be_told = condition.evaluate_row(inputs, float(now_ms))
-                row.append(true if holds else unknown if cannot_be_told else false)
-            row.append(PASSES)
-            found.append(row)
-        return np.array(found, dtype=np.uint8)
+
+def _layer(governed: Sequence[Indices], offers: int) -> Indices:
+    """Return [K]: the offer's rule; one past the last: none."""
+    layer = np.full(offers, len(governed), dtype=np.intp)
+    for r, its in enumerate(governed):
+        layer[its] = r
+    return layer

@@ -5,10 +5,8 @@ from __future__ import annotations
 from liftgate.bundle.compiled import Bundle
 from liftgate.domain.batch import Batch
 from liftgate.domain.reason import Reason
-from liftgate.guardrails.base import PASSES, Tally, Verdict
+from liftgate.guardrails.base import Tally, Verdict
 from liftgate.guardrails.rules import Rules
-
-_SUPPRESSED, _UNKNOWN = Reason.SUPPRESSED, Reason.SUPPRESSION_UNKNOWN
 
 
 class Suppression:
@@ -16,14 +14,12 @@ class Suppression:
 
     def __init__(self, bundle: Bundle) -> None:
         self._bundle = bundle
-        self._rules = Rules(bundle.suppress_if, len(bundle.offers))
+        self._rules = Rules(bundle, "suppress_if", None, Reason.SUPPRESSED, Reason.SUPPRESSION_UNKNOWN)
 
     def evaluate(self, batch: Batch) -> Verdict | None:
         """See `Guardrail`."""
         if not self._rules:
             return None
         tally = Tally(batch, self._bundle)
-        codes = self._rules.evaluate(batch, true=_SUPPRESSED, unknown=_UNKNOWN, false=PASSES)
-        for layer in self._rules.layers:
-            tally.object_with(codes[:, layer])
+        self._rules.judge(batch, tally)
         return tally.verdict()

@@ -78,6 +78,7 @@ def _columns(batch: Batch, live: Live, placement: int, slots: int, members: list
         input_state=batch.input_state[rows],
         consent_reason=batch.consent[rows],
         stage_us=stage_us,
+        candidate_shadow_reason=None if batch.shadow_reason is None else batch.shadow_reason[rows][:, offers],
     )
 
 

@@ -45,6 +45,7 @@ _TRACE_ID, _SPAN_ID, _PSEUDONYM = tag("trace_id"), tag("span_id"), tag("person_p
 _ASSIGNMENTS = tag("assignments")
 _ACCOUNT_PSEUDONYM = tag("account_pseudonym")
 _STAGE_US = tag("stage_us")
+_SHADOW_REASON = tag("candidate_shadow_reason")
 _RECOVERED = tag("recovered", 0) + b"\x01"
 
 _Columns = tuple[tuple[str, np.dtype[Any], int], ...]
@@ -147,7 +148,9 @@ def _masked_part(path: str) -> bytes:
 
 
 @lru_cache(maxsize=256)
-def _row_type(template: bytes, candidates: int, slots: int, draws: int, inputs: int, purposes: int) -> tuple[_Columns, NDArray[np.void]]:
+def _row_type(
+    template: bytes, candidates: int, slots: int, draws: int, inputs: int, purposes: int, shadowed: bool
+) -> tuple[_Columns, NDArray[np.void]]:
     """Return the columns of one decision with their types, and one row that numpy lays out like the record, constants in place."""
     ahead_of = layout(candidates, 8 * draws, inputs, purposes)
     columns: list[tuple[bytes, str, str, int]] = [
@@ -159,6 +162,7 @@ def _row_type(template: bytes, candidates: int, slots: int, draws: int, inputs: 
         (ahead_of.input_state, "input_state", "u1", inputs),
         (ahead_of.consent_reason, "consent_reason", "u1", purposes),
         (ahead_of.draws, "draws", "<f8", draws),
+        *([(ahead(_SHADOW_REASON, candidates), "candidate_shadow_reason", "u1", candidates)] if shadowed else []),
         *((ahead_of.slot, f"slot {slot}", "<f8", candidates) for slot in range(slots)),
     ]
     fields: list[tuple[str, str] | tuple[str, str, tuple[int]]] = []
@@ -177,7 +181,8 @@ def encode_columns(template: bytes, columns: BatchColumns) -> list[bytes]:
     """
     slots, n, candidates = columns.slots.shape
     draws, inputs, purposes = columns.draws.shape[1], columns.input_state.shape[1], columns.consent_reason.shape[1]
-    wanted, prototype = _row_type(template, candidates, slots, draws, inputs, purposes)
+    shadowed = columns.candidate_shadow_reason
+    wanted, prototype = _row_type(template, candidates, slots, draws, inputs, purposes, shadowed is not None)
     rows = np.repeat(prototype, n)
     for name, kind, width in wanted:
         column = getattr(columns, name)
@@ -190,8 +195,8 @@ def encode_columns(template: bytes, columns: BatchColumns) -> list[bytes]:
         raise ValueError("slots: columns of a record must be float64 numbers")
     for slot in range(slots):
         rows[f"slot {slot}"] = columns.slots[slot]
-    for codes in (columns.candidate_reason, columns.input_state, columns.consent_reason):
-        if not codes.tobytes().isascii():
+    for codes in (columns.candidate_reason, columns.input_state, columns.consent_reason, shadowed):
+        if codes is not None and not codes.tobytes().isascii():
             raise ValueError("codes of a record must be below 128")
     stages = b"".join([varint(us) for us in columns.stage_us])
     end = ahead(_STAGE_US, len(stages)) + stages

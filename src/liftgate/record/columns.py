@@ -72,3 +72,5 @@ class BatchColumns:
     """[N, P]"""
     stage_us: Sequence[int]
     """By Stage number from ASSIGN, each 0..2**32-1; the same for all."""
+    candidate_shadow_reason: Codes | None = None
+    """[N, C]; None: nothing runs in shadow, and the record has no such column."""
