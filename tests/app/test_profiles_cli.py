@@ -196,3 +196,17 @@ def test_show_knows_caps_and_strangers(url: str) -> None:
     stranger = run(url, "show", "nobody")
     assert stranger.exit_code == 1
     assert "No profile is stored" in stranger.stdout
+
+
+def test_show_says_how_a_consent_came_about(url: str, tmp_path: Path) -> None:
+    """What a file says of a consent beside its status is shown in words, and whole as JSON."""
+    columns = [f"consent.personalization:{name}" for name in ("given_at", "withdrawn_at", "basis", "jurisdiction", "source")]
+    (tmp_path / "p.csv").write_text(
+        f"person_id,consent.personalization,{','.join(columns)}\nw1,withdrawn,1767225600,1767229200,consent,EU,checkout\n"
+    )
+    assert run(url, "load", tmp_path / "p.csv").exit_code == 0
+    words = "(withdrawn, given 2026-01-01T00:00:00Z, withdrawn 2026-01-01T01:00:00Z, basis consent, jurisdiction EU, source checkout)"
+    assert f"personalization: no {words}" in run(url, "show", "w1").stdout
+    (one,) = [entry for entry in json.loads(run(url, "show", "w1", "--json").stdout)["consent"] if entry["record"]]
+    assert one["record"]["jurisdiction"] == "EU"
+    assert one["record"]["withdrawn_at_ms"] == 1_767_229_200_000

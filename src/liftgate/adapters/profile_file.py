@@ -39,6 +39,8 @@ class Kind(StrEnum):
     UNDECLARED_TEXT = "undeclared_text"
     NOT_A_TIME = "not_a_time"
     NOT_A_STATUS = "not_a_status"
+    NOT_A_BASIS = "not_a_basis"
+    BAD_TEXT = "bad_text"
 
 
 @dataclass(frozen=True, slots=True)

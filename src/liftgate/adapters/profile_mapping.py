@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping as Dict
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -12,11 +12,15 @@ from liftgate.bundle.duration import timestamp_ms
 from liftgate.bundle.mistake import BundleError, Mistake, did_you_mean, one_of
 from liftgate.bundle.source import Source, dotted, parse
 from liftgate.domain.consent import STATUSES
+from liftgate.domain.consent_record import TEXTS, TIMES, ConsentRecord
 from liftgate.domain.errors import BadInput
 from liftgate.domain.input import InputSchema
 
 ROW = "row:"
 DEFAULT_ID = "person_id"
+DETAILS = {name.removesuffix("_ms"): name for name in (*TIMES, "basis", *TEXTS)}
+"""What files and mappings call a field of a consent record, and its name there."""
+_EVIDENCE = ("basis", *(name for name in TEXTS if name != "policy_version"))
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,6 +53,8 @@ class ConsentColumn:
     """Text that means granted; None: the column holds statuses themselves."""
     denied: frozenset[str] | None = None
     """Text that means denied; None: everything else that is not empty does."""
+    columns: Dict[str, str] = field(default_factory=dict)
+    """Field of the record, such as `given_at_ms`, to the column that holds it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,13 +72,16 @@ class PeopleMapping:
     policy_version: str = ""
     given_at_ms: int | None = None
     expires_at_ms: int | None = None
+    evidence: Dict[str, str] = field(default_factory=dict)
+    """Texts of every consent record, such as `basis`, where no column has them."""
 
     @property
     def columns(self) -> frozenset[str]:
         """Every column that is read."""
         own = {self.at, "" if self.id.startswith(ROW) else self.id}
         features = {name for feature in self.features for name in (feature.column, feature.at)}
-        return frozenset((own | features | {consent.column for consent in self.consent}) - {""})
+        consent = {name for one in self.consent for name in (one.column, *one.columns.values())}
+        return frozenset((own | features | consent) - {""})
 
     def check(self, file: Path, columns: Sequence[str]) -> None:
         """Raise BadInput when the file lacks a column that is to be read."""
@@ -85,13 +94,16 @@ def from_header(
 ) -> PeopleMapping:
     """Return the mapping of a file whose columns are named like the bundle's features.
 
-    `<feature>@` says when that feature was true, `consent.<purpose>` holds a status. Raises BadInput on a column that is none of these.
+    `<feature>@` says when that feature was true, `consent.<purpose>` holds a status, `consent.<purpose>:given_at` and the like its details.
+    Raises BadInput on a column that is none of these.
     """
     id_column = id_column or DEFAULT_ID
     if not id_column.startswith(ROW) and id_column not in columns:
         raise BadInput(f"{file}: has no column `{id_column}` for the person's id; name it with --id COLUMN ({one_of(columns, 30)})")
     names = [column.name.removeprefix("profile.") for column in schema.profile]
-    known = {id_column, *skipped, *names, *(f"{name}@" for name in names), *(f"consent.{purpose}" for purpose in purposes)}
+    details = {purpose: {f"consent.{purpose}:{name}": name for name in DETAILS} for purpose in purposes}
+    statuses = {f"consent.{purpose}" for purpose in purposes}
+    known = {id_column, *skipped, *names, *(f"{name}@" for name in names), *statuses, *(name for one in details.values() for name in one)}
     unknown = [name for name in columns if name not in known]
     if unknown:
         meant = "; ".join(f"`{name}`: {did_you_mean(name, known, 'no such feature')}" for name in unknown)
@@ -99,7 +111,15 @@ def from_header(
         raise BadInput(f"{file}: unknown columns: {meant} Pass over columns with --skip COLUMN, or rename them in a --mapping")
     taken = set(columns) - set(skipped)
     features = tuple(FeatureColumn(i, name, at=f"{name}@" if f"{name}@" in taken else "") for i, name in enumerate(names) if name in taken)
-    consent = tuple(ConsentColumn(purpose, f"consent.{purpose}") for purpose in purposes if f"consent.{purpose}" in taken)
+    for purpose, columns in details.items():
+        for name in columns.keys() & taken:
+            if f"consent.{purpose}" not in taken:
+                raise BadInput(f"{file}: column `{name}` belongs to `consent.{purpose}`, which is not there; add its status")
+    consent = tuple(
+        ConsentColumn(purpose, f"consent.{purpose}", columns={DETAILS[name]: column for column, name in columns.items() if column in taken})
+        for purpose, columns in details.items()
+        if f"consent.{purpose}" in taken
+    )
     if not features and not consent:
         raise BadInput(f"{file}: no column is named like a feature ({one_of(names, 30)}) or `consent.<purpose>`")
     return PeopleMapping(id_column, features, consent)
@@ -128,7 +148,7 @@ class _Reader:
         document = source.value if isinstance(source.value, dict) else {}
         if not source.mistakes and not document:
             self._say((), "holds no mapping", "begin with `id: COLUMN`")
-        keys = {"id", "features", "consent", "at", "missing", "policy_version", "given_at", "expires_at"}
+        keys = {"id", "features", "consent", "at", "missing", "policy_version", "given_at", "expires_at", *_EVIDENCE}
         self._known((), document, keys)
         identity = document.get("id")
         if document and (not isinstance(identity, str) or not identity or (identity.startswith(ROW) and "{row}" not in identity)):
@@ -144,7 +164,11 @@ class _Reader:
             policy_version=self._text(("policy_version",), document.get("policy_version")),
             given_at_ms=self._moment("given_at", document.get("given_at")),
             expires_at_ms=self._moment("expires_at", document.get("expires_at")),
+            evidence={name: text for name in _EVIDENCE if (text := self._text((name,), document.get(name)))},
         )
+        times = {"given_at_ms": mapping.given_at_ms, "expires_at_ms": mapping.expires_at_ms}
+        for name, what in ConsentRecord(purpose="", status="granted", **times, **mapping.evidence).mistakes():
+            self._say((name.removesuffix("_ms"),), "cannot stand in a consent record", what)
         if document and not mapping.features and not mapping.consent and not source.mistakes:
             self._say((), "maps neither features nor consent", "add `features:`")
         if source.mistakes:
@@ -208,18 +232,22 @@ class _Reader:
         path = ("consent", purpose)
         if isinstance(given, str) and given in STATUSES:
             return ConsentColumn(purpose, "", given)
-        if not isinstance(given, dict) or "column" not in given:
+        status = given.get("status") if isinstance(given, dict) else None
+        if not isinstance(given, dict) or ("column" in given) == ("status" in given) or ("status" in given and status not in STATUSES):
             self._say(
                 path, "wants a status or a column", f'write one of {", ".join(sorted(STATUSES))}, or `{{column: COLUMN, granted: ["1"]}}`'
             )
             return ConsentColumn(purpose, "", "denied")
-        self._known(path, given, {"column", "granted", "denied"})
+        self._known(path, given, {"column", "status", "granted", "denied", *DETAILS})
+        columns = {full: column for name, full in DETAILS.items() if (column := self._text((*path, name), given.get(name)))}
+        if status is not None:
+            return ConsentColumn(purpose, "", str(status), columns=columns)
         granted, denied = (self._texts((*path, key), given.get(key)) for key in ("granted", "denied"))
         if denied is not None and granted is None:
             self._say((*path, "denied"), "means nothing without `granted`", "add the text that means granted")
         if granted and denied and granted & denied:
             self._say(path, "has text that means both granted and denied", f"remove {one_of(granted & denied)} from one of the two")
-        return ConsentColumn(purpose, self._text((*path, "column"), given["column"]), "", granted, denied)
+        return ConsentColumn(purpose, self._text((*path, "column"), given["column"]), "", granted, denied, columns)
 
     def _text(self, path: tuple[str | int, ...], given: Any) -> str:
         if given is not None and not isinstance(given, str):

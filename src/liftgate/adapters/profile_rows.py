@@ -10,11 +10,11 @@ from typing import Any
 
 import numpy as np
 
+from liftgate.adapters.profile_consent import ConsentReader, plain
 from liftgate.adapters.profile_file import Chunk, Kind, Reject
-from liftgate.adapters.profile_mapping import ROW, ConsentColumn, FeatureColumn, PeopleMapping
+from liftgate.adapters.profile_mapping import ROW, FeatureColumn, PeopleMapping
 from liftgate.adapters.redis_profiles import StoredPerson
 from liftgate.bundle.duration import timestamp_ms
-from liftgate.domain.consent import STATUSES, document
 from liftgate.domain.input import Floats, Input, InputSchema, InputType
 
 MAX_ID_BYTES = 256
@@ -50,7 +50,7 @@ class RowConverter:
         self._typed = typed
         self._at_s = at_s
         self._missing = {"", *mapping.missing}
-        self._documents: dict[tuple[str, ...], bytes] = {}
+        self._consent = ConsentReader(mapping, self._missing)
 
     def convert(self, chunk: Chunk) -> Converted:
         """Return the chunk's people, and a reject for everything that is wrong with the others."""
@@ -67,7 +67,7 @@ class RowConverter:
         for feature in self._mapping.features:
             matrix[:, feature.feature] = self._feature(chunk, feature, wrong)
         at_s = self._times(chunk, wrong)
-        consent = self._consents(chunk, wrong)
+        consent = self._consent.documents(chunk, wrong)
         values: list[Any] = matrix.tolist() if self._mapping.features else [None] * n
         good = np.flatnonzero(~bad).tolist()
         people = [StoredPerson(ids[i], values[i], at_s if isinstance(at_s, int) else at_s[i], consent[i]) for i in good]
@@ -106,7 +106,7 @@ class RowConverter:
         raw: Sequence[Any] = chunk.columns[feature.column]
         if feature.values:
             meant = feature.values
-            raw = [meant.get(_plain(value), value) for value in raw]
+            raw = [meant.get(plain(value), value) for value in raw]
         if self._missing != {""}:
             raw = [None if isinstance(value, str) and value in self._missing else value for value in raw]
         if column.type in (InputType.INT, InputType.FLOAT) and not self._typed:
@@ -161,54 +161,6 @@ class RowConverter:
         rows: list[Any] = times.tolist()
         return rows
 
-    def _consents(self, chunk: Chunk, wrong: Callable[[int, str, Kind, str], None]) -> Sequence[bytes | None]:
-        sources = self._mapping.consent
-        n = len(chunk.lines)
-        if not sources:
-            return [None] * n
-        statuses = [[source.status] * n if not source.column else self._statuses(chunk, source, wrong) for source in sources]
-        return [self._document(row) for row in zip(*statuses, strict=True)]
-
-    def _statuses(self, chunk: Chunk, source: ConsentColumn, wrong: Callable[[int, str, Kind, str], None]) -> list[str]:
-        result = []
-        for i, value in enumerate(chunk.columns[source.column]):
-            text = _plain(value)
-            if text in self._missing:
-                text = ""
-            elif source.granted is None:
-                if text not in STATUSES:
-                    wrong(i, source.column, Kind.NOT_A_STATUS, f"one of {', '.join(sorted(STATUSES))}")
-            elif text in source.granted:
-                text = "granted"
-            elif source.denied is None or text in source.denied:
-                text = "denied"
-            else:
-                wrong(i, source.column, Kind.NOT_A_STATUS, "a text that the mapping calls granted or denied")
-            result.append(text)
-        return result
-
-    def _document(self, statuses: tuple[str, ...]) -> bytes | None:
-        """Return the consent document of these statuses (empty: no record). Few different ones, so they are kept."""
-        known = self._documents.get(statuses)
-        if known is None and set(statuses) <= {*STATUSES, ""}:
-            mapping = self._mapping
-            when = {"given_at_ms": mapping.given_at_ms, "expires_at_ms": mapping.expires_at_ms}
-            times = {name: at for name, at in when.items() if at is not None}
-            records = {
-                source.purpose: {"status": status, **times} for source, status in zip(mapping.consent, statuses, strict=True) if status
-            }
-            known = self._documents[statuses] = document(records, mapping.policy_version)
-        return known
-
-
-def _plain(value: Any) -> str:
-    """Return a value as text, as mappings write it."""
-    if isinstance(value, str):
-        return value
-    if value is None:
-        return ""
-    return str(value).lower() if isinstance(value, bool) else str(value)
-
 
 def _numbers(texts: Sequence[str | None], whole: bool) -> Floats | None:
     """Return a column of numbers written as text; None when any of them needs a closer look."""
@@ -245,7 +197,7 @@ def _number(value: Any, column: Input, typed: bool) -> float:
 
 def _bool(value: Any, column: Input, typed: bool) -> float:
     # JSON's "true" is a text, not true.
-    known = None if typed and isinstance(value, str) else _BOOLS.get(_plain(value).lower())
+    known = None if typed and isinstance(value, str) else _BOOLS.get(plain(value).lower())
     if known is None:
         raise _Wrong(Kind.NOT_A_BOOL, "true or false, 1 or 0")
     return known

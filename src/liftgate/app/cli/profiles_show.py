@@ -10,6 +10,7 @@ from liftgate.adapters.redis_client import connect
 from liftgate.adapters.redis_profiles import Layout, RedisProfiles
 from liftgate.bundle.compiled import Bundle
 from liftgate.domain import consent
+from liftgate.domain.consent_record import TEXTS, records
 from liftgate.domain.contact_history import ENTRY
 from liftgate.domain.input import InputType
 from liftgate.domain.profile import ProfileState
@@ -47,13 +48,19 @@ async def look(url: str, person_id: str, bundle: Bundle, layout: Layout, now_ms:
             }
         )
     reasons, until, _ = consent.parse(found.consent[0], bundle.purposes, now_ms)
+    stored = records(found.consent[0]) or {}
     return {
         "person_id": person_id,
         "profile": ProfileState(int(found.profiles.state[0])).name.lower(),
         "features": features,
         "consent_stored": found.consent[0] is not None,
         "consent": [
-            {"purpose": purpose, "reason": reason.name, "until": _iso(end) if reason is Reason.ALLOWED and isfinite(end) else None}
+            {
+                "purpose": purpose,
+                "reason": reason.name,
+                "until": _iso(end) if reason is Reason.ALLOWED and isfinite(end) else None,
+                "record": None if (record := stored.get(purpose)) is None else record.stored(),
+            }
             for purpose, reason, end in zip(bundle.purposes, reasons, until, strict=True)
         ],
         "history": _history(found.history[0], bundle, now_ms),
@@ -92,7 +99,7 @@ def lines(found: dict[str, Any]) -> list[str]:
     result.append("Consent:")
     for one in found["consent"]:
         until = f" until {one['until']}" if one["until"] else ""
-        result.append(f"  {one['purpose']}: {_WORDS.get(Reason[one['reason']], one['reason'])}{until}")
+        result.append(f"  {one['purpose']}: {_WORDS.get(Reason[one['reason']], one['reason'])}{until}{_evidence(one['record'] or {})}")
     for key, title in (("history", "Contact history"), ("ghost_history", "Contact history as a held-out person")):
         if found[key]:
             result.append(f"{title}:")
@@ -100,6 +107,14 @@ def lines(found: dict[str, Any]) -> list[str]:
         elif key == "history":
             result.append("Contact history: none")
     return result
+
+
+def _evidence(record: dict[str, Any]) -> str:
+    """Return what is known of how a consent came about, in brackets; empty: nothing is."""
+    named = [record["status"]] if record.get("status") not in (None, "granted", "denied") else []
+    named += [f"{name.removesuffix('_at_ms')} {_iso(record[name])}" for name in ("given_at_ms", "withdrawn_at_ms") if name in record]
+    named += [f"{name.replace('_', ' ')} {record[name]}" for name in ("basis", *TEXTS) if name in record]
+    return f" ({', '.join(named)})" if named else ""
 
 
 def _feature(one: dict[str, Any]) -> str:
