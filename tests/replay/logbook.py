@@ -23,7 +23,7 @@ from tests.pipeline.workbench import Watcher
 
 NOW_MS = 1_781_524_800_000
 DEMO = Path(__file__).parents[2] / "src/liftgate/demo"
-CHANNELS = ("web", "app", "email", "kiosk", "")
+ELSEWHERE = ("kiosk", "")
 
 
 class Hands:
@@ -69,13 +69,18 @@ def stock(bundle: Bundle, people: int, now_ms: int) -> MemoryProfileStore:
     return store
 
 
+def _attributes(bundle: Bundle, key: str) -> dict[str, float]:
+    numbers = [column for column in bundle.schema.context if column.type in (InputType.FLOAT, InputType.INT)]
+    return {column.name.removeprefix("context."): float(int(die(column.name, key) * 80)) for column in numbers}
+
+
 async def _write(directory: Path, bundle: Bundle, models: OnnxModels, people: int, rounds: int, slots: int) -> int:
     hands, store = Hands(), stock(bundle, people, NOW_MS)
     log = SegmentLog(directory, "decision", "write")
     log.open()
     ports = Ports(
         profiles=store,
-        reservations=MemoryReservations(history=store.history),
+        reservations=MemoryReservations(history=store.history, accounts=store.accounts, totals=store.totals),
         log=log,
         answers=GrpcAnswers(),
         observer=Watcher(),
@@ -84,6 +89,8 @@ async def _write(directory: Path, bundle: Bundle, models: OnnxModels, people: in
         pseudonym=Pseudonyms("test", b"k" * 32),
         pseudonym_key_id="test",
     )
+    channels = (*(bundle.channels or ("web",)), *bundle.consent.channels, *ELSEWHERE)
+    places = (*bundle.consent.jurisdictions, "XX", "")
     live, batcher = Live(bundle, models), Batcher(ports, Limits(max_batch=64, max_queue=100_000))
     count = 0
     for turn in range(rounds):
@@ -91,8 +98,8 @@ async def _write(directory: Path, bundle: Bundle, models: OnnxModels, people: in
         requests = []
         for i in range(people):
             placement = bundle.placements[int(die("place", turn, i) * len(bundle.placements))]
-            channel = CHANNELS[int(die("channel", turn, i) * len(CHANNELS))]
-            attributes = {"basket_value": float(int(die("basket", turn, i) * 80))} if die("sent", turn, i) < 0.7 else {}
+            channel = channels[int(die("channel", turn, i) * len(channels))]
+            attributes = _attributes(bundle, f"{turn}-{i}") if die("sent", turn, i) < 0.7 else {}
             candidates = tuple(bundle.offers[k].offer_id for k in placement.offers[::2]) if die("list", turn, i) < 0.1 else None
             requests.append(
                 DecideRequest(
@@ -100,7 +107,13 @@ async def _write(directory: Path, bundle: Bundle, models: OnnxModels, people: in
                     person_id=f"p-{i}",
                     placement_id=placement.placement_id,
                     slot_count=min(slots, placement.slots),
-                    context=Context(channel=channel, device="mobile" if i % 2 else "desktop", attributes=attributes),
+                    context=Context(
+                        channel=channel,
+                        device="mobile" if i % 2 else "desktop",
+                        attributes=attributes,
+                        jurisdiction=places[int(die("law", i) * len(places))],
+                    ),
+                    account_id=f"a-{i // 3}" if die("account", i) < 0.7 else "",
                     gpc=die("gpc", turn, i) < 0.1,
                     candidates=candidates,
                 )

@@ -22,6 +22,7 @@ from liftgate.bundle.references import check_references
 from liftgate.bundle.review import check_review, reviews
 from liftgate.bundle.rules import compile_rules, inputs_of, texts_of, written
 from liftgate.bundle.schema import Group, HoldoutRule, OfferRule, PlacementRule
+from liftgate.bundle.schema_caps import ContactChannels
 from liftgate.bundle.schema_consent import Purpose
 from liftgate.bundle.sections import Draft
 from liftgate.bundle.shadow import shadow_of
@@ -39,8 +40,7 @@ def compile_bundle(draft: Draft, folders: Mapping[str, ModelFolder]) -> Bundle |
     for name, text in compared_texts(folders):
         texts.setdefault(name, set()).add(text)
     groups, offers = draft.section("groups", Group), draft.section("offers", OfferRule)
-    # Offers name channels: the record says by name which of them a request came from.
-    texts.setdefault("context.channel", set()).update(name for rule in (*groups.values(), *offers.values()) for name in rule.channels or ())
+    texts.setdefault("context.channel", set()).update(_named_channels(draft, groups, offers))
     schema = build_schema(draft, context, texts)
     scope = Scope(schema, undeclared_texts(context), tuple(offers), tuple(groups), tainted(draft))
     if draft.broken:
@@ -127,6 +127,13 @@ def _matrix(rows: list[list[bool]], width: int) -> NDArray[np.bool_]:
 
 def _purposes(offer: OfferRule, groups: Mapping[str, Group]) -> set[str]:
     return {*offer.purposes, *(groups[offer.group].purposes if offer.group else ())}
+
+
+def _named_channels(draft: Draft, groups: Mapping[str, Group], offers: Mapping[str, OfferRule]) -> set[str]:
+    """Return every channel that a rule names: the record says by name which of them a request came from."""
+    named = {name for rule in (*groups.values(), *offers.values()) for name in rule.channels or ()}
+    policy = draft.section("contact_policy", ContactChannels)
+    return named | set(draft.entries["channel_permissions"]) | set(policy["channels"].root if policy else ())
 
 
 def _channels(offer: OfferRule, groups: Mapping[str, Group]) -> set[str] | None:

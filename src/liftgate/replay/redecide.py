@@ -269,13 +269,16 @@ class Redecider:
         lost = none.copy()
         for where in doubt.values():
             lost |= where[:, default]
-        if not self._carried.none(name):
-            shown = np.array([offers == [name] for offers in (o or w for o, w in zip(logged.offered, logged.would_offer, strict=True))])
-            was_default = logged.default_shown & shown & self._carried.lax(name, self._carried_own)
-            if self.bundle is self._own:
-                # Where nothing at all was shown, the default was tried and did not pass.
-                passes &= was_default | np.array([bool(o or w) for o, w in zip(logged.offered, logged.would_offer, strict=True)])
-            lost |= passes & ~was_default
+        shown = [offers[:1] for offers in (o or w for o, w in zip(logged.offered, logged.would_offer, strict=True))]
+        # Where nothing at all was shown, the default was tried and did not pass.
+        failed = np.array([not offers for offers in shown], dtype=np.bool_)
+        if self.bundle is self._own:
+            passes &= ~failed
+        else:
+            lost |= passes & failed
+        if not self._carried.none(name) or default in self.bundle.reviews:
+            was = logged.default_shown & np.array([offers == [name] for offers in shown], dtype=np.bool_)
+            lost |= passes & ~(was & self._carried.lax(name, self._carried_own))
         return passes, lost
 
 
