@@ -133,6 +133,9 @@ async def test_what_is_absent_takes_its_documented_meaning(desk: _Desk) -> None:
         ({"kind": PURCHASE, "value": -0.01}, "value"),
         ({"kind": CLICK, "value": 1.0}, "value"),
         ({"kind": PURCHASE, "value": 1.0, "currency": "euro"}, "currency"),
+        ({"account_id": "x" * 257}, "account_id"),
+        ({"channel": "x" * 65}, "channel"),
+        ({"time_zone": "x" * 65}, "time_zone"),
     ],
 )
 async def test_a_wrong_event_is_named_and_the_rest_is_taken(desk: _Desk, wrong: dict[str, Any], path: str) -> None:
@@ -181,6 +184,13 @@ async def test_with_the_store_away_events_are_still_logged(desk: _Desk) -> None:
     desk.seen.down = True
     assert [(await desk.record(event)).accepted for _ in range(2)] == [1, 1]
     assert len(desk.log.rows) == 2
+
+
+async def test_events_of_every_kind_are_taken(desk: _Desk) -> None:
+    """Dismissals, unsubscriptions and complaints are events too."""
+    kinds = (EventKind.EVENT_KIND_DISMISS, EventKind.EVENT_KIND_UNSUBSCRIBE, EventKind.EVENT_KIND_COMPLAINT)
+    assert (await desk.record(*[_event(kind=kind) for kind in kinds])).accepted == 3
+    assert [row.kind for row in desk.log.rows] == list(kinds)
 
 
 async def test_rejected_events_alone_touch_nothing(desk: _Desk) -> None:

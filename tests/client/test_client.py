@@ -270,7 +270,7 @@ async def test_values_without_a_place_are_refused_before_sending(kind: Any) -> N
         with pytest.raises(TypeError, match="list"):
             await client.decide("p", "x", attributes={"a": []})
         with pytest.raises(ValueError, match="exposure, click, purchase"):
-            await client.record([Event("dismiss", "p")])  # type: ignore[arg-type]
+            await client.record([Event("yawn", "p")])  # type: ignore[arg-type]
 
 
 async def test_values_of_a_newer_service_are_not_fatal(kind: Any) -> None:

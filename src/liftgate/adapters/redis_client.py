@@ -229,6 +229,11 @@ class NodeClient:
         await asyncio.sleep(0)
 
 
+def is_cluster(url: str) -> bool:
+    """Say whether a URL asks for a Cluster."""
+    return _without_cluster(url)[0]
+
+
 def _without_cluster(url: str) -> tuple[bool, str]:
     """Return whether the URL asks for a Cluster, and the URL without that wish."""
     parts = urlsplit(url)

@@ -24,7 +24,7 @@ from liftgate.adapters.onnx_models import OnnxModels
 from liftgate.adapters.operators import Operators
 from liftgate.adapters.pseudonyms import Pseudonyms
 from liftgate.adapters.redis_audit import RedisHeads
-from liftgate.adapters.redis_client import RedisClient, connect
+from liftgate.adapters.redis_client import RedisClient, connect, is_cluster
 from liftgate.adapters.redis_consent import RedisConsent
 from liftgate.adapters.redis_contacts import RedisContactEvents
 from liftgate.adapters.redis_events import RedisEventsSeen
@@ -124,6 +124,11 @@ def load_live(settings: Settings) -> Live:
     """Read and compile the bundle, load its models, hold them to their golden vectors, keep it beside the log. Raises BadInput."""
     bundle = load_bundle(settings.bundle, settings.models)
     live = Live(bundle, OnnxModels.load(bundle))
+    if live.caps.one_server and is_cluster(settings.redis.get_secret_value()):
+        raise BadInput(
+            f"{live.caps.one_server} counts over several people, and {mention('redis')} is a Cluster, where one step cannot change what "
+            "lies on several servers: name one server, or remove `scope: account` and `scope: total`"
+        )
     # Before its first decision: what explains its records outlives its folder.
     keep(bundle, settings.log)
     return live

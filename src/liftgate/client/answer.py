@@ -105,3 +105,5 @@ class Recorded:
     """In the event log now, duplicates included."""
     duplicates: int
     rejections: tuple[Rejection, ...]
+    uncounted: int = 0
+    """In the event log, and not counted against caps and pauses, or not in full; sent again they are, once."""

@@ -99,7 +99,7 @@ def default_decision(request: Request, defaults: Defaults, status: str, detail: 
 def recorded_of(answer: event_service_pb2.RecordResponse) -> Recorded:
     """Return what became of the events."""
     rejections = tuple(Rejection(entry.index, entry.field, entry.description) for entry in answer.rejections)
-    return Recorded(answer.accepted, answer.duplicates, rejections)
+    return Recorded(answer.accepted, answer.duplicates, rejections, answer.uncounted)
 
 
 def jitter(key: str, attempt: int) -> float:

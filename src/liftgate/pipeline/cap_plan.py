@@ -44,6 +44,8 @@ class CapPlan:
         """Columns of accounts' caps are [people, accounts), those of totals lie behind."""
         self.total_ids: tuple[bytes, ...] = tuple(cap.cap_id for cap in caps[self.accounts :])
         self.by_account = self.accounts > self.people
+        self.one_server = next((f"{cap.source}: {cap.name}" for cap in caps if cap.scope != "person"), "")
+        """A cap over several people, which must lie on one server with everything that is charged beside it; empty: there is none."""
         self.calendar = Calendar(ZoneInfo(bundle.time_zone), time_zones() if any(cap.zone == "person" for cap in caps) else {})
         self.soft_ids = frozenset(cap.cap_id for cap in caps if cap.soft)
         self._limits = np.array([cap.limit for cap in caps], dtype=np.int64)
