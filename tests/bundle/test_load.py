@@ -44,8 +44,9 @@ def test_features_are_packed_in_the_order_of_their_names(small: Bundle) -> None:
 
 
 def test_context_texts_know_what_they_are_compared_with(small: Bundle) -> None:
-    """A context string without declared values gets every literal that conditions compare it with; others keep theirs."""
-    assert small.schema.inputs[small.schema.index["context.channel"]].values == ("app",)
+    """A context string without declared values gets every literal that conditions compare it with, the channel every name that a rule
+    knows; others keep theirs."""
+    assert small.schema.inputs[small.schema.index["context.channel"]].values == ("app", "email", "web")
     assert small.schema.inputs[small.schema.index["context.device"]].values == ()
     assert small.schema.inputs[small.schema.index["context.country"]].values == ("DE", "FR", "NL")
 
@@ -139,7 +140,7 @@ def test_one_hot_inputs_hold_the_code_of_their_value(tmp_path: Path) -> None:
     manifest.write_text(text, encoding="utf-8")
     bundle = load_bundle(folder)
     assert [(item.equals, item.missing) for item in bundle.models[0].inputs] == [(1.0, 0.0), (0.0, 0.5)]
-    assert bundle.schema.inputs[bundle.schema.index["context.channel"]].values == ("Zoo", "app")
+    assert bundle.schema.inputs[bundle.schema.index["context.channel"]].values == ("Zoo", "app", "email", "web")
 
 
 def test_the_tiny_model_is_what_its_script_makes() -> None:
