@@ -163,6 +163,7 @@ TEXTS: dict[str, Spoil] = {
     "an escaped surrogate": add("bytes.yaml", 'offers: {"\\ud800": {value: 1.0}}\n'),
     "four mebibytes and one": add("large.yaml", b"#" + b" " * (4 << 20)),
     "a hundred megabytes of text": add("large.yaml", b"a: 1\n" * 20_000_000),
+    "four times four megabytes": many(*(add(f"large{number}.yaml", b"#" + b" " * 4_000_000) for number in range(4))),
     "only comments": many(*(add(name, "# nothing\n") for name in ("bundle.yaml", "offers.yaml"))),
     "nothing at all": many(*(replaced(name, lambda path: None) for name in ("bundle.yaml", "offers.yaml"))),
     "257 files": many(*(add(f"f{number:03d}.yaml", "offers: {}\n") for number in range(257))),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import sys
 from collections.abc import Callable, Sequence
 
 from liftgate.adapters.fleet import Outcome, most
@@ -17,6 +18,8 @@ from liftgate.pipeline.audit import Act, Audit, AuditAct
 from liftgate.pipeline.live import Live
 from liftgate.pipeline.ports import Clock
 
+_SWITCH_S = 0.0002
+"""How long the reading thread may keep the interpreter while the event loop wants it."""
 SIGHUP, WATCH = "system:sighup", "system:watch"
 """Actors of reloads that no operator asked for."""
 
@@ -97,6 +100,15 @@ class Reloader:
 
     def _read(self) -> tuple[Live | None, Known | None, tuple[Mistake, ...]]:
         """Read everything, so that all mistakes are said at once."""
+        before = sys.getswitchinterval()
+        # Each time that the event loop comes back from the kernel it waits for this thread to let go: 5 ms at each is a decision's budget.
+        sys.setswitchinterval(_SWITCH_S)
+        try:
+            return self._read_all()
+        finally:
+            sys.setswitchinterval(before)
+
+    def _read_all(self) -> tuple[Live | None, Known | None, tuple[Mistake, ...]]:
         live: Live | None = None
         known: Known | None = None
         mistakes: list[Mistake] = []

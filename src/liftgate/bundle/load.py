@@ -22,6 +22,8 @@ from liftgate.bundle.source import MAX_BYTES, Source, parse
 from liftgate.bundle.wording import explain
 
 MAX_FILES = 256
+MAX_TOTAL_BYTES = 8 * 1024 * 1024
+"""Of all files that may be read: reading takes tens of seconds a file of 4 MiB, and a reload shares its processor with decisions."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,7 +78,18 @@ def _sources(directory: Path) -> tuple[list[Source], str]:
         return [*sources, _unread(whole, "holds no *.yaml file", "see docs/bundle.md for a first bundle")], whole
     if len(names) > MAX_FILES:
         return [_unread(whole, f"holds more than {MAX_FILES} files", "join some of them")], whole
+    if sum(size for size in map(_size, names) if size <= MAX_BYTES) > MAX_TOTAL_BYTES:
+        return [
+            _unread(whole, "holds more than 8 MiB of YAML", "keep large texts out of the payloads, or split it into several bundles")
+        ], whole
     return [*sources, *(read_source(directory, entry.name) for entry in names)], names[0].name
+
+
+def _size(path: Path) -> int:
+    try:
+        return path.stat().st_size
+    except OSError:  # said when it is read
+        return 0
 
 
 def _unread(file: str, problem: str, mend: str) -> Source:
