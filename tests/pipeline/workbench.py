@@ -192,7 +192,7 @@ async def workbench(
 ) -> AsyncIterator[Bench]:
     """Give a worker with its own log on the Valkey at `url`."""
     compiled = load_bundle(bundle)
-    faults, watcher, hands = Faults(), Watcher(), Hands(next(_ids) << 64)
+    faults, watcher, hands = Faults(), Watcher(), Hands((next(_ids) << 64) + 1)
     client = connect(url, budget_ms=2000)
     segments = SegmentLog(log_directory, "decision", "write")
     segments.open()
