@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from math import isfinite, isnan, log
+from math import isfinite, isnan, log, prod
 
 from liftgate.adapters.bundle_archive import Rulebook
 from liftgate.adapters.explanation import FALLBACK_STAGE, FURTHER_SECTIONS, SECTION, SENTENCES
@@ -15,9 +15,13 @@ from liftgate.v1.reason_pb2 import Stage
 from liftgate.v1.record_pb2 import DecisionRecord
 
 RANKED = frozenset({Reason.ALLOWED, Reason.CHOSEN})
+_RANKED = frozenset(map(int, RANKED))
 HELD_OUT_CHOSEN = "It passed every guardrail and would have been chosen; the person is in a holdout."
 IN_SHADOW = " A guardrail in shadow would have held it back: "
 """Before the sentence of the reason that it would have given."""
+_REASONS = {int(reason): reason for reason in Reason}
+_QUIET = (RuleOutcome.RULE_OUTCOME_PASSED, RuleOutcome.RULE_OUTCOME_SHADOW)
+_NOWHERE, _GUARD, _SELECT = Stage.STAGE_UNSPECIFIED, Stage.STAGE_GUARD, Stage.STAGE_SELECT
 _TINY = 1e-12
 """Stands in for a factor of 0, whose logarithm has no value."""
 
@@ -56,10 +60,7 @@ def explain_record(
 
 def known(number: int) -> Reason:
     """Return a recorded reason; UNSPECIFIED for one that only a newer version knows."""
-    try:
-        return Reason(number)
-    except ValueError:
-        return Reason.UNSPECIFIED
+    return _REASONS.get(number, Reason.UNSPECIFIED)
 
 
 def _reason(record: DecisionRecord, c: int) -> Reason:
@@ -128,7 +129,7 @@ def _candidate(
     entry = message.candidates.add(offer_id=offer_id, reason=record.candidate_reason[c], stage=_stage(record, reason))
     held_out = reason is Reason.CHOSEN and int(record.arm) == Arm.HOLDOUT
     entry.text = HELD_OUT_CHOSEN if held_out else SENTENCES[reason]
-    entry.slot_probabilities.extend(slot.probability[c] for slot in record.slots if c < len(slot.probability))
+    entry.slot_probabilities.extend([vector[c] for vector in ranking.vectors if c < len(vector)])
     line = rulebook.offers.get(offer_id) if rulebook is not None else None
     group = line.group if line is not None else ""
     shadow = known(record.candidate_shadow_reason[c]) if c < len(record.candidate_shadow_reason) else Reason.UNSPECIFIED
@@ -152,18 +153,17 @@ def _candidate(
     entry.rules.extend(told)
     if not agrees:
         message.caveats.append(f"{offer_id}: its rules as kept do not give this reason with the inputs as logged.")
-    quiet = (RuleOutcome.RULE_OUTCOME_PASSED, RuleOutcome.RULE_OUTCOME_SHADOW)
-    places = [rule.rule for rule in told if rule.outcome not in quiet]
+    places = [rule.rule for rule in told if rule.outcome not in _QUIET]
     entry.rule = ", ".join(dict.fromkeys(places)) or line.where
 
 
 def _stage(record: DecisionRecord, reason: Reason) -> Stage:
     """Return the stage that a candidate got to; STAGE_UNSPECIFIED where a stage failed, for the record does not say which."""
     if reason not in RANKED:
-        return Stage.STAGE_UNSPECIFIED if reason in (Reason.STAGE_FAILED, Reason.UNSPECIFIED) else Stage.STAGE_GUARD
+        return _NOWHERE if reason in (Reason.STAGE_FAILED, Reason.UNSPECIFIED) else _GUARD
     if int(record.branch) == Branch.FALLBACK:
-        return FALLBACK_STAGE.get(known(record.fallback_reason), Stage.STAGE_UNSPECIFIED)
-    return Stage.STAGE_SELECT
+        return FALLBACK_STAGE.get(known(record.fallback_reason), _NOWHERE)
+    return _SELECT
 
 
 def _numbers(entry: CandidateExplanation, record: DecisionRecord, c: int, ranking: _Ranking) -> None:
@@ -175,14 +175,9 @@ def _numbers(entry: CandidateExplanation, record: DecisionRecord, c: int, rankin
     factors = ranking.factors.get(c)
     if factors is None:
         return
-    entry.expected_value = 1.0
     shares = ranking.shares_of(c)
-    for name, value in factors.items():
-        entry.expected_value *= value
-        factor = Factor(name=name, value=value)
-        if shares:
-            factor.share = shares[name]
-        entry.factors.append(factor)
+    entry.expected_value = prod(factors.values())
+    entry.factors.extend([Factor(name=name, value=value, share=shares.get(name)) for name, value in factors.items()])
 
 
 class _Ranking:
@@ -193,13 +188,13 @@ class _Ranking:
     """
 
     def __init__(self, record: DecisionRecord) -> None:
+        self.vectors = [list(slot.probability) for slot in record.slots]
         self.factors: dict[int, dict[str, float]] = {}
         """By candidate."""
-        for c in range(len(record.candidate_offer_id)):
-            if _reason(record, c) in RANKED and c < len(record.candidate_propensity) and c < len(record.candidate_value):
-                numbers = {"propensity": record.candidate_propensity[c], "value": record.candidate_value[c]}
-                if all(map(isfinite, numbers.values())):
-                    self.factors[c] = numbers
+        columns = zip(record.candidate_reason, record.candidate_propensity, record.candidate_value, strict=False)
+        for c, (reason, propensity, value) in enumerate(columns):
+            if reason in _RANKED and isfinite(propensity) and isfinite(value):
+                self.factors[c] = {"propensity": propensity, "value": value}
         logs = {c: {name: log(max(value, _TINY)) for name, value in numbers.items()} for c, numbers in self.factors.items()}
         names = next(iter(logs.values()), {})
         mean = {name: sum(one[name] for one in logs.values()) / len(logs) for name in names}

@@ -106,7 +106,7 @@ def _show_head(console: Console, data: Data) -> None:
         ("fallback", f"{data['fallback_reason'].lower()} at stage {data['fallback_stage'].lower()}" if fallback else ""),
         ("bundle", f"{data['bundle']} {data['bundle_digest']}"),
         *(("model", f"{one['model']} {one['version']}, sha256 {one['sha256']}") for one in data["models"]),
-        ("scores", "by models" if data["scored"] else "declared base rates"),
+        ("scores", ("by models" if data["scored"] else "declared base rates") if data["models"] else ""),
         ("attempts", f"{data['reservation_attempts']}: a cap filled up meanwhile" if data["reservation_attempts"] > 1 else ""),
         ("recovered", "another worker completed the record after a crash" if data["recovered"] else ""),
         ("withheld", ", ".join(data["masked_paths"]) + " for want of consent" if data["masked_paths"] else ""),
