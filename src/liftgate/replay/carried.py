@@ -35,7 +35,7 @@ COMPUTED = frozenset(
     }
 )
 """Reasons that are worked out anew from the record's inputs and consent."""
-_COMPUTED_KEYS = frozenset(
+_KNOWN_KEYS = frozenset(
     {
         "purposes",
         "channels",
@@ -49,12 +49,42 @@ _COMPUTED_KEYS = frozenset(
         "propensity",
         "payload",
         "group",
+        "shadow",
+        # Counters are read from the compiled bundle, approvals stand as they were.
+        "caps",
+        "pauses",
+        "sensitive",
+        "review",
     }
 )
-"""Keys of offers and groups in the canonical form that are worked out anew, or that nobody is denied by."""
-_OF_REVIEW = frozenset({"sensitive", "review"})
-"""Approvals are bound to what was reviewed: an offer that passed counts as approved, whatever has changed in it."""
-_OTHER_SECTIONS = frozenset({"lists", "contact_policy", "exclusions", "pauses", "quiet_hours"})
+"""Keys of offers and groups in the canonical form that no rule is made of here."""
+_KNOWN_SECTIONS = frozenset(
+    {
+        "format",
+        "bundle",
+        "currency",
+        "time_zone",
+        "profile_purpose",
+        "experiment_purpose",
+        "features",
+        "context",
+        "purposes",
+        "channel_permissions",
+        "models",
+        "groups",
+        "offers",
+        "placements",
+        "layers",
+        "manifests",
+        "guardrails",
+        "review_classes",
+        "review_policy",
+        "contact_policy",
+        "lists",
+        "exclusions",
+    }
+)
+_COUNTER = "counter "
 
 
 def is_carried(code: int) -> bool:
@@ -62,9 +92,9 @@ def is_carried(code: int) -> bool:
     return code not in (Reason.UNSPECIFIED, Reason.ALLOWED, Reason.CHOSEN, Reason.NOT_REQUESTED) and Reason(code) not in COMPUTED
 
 
-def is_cap(rule: str) -> bool:
-    """Say whether a rule is a cap: it counts its offers together, so it stands alike before each of them."""
-    return rule.split(" ", 1)[0].endswith(".caps")
+def is_counter(rule: str) -> bool:
+    """Say whether a rule is a cap, a pause or a contact policy: it counts its offers together, so it stands alike before each of them."""
+    return rule.startswith(_COUNTER)
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,7 +102,7 @@ class Carried:
     """The rules of one bundle that are not worked out anew, by offer."""
 
     rules: Mapping[str, Mapping[str, int]]
-    """Offer to rule (JSON without its `max`) to `max`, 0 where it has none."""
+    """Offer to rule to its limit, 0 where it has none. What runs in shadow is no rule: it denies nobody."""
 
     def lax(self, offer: str, than: Carried) -> bool:
         """Say that whoever passed the other bundle's rules for the offer passes these."""
@@ -95,27 +125,40 @@ class Carried:
 def carried(bundle: Bundle) -> Carried:
     """Return the rules of a bundle whose state the record does not hold."""
     document = orjson.loads(bundle.canonical_form)
-    everywhere = {_key(section, item): 0 for section in sorted(_OTHER_SECTIONS & document.keys()) for item in _items(document[section])}
-    groups, rules = document["groups"], {}
+    rules: dict[str, dict[str, int]] = {offer.offer_id: {} for offer in bundle.offers}
+    names = [offer.offer_id for offer in bundle.offers]
+    for cap in bundle.caps:
+        for k in cap.offers.tolist() if not cap.shadow else ():
+            about = (cap.cap_id.hex(), cap.lease_ms, cap.even, cap.soft, cap.channel)
+            rules[names[k]][f"{_COUNTER}{about}"] = cap.limit
+    for section, name, rule in _sections(document, bundle):
+        for offer in bundle.offers:
+            if _concerns(rule, offer.offer_id, offer.group):
+                rules[offer.offer_id][_key(f"{section}.{name}", rule)] = 0
     for name, offer in document["offers"].items():
-        found = dict(everywhere)
-        for owner, entry in ((f"groups.{offer['group']}", groups.get(offer["group"]) or {}), (f"offers.{name}", offer)):
+        for owner, entry in (("groups", document["groups"].get(offer["group"]) or {}), ("offers", offer)):
             for key, value in entry.items():
-                if key not in _COMPUTED_KEYS and key not in _OF_REVIEW:
-                    for item in _items(value):
-                        limit = item.pop("max", 0) if isinstance(item, dict) else 0
-                        found[_key(f"{owner}.{key}", item)] = limit
-        rules[name] = found
+                if key not in _KNOWN_KEYS and value not in (None, False, [], {}):
+                    rules[name][_key(f"{owner}.{key}", value)] = 0
     return Carried(rules)
 
 
-def _items(value: Any) -> Iterator[Any]:
-    if value is None or value is False or value == [] or value == {}:
-        return
-    if isinstance(value, list):
-        yield from value
-    else:
-        yield value
+def _sections(document: dict[str, Any], bundle: Bundle) -> Iterator[tuple[str, str, Any]]:
+    """Yield (section, name, rule) of sections of their own, those of a newer kind included, but for what runs in shadow."""
+    policy = document.get("contact_policy", {})
+    found = {key: document.get(key, {}) for key in ("lists", "exclusions")}
+    found["quiet_hours"] = {"": policy["quiet_hours"]} if policy.get("quiet_hours") else {}
+    found |= {key: {"": document[key]} for key in document.keys() - _KNOWN_SECTIONS}
+    for section, entries in found.items():
+        if section not in bundle.shadow.guardrails:
+            for name, rule in entries.items():
+                yield section, name, rule
+
+
+def _concerns(rule: Any, offer_id: str, group: str) -> bool:
+    """Say whether a rule that may name offers and groups concerns one; a rule that names none concerns all."""
+    offers, groups = (rule.get(key) or [] for key in ("offers", "groups")) if isinstance(rule, dict) else ([], [])
+    return not (offers or groups) or offer_id in offers or bool(group and group in groups)
 
 
 def _key(owner: str, item: Any) -> str:

@@ -26,7 +26,7 @@ from liftgate.pipeline.ports import Models
 from liftgate.pipeline.score import score
 from liftgate.pipeline.stages import Stage
 from liftgate.pipeline.walk import Ports, Walk
-from liftgate.replay.carried import OPERATIONAL, carried, is_cap, is_carried, place_in_chain
+from liftgate.replay.carried import OPERATIONAL, carried, is_carried, is_counter, place_in_chain
 from liftgate.replay.known import Known, known
 from liftgate.replay.logged import Logged
 from liftgate.selection.slate import fill
@@ -38,6 +38,7 @@ CONDITIONS = {
     "suitable_if": (Reason.NOT_SUITABLE, Reason.SUITABILITY_UNKNOWN),
     "suppress_if": (Reason.SUPPRESSED, Reason.SUPPRESSION_UNKNOWN),
 }
+_GUARDRAIL = {section: "suppression" if section == "suppress_if" else "eligibility" for section in CONDITIONS}
 _PLACE = place_in_chain()
 _CARRIED = np.array([code in Reason.__members__.values() and is_carried(code) for code in range(256)], dtype=np.bool_)
 _OPERATIONAL = np.array([code in OPERATIONAL for code in range(256)], dtype=np.bool_)
@@ -75,7 +76,8 @@ class Redecider:
         self.bundle = bundle
         self._own = own
         self._live = Live(bundle, models)
-        self._guardrails = (Consent(bundle), Eligibility(bundle), Suppression(bundle))
+        chain = self._live.chain.guardrails
+        self._guardrails = [one for one, in_shadow in chain if isinstance(one, (Consent, Eligibility, Suppression)) and not in_shadow]
         self._carried, self._carried_own = carried(bundle), carried(own)
 
     def __call__(self, logged: Logged) -> Redecided:
@@ -179,7 +181,7 @@ class Redecider:
                 doubt["CONSENT|the channel's name"] = np.repeat(unnamed[:, None], code.shape[1], axis=1)
             doubt["CHANNEL|the channel's name"] = unnamed[:, None] & bundle.on_channel[:, unsaid].any(axis=1) & bundle.needs_channel
         for section in CONDITIONS:
-            for rule in getattr(bundle, section):
+            for rule in getattr(bundle, section) if _GUARDRAIL[section] not in bundle.shadow.guardrails else ():
                 for name in inputs_of(rule.condition.text):
                     column = bundle.schema.index[name]
                     rows = about.input_unknown[:, column]
@@ -199,7 +201,7 @@ class Redecider:
         passed = ~rows
         for rule, limit in self._carried.rules.get(name, {}).items():
             # A cap that another offer has passed has room for this one too.
-            others = logged.candidates if is_cap(rule) else (name,)
+            others = logged.candidates if is_counter(rule) else (name,)
             passed &= np.logical_or.reduce(
                 [rows, *(self._let(logged, other) for other in others if self._carried_own.within(other, rule, limit))]
             )
