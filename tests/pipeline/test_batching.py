@@ -30,6 +30,30 @@ async def test_what_arrives_together_is_one_batch(valkey_url: str, tmp_path: Pat
         assert bench.watcher.batches == [10, 7]
 
 
+@pytest.mark.parametrize(("turns", "together"), [(4, 6), (0, 1)])
+async def test_a_busy_service_waits_for_what_trickles_in(valkey_url: str, tmp_path: Path, turns: int, together: int) -> None:
+    """After a batch of several, requests that come one after the other share the next; without gathering the first of them is alone."""
+    async with workbench(valkey_url, tmp_path, limits=Limits(gather_turns=turns)) as bench:
+        await asyncio.gather(*[bench.batcher.submit(_ask(f"busy-{i}"), bench.live) for i in range(2)])
+        trickle = []
+        for i in range(6):
+            trickle.append(asyncio.create_task(bench.batcher.submit(_ask(f"trickle-{i}"), bench.live)))
+            await asyncio.sleep(0)
+            await asyncio.sleep(0)
+        await asyncio.gather(*trickle)
+        await bench.batcher.drain()
+        assert bench.watcher.batches[:2] == [2, together]
+
+
+async def test_single_requests_wait_for_nobody(valkey_url: str, tmp_path: Path) -> None:
+    """After a batch of one the next starts on the loop's next turn, however long a busy service would gather."""
+    async with workbench(valkey_url, tmp_path, limits=Limits(gather_turns=1_000_000)) as bench:
+        for i in range(3):
+            await bench.batcher.submit(_ask(f"alone-{i}"), bench.live)
+        await bench.batcher.drain()
+        assert bench.watcher.batches == [1, 1, 1]
+
+
 async def test_a_cancelled_neighbour_changes_nothing(valkey_url: str, tmp_path: Path) -> None:
     """Callers that leave, before or while the batch runs, change no answer of those who stay."""
     async with workbench(valkey_url, tmp_path) as bench:

@@ -35,7 +35,7 @@ from liftgate.adapters.redis_reservations import RedisReservations
 from liftgate.adapters.segment_sink import SegmentLog
 from liftgate.adapters.system import SystemClock, TimeOrderedIds
 from liftgate.adapters.telemetry import Telemetry
-from liftgate.adapters.transports import GrpcServer, Tls
+from liftgate.adapters.transports import GATHER_TURNS, GrpcServer, Tls, resolve
 from liftgate.app.controls import ControlRoom, control_room
 from liftgate.app.keys import PseudonymKey
 from liftgate.app.link import Link
@@ -177,8 +177,14 @@ def wire(
         on_log_failure=settings.on_log_failure,
         controls=controls.panel,
     )
+    tls = _tls(settings)
     limits = Limits(
-        settings.max_batch, settings.max_queue, settings.batches_in_flight, settings.idempotency_horizon_s, settings.hurry_ms / 1000
+        settings.max_batch,
+        settings.max_queue,
+        settings.batches_in_flight,
+        settings.idempotency_horizon_s,
+        settings.hurry_ms / 1000,
+        GATHER_TURNS[resolve(settings.transport, tls)],
     )
     batcher = Batcher(ports, limits)
     worker: Worker
@@ -246,7 +252,7 @@ def wire(
             **controls.services(operators),
         },
         transport=settings.transport,
-        tls=_tls(settings),
+        tls=tls,
         reuse_port=settings.workers > 1 or settings.share_port,
         reflect=settings.reflection,
         max_request_bytes=settings.max_request_kib * 1024,

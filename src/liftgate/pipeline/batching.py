@@ -19,6 +19,7 @@ from liftgate.pipeline.amends import Amends
 from liftgate.pipeline.decide import decide
 from liftgate.pipeline.duplicates import Memory, settle
 from liftgate.pipeline.fallback import answer_failed
+from liftgate.pipeline.gathering import Gathering
 from liftgate.pipeline.live import Live
 from liftgate.pipeline.ports import Amendment, Claim
 from liftgate.pipeline.reserve import request_id_reused
@@ -40,6 +41,8 @@ class Limits:
     """How long an answer given without Redis is remembered for retries."""
     hurry_s: float = 0.03
     """Requests with less time left than this get smaller budgets for their round trips, in batches of their own."""
+    gather_turns: int = 0
+    """Turns of the loop without another request before a batch starts, where the last one held several; 0: it starts at once."""
 
 
 @dataclass(slots=True, eq=False)
@@ -66,6 +69,9 @@ class Batcher:
         self._tasks: set[asyncio.Task[None]] = set()
         self._running = 0
         self._scheduled = False
+        self._busy = False
+        """The last batch held more than one request."""
+        self._gathering = Gathering(self._limits.gather_turns, self._limits.max_batch, lambda: self.queue_depth, self._start)
 
     @cached_property
     def _loop(self) -> asyncio.AbstractEventLoop:
@@ -145,16 +151,16 @@ class Batcher:
         return future, None
 
     def _schedule(self) -> None:
-        # call_soon: everything that arrives in the same turn of the loop is in the batch.
         if not self._scheduled and self.queue_depth and self._running < self._limits.batches_in_flight:
             self._scheduled = True
-            self._loop.call_soon(self._start)
+            self._gathering.begin(self._loop, self._busy)
 
     def _start(self) -> None:
         self._scheduled = False
         while self.queue_depth and self._running < self._limits.batches_in_flight:
             batch = self._next()
             if batch:
+                self._busy = len(batch) > 1
                 self._running += 1
                 self._spawn(self._run(batch))
 
