@@ -297,6 +297,23 @@ def test_coverage_lists_what_no_case_has_seen(tmp_path: Path) -> None:
     assert (low.exit_code, low.stderr) == (1, "coverage is below the 35.8 % of --min-coverage\n")
 
 
+def test_a_rule_in_shadow_is_seen_by_what_it_notes(tmp_path: Path) -> None:
+    """What runs in shadow holds nothing back; `want.shadow` says what it noted, and coverage counts that as seen."""
+    late = "{like: ada, profile: {bought_at: 1 hour ago}}"
+    want = "{reasons: {loan: ALLOWED}, shadow: {loan: SUPPRESSED, card: nothing}}"
+    lines = f"- {{person: {late}, context: web, placement: top, want: {want}}}\n"
+    lines += "- {person: ada, context: web, placement: top, want: {shadow: {loan: SUPPRESSED}}}"
+    folder = bundle_with(tmp_path, a=CASES + lines)
+    (folder / "shop.yaml").write_text(BUNDLE.replace("loan: {group", "loan: {shadow: [suppress_if], group"), encoding="utf-8")
+    document = json.loads(RUN.invoke(app, ["test", str(folder), "--json"]).stdout)
+    assert [case["passed"] for case in document["cases"]] == [True, True, False]
+    assert document["cases"][2]["problems"] == ["loan: expected SUPPRESSED in shadow, got nothing"]
+    missing = {(rule["owner"], rule["section"]): rule["missing"] for rule in document["coverage"]["rules"]}
+    assert missing["offers.loan", "suppress_if"] == ["unknown"]
+    words = RUN.invoke(app, ["explain", str(folder), "loan"]).stdout
+    assert "less than 3 days ago; where that is not known, too (in shadow: it is noted, and holds nothing back)" in words
+
+
 def test_a_rule_that_another_rule_hides_is_not_seen(tmp_path: Path) -> None:
     """A condition whose verdict consent has anticipated does not count as seen to deny: nothing showed that it works."""
     line = "- {person: {profile: {age: 17}}, context: web, placement: top, want: {reasons: {loan: CONSENT_MISSING}}}"

@@ -27,6 +27,20 @@ CONDITIONS = {
     "suppress_if": (Reason.SUPPRESSED, Reason.SUPPRESSION_UNKNOWN),
 }
 """Section to its reasons against: where it decides against the offer, and where it cannot be told."""
+GUARDRAIL_OF = {
+    "purposes": "consent",
+    "channel_permissions": "consent",
+    "channels": "eligibility",
+    "from": "eligibility",
+    "until": "eligibility",
+    "eligible_if": "eligibility",
+    "applicable_if": "eligibility",
+    "suitable_if": "eligibility",
+    "suppress_if": "suppression",
+    "sensitive": "review",
+    "review": "review",
+}
+"""Section to the guardrail that judges it; others are called as their section."""
 _CONSENT = frozenset(reason for reason in Reason if reason.name.startswith("CONSENT_"))
 _REVIEW = frozenset({Reason.NOT_APPROVED, Reason.REVIEW_REJECTED, Reason.CONTROLS_UNKNOWN})
 
@@ -57,6 +71,8 @@ class Rule:
     judge: Judge
     against: frozenset[Reason]
     possible: tuple[Seen, ...] = (Seen.PASS, Seen.DENY)
+    shadow: bool = False
+    """It denies nothing: what it would deny is noted."""
     seen: dict[Seen, str] = field(default_factory=dict)
     """To the first case that saw it."""
 
@@ -91,6 +107,8 @@ class Coverage:
 def coverage(draft: Draft, bundle: Bundle, ran: Iterable[Ran]) -> Coverage:
     """Return what the cases saw of every rule of groups and offers."""
     rules = sorted(_rules(draft, bundle), key=lambda rule: _order(rule.where))
+    for rule in rules:
+        rule.shadow = in_shadow(draft, bundle, rule.owner, rule.section)
     of_offer: dict[int, list[Rule]] = {}
     for rule in rules:
         for k in rule.offers:
@@ -101,6 +119,13 @@ def coverage(draft: Draft, bundle: Bundle, ran: Iterable[Ran]) -> Coverage:
     return Coverage(tuple(rules))
 
 
+def in_shadow(draft: Draft, bundle: Bundle, owner: str, section: str) -> bool:
+    """Say whether a section of `offers.NAME`, `groups.NAME` or the bundle runs in shadow."""
+    kind, _, name = owner.partition(".")
+    entry = draft.entries.get(kind, {}).get(name)
+    return GUARDRAIL_OF.get(section, section) in bundle.shadow.guardrails or section in getattr(entry, "shadow", ())
+
+
 def _look(batch: Batch, bundle: Bundle, case: str, of_offer: dict[int, list[Rule]]) -> None:
     default = bundle.placements[int(batch.placement[0])].default_offer
     for k, rules in of_offer.items():
@@ -109,7 +134,12 @@ def _look(batch: Batch, bundle: Bundle, case: str, of_offer: dict[int, list[Rule
             continue
         # A default offer that is no candidate has no reason of its own: it passed, or its own rules say who denied.
         allowed = reason is Reason.ALLOWED if reason else bool(batch.default_allowed[0])
+        noted = Reason(int(batch.shadow_reason[0, k])) if batch.shadow_reason is not None else Reason.UNSPECIFIED
         for rule in rules:
+            if rule.shadow and noted in rule.against:
+                if (seen := rule.judge(batch, k)) in rule.possible:
+                    rule.seen.setdefault(seen, case)
+                continue
             if not allowed and reason and reason not in rule.against:
                 continue
             said = rule.judge(batch, k)

@@ -95,6 +95,11 @@ class Want(Strict):
     reasons: dict[Name, str] = Field(
         default_factory=dict, description="Why an offer was (not) allowed; docs/decide.md lists them.", examples=[{"loan": "NOT_ELIGIBLE"}]
     )
+    shadow: dict[Name, str] = Field(
+        default_factory=dict,
+        description="Why an offer would have been denied by what runs in shadow; `nothing`: it would not.",
+        examples=[{"loan": "SUPPRESSED"}],
+    )
     chosen: Some | None = Field(None, description="What the policy chose, in slot order; or `nothing`.", examples=["free-shipping"])
     probability: dict[Name, Probability] = Field(
         default_factory=dict, description="P(chosen) for the first slot, to six decimal places.", examples=[{"free-shipping": 0.95}]

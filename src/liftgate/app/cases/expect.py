@@ -34,6 +34,11 @@ def _problems(planned: Planned, walk: Walk) -> Iterator[str]:
         # Whoever says ALLOWED means that it may be shown; whether it was chosen is another line.
         if got.name != name and not (name == "ALLOWED" and got is Reason.CHOSEN):
             yield f"{offer_id}: expected {name}, got {_why(offer_id, got, planned.placement)}"
+    for offer_id, name in want.shadow.items():
+        noted = walk.batch.shadow_reason
+        code = Reason.UNSPECIFIED if noted is None else Reason(int(noted[0, bundle.offer_index[offer_id]]))
+        if (code.name if code else NOTHING) != name:
+            yield f"{offer_id}: expected {name} in shadow, got {code.name if code else NOTHING}"
     for label, wanted, offers in (
         ("chosen", want.chosen, decision.chosen),
         ("answer", want.answer, decision.offered),

@@ -249,16 +249,21 @@ class _Reader:
 
     def _want(self, path: Path_, case: Case) -> None:
         want = case.want
-        for key in ("allowed", "chosen", "answer", "would_offer", "reasons", "probability"):
+        for key in ("allowed", "chosen", "answer", "would_offer", "reasons", "shadow", "probability"):
             for offer in getattr(want, key) or ():
                 if key in ("chosen", "answer", "would_offer") and offer == NOTHING:
                     continue
                 self._known(
-                    (*path, key, offer) if key in ("reasons", "probability") else (*path, key), "offer", offer, self._bundle.offer_index
+                    (*path, key, offer) if key in ("reasons", "shadow", "probability") else (*path, key),
+                    "offer",
+                    offer,
+                    self._bundle.offer_index,
                 )
         reasons = [reason.name for reason in Reason if reason]
         for offer, reason in want.reasons.items():
             self._known((*path, "reasons", offer), "reason", reason, reasons)
+        for offer, reason in want.shadow.items():
+            self._known((*path, "shadow", offer), "reason", reason, [*reasons, NOTHING])
         if want.reason is not None:
             self._known((*path, "reason"), "reason", want.reason, reasons)
 

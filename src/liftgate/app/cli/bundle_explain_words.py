@@ -9,6 +9,7 @@ from typing import Any
 
 from pydantic import BaseModel
 
+from liftgate.app.cases.coverage import in_shadow
 from liftgate.bundle.compiled import Bundle
 from liftgate.bundle.difference import flow
 from liftgate.bundle.duration import duration_text
@@ -27,7 +28,8 @@ WORTH, WHO, WHEN, WHERE, HOW_OFTEN, WAIT, REVIEW, OTHER = (
     "Other rules, as written",
 )
 _UNITS = {"ms": "milliseconds", "s": "seconds", "m": "minutes", "h": "hours", "d": "days"}
-_NOT_SAID = frozenset({"group", "payload"})
+_NOT_SAID = frozenset({"group", "payload", "shadow"})
+IN_SHADOW = " (in shadow: it is noted, and holds nothing back)"
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,7 +61,8 @@ def _rules(draft: Draft, bundle: Bundle, owner: tuple[str, str], entry: Group | 
     inherited = owner[1] if owner[0] == "groups" else ""
 
     def say(heading: str, text: str, *path: str | int) -> Statement:
-        return Statement(heading, text, draft.where((*owner, *path)), inherited)
+        noted = IN_SHADOW if in_shadow(draft, bundle, ".".join(owner), str(path[0])) else ""
+        return Statement(heading, f"{text}{noted}", draft.where((*owner, *path)), inherited)
 
     for field, info in type(entry).model_fields.items():
         key, value = info.alias or field, getattr(entry, field)
@@ -217,7 +220,10 @@ def bundle_statements(draft: Draft, bundle: Bundle) -> list[Statement]:
         found.append(Statement("Consent", _purpose(draft, name), head(("purposes", name))))
     for name, layer in draft.entries["layers"].items():
         found.append(Statement("Held out", _layer(draft, name, layer), head(("layers", name))))
-    said = {"features", "context", "purposes", "models", "groups", "offers", "placements", "layers"}
+    said = {"features", "context", "guardrails", "purposes", "models", "groups", "offers", "placements", "layers"}
+    for name in sorted(bundle.shadow.guardrails):
+        text = f"{name.replace('_', ' ')} runs in shadow: what it would hold back is noted and shown all the same"
+        found.append(Statement("In shadow", text, head(("guardrails", name))))
     for section, entries in draft.entries.items():
         for name, entry in entries.items() if section not in said else ():
             text = (
