@@ -12,6 +12,7 @@ from liftgate.domain.contact_history import ENTRY, live_counts
 from liftgate.domain.offer import Cap
 from liftgate.domain.reason import Reason
 from liftgate.domain.total_counter import BUCKET, total_count
+from liftgate.pipeline.cap_plan import receipt_id
 from liftgate.pipeline.ports import AccountClaim, Charge, Claim, TotalUse
 from tests.pipeline.workbench import NOW_MS, Bench
 
@@ -74,5 +75,5 @@ def claim_of(bench: Bench, person: str, one: dict[str, Any]) -> Claim:
     elif cap.scope == "account":
         claim.account = AccountClaim(ACCOUNT, (charge,))
     else:
-        claim.totals = (TotalUse(cap.cap_id, bench.live.caps.receipt(cap), 10**9, 10**9, until, False, one.get("times", 1)),)
+        claim.totals = (TotalUse(cap.cap_id, receipt_id(cap), 10**9, 10**9, until, False, one.get("times", 1)),)
     return claim

@@ -31,6 +31,11 @@ def time_zones() -> Mapping[str, ZoneInfo]:
     return {name: ZoneInfo(name) for name in available_timezones()}
 
 
+def receipt_id(cap: Cap) -> bytes:
+    """Return the eight bytes under which a person's contact history remembers charges to a total counter."""
+    return blake2b(b"receipt" + cap.cap_id, digest_size=8).digest()
+
+
 class CapPlan:
     """A bundle's caps, compiled once. Columns are the bundle's `caps`: those of people, then of accounts, then totals."""
 
@@ -51,7 +56,7 @@ class CapPlan:
         self._limits = np.array([cap.limit for cap in caps], dtype=np.int64)
         self._person_ids, self._account_ids = bundle.cap_ids[: self.people], bundle.cap_ids[self.people : self.accounts]
         self._column = {cap.cap_id: c for c, cap in enumerate(caps)}
-        self._receipts = [blake2b(b"receipt" + cap.cap_id, digest_size=8).digest() for cap in caps]
+        self._receipts = [receipt_id(cap) for cap in caps]
         self.holds: NDArray[np.int64] = np.zeros((len(bundle.offers), len(caps)), dtype=np.int64)
         """[K, caps] 1 where the cap holds the offer back when it is full."""
         for c, cap in enumerate(caps):
@@ -234,10 +239,6 @@ class CapPlan:
     def total_until(self, cap: Cap, at_ms: int) -> int:
         """Return the bucket that an event of that moment counts in."""
         return bucket_until(at_ms, cap.window_ms) if cap.period is None else self.calendar.window(cap.period, at_ms)[1]
-
-    def receipt(self, cap: Cap) -> bytes:
-        """Return the id under which a person's history remembers charges to a total counter."""
-        return self._receipts[self._column[cap.cap_id]]
 
     def look_again(self, batch: Batch, row: int, claim: Claim, outcome: ClaimOutcome) -> None:
         """Take up what the reservation saw: offers whose caps have filled up meanwhile are allowed no more."""

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 
 from liftgate.domain.offer import Cap
 from liftgate.domain.pause import OutcomeKind, Pause
+from liftgate.pipeline.cap_plan import receipt_id
 from liftgate.pipeline.contact_ports import CapCount, ContactEvent, TotalCount
 from liftgate.pipeline.live import Live
 from liftgate.pipeline.ports import EventKey
@@ -65,7 +66,7 @@ class Counting:
             caps=tuple(self._cap(cap, occurred_at_ms, time_zone, leased_only) for cap in caps if cap.scope == "person"),
             account_caps=tuple(self._cap(cap, occurred_at_ms, "", leased_only) for cap in caps if cap.scope == "account"),
             totals=tuple(
-                TotalCount(cap.cap_id, self.live.caps.receipt(cap), self.live.caps.total_until(cap, occurred_at_ms), leased_only)
+                TotalCount(cap.cap_id, receipt_id(cap), self.live.caps.total_until(cap, occurred_at_ms), leased_only)
                 for cap in caps
                 if cap.scope == "total"
             ),

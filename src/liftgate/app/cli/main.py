@@ -15,6 +15,7 @@ from liftgate import __version__
 _GROUPS = {
     "bundle": ("liftgate.app.cli.bundle", "Check, show and digest bundles."),
     "profiles": ("liftgate.app.cli.profiles", "Load people into the store, or show one."),
+    "caps": ("liftgate.app.cli.caps", "Show what counts now against caps, contact policies and pauses."),
     "consent": ("liftgate.app.cli.consent", "Read and set what a person has agreed to."),
     "operators": ("liftgate.app.cli.operators", "Name the people who may run a service, and give them tokens."),
     "audit": ("liftgate.app.cli.audit", "Read and verify the chain of administrative acts."),

@@ -8,6 +8,7 @@ from typing import Any
 
 from liftgate.adapters.redis_client import connect
 from liftgate.adapters.redis_profiles import Layout, RedisProfiles
+from liftgate.app.cli.caps_show import entry_names
 from liftgate.bundle.compiled import Bundle
 from liftgate.domain import consent
 from liftgate.domain.consent_record import TEXTS, records
@@ -73,7 +74,7 @@ def _history(raw: bytes | None, bundle: Bundle, now_ms: int) -> list[dict[str, A
         return []
     if len(raw) % ENTRY.size:
         return [{"cap": "damaged: every cap counts as used up", "counts": True, "counts_until": None, "window_ends": None}]
-    names = {cap.cap_id: cap.name for cap in bundle.caps}
+    names = entry_names(bundle)
     return [
         {
             "cap": names.get(cap, f"a cap that this bundle does not have ({cap.hex()})"),
