@@ -71,7 +71,8 @@ def explain(
 
 def _subjects(checked: Checked, name: str | None) -> list[tuple[str, str, str, list[Statement]]]:
     """Return (kind, name, where, statements) of everything that was asked for."""
-    from liftgate.app.cli.bundle_explain_words import bundle_statements, offer_statements, placement_statements
+    from liftgate.app.cli.bundle_explain_whole import bundle_statements
+    from liftgate.app.cli.bundle_explain_words import offer_statements, placement_statements
 
     draft, bundle = checked.draft, checked.bundle
     if bundle is None:

@@ -7,13 +7,12 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
 
-from pydantic import BaseModel
-
 from liftgate.app.cases.coverage import in_shadow
 from liftgate.bundle.compiled import Bundle
 from liftgate.bundle.difference import flow
 from liftgate.bundle.duration import duration_text
 from liftgate.bundle.schema import Group, OfferRule, PlacementRule
+from liftgate.bundle.schema_suppression import ExclusionRule, ListRule
 from liftgate.bundle.sections import Draft
 from liftgate.bundle.sentences import sentence
 
@@ -53,6 +52,7 @@ def offer_statements(draft: Draft, bundle: Bundle, name: str) -> list[Statement]
     if not any(one.heading == WHO for one in found):
         found.append(Statement(WHO, "everybody: it needs no consent and sets no condition", draft.where(("offers", name))))
     found += _places(draft, name, offer)
+    found += _apart(draft, name, offer.group or "")
     order = (WORTH, WHO, WHEN, WHERE, HOW_OFTEN, WAIT, REVIEW, OTHER)
     return sorted(found, key=lambda one: order.index(one.heading))
 
@@ -80,7 +80,7 @@ def _rules(draft: Draft, bundle: Bundle, owner: tuple[str, str], entry: Group | 
         elif key == "suppress_if":
             yield say(WAIT, f"while {_quoted(value)}; where that is not known, too", key)
         elif key == "channels":
-            yield say(WHERE, f"on {_listed(value)} only; a request that names no channel is on none", key)
+            yield say(WHERE, f"on {listed(value)} only; a request that names no channel is on none", key)
         elif key == "from":
             yield say(WHEN, f"from {_time(value)} on", key)
         elif key == "until":
@@ -94,7 +94,35 @@ def _rules(draft: Draft, bundle: Bundle, owner: tuple[str, str], entry: Group | 
         elif key in ("sensitive", "review"):
             yield say(REVIEW, _review(key, value), key)
         else:
-            yield say(OTHER, f"{key}: {flow(_written(draft, owner, key))}", key)
+            yield say(OTHER, f"{key}: {flow(written(draft, owner, key))}", key)
+
+
+def _apart(draft: Draft, name: str, group: str) -> Iterator[Statement]:
+    """Yield what sections of their own say about an offer."""
+    for known, rule in draft.section("lists", ListRule).items():
+        if concerns(rule, name, group):
+            yield Statement(WAIT, list_words(known, rule), draft.where(("lists", known)))
+    for known, apart in draft.section("exclusions", ExclusionRule).items():
+        if name in apart.offers or group in apart.groups:
+            yield Statement(WAIT, exclusion_words(apart), draft.where(("exclusions", known)))
+
+
+def concerns(rule: ListRule, name: str, group: str) -> bool:
+    """Say whether a list holds an offer back."""
+    return not (rule.offers or rule.groups) or name in (rule.offers or ()) or (bool(group) and group in (rule.groups or ()))
+
+
+def list_words(name: str, rule: ListRule) -> str:
+    """Return whom a list keeps from what."""
+    where = f" on {listed(rule.channels)}" if rule.channels else ""
+    what = [*(rule.offers or ()), *(f"the offers of group {group}" for group in rule.groups or ())]
+    return f"whoever is on the list {name} is not shown {listed(what) if what else 'anything'}{where}; where that cannot be told, neither"
+
+
+def exclusion_words(rule: ExclusionRule) -> str:
+    """Return what excludes what, and for how long."""
+    what = [*rule.offers, *(f"the offers of group {group}" for group in rule.groups)]
+    return f"of {listed(what)} a person gets one: whoever was chosen one is not offered the others for {span(rule.within)}"
 
 
 def _worth(entry: Group | OfferRule, bundle: Bundle, name: str) -> str:
@@ -129,14 +157,14 @@ def _cap(cap: Any, group: str) -> str:
     whose = {"account": "for each account or household", "total": "for everybody together"}.get(
         getattr(cap, "scope", "person"), "for each person"
     )
-    window = f"in any {_span(cap.per)}" if isinstance(cap.per, int) else f"each {cap.per}"
+    window = f"in any {span(cap.per)}" if isinstance(cap.per, int) else f"each {cap.per}"
     zone = ", by the person's own clock" if getattr(cap, "zone", "bundle") == "person" else ""
     over = f", over all offers of group {group} together" if group else ""
     text = f"at most {cap.max:,} {noun if cap.max == 1 else plural} {window}{zone}, {whose}{over}"
     if getattr(cap, "pace", None) == "even":
         text += ", spread evenly over it"
     if cap.counts == "exposure":
-        text += f"; a decision that is not seen yet holds its place for {_span(cap.lease_ms)}"
+        text += f"; a decision that is not seen yet holds its place for {span(cap.lease_ms)}"
     if getattr(cap, "when_unavailable", "deny") == "allow":
         return text + "; while counts cannot be read it is shown all the same"
     return text + "; while counts cannot be read it is not shown"
@@ -144,14 +172,14 @@ def _cap(cap: Any, group: str) -> str:
 
 def _pause(pause: Any) -> str:
     often = f"{pause.after} times {pause.of}" if pause.after > 1 else f"a {pause.of}"
-    within = f" within {_span(pause.within)}" if pause.within else ""
+    within = f" within {span(pause.within)}" if pause.within else ""
     what = {"offer": "it waits", "group": "its whole group waits", "channel": "everything on the channel waits"}[pause.scope]
-    return f"after {often}{within}, {what} for {_span(pause.lasts)}"
+    return f"after {often}{within}, {what} for {span(pause.lasts)}"
 
 
 def _review(key: str, value: Any) -> str:
     if key == "sensitive":
-        classes = "" if value is True else f" ({_listed(value)})"
+        classes = "" if value is True else f" ({listed(value)})"
         return f"sensitive{classes}: shown only while an approval stands for exactly what is written here; any edit ends it"
     return rule_words(value)
 
@@ -159,7 +187,7 @@ def _review(key: str, value: Any) -> str:
 def rule_words(rule: Any) -> str:
     """Return who must approve, and for how long that counts."""
     count = "one person" if rule.approvers == 1 else f"{rule.approvers} different people"
-    return f"{count} with the role {rule.role} must approve, never the author alone; an approval counts for {_span(rule.valid_for)}"
+    return f"{count} with the role {rule.role} must approve, never the author alone; an approval counts for {span(rule.valid_for)}"
 
 
 def _places(draft: Draft, name: str, offer: OfferRule) -> Iterator[Statement]:
@@ -191,74 +219,31 @@ def placement_statements(draft: Draft, name: str) -> list[Statement]:
     else:
         found.append(say("What can be shown", "nothing, when nothing is allowed: there is no default"))
     found.append(say("How many", "one offer at a time" if rule.slots == 1 else f"up to {rule.slots} offers at a time", "slots"))
-    found.append(say("How many", f"an answer may be used for {_span(rule.valid_for)}", "valid_for"))
+    found.append(say("How many", f"an answer may be used for {span(rule.valid_for)}", "valid_for"))
     policy = getattr(rule.select, "policy", "")
     if policy == "epsilon_greedy":
         share = rule.select.epsilon
         text = f"the allowed offer that is worth most, in {1 - share:.0%} of cases; in {share:.0%} one of the allowed at random, to learn"
     else:
-        text = flow(_written(draft, ("placements", name), "select"))
+        text = flow(written(draft, ("placements", name), "select"))
     found.append(say("How it is chosen", text, "select"))
     known = {"offers", "default_offer", "slots", "valid_for", "select"}
     for field, info in type(rule).model_fields.items():
         if field not in known and field in rule.model_fields_set:
             key = info.alias or field
-            found.append(say(OTHER, f"{key}: {flow(_written(draft, ('placements', name), key))}", key))
+            found.append(say(OTHER, f"{key}: {flow(written(draft, ('placements', name), key))}", key))
     return found
 
 
-def bundle_statements(draft: Draft, bundle: Bundle) -> list[Statement]:
-    """Return what holds for every offer."""
-    head = draft.where
-    purpose = bundle.purposes[bundle.profile_purpose] if bundle.profile_purpose >= 0 else ""
-    profile = f"read only with consent to {purpose}" if purpose else "read without consent: `profile_purpose: none`"
-    found = [
-        Statement("The bundle", f"values are in {bundle.currency}; calendar windows follow {bundle.time_zone}", head(("currency",))),
-        Statement("The bundle", f"what is stored about a person is {profile}", head(("profile_purpose",))),
-    ]
-    for name in draft.entries["purposes"]:
-        found.append(Statement("Consent", _purpose(draft, name), head(("purposes", name))))
-    for name, layer in draft.entries["layers"].items():
-        found.append(Statement("Held out", _layer(draft, name, layer), head(("layers", name))))
-    said = {"features", "context", "guardrails", "purposes", "models", "groups", "offers", "placements", "layers"}
-    for name in sorted(bundle.shadow.guardrails):
-        text = f"{name.replace('_', ' ')} runs in shadow: what it would hold back is noted and shown all the same"
-        found.append(Statement("In shadow", text, head(("guardrails", name))))
-    for section, entries in draft.entries.items():
-        for name, entry in entries.items() if section not in said else ():
-            text = (
-                f"{name}: {rule_words(entry)}" if section == "review_classes" else f"{name}: {flow(_written(draft, (section, name), None))}"
-            )
-            found.append(Statement(section.replace("_", " ").capitalize(), text, head((section, name))))
-    return found
-
-
-def _purpose(draft: Draft, name: str) -> str:
-    raw = _written(draft, ("purposes", name), None) or {}
-    text = f"{name}: only an unexpired grant on record is a yes"
-    if raw.get("denied_by"):
-        text += "; Global Privacy Control denies it"
-    if raw.get("default"):
-        allowed = [place for place, answer in raw["default"].items() if answer == "allow"]
-        text += f"; where nothing is on record: {'yes in ' + _listed(allowed) + ', no elsewhere' if allowed else 'no'}"
-    return text
-
-
-def _layer(draft: Draft, name: str, layer: BaseModel) -> str:
-    share, answer = getattr(layer, "share", None), getattr(layer, "answer", None)
-    if getattr(layer, "kind", "") != "holdout" or share is None or answer is None:
-        return f"{name}: {flow(_written(draft, ('layers', name), None))}"
-    shown = "nothing" if answer == "none" else "the placement's default offer"
-    return f"{name}: {share:.2%} of people, always the same ones, are measured and not treated; they are shown {shown}"
-
-
-def _written(draft: Draft, path: tuple[str, str], key: str | None) -> Any:
+def written(draft: Draft, path: tuple[str, str], key: str | None) -> Any:
+    """Return an entry, or one key of it, as its file has it."""
     source = draft.owner.get(path)
     value = source.value[path[0]][path[1]] if source else None
     return value if key is None else value.get(key) if isinstance(value, dict) else None
 
 
-def _span(ms: int) -> str:
+def span(ms: int) -> str:
+    """Return `7 days`."""
     text = duration_text(ms)
     unit = text.lstrip("0123456789")
     count = int(text.removesuffix(unit))
@@ -270,5 +255,6 @@ def _time(ms: int) -> str:
     return datetime.fromtimestamp(ms / 1000, UTC).strftime("%Y-%m-%d %H:%M UTC")
 
 
-def _listed(names: Sequence[str]) -> str:
+def listed(names: Sequence[str]) -> str:
+    """Return `a, b and c`."""
     return names[0] if len(names) == 1 else f"{', '.join(names[:-1])} and {names[-1]}"

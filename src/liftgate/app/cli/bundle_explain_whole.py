@@ -1,0 +1,87 @@
+"""What a bundle says of all its offers: consent, contact, lists, review, holdouts, as plain statements."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from pydantic import BaseModel
+
+from liftgate.app.cases.coverage import in_shadow
+from liftgate.app.cli.bundle_explain_words import IN_SHADOW, Statement, exclusion_words, list_words, listed, rule_words, span, written
+from liftgate.bundle.compiled import Bundle
+from liftgate.bundle.difference import flow
+from liftgate.bundle.schema_caps import ContactChannels
+from liftgate.bundle.schema_consent import ChannelPermission
+from liftgate.bundle.schema_review import ReviewRule
+from liftgate.bundle.schema_suppression import ExclusionRule, ListRule, QuietHours
+from liftgate.bundle.sections import Draft
+
+_SAID = frozenset({"features", "context", "guardrails", "purposes", "models", "groups", "offers", "placements", "layers"})
+
+
+def bundle_statements(draft: Draft, bundle: Bundle) -> list[Statement]:
+    """Return what holds for every offer."""
+    head = draft.where
+    purpose = bundle.purposes[bundle.profile_purpose] if bundle.profile_purpose >= 0 else ""
+    profile = f"read only with consent to {purpose}" if purpose else "read without consent: `profile_purpose: none`"
+    found = [
+        Statement("The bundle", f"values are in {bundle.currency}; calendar windows follow {bundle.time_zone}", head(("currency",))),
+        Statement("The bundle", f"what is stored about a person is {profile}", head(("profile_purpose",))),
+    ]
+    for name in draft.entries["purposes"]:
+        found.append(Statement("Consent", _purpose(draft, name), head(("purposes", name))))
+    for name, layer in draft.entries["layers"].items():
+        found.append(Statement("Held out", _layer(draft, name, layer), head(("layers", name))))
+    for name in sorted(bundle.shadow.guardrails):
+        text = f"{name.replace('_', ' ')}: what it would hold back is noted, and shown all the same"
+        found.append(Statement("In shadow", text, head(("guardrails", name))))
+    for section, entries in draft.entries.items():
+        for name, entry in entries.items() if section not in _SAID else ():
+            words = _entry(section, name, entry) or f"{name}: {flow(written(draft, (section, name), None))}"
+            noted = IN_SHADOW if in_shadow(draft, bundle, section, "quiet_hours" if name == "quiet_hours" else section) else ""
+            found.append(Statement(section.replace("_", " ").capitalize(), f"{words}{noted}", head((section, name))))
+    return found
+
+
+def _entry(section: str, name: str, entry: Any) -> str:
+    """Return an entry in words; empty: there are none for its kind."""
+    if isinstance(entry, ListRule):
+        return list_words(name, entry)
+    if isinstance(entry, ExclusionRule):
+        return exclusion_words(entry)
+    if isinstance(entry, ReviewRule):
+        return f"{name}: {rule_words(entry)}"
+    if isinstance(entry, ChannelPermission):
+        return f"on {name} nothing is shown without consent to {entry.root}"
+    if isinstance(entry, QuietHours):
+        where = f" on {listed(entry.channels)}" if entry.channels else ""
+        return f"between {entry.starts} and {entry.ends} on the person's own clock nothing is shown{where}"
+    if isinstance(entry, ContactChannels):
+        return "; ".join(_contact(channel, rule) for channel, rule in entry.root.items())
+    return ""
+
+
+def _contact(channel: str, rule: Any) -> str:
+    window = f"in any {span(rule.per)}" if isinstance(rule.per, int) else f"each {rule.per}"
+    zone = ", by the person's own clock" if rule.zone == "person" else ""
+    times = "once" if rule.max == 1 else f"{rule.max} times"
+    return f"on {channel} a person is contacted at most {times} {window}{zone}, whatever is offered"
+
+
+def _purpose(draft: Draft, name: str) -> str:
+    raw = written(draft, ("purposes", name), None) or {}
+    text = f"{name}: only an unexpired grant on record is a yes"
+    if raw.get("denied_by"):
+        text += "; Global Privacy Control denies it"
+    if raw.get("default"):
+        allowed = [place for place, answer in raw["default"].items() if answer == "allow"]
+        text += f"; where nothing is on record: {'yes in ' + listed(allowed) + ', no elsewhere' if allowed else 'no'}"
+    return text
+
+
+def _layer(draft: Draft, name: str, layer: BaseModel) -> str:
+    share, answer = getattr(layer, "share", None), getattr(layer, "answer", None)
+    if getattr(layer, "kind", "") != "holdout" or share is None or answer is None:
+        return f"{name}: {flow(written(draft, ('layers', name), None))}"
+    shown = "nothing" if answer == "none" else "the placement's default offer"
+    return f"{name}: {share:.2%} of people, always the same ones, are measured and not treated; they are shown {shown}"
