@@ -259,3 +259,29 @@ async def test_two_at_once_lose_no_act() -> None:
     assert sorted(act.by for act in item.acts) == ["anna", "ben", "cleo"]
     assert item.state(bench.clock.ms) == "approved"
     assert len(bench.audit.acts) == len(set(itertools.chain(bench.audit.acts)))
+
+
+async def test_taking_the_mark_away_does_not_get_round_review() -> None:
+    """An offer that was under review and is sensitive no more waits until a reviewer who is no author of it withdraws."""
+    bench = Bench()
+    await bench.submit()
+    for who in ("ben", "cleo"):
+        assert await bench.refusal(who, "approve") == ""
+    with tempfile.TemporaryDirectory() as directory:
+        text = (FOLDER / "bundle.yaml").read_text().replace("credit: {sensitive: [credit], ", "credit: {")
+        (Path(directory) / "bundle.yaml").write_text(text)
+        unmarked = load_bundle(Path(directory), FOLDER / "models")
+
+    def passes() -> bool:
+        batch = Batch([DecideRequest("r", "p", "bank")], np.array([bench.clock.ms], dtype=np.int64))
+        batch.controls = bench.panel.columns(unmarked)
+        verdict = Review(unmarked).evaluate(batch)
+        assert verdict is not None
+        return bool(verdict.mask[0, unmarked.offer_index["loan"]])
+
+    assert not passes()
+    assert await bench.refusal("anna", "withdraw") == ""
+    assert not passes()
+    bench.clock.ms += 1
+    assert await bench.refusal("ben", "withdraw") == ""
+    assert passes()

@@ -74,9 +74,9 @@ class ControlRoom:
         self.telemetry.controls(controls.known, len(controls.stops), self._say_unapproved(bundle))
 
     def _say_unapproved(self, bundle: Bundle) -> int:
-        if not bundle.reviews:
-            return 0
         columns = self.panel.columns(bundle)
+        if not bundle.reviews and columns.approved_until_ms is None:
+            return 0
         if columns.approved_until_ms is None:
             lacking = sorted(bundle.reviews)
         else:

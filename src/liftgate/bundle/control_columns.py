@@ -10,13 +10,14 @@ from numpy.typing import NDArray
 from liftgate.bundle.compiled import Bundle
 from liftgate.domain.control import CLEAR_COLUMNS, UNKNOWN_COLUMNS, ControlColumns, Controls
 from liftgate.domain.reason import Reason
+from liftgate.domain.review import WITHDRAW, Act
 
 
 def control_columns(controls: Controls, bundle: Bundle) -> ControlColumns:
     """Return the columns. Names that the bundle does not have stop nothing in it."""
     if not controls.known:
         return UNKNOWN_COLUMNS
-    if not controls.stops and not bundle.reviews:
+    if not controls.stops and not bundle.reviews and not controls.items:
         return CLEAR_COLUMNS if not controls.version else ControlColumns(version=controls.version)
     everything = controls.stop("all", "") is not None
     until, refusal = _approvals(controls, bundle)
@@ -40,10 +41,12 @@ def _stopped(controls: Controls, bundle: Bundle, everything: bool) -> NDArray[np
 
 
 def _approvals(controls: Controls, bundle: Bundle) -> tuple[NDArray[np.float64] | None, NDArray[np.uint8] | None]:
-    if not bundle.reviews:
+    unmarked = _unmarked(controls, bundle)
+    if not bundle.reviews and not unmarked:
         return None, None
     until = np.full(len(bundle.offers), inf)
     refusal = np.full(len(bundle.offers), Reason.NOT_APPROVED, dtype=np.uint8)
+    until[unmarked] = -inf
     for k, review in bundle.reviews.items():
         item = controls.items.get(review.digest)
         standing = item.standing(review.needs) if item is not None and item.subject == review.subject else None
@@ -53,3 +56,18 @@ def _approvals(controls: Controls, bundle: Bundle) -> tuple[NDArray[np.float64] 
     until.setflags(write=False)
     refusal.setflags(write=False)
     return until, refusal
+
+
+def _unmarked(controls: Controls, bundle: Bundle) -> list[int]:
+    """Return offers that were put under review and are sensitive no more: to take the mark away is an edit too.
+
+    They wait until a reviewer who is no author of theirs withdraws: when that is the last thing done about them, they are free.
+    """
+    last: dict[int, Act] = {}
+    authors: dict[int, set[str]] = {}
+    for item in controls.items.values():
+        k = bundle.offer_index.get(item.subject.removeprefix("offer/")) if item.kind == "offer" and item.bundle == bundle.name else None
+        if k is not None and k not in bundle.reviews and item.acts:
+            authors.setdefault(k, set()).update(item.authors)
+            last[k] = max(last.get(k, item.acts[-1]), item.acts[-1], key=lambda act: act.at_ms)
+    return [k for k, act in last.items() if act.act != WITHDRAW or act.by in authors[k]]

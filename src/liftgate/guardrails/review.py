@@ -11,7 +11,7 @@ from liftgate.guardrails.base import Tally, Verdict
 
 
 class Review:
-    """Denies sensitive offers without a standing approval."""
+    """Denies sensitive offers without a standing approval, and those that were sensitive until somebody took the mark away."""
 
     def __init__(self, bundle: Bundle) -> None:
         self._bundle = bundle
@@ -20,7 +20,7 @@ class Review:
 
     def evaluate(self, batch: Batch) -> Verdict | None:
         """See `Guardrail`."""
-        if not self._bundle.reviews:
+        if not self._bundle.reviews and batch.controls.approved_until_ms is None:
             return None
         controls, tally = batch.controls, Tally(batch, self._bundle)
         if controls.approved_until_ms is None or controls.refusal is None:
