@@ -33,6 +33,7 @@ from liftgate.domain.input import Input, InputSchema, InputType
 from liftgate.domain.profile import pack
 from liftgate.domain.reason import Arm, Branch, InputState, Reason
 from liftgate.domain.request import Context, DecideRequest
+from liftgate.domain.suppression import stored
 from liftgate.domain.review import Act, ReviewItem
 from liftgate.pipeline.ports import Charge, Claim
 from liftgate.v1.decision_pb2 import DecideResponse
@@ -78,6 +79,9 @@ async def _store(bench: Bench, person: str, given: dict[str, Any]) -> None:
             for name, record in purposes.items()
         }
         await bench.put(redis_keys.consent(person), consent_documents.document(records))
+    if "raw_lists" in given or given.get("lists"):
+        raw = given["raw_lists"].encode() if "raw_lists" in given else stored(given["lists"])
+        await bench.put(redis_keys.lists(person), raw)
     if "raw_history" in given:
         await bench.put(redis_keys.history(person, False), bytes.fromhex(str(given["raw_history"])))
     elif given.get("bundle") == "caps":

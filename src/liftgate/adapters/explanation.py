@@ -34,6 +34,11 @@ SENTENCES: Mapping[Reason, str] = {
     Reason.SUPPRESSED: "Its suppression rule (suppress_if) holds it back.",
     Reason.SUPPRESSION_UNKNOWN: "Its suppression rule (suppress_if) needs something that is not known, and unknown holds it back.",
     Reason.PAUSED: "What the person did has paused it, its group or the channel for a while.",
+    Reason.DO_NOT_CONTACT: "The person is on a do-not-contact list.",
+    Reason.DO_NOT_CONTACT_UNKNOWN: "Whether the person is on a do-not-contact list is not known, and unknown holds it back.",
+    Reason.QUIET_HOURS: "It is quiet hours on the person's clock.",
+    Reason.QUIET_HOURS_UNKNOWN: "The person's time zone is not known, so it may be quiet hours, and unknown holds it back.",
+    Reason.EXCLUDED: "Another offer that the person was chosen for excludes it for now.",
     Reason.FREQUENCY_CAP: "The person has had it as often as its frequency cap allows.",
     Reason.FREQUENCY_CAP_UNAVAILABLE: "Its caps and pauses cannot be checked now, so it is held back.",
     Reason.CONTACT_POLICY: "The person has been contacted on this channel as often as its contact policy allows.",
@@ -81,6 +86,11 @@ SECTION: Mapping[Reason, str] = {
     Reason.SUITABILITY_UNKNOWN: "suitable_if",
     Reason.SUPPRESSED: "suppress_if",
     Reason.SUPPRESSION_UNKNOWN: "suppress_if",
+    Reason.DO_NOT_CONTACT: "lists",
+    Reason.DO_NOT_CONTACT_UNKNOWN: "lists",
+    Reason.QUIET_HOURS: "quiet_hours",
+    Reason.QUIET_HOURS_UNKNOWN: "quiet_hours",
+    Reason.EXCLUDED: "exclusions",
     Reason.NOT_APPROVED: "sensitive",
     Reason.REVIEW_REJECTED: "sensitive",
     Reason.FREQUENCY_CAP: "caps",
@@ -95,7 +105,7 @@ SECTION: Mapping[Reason, str] = {
 """The bundle's section whose line stopped an offer."""
 
 FURTHER_SECTIONS: Mapping[Reason, tuple[str, ...]] = {
-    Reason.FREQUENCY_CAP_UNAVAILABLE: ("pauses", "contact_policy"),
+    Reason.FREQUENCY_CAP_UNAVAILABLE: ("pauses", "contact_policy", "exclusions"),
     Reason.NOT_APPROVED: ("review_policy",),
     Reason.REVIEW_REJECTED: ("review_policy",),
 }

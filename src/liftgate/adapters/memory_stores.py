@@ -37,6 +37,8 @@ class MemoryProfileStore:
     accounts: History = field(default_factory=dict)
     """The same by account."""
     totals: Totals = field(default_factory=dict)
+    lists: dict[str, bytes] = field(default_factory=dict)
+    """Memberships by person."""
     down: bool = False
     """True: every call raises StoreUnavailable."""
     fetches: int = 0
@@ -55,6 +57,7 @@ class MemoryProfileStore:
             [self.history.get((person.person_id, person.ghost)) for person in people],
             real_history={row: self.history.get((person.person_id, False)) for row, person in enumerate(people) if person.both},
             account_history={row: self._account(person) for row, person in enumerate(people) if person.account_id},
+            lists={row: self.lists.get(person.person_id) for row, person in enumerate(people) if person.lists},
             totals=[packed(self.totals.get((cap_id, False), {})) for cap_id in totals],
         )
 

@@ -3,6 +3,7 @@
     lg:{<person>}:p   packed profile          lg:{<person>}:c   consent            lg:{<person>}:r:<request_id>   remembered answer
     lg:{<person>}:f   plain HASH of features  lg:{<person>}:h   contact history    lg:{<person>}:e:<event_id>     event seen
                                               lg:{<person>}:g   ghost contact history (held-out people)
+                                              lg:{<person>}:s   do-not-contact lists that the person is on
     lg:{%a:<account>}:h, :g   contact history of an account          lg:{%t:<cap id>}:h, :g   total counter
 
 In `<person>`, `%`, `{` and `}` are written %25, %7B and %7D, and an empty id is a lone `%`: a tag is never empty or cut short.
@@ -48,6 +49,11 @@ def account(account_id: str, ghost: bool) -> bytes:
 def total(cap_id: bytes, ghost: bool) -> bytes:
     """Return the key of a cap's total counter."""
     return b"lg:{%t:" + cap_id.hex().encode() + (b"}:g" if ghost else b"}:h")
+
+
+def lists(person_id: str) -> bytes:
+    """Return the key of the do-not-contact lists that the person is on."""
+    return tag(person_id) + b"s"
 
 
 def request(person_id: str, request_id: str) -> bytes:

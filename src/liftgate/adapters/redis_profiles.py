@@ -68,7 +68,9 @@ class RedisProfiles:
             keys += (tag + b"p", tag + b"c", tag + (b"g" if person.ghost else b"h"))
         # Keys beyond the three of everyone come last.
         both = [row for row, person in enumerate(people) if person.both]
+        listed = [row for row, person in enumerate(people) if person.lists]
         more = [redis_keys.history(people[row].person_id, False) for row in both]
+        more += [redis_keys.lists(people[row].person_id) for row in listed]
         if self._client.clustered:
             commands: list[Command] = [("MGET", *keys[i : i + 3]) for i in range(0, len(keys), 3)]
             commands += [("MGET", key) for key in more]
@@ -76,20 +78,28 @@ class RedisProfiles:
             commands = [("MGET", *keys, *more)]
         reads = len(commands)
         commands += self._there(people)
+        asked = len(commands)
+        commands += self._exist([redis_keys.lists(people[row].person_id) for row in listed])
         replies = await self._call(commands + shared, budget_s)
         check(replies)
         of_others: list[bytes | None] = replies.pop() if shared else []
         values: list[bytes | None] = replies[0] if reads == 1 else [value for reply in replies[:reads] for value in reply]
         everyone = len(keys)
-        real = dict(zip(both, values[everyone:], strict=True))
-        documents = _certain(values[1:everyone:3], replies[reads:])
-        return Fetched(unpack(schema, values[0:everyone:3]), documents, values[2:everyone:3], real_history=real), of_others
+        real = dict(zip(both, values[everyone : everyone + len(both)], strict=True))
+        lists = dict(zip(listed, _certain(values[everyone + len(both) :], replies[asked:]), strict=True))
+        documents = _certain(values[1:everyone:3], replies[reads:asked])
+        return Fetched(unpack(schema, values[0:everyone:3]), documents, values[2:everyone:3], real_history=real, lists=lists), of_others
 
     def _there(self, people: Sequence[PersonKey]) -> list[Command]:
         """Return what asks how many consent keys there are, where someone wants to be certain: MGET says nothing of keys of other types."""
         if not any(person.certain for person in people):
             return []
-        keys = [redis_keys.consent(person.person_id) for person in people]
+        return self._exist([redis_keys.consent(person.person_id) for person in people])
+
+    def _exist(self, keys: Sequence[bytes]) -> list[Command]:
+        """Return what asks how many of the keys there are."""
+        if not keys:
+            return []
         return [("EXISTS", key) for key in keys] if self._client.clustered else [("EXISTS", *keys)]
 
     async def _fetch_hash(
@@ -103,9 +113,12 @@ class RedisProfiles:
             tag = redis_keys.tag(person.person_id)
             commands.append(("HGETALL", tag + b"f"))
             names = (tag + b"c", tag + (b"g" if person.ghost else b"h"))
-            commands.append(("MGET", *names, tag + b"h") if person.both else ("MGET", *names))
+            commands.append(("MGET", *names, *([tag + b"h"] if person.both else []), *([tag + b"s"] if person.lists else [])))
         reads = len(commands)
+        listed = [row for row, person in enumerate(people) if person.lists]
         commands += self._there(people)
+        asked = len(commands)
+        commands += self._exist([redis_keys.lists(people[row].person_id) for row in listed])
         replies = await self._call(commands + shared, budget_s)
         check(replies[-1:] if shared else ())
         of_others: list[bytes | None] = replies.pop() if shared else []
@@ -114,8 +127,9 @@ class RedisProfiles:
         check(replies[reads:])
         profiles = codec.decode([_hash_or_none(reply) for reply in replies[0:reads:2]])
         real = {row: rest[row][2] for row, person in enumerate(people) if person.both}
-        documents = _certain([values[0] for values in rest], replies[reads:])
-        return Fetched(profiles, documents, [values[1] for values in rest], real_history=real), of_others
+        documents = _certain([values[0] for values in rest], replies[reads:asked])
+        lists = dict(zip(listed, _certain([rest[row][-1] for row in listed], replies[asked:]), strict=True))
+        return Fetched(profiles, documents, [values[1] for values in rest], real_history=real, lists=lists), of_others
 
 
 def _certain(documents: list[bytes | None], there: Sequence[int]) -> list[bytes | None]:

@@ -14,6 +14,7 @@ from liftgate.bundle.schema import Group, OfferRule
 from liftgate.bundle.schema_caps import CapRule, ContactChannels, ContactRule, PauseRule, per_text
 from liftgate.bundle.sections import Draft
 from liftgate.bundle.shadow import shadowed_guardrails
+from liftgate.bundle.suppression import exclusion_caps
 from liftgate.domain.calendar import Period
 from liftgate.domain.offer import Cap, Indices
 from liftgate.domain.pause import Pause
@@ -39,7 +40,7 @@ class CompiledCaps:
 
     caps: tuple[Cap, ...]
     of_offer: tuple[tuple[int, ...], ...]
-    """For each offer, the caps in its own and its group's `caps:`."""
+    """For each offer, the caps in its own and its group's `caps:`, and the exclusions that being chosen is noted for."""
     pauses: tuple[Pause, ...]
     source: Mapping[tuple[str, int], str]
     """(`pauses` or `contact_policy`, offer) to `file:line` of what can hold it back."""
@@ -73,14 +74,18 @@ def compile_caps(
         for owner, written, its in owners
         for cap, pause in _pauses(draft, owner, written.pauses, its, members, offers, _paused_channels([on[k] for k in its], known))
     ]
-    every = [*listed, *contacts, *(cap for cap, _ in paused)]
+    excluded = exclusion_caps(draft, "exclusions" in shadowed)
+    every = [*listed, *contacts, *(cap for cap, _ in paused), *(cap for cap, _ in excluded)]
     caps = tuple(sorted(every, key=lambda cap: _SCOPES[cap.scope]))
     place = {cap.cap_id: i for i, cap in enumerate(caps)}
     of_offer: list[list[int]] = [[] for _ in index]
     for cap in listed:
         for k in cap.offers.tolist():
             of_offer[k].append(place[cap.cap_id])
-    return CompiledCaps(caps, tuple(map(tuple, of_offer)), tuple(pause for _, pause in paused), _sources(contacts, paused))
+    for cap, others in excluded:
+        for k in others:
+            of_offer[k].append(place[cap.cap_id])
+    return CompiledCaps(caps, tuple(map(tuple, of_offer)), tuple(pause for _, pause in paused), _sources(contacts, paused, excluded))
 
 
 def _id(*parts: str) -> bytes:
@@ -201,9 +206,15 @@ def _pause(
     return cap, pause
 
 
-def _sources(contacts: Sequence[Cap], paused: Sequence[tuple[Cap, Pause]]) -> dict[tuple[str, int], str]:
+def _sources(
+    contacts: Sequence[Cap], paused: Sequence[tuple[Cap, Pause]], excluded: Sequence[tuple[Cap, list[int]]]
+) -> dict[tuple[str, int], str]:
     places: dict[tuple[str, int], dict[str, None]] = {}
-    for section, caps in (("contact_policy", contacts), ("pauses", [cap for cap, _ in paused])):
+    for section, caps in (
+        ("contact_policy", contacts),
+        ("pauses", [cap for cap, _ in paused]),
+        ("exclusions", [cap for cap, _ in excluded]),
+    ):
         for cap in caps:
             for k in cap.offers.tolist():
                 places.setdefault((section, k), {})[cap.source] = None

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from types import MappingProxyType
 from typing import Any, TypeVar
+from zoneinfo import ZoneInfo
 
 import numpy as np
 from numpy.typing import NDArray
@@ -26,14 +27,15 @@ from liftgate.bundle.schema_caps import ContactChannels
 from liftgate.bundle.schema_consent import Purpose
 from liftgate.bundle.sections import Draft
 from liftgate.bundle.shadow import shadow_of
+from liftgate.bundle.suppression import suppressions
 from liftgate.domain.bucketing import SPACE
 from liftgate.domain.offer import HoldoutLayer, Offer, Placement
 
 A = TypeVar("A", bound=np.generic)
 
 
-def compile_bundle(draft: Draft, folders: Mapping[str, ModelFolder]) -> Bundle | None:
-    """Return the bundle; None: the draft or a model folder has mistakes, all of them noted."""
+def compile_bundle(draft: Draft, folders: Mapping[str, ModelFolder], zones: Mapping[str, ZoneInfo]) -> Bundle | None:
+    """Return the bundle; None: the draft or a model folder has mistakes, all of them noted. `zones`: time zones by name."""
     context = context_inputs(draft)
     conditions = written(draft)
     texts = texts_of(conditions)
@@ -62,6 +64,7 @@ def compile_bundle(draft: Draft, folders: Mapping[str, ModelFolder]) -> Bundle |
     rates = [models[m].base_rates[o] if m >= 0 else 1.0 for m, o in zip(offer_model, outputs, strict=True)]
     channels = sorted({channel for rule in (*groups.values(), *offers.values()) for channel in rule.channels or ()})
     allowed = [_channels(offer, groups) for offer in offers.values()]
+    held_back = suppressions(draft, zones)
     counters = compile_caps(draft, groups, offers, channels, allowed)
     canonical_form = canonical_json(draft, schema, folders)
     placements, members = _placements(draft, offers)
@@ -93,7 +96,7 @@ def compile_bundle(draft: Draft, folders: Mapping[str, ModelFolder]) -> Bundle |
         applicable_if=rules.applicable_if,
         suitable_if=rules.suitable_if,
         suppress_if=rules.suppress_if,
-        rule_source=MappingProxyType({**rules.source, **counters.source}),
+        rule_source=MappingProxyType({**rules.source, **counters.source, **held_back.source}),
         caps=counters.caps,
         cap_ids=_column([int.from_bytes(cap.cap_id, "little") for cap in counters.caps], np.uint64),
         offer_caps=counters.of_offer,
@@ -107,9 +110,10 @@ def compile_bundle(draft: Draft, folders: Mapping[str, ModelFolder]) -> Bundle |
             for name, layer in draft.section("layers", HoldoutRule).items()
         ),
         shadow=shadow_of(draft),
+        suppressions=held_back,
         canonical_form=canonical_form,
         reviews=MappingProxyType(reviews(draft, canonical_form)),
-        clauses=clauses(draft, {**rules.source, **counters.source}, inputs_of(conditions)),
+        clauses=clauses(draft, {**rules.source, **counters.source, **held_back.source}, inputs_of(conditions)),
     )
 
 

@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 from liftgate.bundle.clauses import Clauses
 from liftgate.bundle.consent_rules import ConsentRules
 from liftgate.bundle.shadow import Shadow
+from liftgate.bundle.suppression import Suppressions
 from liftgate.domain.batch import Bools
 from liftgate.domain.input import Floats, InputSchema
 from liftgate.domain.offer import Cap, HoldoutLayer, Indices, Offer, Placement
@@ -144,6 +145,8 @@ class Bundle:
     """What outcomes start; the caps that are full meanwhile are in `caps`."""
     consent: ConsentRules = field(default_factory=ConsentRules)
     """Defaults by jurisdiction, permissions by channel, the purpose of experiments."""
+    suppressions: Suppressions = field(default_factory=Suppressions)
+    """Do-not-contact lists and quiet hours."""
     shadow: Shadow = field(default_factory=Shadow)
     """What says what it would deny, and denies nothing."""
     canonical_form: bytes = b""

@@ -4,8 +4,11 @@ from __future__ import annotations
 
 import hashlib
 import stat
+from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
+from types import MappingProxyType
 from zoneinfo import ZoneInfo, available_timezones
 
 from pydantic import ValidationError
@@ -41,6 +44,12 @@ class Checked:
     """What the files say, with their lines."""
 
 
+@cache
+def time_zones() -> Mapping[str, ZoneInfo]:
+    """Return every time zone of this machine, read once."""
+    return MappingProxyType({name: ZoneInfo(name) for name in available_timezones()})
+
+
 def load_bundle(directory: Path, models: Path | None = None) -> Bundle:
     """Return the compiled bundle of a folder. `models`: see `check_bundle`. Raises BundleError with every mistake."""
     checked = check_bundle(directory, models)
@@ -60,7 +69,7 @@ def check_bundle(directory: Path, models: Path | None = None) -> Checked:
     draft = read(*_sources(directory))
     _time_zone(draft)
     folders = _folders(draft, models)
-    bundle = compile_bundle(draft, folders)
+    bundle = compile_bundle(draft, folders, time_zones() if draft.entries["contact_policy"].get("quiet_hours") else {})
     mistakes = {*draft.mistakes, *(mistake for folder in folders.values() for mistake in folder.mistakes)}
     cautions = [*draft.cautions, *(advise(draft, bundle) if bundle else ())]
     return Checked(bundle, tuple(sorted(mistakes)), tuple(sorted(set(cautions))), exploration(bundle) if bundle else (), draft)

@@ -14,6 +14,7 @@ from liftgate.bundle.schema_caps import per_text
 from liftgate.bundle.schema_consent import ChannelPermission
 from liftgate.bundle.sections import Draft
 from liftgate.bundle.shadow import check_shadow
+from liftgate.bundle.suppression import check_suppressions
 
 MAX_PAYLOAD_BYTES = 32 * 1024
 Path = tuple[str | int, ...]
@@ -38,6 +39,7 @@ def check_references(draft: Draft) -> dict[str, str]:
         _placement(draft, name, placement, groups, offers)
     _layers(draft)
     check_shadow(draft)
+    check_suppressions(draft)
     return payloads
 
 

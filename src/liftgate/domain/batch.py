@@ -70,6 +70,11 @@ class Batch:
     cap_paced: Bools | None = None
     """[N, caps] a total cap without room is only ahead of its pace; None: the bundle paces nothing."""
 
+    listed: Bools | None = None
+    """[N, lists] on the do-not-contact list; None: the bundle has no lists."""
+    listed_unknown: Bools | None = None
+    """[N] which lists the person is on cannot be told."""
+
     # guard
     allowed: Bools = field(init=False)
     """[N, K]"""

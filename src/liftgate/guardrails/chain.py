@@ -10,10 +10,13 @@ from liftgate.domain.reason import Reason
 from liftgate.guardrails.base import PASSES, Guardrail, Verdict
 from liftgate.guardrails.consent import Consent
 from liftgate.guardrails.contact_policy import ContactPolicy
+from liftgate.guardrails.do_not_contact import DoNotContact
 from liftgate.guardrails.eligibility import Eligibility
+from liftgate.guardrails.exclusion import Exclusion
 from liftgate.guardrails.frequency_cap import FrequencyCap
 from liftgate.guardrails.kill_switch import KillSwitch
 from liftgate.guardrails.pause import Pause
+from liftgate.guardrails.quiet_hours import QuietHours
 from liftgate.guardrails.review import Review
 from liftgate.guardrails.shared_cap import SharedCap
 from liftgate.guardrails.suppression import Suppression
@@ -30,13 +33,16 @@ class Chain:
             ("review", Review(bundle)),
             ("eligibility", Eligibility(bundle)),
             ("suppression", Suppression(bundle)),
+            ("lists", DoNotContact(bundle)),
+            ("quiet_hours", QuietHours(bundle)),
+            ("exclusions", Exclusion(bundle)),
             ("pauses", Pause(bundle)),
             ("caps", FrequencyCap(bundle)),
             ("contact_policy", ContactPolicy(bundle)),
             ("caps", SharedCap(bundle)),
         )
         # Counters know themselves which of them run in shadow, for the reservation holds them too.
-        shadowed = bundle.shadow.guardrails - {"caps", "contact_policy", "pauses"}
+        shadowed = bundle.shadow.guardrails - {"caps", "contact_policy", "exclusions", "pauses"}
         self.guardrails = tuple((guardrail, name in shadowed) for name, guardrail in guardrails)
         """Each with whether it runs in shadow, in the order in which reasons are given."""
         self._default = np.array([placement.default_offer for placement in bundle.placements], dtype=np.intp)

@@ -22,7 +22,7 @@ from liftgate.pipeline.ports import NOTHING_WATCHED, AccountClaim, Charge, Claim
 
 UNLIMITED = 2**40
 """Room of a cap that does not concern the row."""
-_TOTAL_CAP = Reason.TOTAL_CAP
+_TOTAL_CAP, _EXCLUDED = Reason.TOTAL_CAP, Reason.EXCLUDED
 
 
 @cache
@@ -199,7 +199,9 @@ class CapPlan:
         until = self.until(cap, now_ms, request.context.time_zone)
         # A lease may outlive a calendar window: an exposure in the next one counts there.
         live_until = now_ms + cap.lease_ms if cap.counts == "exposure" else until
-        return Charge(cap.cap_id, UNLIMITED if cap.shadow else cap.limit, live_until, until)
+        # What excludes others is watched for their sake and never refused itself.
+        free = cap.shadow or cap.reason is _EXCLUDED
+        return Charge(cap.cap_id, UNLIMITED if free else cap.limit, live_until, until)
 
     def until(self, cap: Cap, at_ms: int, time_zone: str = "") -> int:
         """Return when an event of that moment counts no more: the end of its rolling or calendar window."""

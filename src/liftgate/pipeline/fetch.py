@@ -12,6 +12,7 @@ from liftgate.domain.errors import StoreUnavailable
 from liftgate.domain.profile import Profiles, ProfileState, unavailable
 from liftgate.domain.reason import InputState, Reason
 from liftgate.domain.request import Context
+from liftgate.domain.suppression import membership
 from liftgate.pipeline.consent import read_consent
 from liftgate.pipeline.ports import Fetched, PersonKey
 from liftgate.pipeline.stages import Stage
@@ -35,6 +36,9 @@ async def fetch(walk: Walk) -> None:
     if caps.by_account:
         for person, request in zip(people, batch.requests, strict=True):
             person.account_id = request.account_id
+    if bundle.suppressions.lists:
+        for person in people:
+            person.lists = True
     # Only where the bundle needs them: stores without counters of everybody's are none the wiser.
     totals = (caps.total_ids,) if caps.total_ids else ()
     try:
@@ -46,8 +50,18 @@ async def fetch(walk: Walk) -> None:
         fetched = Fetched(unavailable(bundle.schema, batch.n), nothing, nothing)
     batch.profile_state = fetched.profiles.state
     read_consent(batch, bundle, fetched.consent)
+    if bundle.suppressions.lists:
+        _read_lists(batch, bundle, fetched)
     caps.read(batch, _histories(batch, fetched), fetched)
     _read_inputs(batch, bundle, fetched.profiles)
+
+
+def _read_lists(batch: Batch, bundle: Bundle, fetched: Fetched) -> None:
+    """Say who is on which do-not-contact list, and of whom it cannot be told."""
+    names = [each.name for each in bundle.suppressions.lists]
+    found = [membership(fetched.lists[row]) if row in fetched.lists else None for row in range(batch.n)]
+    batch.listed = np.array([[on is not None and name in on for name in names] for on in found], dtype=np.bool_)
+    batch.listed_unknown = np.array([on is None for on in found], dtype=np.bool_)
 
 
 def _histories(batch: Batch, fetched: Fetched) -> Sequence[bytes | None]:

@@ -29,6 +29,8 @@ class PersonKey:
     """That no consent is stored is to be certain: a key of another type is then an empty document, not None."""
     account_id: str = ""
     """Whose account's contact history to read too; empty: none."""
+    lists: bool = False
+    """Read the do-not-contact lists too that the person is on."""
 
 
 @dataclass(slots=True)
@@ -44,6 +46,8 @@ class Fetched:
     """By index: the real contact history of those asked for with `both`."""
     account_history: Mapping[int, bytes | None] = field(default_factory=dict)
     """By index: contact histories of the accounts asked for. With `ghost` the real entries and the ghost ones after them."""
+    lists: Mapping[int, bytes | None] = field(default_factory=dict)
+    """By index: `domain/suppression.py` memberships of those asked for; None: certainly none is stored."""
     totals: Sequence[bytes | None] = ()
     """Total counters, in the order asked: `domain/total_counter.py` values."""
 

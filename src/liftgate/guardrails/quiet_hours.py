@@ -1,0 +1,63 @@
+"""Quiet hours: at night, on the person's own clock, nothing is shown. Whoever's clock is not known is left in peace."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta
+from zoneinfo import ZoneInfo
+
+import numpy as np
+
+from liftgate.bundle.compiled import Bundle
+from liftgate.domain.batch import Batch
+from liftgate.domain.reason import Reason
+from liftgate.guardrails.base import PASSES, Tally, Verdict
+
+_MINUTE_MS = 60_000
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+_KEPT = 4096
+"""Zones remembered: more than there are."""
+
+
+class QuietHours:
+    """Denies everything during quiet hours: in the request's time zone, in the bundle's where the request names none."""
+
+    def __init__(self, bundle: Bundle) -> None:
+        self._bundle = bundle
+        self._hours = bundle.suppressions.quiet_hours
+        self._zones = bundle.suppressions.zones
+        self._known: dict[str, tuple[int, int]] = {}
+        """By zone: the last minute asked for, and what it has against everything. A zone's entry is replaced whole."""
+
+    def evaluate(self, batch: Batch) -> Verdict | None:
+        """See `Guardrail`."""
+        if self._hours is None:
+            return None
+        channels = self._hours.channels
+        against = [
+            self._against(request.context.time_zone, now_ms // _MINUTE_MS)
+            if channels is None or request.context.channel in channels
+            else PASSES
+            for request, now_ms in zip(batch.requests, batch.now_ms.tolist(), strict=True)
+        ]
+        if not any(against):
+            return None
+        tally = Tally(batch, self._bundle)
+        tally.object_with(np.broadcast_to(np.array(against, dtype=np.uint8)[:, None], tally.reason.shape))
+        return tally.verdict()
+
+    def _against(self, zone_name: str, minute: int) -> int:
+        """Return the Reason that a zone's clock has against everything in a minute since the epoch; PASSES: none."""
+        known = self._known.get(zone_name)
+        if known is not None and known[0] == minute:
+            return known[1]
+        zone = self._zones.get(zone_name or self._bundle.time_zone)
+        found = int(Reason.QUIET_HOURS_UNKNOWN) if zone is None else self._at(zone, minute)
+        if len(self._known) > _KEPT:
+            self._known.clear()
+        self._known[zone_name] = (minute, found)
+        return found
+
+    def _at(self, zone: ZoneInfo, minute: int) -> int:
+        local = (_EPOCH + timedelta(minutes=minute)).astimezone(zone)
+        quiet = self._hours is not None and self._hours.quiet(local.hour * 60 + local.minute)
+        return int(Reason.QUIET_HOURS) if quiet else PASSES
