@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 from typer.testing import CliRunner
 
+from liftgate.adapters.operators import new_token, token_hash
 from liftgate.app.cli.log import app as log_app
 from liftgate.app.cli.main import make_app
 from liftgate.app.exit_code import ExitCode
@@ -69,6 +70,32 @@ def test_a_year_later(serve: Serve, bundle: Path, tmp_path: Path) -> None:
     assert words.exit_code == 0
     for text in (before[0]["summary"], first, before[0]["bundle_digest"], "P(outcome)", "consent", "profile.age"):
         assert text in words.stdout
+
+
+def test_a_service_is_asked(serve: Serve, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """With --target the service explains: to anyone where it was told so, with operators to who has a token, and never without either."""
+    token = new_token()
+    operators = tmp_path / "operators.yaml"
+    operators.write_text(f'operators:\n  ada: {{roles: [reviewer], token_sha256: "{token_hash(token)}"}}\n')
+    monkeypatch.delenv("LIFTGATE_TOKEN", raising=False)
+    for flags, given, code, says in (
+        ({"explain_by_id": ""}, "", 0, "home.hero shows"),
+        ({}, "", 2, "--explain-by-id"),
+        ({"operators": operators}, "", 2, "authorization"),
+        ({"operators": operators}, token, 0, "home.hero shows"),
+    ):
+        monkeypatch.setenv("LIFTGATE_TOKEN", given)
+        server = serve(**flags)
+        decision_id = server.decide().decision_id
+        target = f"127.0.0.1:{server.port}"
+        done = run(make_app("explain"), ["explain", decision_id, "--target", target])
+        assert (done.exit_code, says in done.output) == (code, True), done.output
+        if not code:
+            assert decision_id in done.output
+            missing = run(make_app("explain"), ["explain", UNKNOWN, "--target", target])
+            assert (missing.exit_code, "--log DIR" in missing.stderr) == (2, True)
+        assert server.end() == 0
+    assert run(make_app("explain"), ["explain", UNKNOWN, "--target", target]).exit_code == 1
 
 
 def test_what_is_not_there_is_said(serve: Serve, tmp_path: Path) -> None:

@@ -10,9 +10,10 @@ from google.protobuf.message_factory import GetMessageClass
 
 from liftgate.adapters.admin_client import Privileged
 from liftgate.client.plain import plain
-from liftgate.v1 import control_service_pb2, review_service_pb2
+from liftgate.v1 import control_service_pb2, decision_service_pb2, review_service_pb2
 
 CONTROLS: ServiceDescriptor = control_service_pb2.DESCRIPTOR.services_by_name["ControlService"]
+DECISIONS: ServiceDescriptor = decision_service_pb2.DESCRIPTOR.services_by_name["DecisionService"]
 REVIEWS: ServiceDescriptor = review_service_pb2.DESCRIPTOR.services_by_name["ReviewService"]
 
 
