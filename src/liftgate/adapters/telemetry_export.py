@@ -44,8 +44,9 @@ class PageCollector(Collector):
         counts = dict.fromkeys(metric.values[1], 0)
         for i, labels in enumerate(metric.series):
             counts[labels[1]] += total[start + i]
-        decided = sum(counts.values())
-        share = GaugeMetricFamily("liftgate_holdout_share", "Held-out decisions / all decisions since the start.")
+        # Whoever has not agreed to experiments is in no layer.
+        decided = sum(counts.values()) - counts.get("not_enrolled", 0)
+        share = GaugeMetricFamily("liftgate_holdout_share", "Held-out decisions / decisions for people in the layers, since the start.")
         share.add_metric([], counts["holdout"] / decided if decided else 0.0)
         return share
 

@@ -74,6 +74,7 @@ class AsyncClient:
         explain: bool = False,
         dry_run: bool = False,
         account_id: str = "",
+        jurisdiction: str = "",
         request_id: str | None = None,
         timeout_ms: float | None = None,
         traceparent: str | None = None,
@@ -97,6 +98,7 @@ class AsyncClient:
             explain,
             dry_run,
             account_id=account_id,
+            jurisdiction=jurisdiction,
             **fresh,
         )
         answer = await self._call(self._decide, wire.request_message(request), request.request_id, timeout_ms, traceparent)

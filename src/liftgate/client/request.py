@@ -35,6 +35,8 @@ class Request:
     """The same id with the same body gets the same answer; made for you."""
     account_id: str = ""
     """The person's account or household, where caps count by it."""
+    jurisdiction: str = ""
+    """Whose law holds, as the bundle names it; empty: what the person's consent records say."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -73,6 +73,7 @@ class Client:
         explain: bool = False,
         dry_run: bool = False,
         account_id: str = "",
+        jurisdiction: str = "",
         request_id: str | None = None,
         timeout_ms: float | None = None,
         traceparent: str | None = None,
@@ -96,6 +97,7 @@ class Client:
             explain,
             dry_run,
             account_id=account_id,
+            jurisdiction=jurisdiction,
             **fresh,
         )
         answer = self._call(self._decide, wire.request_message(request), request.request_id, timeout_ms, traceparent)

@@ -35,6 +35,7 @@ _KINDS = {
 def request_message(request: Request) -> decision_pb2.DecideRequest:
     """Return the message. Raises TypeError or ValueError on a value that has no place in it."""
     context = decision_pb2.Context(channel=request.channel, device=request.device, locale=request.locale, time_zone=request.time_zone)
+    context.jurisdiction = request.jurisdiction
     for name, value in request.attributes.items():
         context.attributes[name].CopyFrom(_attribute(value))
     message = decision_pb2.DecideRequest(
