@@ -69,7 +69,7 @@ class Shop:
         """Decide at a moment; fields of the context and the request by name."""
         if at is not None:
             self.bench.hands.ms = at
-        context = Context(channel=fields.pop("channel", ""), time_zone=fields.pop("time_zone", ""))
+        context = Context(channel=fields.pop("channel", "web"), time_zone=fields.pop("time_zone", ""))
         request = DecideRequest(f"r-{next(_ids)}", person, placement, context=context, idempotent=False, **fields)
         return DecideResponse.FromString(await self.bench.batcher.submit(request, self.bench.live))
 

@@ -54,7 +54,7 @@ class CapColumns:
             cap = self._bundle.caps[c]
             for row in rows:
                 channel = batch.requests[row].context.channel
-                if (channel if channel in self._named else "") == cap.channel:
+                if not channel or (channel if channel in self._named else "") == cap.channel:
                     held[cap.shadow][row, cap.offers] = True
         for in_shadow, its in held.items():
             if its.any():

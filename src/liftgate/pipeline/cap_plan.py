@@ -80,14 +80,17 @@ class CapPlan:
         names = sorted({cap.channel for cap in caps if cap.channel})
         self._channel = {name: i + 1 for i, name in enumerate(names)}
         self.by_channel = any(cap.channel is not None for cap in caps)
-        applies = np.ones((len(names) + 1, len(caps)), dtype=np.bool_)
+        # Nobody knows where a request without a channel will go out: it falls under every channel's rules.
+        self._absent = len(names) + 1
+        applies = np.ones((len(names) + 2, len(caps)), dtype=np.bool_)
         for c, cap in enumerate(caps):
             if cap.channel is not None:
-                applies[:, c] = False
+                applies[: self._absent, c] = False
                 applies[self._channel.get(cap.channel, 0), c] = True
         self._applies: Bools = applies
-        """[channels, caps]; channel 0 is any that no cap names."""
+        """[channels, caps]; channel 0 is any that no cap names, the last stands for none that was said."""
         contacts = {name: [c for c, cap in enumerate(caps) if cap.channel == name and cap.counts == "decision"] for name in names}
+        contacts[""] = sum(contacts.values(), [])
         self._contacts = {name: columns for name, columns in contacts.items() if columns}
         """By channel: caps charged once a decision that shows anything."""
         self._contacts_held = frozenset(
@@ -104,7 +107,9 @@ class CapPlan:
         """By channel and placement: the caps that hold any of its offers back."""
         self._people_of = [[columns[columns < self.people] for columns in row] for row in self._of]
         self._accounts_of = [columns[(columns >= self.people) & (columns < self.accounts)] for columns in self._of[0]]
-        self._totals_of = [columns[columns >= self.accounts].tolist() for columns in self._of[0]]
+        # In shadow they hold nothing back, and are charged all the same.
+        concerned = [touches | self.spends[offers].any(axis=0) for touches, offers in zip(touched, held, strict=True)]
+        self._totals_of = [[c for c in np.flatnonzero(of).tolist() if c >= self.accounts] for of in concerned]
         self._watches = [
             [
                 [
@@ -117,8 +122,10 @@ class CapPlan:
         ]
 
     def channel(self, request: DecideRequest) -> int:
-        """Return the channel's number here, 0 for any that no cap names."""
-        return self._channel.get(request.context.channel, 0) if self.by_channel else 0
+        """Return the channel's number among `_applies`."""
+        if not self.by_channel:
+            return 0
+        return self._channel.get(request.context.channel, 0) if request.context.channel else self._absent
 
     def concerns(self, request: DecideRequest, place: int) -> bool:
         """Say whether any cap can hold back an offer of the placement."""
@@ -233,6 +240,8 @@ class CapPlan:
                 continue
             cap, limit = self.caps[c], int(limits[c])
             most = max(limit - int(room[c]), limit - (1 if self._once[c] else slots))
+            if cap.shadow:
+                most = limit = UNLIMITED
             leased = cap.counts == "exposure"
             until = bucket_until(now_ms, cap.lease_ms) if leased else self.total_until(cap, now_ms)
             used.append(TotalUse(cap.cap_id, self._receipts[c], most, limit, until, leased, count))
