@@ -80,7 +80,9 @@ class Gate:
         async with self._waiting:
             await asyncio.wait_for(self._waiting.wait_for(lambda: len(self.people) >= batches), PATIENCE_S)
 
-    async def fetch(self, people: Sequence[PersonKey], schema: InputSchema, budget_s: float | None = None) -> Fetched:
+    async def fetch(
+        self, people: Sequence[PersonKey], schema: InputSchema, budget_s: float | None = None, totals: Sequence[bytes] = ()
+    ) -> Fetched:
         """See `pipeline.ports.ProfileStore`."""
         async with self._waiting:
             self.people.append([person.person_id for person in people])

@@ -14,6 +14,7 @@ import pytest
 from liftgate.adapters.transports import Transport
 from liftgate.domain.bucketing import Salt
 from liftgate.pipeline.batching import Limits
+from liftgate.v1.consent_service_pb2 import CONSENT_STATUS_GRANTED, LAWFUL_BASIS_CONSENT, Consent, GetRequest, SetRequest
 from liftgate.v1.decision_pb2 import AttributeValue, CandidateList, Context
 from liftgate.v1.decision_service_pb2 import DecideBatchRequest
 from liftgate.v1.event_service_pb2 import Event, EventKind, RecordRequest
@@ -27,10 +28,25 @@ GOOD = request(
     candidates=CandidateList(offer_ids=["gift"]),
     explain=True,
 )
+CONSENT = SetRequest(
+    person_id="p-1",
+    consent=Consent(
+        purpose="personalization",
+        status=CONSENT_STATUS_GRANTED,
+        given_at_ms=1,
+        expires_at_ms=2**41,
+        basis=LAWFUL_BASIS_CONSENT,
+        jurisdiction="EU",
+        source="form",
+    ),
+    replace_unreadable=True,
+)
 SEEDS = (
     (DECIDE, GOOD.SerializeToString()),
     (DECIDE_BATCH, DecideBatchRequest(requests=[GOOD, request("p-2")]).SerializeToString()),
     (RECORD, RecordRequest(events=[Event(event_id="e", kind=EventKind.EVENT_KIND_PURCHASE, person_id="p", value=1.0)]).SerializeToString()),
+    ("/liftgate.v1.ConsentService/Set", CONSENT.SerializeToString()),
+    ("/liftgate.v1.ConsentService/Get", GetRequest(person_id="p-1").SerializeToString()),
     (CHECK, b"\x0a\x1bliftgate.v1.DecisionService"),
 )
 
