@@ -65,7 +65,7 @@ def wrong_commands(page: Path) -> Iterator[str]:
 
 def wrong_flags(words: list[str]) -> Iterator[str]:
     """Yield what is wrong with one `liftgate` command line, by its own help."""
-    names = [word for word in words[1:3] if re.fullmatch(r"[a-z]+", word)]
+    names = [word for word in words[1:3] if re.fullmatch(r"[a-z][a-z-]*", word)]
     while names:
         shown = subprocess.run(
             [sys.executable, "-m", "liftgate.app.cli.main", *names, "--help"], capture_output=True, text=True, check=False
