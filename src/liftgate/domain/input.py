@@ -79,6 +79,7 @@ class InputSchema:
     """All inputs in packed order: `profile_count` profile features, then context. Immutable after construction."""
 
     __slots__ = (
+        "ageless",
         "ages",
         "code",
         "defaults",
@@ -97,7 +98,9 @@ class InputSchema:
         self.index = {column.name: i for i, column in enumerate(self.inputs)}
         self.defaults: Floats = np.array([column.default for column in self.inputs], dtype=np.float64)
         self.max_age_s: Floats = np.array([column.max_age_s for column in profile], dtype=np.float64)
-        self.ages = bool(np.isfinite(self.max_age_s).any())
+        self.ageless = np.isinf(self.max_age_s)
+        """[F] the feature has no max_age."""
+        self.ages = not bool(self.ageless.all())
         """Any feature has a max_age."""
         self.code = tuple({text: float(i) for i, text in enumerate(column.values)} for column in self.inputs)
         """For each input, text to column number."""

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from functools import lru_cache
+from math import nan
 
 import numpy as np
 
 from liftgate.bundle.compiled import Bundle
 from liftgate.domain.batch import Batch
 from liftgate.domain.errors import StoreUnavailable
+from liftgate.domain.input import InputSchema
 from liftgate.domain.profile import Profiles, ProfileState, unavailable
 from liftgate.domain.reason import InputState, Reason
 from liftgate.domain.request import Context
@@ -19,6 +22,7 @@ from liftgate.pipeline.stages import Stage
 from liftgate.pipeline.walk import Walk
 
 _STORED, _DEFAULT_MISSING = np.uint8(InputState.STORED), np.uint8(InputState.DEFAULT_MISSING)
+_FOUND, _ALLOWED = np.uint8(ProfileState.FOUND), np.uint8(Reason.ALLOWED)
 _DEFAULT_STALE, _MASKED = np.uint8(InputState.DEFAULT_STALE), np.uint8(InputState.MASKED)
 
 
@@ -78,53 +82,61 @@ def _histories(batch: Batch, fetched: Fetched) -> Sequence[bytes | None]:
 def _read_inputs(batch: Batch, bundle: Bundle, profiles: Profiles) -> None:
     """Make the input columns: what is stored where it may be read and is fresh, the declared default elsewhere."""
     schema, f = bundle.schema, bundle.schema.profile_count
-    found = batch.profile_state == ProfileState.FOUND
+    found = batch.profile_state == _FOUND
     if bundle.profile_purpose >= 0:
-        may_read = batch.consent[:, bundle.profile_purpose] == Reason.ALLOWED
+        may_read = batch.consent[:, bundle.profile_purpose] == _ALLOWED
         batch.masked = found & ~may_read
     else:
         batch.masked = np.zeros(batch.n, dtype=np.bool_)
     if batch.controls.personalization_stopped:
         batch.masked = found
 
+    masked = batch.masked if np.count_nonzero(batch.masked) else None
     value, at_s = profiles.value, profiles.at_s
-    if batch.masked.any():
+    if masked is not None:
         # From here on nothing stored about a masked person exists.
-        value[batch.masked] = np.nan
-        at_s[batch.masked] = np.nan
-    age = np.maximum(batch.now_ms[:, None] / 1000.0 - at_s, 0.0)
-    unusable = np.isnan(value)
-    state = np.full((batch.n, len(schema.inputs)), _STORED, dtype=np.uint8)
-    state[:, :f][unusable] = _DEFAULT_MISSING
+        value[masked] = np.nan
+        at_s[masked] = np.nan
+    inputs = np.empty((batch.n, len(schema.inputs)))
+    inputs[:, :f] = value
+    inputs[:, f:] = [_context_row(schema, request.context) for request in batch.requests]
+    age = np.full(inputs.shape, np.nan)
+    np.maximum(batch.now_ms[:, None] / 1000.0 - at_s, 0.0, out=age[:, :f])
+
+    unusable = np.isnan(inputs)
+    state = np.full(inputs.shape, _STORED)
+    np.copyto(state, _DEFAULT_MISSING, where=unusable)
+    stored, unusable = state[:, :f], unusable[:, :f]
     if schema.ages:
         # A feature with a max_age and no known time is stale: unknown is never fresh.
-        stale = ~((age <= schema.max_age_s) | np.isinf(schema.max_age_s)) & ~unusable
-        state[:, :f][stale] = _DEFAULT_STALE
+        fresh = age[:, :f] <= schema.max_age_s
+        fresh |= schema.ageless
+        stale = ~(fresh | unusable)
+        np.copyto(stored, _DEFAULT_STALE, where=stale)
         unusable |= stale
-    state[:, :f][batch.masked] = _MASKED
-
-    inputs = np.empty((batch.n, len(schema.inputs)))
-    inputs[:, :f] = np.where(unusable, schema.defaults[:f], value)
-    inputs[:, f:] = [_context_row(bundle, request.context) for request in batch.requests]
-    state[:, f:][np.isnan(inputs[:, f:])] = _DEFAULT_MISSING
-
-    batch.inputs, batch.input_state = inputs, state
-    batch.input_age_s = np.full(inputs.shape, np.nan)
-    batch.input_age_s[:, :f] = age
+    if masked is not None:
+        stored[masked] = _MASKED
+    np.copyto(inputs[:, :f], schema.defaults[:f], where=unusable)
+    batch.inputs, batch.input_state, batch.input_age_s = inputs, state, age
 
 
-def _context_row(bundle: Bundle, context: Context) -> list[float]:
+def _context_row(schema: InputSchema, context: Context) -> list[float]:
     """Return the context columns of one request, NaN missing."""
-    schema = bundle.schema
     row = []
-    for column, code in zip(schema.context, schema.code[schema.profile_count :], strict=True):
-        name = column.name.removeprefix("context.")
-        value = getattr(context, name) if name in _BUILT_IN else context.attributes.get(name, "")
+    for name, built_in, code in _context_columns(schema):
+        value = getattr(context, name) if built_in else context.attributes.get(name, "")
         if isinstance(value, str):
-            row.append(code.get(value, -1.0) if value else np.nan)
+            row.append(code.get(value, -1.0) if value else nan)
         else:
             row.append(float(value))
     return row
+
+
+@lru_cache(maxsize=8)
+def _context_columns(schema: InputSchema) -> tuple[tuple[str, bool, Mapping[str, float]], ...]:
+    """Return name, whether it is a field of the context's own, and codes of texts, for each context input."""
+    names = [column.name.removeprefix("context.") for column in schema.context]
+    return tuple((name, name in _BUILT_IN, code) for name, code in zip(names, schema.code[schema.profile_count :], strict=True))
 
 
 _BUILT_IN = frozenset({"channel", "device", "locale", "time_zone"})
