@@ -10,7 +10,7 @@ from typing import Any, Protocol
 
 from liftgate.adapters.segment_sink import SegmentLog
 from liftgate.domain.errors import LogUnavailable, StoreUnavailable
-from liftgate.pipeline.audit import AuditAct
+from liftgate.pipeline.audit import Act, AuditAct
 from liftgate.pipeline.ports import Clock
 from liftgate.record.audit import Head, heads, seal, text
 from liftgate.record.audit_verify import ends
@@ -95,9 +95,13 @@ class AuditLog:
             raise
         if self._durable is None or self._durable.sequence < record.sequence:
             self._durable = record
+        if act.act is not Act.CONSENT_CHANGE:  # as many as people, and each is in the chain
+            self._tell(act, record)
+        self.keep()
+
+    def _tell(self, act: AuditAct, record: AuditRecord) -> None:
         line = {"act": act.act.name.lower(), "actor": record.actor, "subject": record.subject, "sequence": record.sequence}
         self._say("audited", line | {"chain": record.writer_id.hex(), "hash": record.hash.hex()})
-        self.keep()
 
     def keep(self) -> None:
         """Hand the chain's head to whoever keeps it besides, unless that is under way. The next call makes up for a failed one."""

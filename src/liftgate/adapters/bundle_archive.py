@@ -109,7 +109,7 @@ def keep(bundle: Bundle, log: Path) -> Path:
         why = os.strerror(cause.errno) if cause.errno else "error"
         raise BadInput(
             f"{path}: the bundle's rules cannot be kept beside the log ({why}), so its decisions could not be explained later; "
-            "make room there, or give another --log"
+            "make room there, or give another --log (LIFTGATE_LOG)"
         ) from None
     return path
 
