@@ -16,7 +16,7 @@ from rich.console import Console
 
 from liftgate.adapters.embedded_valkey import EmbeddedValkey
 
-from . import contenders, people, shop, traffic
+from . import contenders, people, rules, shop, traffic
 from .cpu import machine
 from .echo import echo_round_trip
 from .goals import goals
@@ -49,7 +49,11 @@ def main() -> int:
     except BenchError as error:
         console.print(f"[bold red]nothing to print:[/] {error}", highlight=False, soft_wrap=True)
         return 1
-    _keep(found, facts, print_report(console, found, facts), console)
+    text = print_report(console, found, facts)
+    few, many = rules.measure(rounds=1 if args.quick else rules.ROUNDS)
+    console.print(rules.table(few, many))
+    facts["rules"] = [asdict(few), asdict(many)]
+    _keep(found, facts, text, console)
     return 0
 
 

@@ -72,8 +72,21 @@ def features() -> dict[str, Any]:
     return found
 
 
-def bundle(offers: int) -> dict[str, Any]:
-    """Return the bundle of that many offers, the default offer among them. A fifth cannot be shown now; caps hardly ever bind."""
+def _distinct(i: int) -> dict[str, str]:
+    """Return conditions that no other offer has: comparisons with numbers of its own, as targeting is written."""
+    return {
+        "eligible_if": f"profile.age >= {18 + i % 40} && profile.tenure_days > {i}",
+        "applicable_if": f'profile.country != "{COUNTRIES[i % 3]}" || profile.spend_90d < {500.0 + i}',
+        "suitable_if": f"profile.spend_365d < {1000.0 + 7 * i} && profile.price_sensitivity > {i / 2000}",
+        "suppress_if": f"profile.days_since_purchase < {1.0 + i / 250} || profile.returns_share > {0.5 + i / 2000}",
+    }
+
+
+def bundle(offers: int, distinct: bool = False) -> dict[str, Any]:
+    """Return the bundle of that many offers, the default offer among them. A fifth cannot be shown now; caps hardly ever bind.
+
+    `distinct`: every offer has four conditions that no other has, instead of a few that many share.
+    """
     catalog: dict[str, Any] = {"welcome": {"value": 0.5, "payload": {"title": "Welcome", "image": "welcome.png"}}}
     for i in range(1, offers):
         offer: dict[str, Any] = {
@@ -87,8 +100,10 @@ def bundle(offers: int) -> dict[str, Any]:
             "payload": {"title": f"Offer number {i}", "image": f"offer-{i}.png"},
         }
         for key, choice in (("eligible_if", ELIGIBLE[i % len(ELIGIBLE)]), ("suppress_if", SUPPRESS[i % len(SUPPRESS)])):
-            if choice:
+            if choice and not distinct:
                 offer[key] = choice
+        if distinct:
+            offer |= _distinct(i)
         if i % 5 == 0:
             offer["caps"] = [{"max": 20, "per": "60s"}]
         catalog[f"offer-{i:03d}"] = offer
@@ -109,14 +124,14 @@ def bundle(offers: int) -> dict[str, Any]:
     }
 
 
-def write(folder: Path, offers: int) -> None:
-    """Write the bundle to `folder/bundle` and its model to `folder/models`."""
+def write(folder: Path, offers: int, distinct: bool = False) -> None:
+    """Write the bundle to `folder/bundle` and its model to `folder/models`; `distinct`: see `bundle`."""
     bundle_dir, models_dir = folder / BUNDLE, folder / MODELS
     model_dir = models_dir / _MODEL / "1"
     bundle_dir.mkdir(parents=True)
     model_dir.mkdir(parents=True)
     # JSON is YAML.
-    (bundle_dir / "bundle.yaml").write_text(json.dumps(bundle(offers), indent=1))
+    (bundle_dir / "bundle.yaml").write_text(json.dumps(bundle(offers, distinct), indent=1))
     _write_model(model_dir, offers)
 
 

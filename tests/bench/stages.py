@@ -123,6 +123,7 @@ def main() -> None:
     """Print one column for each size of batch."""
     parser = argparse.ArgumentParser(prog="python -m tests.bench.stages", description=__doc__)
     parser.add_argument("--offers", type=int, default=20)
+    parser.add_argument("--distinct", action="store_true", help="every offer has four conditions that no other has")
     parser.add_argument("--batch", type=int, nargs="+", default=[1, 8, 32, 64])
     parser.add_argument("--decisions", type=int, default=6_400, help="for each size of batch")
     parser.add_argument("--profile", action="store_true", help="also print cProfile's view of the last size, by own time")
@@ -131,7 +132,7 @@ def main() -> None:
     columns = {}
     with tempfile.TemporaryDirectory(prefix="bench-", dir=scratch()) as name, EmbeddedValkey(tcp=True) as valkey:
         folder = Path(name)
-        shop.write(folder, args.offers)
+        shop.write(folder, args.offers, args.distinct)
         stored = people.image(shop.compiled(folder))
         os.sched_setaffinity(valkey.pid, {other_core})
         os.sched_setaffinity(0, {server_core})
