@@ -110,6 +110,7 @@ def _text(
             if rule.get(kind):
                 read |= {part.text for part in walk(parse(rule[kind])) if isinstance(part, InputName)}
     purposes = {purpose for rule in rules for purpose in rule["purposes"]} | {document["profile_purpose"]}
+    purposes |= set(document.get("channel_permissions", {}).values())
     rest = {key: value for key, value in document.items() if key not in _APART and key not in _BY_MEMBER}
     for key in _BY_MEMBER:
         entries = {entry: value for entry, value in document.get(key, {}).items() if _concerns(value, name, offer.group)}

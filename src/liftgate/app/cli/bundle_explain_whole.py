@@ -30,6 +30,10 @@ def bundle_statements(draft: Draft, bundle: Bundle) -> list[Statement]:
     ]
     for name in draft.entries["purposes"]:
         found.append(Statement("Consent", _purpose(draft, name), head(("purposes", name))))
+    if bundle.consent.experiment_purpose >= 0:
+        purpose = bundle.purposes[bundle.consent.experiment_purpose]
+        text = f"nobody is in any layer without consent to {purpose}; everyone else is served as if there were none"
+        found.append(Statement("Held out", text, head(("experiment_purpose",))))
     for name, layer in draft.entries["layers"].items():
         found.append(Statement("Held out", _layer(draft, name, layer), head(("layers", name))))
     for name in sorted(bundle.shadow.guardrails):
