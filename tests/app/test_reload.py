@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import signal
+import subprocess
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -12,7 +14,7 @@ from typing import Any
 import pytest
 from typer.testing import CliRunner
 
-from liftgate.adapters.admin_client import AdminClient, CallFailed
+from liftgate.adapters.admin_client import AdminClient, CallFailed, is_local
 from liftgate.adapters.embedded_valkey import EmbeddedValkey
 from liftgate.adapters.operators import token_hash
 from liftgate.app.cli.main import make_app
@@ -180,3 +182,39 @@ def test_a_worker_that_dies_while_all_reload_is_told_as_unknown(serve: Serve, bu
         if Path(f"/proc/{victim}").exists():
             os.kill(victim, signal.SIGKILL)
     server.wait_for("worker_died")
+
+
+@pytest.mark.skipif(shutil.which("openssl") is None, reason="openssl is not installed, so there is no certificate to serve with")
+def test_tokens_travel_over_tls_or_stay_at_home(serve: Serve, operators: Path, tmp_path: Path) -> None:
+    """With --tls-ca a status comes over TLS; without it a token is sent to no other machine, unless --plaintext says so."""
+    key, certificate = tmp_path / "key.pem", tmp_path / "certificate.pem"
+    command = ["openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes", "-days", "1"]
+    command += ["-subj", "/CN=localhost", "-addext", "subjectAltName=DNS:localhost", "-keyout", str(key), "-out", str(certificate)]
+    subprocess.run(command, check=True, capture_output=True)
+    server = serve(operators=operators, tls_cert=certificate, tls_key=key)
+    target = f"localhost:{server.port}"
+    found = run("status", "--target", target, "--tls-ca", str(certificate), "--json")
+    assert (found.exit_code, json.loads(found.stdout)["workers"][0]["transport"]) == (0, "grpcio")
+    assert run("status", "--target", target, "--timeout-s", "5").exit_code == 1
+    away = run("status", "--target", "liftgate.invalid:7420")
+    assert (away.exit_code, "in the clear" in away.stderr) == (2, True)
+    assert "in the clear" not in run("status", "--target", "liftgate.invalid:7420", "--plaintext", "--timeout-s", "1").stderr
+    assert run("status", "--target", target, "--tls-ca", str(tmp_path / "none.pem")).exit_code == 2
+    assert server.end() == 0
+
+
+@pytest.mark.parametrize(
+    ("target", "local"),
+    [
+        ("127.0.0.1:7420", True),
+        ("[::1]:7420", True),
+        ("localhost:7420", True),
+        ("unix:/run/liftgate.sock", True),
+        ("10.0.0.7:7420", False),
+        ("localhost.example:7420", False),
+        ("127.0.0.1.example:7420", False),
+    ],
+)
+def test_what_counts_as_this_machine(target: str, local: bool) -> None:
+    """Loopback and Unix sockets do; names that merely begin like them do not."""
+    assert is_local(target) is local
