@@ -12,7 +12,7 @@ from liftgate.adapters.onnx_models import OnnxModels
 from liftgate.adapters.pseudonyms import Pseudonyms
 from liftgate.adapters.segment_sink import SegmentLog
 from liftgate.bundle.compiled import Bundle
-from liftgate.domain import consent
+from liftgate.domain import consent, suppression
 from liftgate.domain.bucketing import Salt
 from liftgate.domain.input import InputType
 from liftgate.domain.profile import pack
@@ -64,6 +64,11 @@ def stock(bundle: Bundle, people: int, now_ms: int) -> MemoryProfileStore:
         store.packed[person] = b"unreadable" if kind < 0.15 else pack(bundle.schema, values, at_s)
         statuses = ("granted", "granted", "granted", "denied", "pending")
         records = {p: {"status": statuses[int(die(p, i) * 5)]} for p in bundle.purposes if die("asked", p, i) < 0.9}
+        names = [each.name for each in bundle.suppressions.lists if die("list", each.name, i) < 0.2]
+        if die("list", i) < 0.05:
+            store.lists[person] = b"unreadable"
+        elif names:
+            store.lists[person] = suppression.stored(names)
         if kind < 0.95:
             store.consent[person] = consent.document(records)
     return store

@@ -72,7 +72,7 @@ def test_the_old_bundle_decides_again_what_the_log_says(day: Day) -> None:
     assert len(reasons) >= 12
 
 
-@pytest.mark.parametrize("name", ["golden", "caps", "consent", "reviewed", "shadow", "small"])
+@pytest.mark.parametrize("name", ["golden", "caps", "consent", "reviewed", "shadow", "small", "suppression"])
 def test_every_kind_of_rule_is_decided_again(name: str, tmp_path: Path) -> None:
     """Bundles with every kind of rule come out of their logs anew, but for slates under a cap that offers share, which are counted."""
     bundle = load_bundle(BUNDLES / name)
@@ -180,6 +180,44 @@ def test_consent_asked_for_anew_is_judged_by_what_was_logged(day: Day, tmp_path:
     found = against(day, edited(tmp_path, ("  everyone: {} ", "  everyone: {purposes: [personalization]} ")))
     assert ("gift-card", "ALLOWED", "CONSENT_DENIED") in found.reasons
     assert not found.unknowable
+
+
+def other_text(tmp_path: Path, name: str, before: str, after: str) -> Bundle:
+    """Return a case bundle with one text replaced."""
+    folder = tmp_path / name
+    shutil.copytree(BUNDLES / name, folder)
+    text = (folder / "bundle.yaml").read_text(encoding="utf-8")
+    assert before in text
+    (folder / "bundle.yaml").write_text(text.replace(before, after), encoding="utf-8")
+    return load_bundle(folder)
+
+
+def test_an_approval_is_not_taken_for_granted_where_nobody_asked(tmp_path: Path) -> None:
+    """Whom consent had denied a sensitive offer was never asked for its approval: without the consent it is not known."""
+    bundle = load_bundle(BUNDLES / "reviewed")
+    write_log(tmp_path / "log", bundle, people=150, rounds=4)
+    freer = other_text(tmp_path, "reviewed", ", eligible_if: 'profile.age >= 18', purposes: [personalization]}", "}")
+    models = OnnxModels.load(bundle)
+    found = compare(read_logged(tmp_path / "log"), (bundle, models), (freer, OnnxModels.load(freer)))
+    assert found.not_reproduced == 0
+    assert not any(after == "ALLOWED" for _, _, after in found.reasons)
+    assert sum(found.unknowable.values()) > 50
+
+
+def test_what_ran_in_shadow_is_not_known_when_it_is_enforced(tmp_path: Path) -> None:
+    """A counter that only noted says nothing of who would have been denied: under a bundle that enforces it, that is left open."""
+    bundle = load_bundle(DEMO / "bundle", DEMO / "models")
+    folder = tmp_path / "noted"
+    shutil.copytree(DEMO / "bundle", folder)
+    (folder / "shadow.yaml").write_text("guardrails: {caps: shadow}\n", encoding="utf-8")
+    noted = load_bundle(folder, DEMO / "models")
+    write_log(tmp_path / "log", noted, people=100, rounds=3)
+    models = OnnxModels.load(noted)
+    found = compare(read_logged(tmp_path / "log"), (noted, models), (bundle, models))
+    assert found.not_reproduced == 0
+    assert not found.reasons
+    assert all("contact history" in why for why in found.unknowable)
+    assert sum(found.unknowable.values()) > 50
 
 
 def test_another_bundles_decisions_are_left_aside(day: Day, tmp_path: Path) -> None:

@@ -129,7 +129,7 @@ def carried(bundle: Bundle) -> Carried:
     names = [offer.offer_id for offer in bundle.offers]
     for cap in bundle.caps:
         for k in cap.offers.tolist() if not cap.shadow else ():
-            about = (cap.cap_id.hex(), cap.lease_ms, cap.even, cap.soft, cap.channel)
+            about = (cap.cap_id.hex(), cap.window_ms, cap.lease_ms, cap.even, cap.soft, cap.channel)
             rules[names[k]][f"{_COUNTER}{about}"] = cap.limit
     for section, name, rule in _sections(document, bundle):
         for offer in bundle.offers:
@@ -146,7 +146,8 @@ def carried(bundle: Bundle) -> Carried:
 def _sections(document: dict[str, Any], bundle: Bundle) -> Iterator[tuple[str, str, Any]]:
     """Yield (section, name, rule) of sections of their own, those of a newer kind included, but for what runs in shadow."""
     policy = document.get("contact_policy", {})
-    found = {key: document.get(key, {}) for key in ("lists", "exclusions")}
+    # Exclusions are counters.
+    found = {"lists": document.get("lists", {})}
     found["quiet_hours"] = {"": policy["quiet_hours"]} if policy.get("quiet_hours") else {}
     found |= {key: {"": document[key]} for key in document.keys() - _KNOWN_SECTIONS}
     for section, entries in found.items():

@@ -92,7 +92,7 @@ class Redecider:
             no_caps,
         )
         if logged.slots > 1:
-            note(why_not, _shared_caps(bundle, allowed), "a slate of several slots under a cap that its offers share")
+            note(why_not, _shared_caps(self._live, allowed), "a slate of several slots under a cap that its offers share")
         worth = np.nansum(slates.probability * expected_value(batch.propensity, bundle.value), axis=(0, 2))
         result = Redecided(why_not, reason, batch.propensity, slates.probability, [], [], worth)
         self._answer(logged, about, placement, reason, slates.choice, result)
@@ -183,11 +183,13 @@ def _enrolled_by(bundle: Bundle) -> str:
     return bundle.purposes[purpose] if purpose >= 0 else ""
 
 
-def _shared_caps(bundle: Bundle, allowed: Bools) -> Bools:
-    """Say of whom more than one allowed offer is counted by one cap."""
+def _shared_caps(live: Live, allowed: Bools) -> Bools:
+    """Say of whom one allowed offer, once chosen, could use up a cap that holds another back."""
     shared = np.zeros(len(allowed), dtype=np.bool_)
-    for cap in bundle.caps:
-        shared |= allowed[:, cap.offers].sum(axis=1) > 1
+    for c in range(live.caps.spends.shape[1]):
+        charged, held = live.caps.spends[:, c] > 0, live.caps.holds[:, c] > 0
+        both = allowed[:, charged].any(axis=1) & allowed[:, held].any(axis=1)
+        shared |= both & (allowed[:, charged | held].sum(axis=1) > 1)
     return shared
 
 

@@ -18,6 +18,7 @@ from liftgate.bundle.schema_consent import ChannelPermission
 from liftgate.bundle.sections import Draft
 from liftgate.domain.batch import Batch
 from liftgate.domain.reason import Reason
+from liftgate.guardrails.quiet_hours import QuietHours
 from liftgate.pipeline.cap_plan import UNLIMITED
 
 CONDITIONS = {
@@ -158,6 +159,7 @@ def _rules(draft: Draft, bundle: Bundle) -> Iterator[Rule]:
         yield from _of(draft, bundle, ("offers", name), offer, (index[name],))
     yield from _permissions(draft, bundle)
     yield from _counted(draft, bundle)
+    yield from _held_back(draft, bundle)
 
 
 def _of(draft: Draft, bundle: Bundle, owner: tuple[str, str], entry: Group | OfferRule, offers: tuple[int, ...]) -> Iterator[Rule]:
@@ -213,8 +215,8 @@ def _counted(draft: Draft, bundle: Bundle) -> Iterator[Rule]:
     together: dict[tuple[str, str, str], list[int]] = {}
     for c, cap in enumerate(bundle.caps):
         section = _SECTIONS.get(cap.reason, "caps")
-        # A pause is a counter for each thing that it can hold back.
-        text = cap.name.split(": ", 1)[1] if section == "pauses" else cap.name
+        # Pauses and exclusions are a counter for each thing that they can hold back.
+        text = cap.name.split(": ", 1)[section == "pauses"] if section in ("pauses", "exclusions") else cap.name
         together.setdefault((section, cap.source, text), []).append(c)
     for (section, where, text), columns in together.items():
         offers = tuple(sorted({k for c in columns for k in bundle.caps[c].offers.tolist()}))
@@ -222,7 +224,35 @@ def _counted(draft: Draft, bundle: Bundle) -> Iterator[Rule]:
         yield Rule(section, owners.get(where, section), text, where, offers, _full(bundle, columns), frozenset(against))
 
 
-_SECTIONS = {Reason.PAUSED: "pauses", Reason.CONTACT_POLICY: "contact_policy"}
+_SECTIONS = {Reason.PAUSED: "pauses", Reason.CONTACT_POLICY: "contact_policy", Reason.EXCLUDED: "exclusions"}
+
+
+def _held_back(draft: Draft, bundle: Bundle) -> Iterator[Rule]:
+    """Yield do-not-contact lists and quiet hours."""
+    for i, each in enumerate(bundle.suppressions.lists):
+
+        def listed(batch: Batch, _: int, i: int = i, channels: frozenset[str] | None = each.channels) -> Seen | None:
+            if batch.listed is None or (channels is not None and batch.requests[0].context.channel not in channels):
+                return None
+            return Seen.DENY if batch.listed[0, i] else Seen.PASS
+
+        against = frozenset({Reason.DO_NOT_CONTACT})
+        yield Rule(
+            "lists", f"lists.{each.name}", each.name, draft.where(("lists", each.name)), tuple(each.offers.tolist()), listed, against
+        )
+    hours = bundle.suppressions.quiet_hours
+    if hours is not None:
+        guardrail, channels = QuietHours(bundle), hours.channels
+
+        def quiet(batch: Batch, offer: int) -> Seen | None:
+            if channels is not None and batch.requests[0].context.channel not in channels:
+                return None
+            verdict = guardrail.evaluate(batch)
+            return Seen.PASS if verdict is None or verdict.mask[0, offer] else Seen.DENY
+
+        where = draft.where(("contact_policy", "quiet_hours"))
+        text = f"{hours.starts // 60:02}:{hours.starts % 60:02} to {hours.ends // 60:02}:{hours.ends % 60:02}"
+        yield Rule("quiet_hours", "contact_policy", text, where, tuple(range(len(bundle.offers))), quiet, frozenset({Reason.QUIET_HOURS}))
 
 
 def _full(bundle: Bundle, columns: list[int]) -> Judge:

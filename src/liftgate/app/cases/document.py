@@ -60,7 +60,8 @@ class Person(Strict):
         "`dismissed OFFER twice 1 hour ago on email`.",
         examples=[["had free-shipping 2 days ago"]],
     )
-    unreadable: list[Literal["profile", "consent", "history"]] = Field(
+    lists: list[Name] = Field(default_factory=list, description="Do-not-contact lists that the person is on.", examples=[["blocked"]])
+    unreadable: list[Literal["profile", "consent", "history", "lists"]] = Field(
         default_factory=list, description="What is stored and cannot be read.", examples=[["profile"]]
     )
     account: str | None = Field(None, description="The account or household that the request names.", examples=["household-7"])

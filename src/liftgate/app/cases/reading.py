@@ -147,6 +147,8 @@ class _Reader:
                     self._known((*path, key, i), "offer", contact(phrase, 0).offer_id, self._bundle.offer_index)
                 except ValueError as err:
                     self._refuse((*path, key, i), str(err), f"write, for example, `{PHRASE_EXAMPLE}`")
+        for i, name in enumerate(person.lists):
+            self._known((*path, "lists", i), "list", name, [each.name for each in self._bundle.suppressions.lists])
         if person.held_out is not None:
             self._known((*path, "held_out"), "layer", person.held_out, [layer.name for layer in self._bundle.layers])
             if person.id is not None:

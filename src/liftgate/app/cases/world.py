@@ -17,7 +17,7 @@ from liftgate.app.cases.moment import moment_ms
 from liftgate.app.cases.reading import Planned
 from liftgate.bundle.compiled import Bundle, ModelSpec
 from liftgate.bundle.control_columns import control_columns
-from liftgate.domain import consent
+from liftgate.domain import consent, suppression
 from liftgate.domain.batch import Batch
 from liftgate.domain.control import UNKNOWN_COLUMNS, ControlColumns, Controls, Stop
 from liftgate.domain.decision import Decision
@@ -149,6 +149,10 @@ def _store(store: MemoryProfileStore, planned: Planned, person_id: str, live: Li
     elif person.consent is not None:
         records = {purpose: _consent(entry, now_ms) for purpose, entry in person.consent.items()}
         store.consent[person_id] = consent.document(records)
+    if "lists" in person.unreadable:
+        store.lists[person_id] = b"not a membership"
+    elif person.lists:
+        store.lists[person_id] = suppression.stored(person.lists)
     if person.account is not None:
         store.accounts[person.account, False] = packed_account((*person.history, *person.account_history), live, now_ms)
     # What a held-out person would have had counts apart: the case means the one that the walk reads.
