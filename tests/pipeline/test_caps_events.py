@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import itertools
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
@@ -49,11 +49,10 @@ class _Contacts:
         self._inner = inner
         self.down = False
 
-    async def count(self, events: list[ContactEvent]) -> Any:
+    async def count(self, events: Sequence[ContactEvent]) -> Sequence[CountStatus]:
         if self.down:
             raise StoreUnavailable("switched off")
-        statuses: list[CountStatus] = list(await self._inner.count(events))
-        return statuses
+        return await self._inner.count(events)
 
 
 @dataclass
@@ -83,7 +82,8 @@ class Shop:
         if at is not None:
             self.bench.hands.ms = at
         number = EventKind.Value(f"EVENT_KIND_{kind.upper()}")
-        event = Event(**({"event_id": f"e-{next(_ids)}", "kind": number, "person_id": person} | fields))
+        ordinary: dict[str, Any] = {"event_id": f"e-{next(_ids)}", "kind": number, "person_id": person}
+        event = Event(**(ordinary | fields))
         return RecordResponse.FromString(await self.events.record(RecordRequest(events=[event]).SerializeToString(), _Call()))
 
 

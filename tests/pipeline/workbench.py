@@ -5,7 +5,7 @@ from __future__ import annotations
 import itertools
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, Literal
 
@@ -25,7 +25,7 @@ from liftgate.domain.errors import LogUnavailable, ModelFailed, StoreUnavailable
 from liftgate.domain.input import Floats, InputSchema
 from liftgate.domain.request import DecideRequest
 from liftgate.pipeline.batching import Batcher, Limits, Live
-from liftgate.pipeline.ports import Amendment, Claim, ClaimOutcome, ClaimStatus, Fetched, PersonKey
+from liftgate.pipeline.ports import NOTHING_WATCHED, AccountClaim, Amendment, Claim, ClaimOutcome, ClaimStatus, Fetched, PersonKey
 from liftgate.pipeline.stages import Stage
 from liftgate.pipeline.walk import Ports
 from liftgate.record.codec import decode_decision
@@ -59,6 +59,16 @@ class FaultyProfiles:
         return await self._inner.fetch(people, schema, budget_s, totals)
 
 
+def _unlimited(claim: Claim) -> Claim:
+    """Return the claim as somebody would make it who charges and does not look."""
+    loose = [replace(charge, limit=10**9) for charge in claim.charges]
+    account = claim.account and AccountClaim(
+        claim.account.account_id, tuple(replace(charge, limit=10**9) for charge in claim.account.charges)
+    )
+    totals = tuple(replace(use, limit=10**9, most=10**9) for use in claim.totals)
+    return replace(claim, charges=tuple(loose), watch=NOTHING_WATCHED, account=account, totals=totals)
+
+
 class FaultyReservations:
     """The real reservations, away, or losing to someone who came first."""
 
@@ -73,6 +83,8 @@ class FaultyReservations:
             raise StoreUnavailable("the claims were made and nobody heard")
         if "every_claim_late" in self._faults.on and any(claim.charges for claim in claims):
             return [ClaimOutcome(ClaimStatus.CAP_REACHED, charge=0) for _ in claims]
+        if "limits_off" in self._faults.on:
+            claims = [_unlimited(claim) for claim in claims]
         if self._faults.rivals:
             rivals, self._faults.rivals = self._faults.rivals, []
             await self._inner.reserve(rivals)
