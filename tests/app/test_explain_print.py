@@ -86,8 +86,8 @@ def test_a_fallback(capsys: pytest.CaptureFixture[str]) -> None:
     text = printed(
         capsys,
         branch=5,
-        reason=65,
-        fallback_reason=65,
+        reason=66,
+        fallback_reason=66,
         degraded=True,
         offered=["welcome"],
         default_served=True,
