@@ -91,6 +91,27 @@ async def test_ghost_history_is_apart(backend: Backend) -> None:
 
 
 @pytest.mark.parametrize("layout", ["packed", "hash"])
+async def test_both_histories_of_an_account(single_backend: Backend, layout: str) -> None:
+    """`both` reads the account's real entries alone too, beside the real and ghost ones together."""
+    backend = single_backend
+    for ghost, value in ((False, b"r" * 32), (True, b"g" * 32)):
+        if backend.client is None:
+            backend.fake_profiles.accounts["home", ghost] = value
+        else:
+            await backend.client.call([("SET", redis_keys.account("home", ghost), value)])
+    people = [
+        PersonKey("a", True, account_id="home", both=True),
+        PersonKey("b", True, account_id="home"),
+        PersonKey("c", False, account_id="home"),
+        PersonKey("d", True, account_id="other", both=True),
+    ]
+    fetched = await backend.profiles(layout).fetch(people, SCHEMA)
+    together = b"r" * 32 + b"g" * 32
+    assert dict(fetched.account_history) == {0: together, 1: together, 2: b"r" * 32, 3: None}
+    assert dict(fetched.real_account_history) == {0: b"r" * 32, 3: None}
+
+
+@pytest.mark.parametrize("layout", ["packed", "hash"])
 async def test_consent_of_another_type_is_not_missing(redis_backend: Backend, layout: str) -> None:
     """Where it is to be certain that no consent is stored, a key of another type is an empty document and nobody's default."""
     backend = redis_backend

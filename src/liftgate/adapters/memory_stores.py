@@ -57,6 +57,7 @@ class MemoryProfileStore:
             [self.history.get((person.person_id, person.ghost)) for person in people],
             real_history={row: self.history.get((person.person_id, False)) for row, person in enumerate(people) if person.both},
             account_history={row: self._account(person) for row, person in enumerate(people) if person.account_id},
+            real_account_history={row: self.accounts.get((p.account_id, False)) for row, p in enumerate(people) if p.account_id and p.both},
             lists={row: self.lists.get(person.person_id) for row, person in enumerate(people) if person.lists},
             totals=[packed(self.totals.get((cap_id, False), {})) for cap_id in totals],
         )

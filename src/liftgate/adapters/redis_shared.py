@@ -16,8 +16,8 @@ class Shared:
 
     def __init__(self, people: Sequence[PersonKey], totals: Sequence[bytes]) -> None:
         self._totals = len(totals)
-        self._rows: list[tuple[int, int]] = []
-        """(row, histories read for it)"""
+        self._rows: list[tuple[int, int, bool]] = []
+        """(row, histories read for it, the real one is asked for alone too)"""
         self.commands: list[Command] = []
         """Nothing to read: none."""
         keys: list[bytes] = []
@@ -25,7 +25,7 @@ class Shared:
             if person.account_id:
                 own = [False, True] if person.ghost else [False]
                 keys += [redis_keys.account(person.account_id, ghost) for ghost in own]
-                self._rows.append((row, len(own)))
+                self._rows.append((row, len(own), person.both))
         keys += [redis_keys.total(cap_id, False) for cap_id in totals]
         if keys:
             self.commands.append(("MGET", *keys))
@@ -33,12 +33,14 @@ class Shared:
     def put(self, fetched: Fetched, values: Sequence[bytes | None]) -> Fetched:
         """Return what was fetched with the values of `commands`."""
         if values:
-            at, histories = 0, {}
-            for row, count in self._rows:
+            at, histories, real = 0, {}, {}
+            for row, count, both in self._rows:
                 found = [value for value in values[at : at + count] if value]
                 histories[row] = joined(found)
+                if both:
+                    real[row] = values[at]
                 at += count
-            fetched.account_history = histories
+            fetched.account_history, fetched.real_account_history = histories, real
             fetched.totals = values[len(values) - self._totals :]
         return fetched
 

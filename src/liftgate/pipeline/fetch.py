@@ -72,10 +72,13 @@ def _histories(batch: Batch, fetched: Fetched) -> Sequence[bytes | None]:
     """Return [N] contact histories: who turned out not to be held out, for want of consent to experiments, has the real one."""
     if not fetched.real_history:
         return fetched.history
-    history = list(fetched.history)
+    history, accounts = list(fetched.history), dict(fetched.account_history)
     for row, real in fetched.real_history.items():
         if not batch.held_out[row]:
             history[row] = real
+            if row in accounts:
+                accounts[row] = fetched.real_account_history.get(row)
+    fetched.account_history = accounts
     return history
 
 

@@ -46,6 +46,8 @@ class Fetched:
     """By index: the real contact history of those asked for with `both`."""
     account_history: Mapping[int, bytes | None] = field(default_factory=dict)
     """By index: contact histories of the accounts asked for. With `ghost` the real entries and the ghost ones after them."""
+    real_account_history: Mapping[int, bytes | None] = field(default_factory=dict)
+    """By index: the real entries alone, of those asked for with `both`."""
     lists: Mapping[int, bytes | None] = field(default_factory=dict)
     """By index: `domain/suppression.py` memberships of those asked for; None: certainly none is stored."""
     totals: Sequence[bytes | None] = ()
