@@ -20,6 +20,7 @@ _GROUPS = {
     "operators": ("liftgate.app.cli.operators", "Name the people who may run a service, and give them tokens."),
     "audit": ("liftgate.app.cli.audit", "Read and verify the chain of administrative acts."),
     "review": ("liftgate.app.cli.review", "Approve what is sensitive before anybody sees it."),
+    "lists": ("liftgate.app.cli.lists", "Put people on do-not-contact lists, or take them off."),
     "log": ("liftgate.app.cli.log", "Read, verify and seal the decision log."),
 }
 _COMMANDS = {
