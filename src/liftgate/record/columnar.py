@@ -33,6 +33,7 @@ _SCALARS = {
     FieldDescriptor.TYPE_BYTES: pa.binary(),
     FieldDescriptor.TYPE_INT64: pa.int64(),
     FieldDescriptor.TYPE_UINT32: pa.uint32(),
+    FieldDescriptor.TYPE_UINT64: pa.uint64(),
     FieldDescriptor.TYPE_DOUBLE: pa.float64(),
     FieldDescriptor.TYPE_BOOL: pa.bool_(),
     FieldDescriptor.TYPE_ENUM: _NAMES,

@@ -166,9 +166,10 @@ def _key(owner: str, item: Any) -> str:
     return f"{owner} {orjson.dumps(item, option=orjson.OPT_SORT_KEYS).decode()}"
 
 
-OPERATIONAL = frozenset({Reason.STOPPED, Reason.CONTROLS_UNKNOWN, Reason.NOT_APPROVED, Reason.REVIEW_REJECTED})
+_STOPS, _REVIEWS = {"STOPPED", "CONTROLS_UNKNOWN"}, {"NOT_APPROVED", "REVIEW_REJECTED", "AWAITING_REVIEW"}
+OPERATIONAL = frozenset(reason for reason in Reason if reason.name in _STOPS | _REVIEWS)
 """What people did, not the bundle: it stands as it was, whatever else has changed."""
-_FIRST = {Reason.STOPPED: 0, Reason.CONTROLS_UNKNOWN: 0, Reason.NOT_APPROVED: 2, Reason.REVIEW_REJECTED: 2}
+_FIRST = {reason: 0 if reason.name in _STOPS else 2 for reason in OPERATIONAL}
 
 
 def place_in_chain() -> NDArray[np.int64]:
