@@ -1,0 +1,79 @@
+"""Per-decision review: what is put before reviewers, and what they say, audited before it counts."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from liftgate.domain.errors import NotFound, NotNow, NotPermitted, StoreUnavailable
+from liftgate.domain.verdict import Asked, Verdict
+from liftgate.pipeline.audit import Act, Audit, AuditAct
+from liftgate.pipeline.desk import Who, said
+from liftgate.pipeline.ports import Clock, ReviewQueue
+from liftgate.pipeline.walk import Walk
+
+__all__ = ["DecisionDesk", "asked_for"]
+
+
+def asked_for(walk: Walk) -> list[Asked]:
+    """Return what a walk's own decisions put before reviewers."""
+    batch, bundle, found = walk.batch, walk.live.bundle, []
+    if batch.requested is None:
+        return []
+    for decision in walk.decided():
+        if decision.review_id:
+            k, request = int(batch.requested[decision.row]), batch.requests[decision.row]
+            offer, wanted = bundle.offers[k], bundle.each_decision[k]
+            instead = ", ".join(bundle.offers[i].offer_id for i in decision.offered) or "nothing"
+            found.append(
+                Asked(
+                    review_id=decision.review_id,
+                    decision_id=decision.decision_id,
+                    person_id=request.person_id,
+                    pseudonym=walk.ports.pseudonym(request.person_id).hex(),
+                    offer_id=offer.offer_id,
+                    placement_id=request.placement_id,
+                    bundle=bundle.name,
+                    digest=wanted.digest,
+                    role=wanted.role,
+                    valid_for_ms=wanted.valid_for_ms,
+                    asked_at_ms=int(batch.now_ms[decision.row]),
+                    explanation=f"It passed every other guardrail and would have come first in {request.placement_id}, "
+                    f"worth {offer.value:g} {bundle.currency} times its chance; {instead} was shown instead.",
+                )
+            )
+    return found
+
+
+class DecisionDesk:
+    """Single decisions that wait, and their verdicts."""
+
+    def __init__(self, queue: ReviewQueue, audit: Audit, clock: Clock) -> None:
+        self._queue = queue
+        self._audit = audit
+        self._clock = clock
+
+    async def waiting(self) -> Sequence[Asked]:
+        """Return what waits, oldest first. Raises NotNow."""
+        try:
+            return await self._queue.waiting()
+        except StoreUnavailable:
+            raise NotNow("Redis did not answer") from None
+
+    async def decide(self, who: Who, review_id: str, approved: bool, reason: str) -> tuple[Asked, Verdict]:
+        """Say yes or no to showing an offer to a person. Raises NotFound, NotPermitted, CallerError, NotNow, LogUnavailable."""
+        reason = said(reason, needed=not approved)
+        try:
+            asked = await self._queue.get(review_id)
+            if asked is None:
+                raise NotFound("no decision waits under this id, any more; `liftgate review list --decisions` shows those that do")
+            if asked.role not in who.roles:
+                raise NotPermitted(f"{who.name} lacks the role `{asked.role}`")
+            now_ms = self._clock.now_ms()
+            verdict = Verdict(approved, who.name, now_ms, asked.asked_at_ms, now_ms + asked.valid_for_ms, review_id, asked.digest)
+            act = Act.APPROVE if approved else Act.REJECT
+            subject = f"offer/{asked.offer_id} for {asked.pseudonym}"
+            await self._audit.append(AuditAct(act, who.name, asked.role, subject, digest_after=asked.digest, reason=reason))
+            await self._queue.settle(asked, verdict)
+        except StoreUnavailable:
+            raise NotNow("Redis did not answer, so it is not known whether this was done; list the decisions that wait") from None
+        return asked, verdict
