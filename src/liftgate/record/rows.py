@@ -29,7 +29,9 @@ def _fill(message: Message, row: Mapping[str, Any]) -> None:
             else:
                 setattr(message, field.name, _plain(field, value))
         else:
-            for one in value if field.is_repeated else [value]:
+            # A column says that a single message is absent by holding an empty one.
+            absent = isinstance(value, Mapping) and not any(value.values())
+            for one in value if field.is_repeated else [] if absent else [value]:
                 inner = getattr(message, field.name).add() if field.is_repeated else getattr(message, field.name)
                 # A message of one field is a column of that field.
                 _fill(inner, one if isinstance(one, Mapping) else {inner.DESCRIPTOR.fields[0].name: one})
