@@ -164,3 +164,11 @@ def test_two_publishers_at_once_are_one_after_the_other(bundle: Path, operators:
         found = run("publish", bundle, shop, "--reason", "x", "--operators", operators, "--log", tmp_path / "log")
     assert (found.exit_code, "somebody else" in found.output) == (2, True)
     assert run("publish", bundle, shop, "--reason", "x", "--operators", operators, "--log", tmp_path / "log").exit_code == 0
+
+
+def test_what_needs_an_approval_is_said(bundle: Path, operators: Path, tmp_path: Path) -> None:
+    """Sensitive offers of a published bundle are named, with the command that shows where their review stands."""
+    (bundle / "more.yaml").write_text("offers: {loan: {value: 3.0, sensitive: true}}\n")
+    shop, local = tmp_path / "shop", ("--operators", operators, "--log", tmp_path / "log")
+    said = run("publish", bundle, shop, "--reason", "x", *local)
+    assert (said.exit_code, "liftgate review list" in said.stdout, "offer/loan" in said.stdout) == (0, True, True)

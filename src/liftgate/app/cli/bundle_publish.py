@@ -90,6 +90,7 @@ def publish(
             "previous_digest": previous_digest,
             "author": sidecar.author,
             "cases": ran,
+            "sensitive": sorted(review.subject for review in bundle.reviews.values()),
             "version": str(version),
         }
         _finish(document, client, reason, directory, as_json)
@@ -262,3 +263,6 @@ def _say(document: dict[str, Any], as_json: bool) -> None:
     cases = f", {document['cases']} case{'s' if document['cases'] != 1 else ''} passed" if "cases" in document else ""
     before = document["previous_digest"][:12] or "nothing"
     typer.echo(f"{document['result']}: {document['bundle']} {document['digest'][:12]} by {document['author']}, was {before}{cases}")
+    if document.get("sensitive"):
+        subjects = ", ".join(document["sensitive"])
+        typer.echo(f"shown only while an approval of exactly this stands (`liftgate review list`): {subjects}")
