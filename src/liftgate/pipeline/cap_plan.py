@@ -22,7 +22,7 @@ from liftgate.pipeline.ports import NOTHING_WATCHED, AccountClaim, Charge, Claim
 
 UNLIMITED = 2**40
 """Room of a cap that does not concern the row."""
-_TOTAL_CAP, _EXCLUDED = Reason.TOTAL_CAP, Reason.EXCLUDED
+_EXCLUDED = Reason.EXCLUDED
 
 
 @cache
@@ -105,6 +105,7 @@ class CapPlan:
         touched = [self.holds[offers].any(axis=0) for offers in held]
         self._of: list[list[Indices]] = [[np.flatnonzero(of & applies) for of in touched] for applies in self._applies]
         """By channel and placement: the caps that hold any of its offers back."""
+        self._concerns = [[bool(columns.size) for columns in row] for row in self._of]
         self._people_of = [[columns[columns < self.people] for columns in row] for row in self._of]
         self._accounts_of = [columns[(columns >= self.people) & (columns < self.accounts)] for columns in self._of[0]]
         # In shadow they hold nothing back, and are charged all the same.
@@ -129,7 +130,7 @@ class CapPlan:
 
     def concerns(self, request: DecideRequest, place: int) -> bool:
         """Say whether any cap can hold back an offer of the placement."""
-        return bool(self._of[self.channel(request)][place].size)
+        return self._concerns[self.channel(request)][place]
 
     def read(self, batch: Batch, histories: Sequence[bytes | None], fetched: Fetched) -> None:
         """Fill in `cap_room` and `cap_paced` from what was fetched; `histories` are the people's."""
@@ -182,11 +183,12 @@ class CapPlan:
         # Over all caps: a tight one elsewhere only costs the row a list of its own.
         tightest = room.min(axis=1).tolist()
         placement = batch.placement.tolist()
+        channels = [self.channel(request) for request in batch.requests] if self.by_channel else [0] * batch.n
         return [
-            self._watches[self.channel(request)][place][request.slot_count]
+            self._watches[channel][place][request.slot_count]
             if tightest[row] >= request.slot_count
-            else self._watch(self._people_of[self.channel(request)][place], batch.cap_room[row], request.slot_count)
-            for row, (place, request) in enumerate(zip(placement, batch.requests, strict=True))
+            else self._watch(self._people_of[channel][place], batch.cap_room[row], request.slot_count)
+            for row, (channel, place, request) in enumerate(zip(channels, placement, batch.requests, strict=True))
         ]
 
     def _watch(self, columns: Indices, room: NDArray[np.int64], slots: int) -> Watch:
@@ -197,7 +199,7 @@ class CapPlan:
     def charges(self, chosen: Sequence[int], request: DecideRequest, now_ms: int, shows: bool) -> tuple[Charge, ...]:
         """Return what the person's history is charged for a choice; `shows`: the decision shows anything, the default included."""
         found = [self._charge(c, request, now_ms) for k in chosen for c in self._charged[k]]
-        if shows and self._contacts:
+        if self._contacts and shows:
             found += [self._charge(c, request, now_ms) for c in self._contacts.get(request.context.channel, ())]
         return tuple(found)
 
