@@ -121,3 +121,15 @@ def test_columns_that_were_never_made_do_no_harm() -> None:
     explanation = explain(batch, SHOP, decided(offered=(), reason=Reason.STAGE_FAILED))
     assert explanation.summary == "home.hero shows nothing: a stage failed unexpectedly, so only the guarded default could be served."
     assert len(explanation.candidates) == 0
+
+
+def test_what_a_guardrail_in_shadow_would_have_done_is_said() -> None:
+    """An allowed offer that a rule in shadow would have held back says so, and the rule has the outcome of one in shadow."""
+    batch = walked()
+    shadow = np.zeros_like(batch.reason)
+    shadow[0, 4] = Reason.SUPPRESSED
+    batch.shadow_reason = shadow
+    entries = {entry.offer_id: entry for entry in explain(batch, SHOP, decided()).candidates}
+    assert int(entries["news"].reason) == Reason.ALLOWED
+    assert entries["news"].text.endswith("A guardrail in shadow would have held it back: " + SENTENCES[Reason.SUPPRESSED])
+    assert "shadow" not in entries["gift"].text

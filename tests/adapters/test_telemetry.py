@@ -249,3 +249,18 @@ def test_metrics_answer_over_http_and_name_no_person() -> None:
     assert "liftgate_decisions_total" in text
     assert PERSON not in text
     MetricsServer("127.0.0.1", server.port, [page]).close()
+
+
+def test_what_shadow_would_have_refused_is_counted_apart() -> None:
+    """The shadow column counts in its own metric by reason; without one nothing does."""
+    page = Page(LAYOUT)
+    telemetry = Telemetry(page)
+    batch, decisions = batch_of(2)
+    telemetry.decided(batch, BUNDLE, decisions)  # type: ignore[arg-type]
+    assert value(scrape(page), "liftgate_shadow_refusals_total", reason="suppressed") == 0
+    batch.shadow_reason = np.zeros_like(batch.reason)
+    batch.shadow_reason[:, 0] = Reason.SUPPRESSED
+    telemetry.decided(batch, BUNDLE, decisions)  # type: ignore[arg-type]
+    samples = scrape(page)
+    assert value(samples, "liftgate_shadow_refusals_total", reason="suppressed") == 2
+    assert value(samples, "liftgate_candidate_refusals_total", reason="suppressed") == 4

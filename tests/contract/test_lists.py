@@ -39,7 +39,11 @@ async def test_changes_are_what_the_next_fetch_reads(redis_backend: Backend, lay
     changed = await lists.change("no-email", ["a", "b", "a"], on=True)
     assert (changed.changed, changed.same, changed.unreadable) == (2, 1, [])
     await lists.change("blocked", ["a"], on=True)
-    assert await read(redis_backend, "a", "b", "c", layout=layout) == [frozenset({"blocked", "no-email"}), frozenset({"no-email"}), frozenset()]
+    assert await read(redis_backend, "a", "b", "c", layout=layout) == [
+        frozenset({"blocked", "no-email"}),
+        frozenset({"no-email"}),
+        frozenset(),
+    ]
     assert await lists.show("a") == frozenset({"blocked", "no-email"})
     changed = await lists.change("no-email", ["a", "b", "c"], on=False)
     assert (changed.changed, changed.same) == (2, 1)

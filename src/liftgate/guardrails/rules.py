@@ -15,9 +15,9 @@ from liftgate.domain.offer import Indices
 from liftgate.domain.reason import Reason
 from liftgate.guardrails.base import PASSES, Tally
 
-FEW = 8
+FEW = 3
 """Up to so many conditions one after the other are cheaper than together."""
-FEW_JUDGEMENTS = 64
+FEW_JUDGEMENTS = 10
 """Up to so many pairs of a person and a condition are judged one by one: there plain numbers cost less than columns."""
 
 
