@@ -13,6 +13,8 @@ from liftgate.adapters.grpc_service import Call, Handler, answering, deadline_of
 from liftgate.adapters.operators import Operators
 from liftgate.adapters.review_words import words
 from liftgate.domain.review import APPROVE, BREAK_GLASS, REJECT, WITHDRAW, ReviewItem
+from liftgate.domain.verdict import PREFIX, Asked, Verdict
+from liftgate.pipeline.decision_desk import DecisionDesk
 from liftgate.pipeline.review_desk import ReviewDesk, waits
 from liftgate.v1 import review_service_pb2 as wire
 
@@ -24,8 +26,11 @@ M = TypeVar("M", bound=Message)
 class ReviewService:
     """`liftgate.v1.ReviewService`. One event loop."""
 
-    def __init__(self, desk: ReviewDesk, operators: Operators, observer: CallObserver, report: Report | None = None) -> None:
+    def __init__(
+        self, desk: ReviewDesk, decisions: DecisionDesk, operators: Operators, observer: CallObserver, report: Report | None = None
+    ) -> None:
         self._desk = desk
+        self._decisions = decisions
         self._operators = operators
         self._observer = observer
         self._report = report
@@ -48,6 +53,9 @@ class ReviewService:
         deadline_of(call, _DEADLINE_S)
         self._operators.authorise(call.invocation_metadata())
         asked = _parsed(wire.ReviewServiceListRequest, raw)
+        if asked.decisions:
+            waiting = await self._decisions.waiting()
+            return wire.ReviewServiceListResponse(items=[decision_message(one) for one in waiting]).SerializeToString()
         items, in_force = await self._desk.items()
         now_ms = self._desk.now_ms
         rows = [(not waits(item, now_ms, item.digest in in_force), item.subject, item.digest, item) for item in items]
@@ -87,6 +95,10 @@ class ReviewService:
             deadline_of(call, _DEADLINE_S)
             who = self._operators.authorise(call.invocation_metadata())
             asked = _parsed(request, raw)
+            if asked.review_id.startswith(PREFIX) and act in (APPROVE, REJECT):
+                one, verdict = await self._decisions.decide(who, asked.review_id, act == APPROVE, asked.reason)
+                decided: bytes = response(item=decision_message(one, verdict)).SerializeToString()
+                return decided
             item = await self._desk.act(who, act, asked.review_id, asked.reason, getattr(asked, "for_ms", 0))
             _, in_force = await self._desk.items()
             answer: bytes = response(item=item_message(item, self._desk.now_ms, item.digest in in_force)).SerializeToString()
@@ -128,3 +140,27 @@ def item_message(item: ReviewItem, now_ms: int, in_force: bool) -> wire.ReviewIt
         in_force=in_force,
         follow_up_open=standing.glass_open,
     )
+
+
+def decision_message(asked: Asked, verdict: Verdict | None = None) -> wire.ReviewItem:
+    """Return a decision that waits, or its verdict, as the contract has it. The person's id is not in it."""
+    need = wire.ReviewNeed(because="each decision", approvers=1, role=asked.role, valid_for_ms=asked.valid_for_ms)
+    item = wire.ReviewItem(
+        review_id=asked.review_id,
+        kind="decision",
+        subject=f"offer/{asked.offer_id}",
+        bundle=asked.bundle,
+        state="REVIEW_STATE_PENDING",
+        needs=[need],
+        missing=[f"1 verdict by the role `{asked.role}`"],
+        acts=[wire.ReviewAct(act="submit", by="", at_ms=asked.asked_at_ms, reason=asked.explanation)],
+        decision_id=asked.decision_id,
+        person_pseudonym=asked.pseudonym,
+        explanation=asked.explanation,
+    )
+    if verdict is not None:
+        item.state = wire.REVIEW_STATE_APPROVED if verdict.approved else wire.REVIEW_STATE_REJECTED
+        item.until_ms = verdict.until_ms if verdict.approved else 0
+        item.ClearField("missing")
+        item.acts.add(act="approve" if verdict.approved else "reject", by=verdict.by, at_ms=verdict.at_ms)
+    return item

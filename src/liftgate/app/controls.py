@@ -15,6 +15,7 @@ from liftgate.adapters.grpc_service import Handler
 from liftgate.adapters.operators import Operators
 from liftgate.adapters.redis_client import RedisClient, address_of
 from liftgate.adapters.redis_controls import CHANNEL, RedisControls
+from liftgate.adapters.redis_review_queue import RedisReviewQueue
 from liftgate.adapters.redis_subscription import Subscription, ended
 from liftgate.adapters.telemetry import Telemetry
 from liftgate.app.logging import Logger
@@ -24,6 +25,7 @@ from liftgate.domain.control import UNKNOWN
 from liftgate.pipeline.audit import Audit
 from liftgate.pipeline.control_desk import ControlDesk
 from liftgate.pipeline.controls import ControlPanel
+from liftgate.pipeline.decision_desk import DecisionDesk
 from liftgate.pipeline.desk import Desk
 from liftgate.pipeline.live import Live
 from liftgate.pipeline.ports import Clock
@@ -40,6 +42,8 @@ class ControlRoom:
     desk: Desk
     reviews: ReviewDesk
     controls: ControlDesk
+    queue: RedisReviewQueue
+    decisions: DecisionDesk
     in_force: Callable[[], Bundle]
     telemetry: Telemetry
     log: Logger
@@ -54,7 +58,7 @@ class ControlRoom:
             "liftgate.v1.ControlService": ControlService(
                 self.controls, self.desk, self.panel, operators, self.telemetry, report
             ).handlers(),
-            "liftgate.v1.ReviewService": ReviewService(self.reviews, operators, self.telemetry, report).handlers(),
+            "liftgate.v1.ReviewService": ReviewService(self.reviews, self.decisions, operators, self.telemetry, report).handlers(),
         }
 
     def start(self) -> None:
@@ -108,4 +112,6 @@ def control_room(
     def bundle() -> Bundle:
         return in_force().bundle
 
-    return ControlRoom(panel, watch, subscription, desk, ReviewDesk(desk, bundle), ControlDesk(desk, bundle), bundle, telemetry, log)
+    queue = RedisReviewQueue(redis, clock)
+    desks = ReviewDesk(desk, bundle), ControlDesk(desk, bundle), queue, DecisionDesk(queue, audit, clock)
+    return ControlRoom(panel, watch, subscription, desk, *desks, bundle, telemetry, log)

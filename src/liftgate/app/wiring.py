@@ -176,6 +176,7 @@ def wire(
         pseudonym_key_id=pseudonyms.key_id,
         on_log_failure=settings.on_log_failure,
         controls=controls.panel,
+        review_queue=controls.queue,
     )
     tls = _tls(settings)
     limits = Limits(

@@ -38,6 +38,7 @@ Reason = Annotated[str, typer.Option("--reason", help="Why; kept in the audit ch
 @app.command("list")
 def list_(
     everything: Annotated[bool, typer.Option("--all", help="Also what is neither in force nor waiting for anybody.")] = False,
+    decisions: Annotated[bool, typer.Option("--decisions", help="Single decisions that wait for a verdict instead, oldest first.")] = False,
     target: Target = DEFAULT_TARGET,
     tls_ca: TlsCa = None,
     plaintext: Plaintext = False,
@@ -46,9 +47,11 @@ def list_(
 ) -> None:
     """List what waits for a reviewer, and every sensitive offer of the bundle in force.
 
+    With --decisions: single decisions of offers that say `review_each_decision`; approve or reject them by their id (d-...).
+
     Example: liftgate review list --all --json
     """
-    answer = Asking(target, tls_ca, plaintext, timeout_s, as_json).ask("reviews", "List", all=everything)
+    answer = Asking(target, tls_ca, plaintext, timeout_s, as_json).ask("reviews", "List", all=everything, decisions=decisions)
     if as_json:
         typer.echo(json.dumps(answer, indent=2))
         return
@@ -130,7 +133,9 @@ def approve(
     timeout_s: TimeoutS = 10.0,
     as_json: AsJson = False,
 ) -> None:
-    """Say yes to exactly what `show` shows. Needs a role that the item names; its authors cannot.
+    """Say yes to exactly what `show` shows, or to showing one person an offer (ids d-...).
+
+    Needs a role that the item names; its authors cannot.
 
     For something stopped, an approval starts it again, at once and everywhere.
 

@@ -63,9 +63,15 @@ def show_item(answer: dict[str, Any]) -> None:
 
 def _heading(item: dict[str, Any]) -> None:
     state = item["state"]
-    until = f" until {moment(item['until_ms'])}" if item["until_ms"] and item["kind"] == "offer" else ""
+    until = f" until {moment(item['until_ms'])}" if item["until_ms"] and item["kind"] != "start" else ""
     words = "start again: " + _STATES.get(state, state).replace(", not shown", "") if item["kind"] == "start" else _STATES.get(state, state)
-    line(f"{item['review_id'][:12]}  {item['subject']}  {words}{until}", bold=True, fg=_COLOURS.get(state, "red"))
+    shown_id = item["review_id"] if item["kind"] == "decision" else item["review_id"][:12]
+    line(f"{shown_id}  {item['subject']}  {words}{until}", bold=True, fg=_COLOURS.get(state, "red"))
+    if item["kind"] == "decision":
+        line(
+            f"  for the person {item['person_pseudonym'][:12]}, asked {moment(item['acts'][0]['at_ms'])} by decision {item['decision_id']}"
+        )
+        line(f"  {item['explanation']}")
     if item["kind"] == "offer":
         where = f"{item['source']}, " if item["source"] else ""
         line(f"  {where}bundle {item['bundle']}{'' if item['in_force'] else ', not in force on this server'}")
