@@ -141,6 +141,17 @@ def test_a_new_feature_is_not_guessed(day: Day, tmp_path: Path) -> None:
     assert not any(offer == "app-install" and after == "ALLOWED" for offer, _, after in found.reasons)
 
 
+def test_a_stale_value_is_not_known_and_a_fresh_one_is(day: Day, tmp_path: Path) -> None:
+    """The record keeps the default that stood in for a stale value: a longer `max_age` leaves such decisions open, a shorter one none."""
+    written = "days_since_purchase: {type: float, default: 365.0, max_age: 7d}"
+    longer = against(day, edited(tmp_path / "a", (written, written.replace("7d", "9d"))))
+    assert "not in the record: profile.days_since_purchase as the bundle would have read it" in longer.unknowable
+    assert "not in the record: what model purchase_7d would have been fed" in longer.unknowable
+    shorter = against(day, edited(tmp_path / "b", (written, written.replace("7d", "3d"))))
+    assert {why.split(",")[0] for why in shorter.unknowable} <= {"not in the record: contact history and lists"}
+    assert ("win-back", "NOT_ELIGIBLE", "ALLOWED") in shorter.reasons
+
+
 def test_a_raised_cap_lets_pass_whom_it_let_pass_and_leaves_the_others_open(day: Day, tmp_path: Path) -> None:
     """With a larger `max` everyone who had room has room; of those who had none it cannot be told."""
     found = against(day, edited(tmp_path, ("    caps: [{max: 2, per: 7d}]", "    caps: [{max: 3, per: 7d}]")))
