@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import numpy as np
-from numpy.typing import NDArray
 
 from liftgate.bundle.compiled import Bundle
 from liftgate.domain.batch import Batch
@@ -148,17 +147,16 @@ def _holdout_answer(walk: Walk, row: int) -> str:
 
 def _limit_validity(batch: Batch, bundle: Bundle, decisions: list[Decision]) -> None:
     """Set valid_until_ms: the placement's validity, cut short by the end of an offer shown or of a consent that it needs."""
-    rows: NDArray[np.intp] = np.array([decision.row for decision in decisions], dtype=np.intp)
-    valid_for = np.array([placement.valid_for_ms for placement in bundle.placements], dtype=np.float64)
-    until: Floats = batch.now_ms[rows] + valid_for[batch.placement[rows]]
-    consent_until = batch.consent_until_ms[rows]
-    ends = np.isfinite(consent_until).any()
-    for slot in range(max(map(len, (decision.offered for decision in decisions)), default=0)):
-        shown = np.array([decision.offered[slot] if slot < len(decision.offered) else -1 for decision in decisions], dtype=np.intp)
-        until = np.where(shown < 0, until, np.minimum(until, bundle.ends_at_ms[shown]))
-        if ends:
-            needs = bundle.needs_purpose[shown] if batch.contact_needs is None else bundle.needs_purpose[shown] | batch.contact_needs[rows]
-            needed = needs & (shown >= 0)[:, None]
-            until = np.minimum(until, np.where(needed, consent_until, np.inf).min(axis=1))
-    for decision, moment in zip(decisions, until.tolist(), strict=True):
-        decision.valid_until_ms = int(moment)
+    now_ms, placement = batch.now_ms.tolist(), batch.placement.tolist()
+    consents_end = np.count_nonzero(batch.consent_until_ms < np.inf)
+    for decision in decisions:
+        row = decision.row
+        until = now_ms[row] + bundle.placements[placement[row]].valid_for_ms
+        for offer in decision.offered:
+            until = min(until, bundle.ends_at_ms.item(offer))
+            if consents_end:
+                needs = (
+                    bundle.needs_purpose[offer] if batch.contact_needs is None else bundle.needs_purpose[offer] | batch.contact_needs[row]
+                )
+                until = min(until, float(batch.consent_until_ms[row, needs].min(initial=np.inf)))
+        decision.valid_until_ms = int(until)
