@@ -10,6 +10,7 @@ import pytest
 from typer.testing import CliRunner
 
 from liftgate.app.cli.bundle import app
+from liftgate.app.cli.log import app as log_app
 from liftgate.bundle.load import load_bundle
 from liftgate.bundle.sentences import sentence
 from tests.replay.logbook import DEMO, write_log
@@ -128,6 +129,22 @@ def test_a_log_says_what_would_have_changed(log: Path, tmp_path: Path) -> None:
     assert document["expected_value"]["after"] > document["expected_value"]["before"]
     assert len(document["examples"]) == 2
     assert "click-and-collect" in {offer for one in document["examples"] for offer in one["after"]}
+
+
+def test_segments_and_sealed_parquet_say_the_same(log: Path, tmp_path: Path) -> None:
+    """A log gives the same comparison before and after `liftgate log seal`, and rows that are there twice count once."""
+    folder = edited(tmp_path, ("value: 7.50", "value: 9.90"))
+    sealed = tmp_path / "log"
+    shutil.copytree(log, sealed)
+    assert RUN.invoke(log_app, ["seal", str(sealed)]).exit_code == 0
+    assert list(sealed.glob("*.parquet"))
+    for segment in log.glob("*.seg"):
+        shutil.copy(segment, sealed / segment.name.replace("-000001", "-000009"))
+    said = []
+    for directory in (log, sealed):
+        arguments = ["diff", str(DEMO / "bundle"), str(folder), *MODELS, "--log", str(directory), "--json"]
+        said.append(json.loads(RUN.invoke(app, arguments).stdout)["log"])
+    assert said[0] == said[1]
 
 
 def test_nothing_is_concluded_from_a_log_of_another_bundle(log: Path, tmp_path: Path) -> None:
