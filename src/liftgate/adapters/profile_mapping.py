@@ -166,8 +166,8 @@ class _Reader:
             expires_at_ms=self._moment("expires_at", document.get("expires_at")),
             evidence={name: text for name in _EVIDENCE if (text := self._text((name,), document.get(name)))},
         )
-        times = {"given_at_ms": mapping.given_at_ms, "expires_at_ms": mapping.expires_at_ms}
-        for name, what in ConsentRecord(purpose="", status="granted", **times, **mapping.evidence).mistakes():
+        common: dict[str, Any] = {"given_at_ms": mapping.given_at_ms, "expires_at_ms": mapping.expires_at_ms, **mapping.evidence}
+        for name, what in ConsentRecord(purpose="", status="granted", **common).mistakes():
             self._say((name.removesuffix("_ms"),), "cannot stand in a consent record", what)
         if document and not mapping.features and not mapping.consent and not source.mistakes:
             self._say((), "maps neither features nor consent", "add `features:`")
