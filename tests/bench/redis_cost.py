@@ -5,12 +5,14 @@ Prints best-of-many CPU of this process (user + system), which a busy machine di
 
 from __future__ import annotations
 
+import functools
 import itertools
 import platform
 import shutil
 import sys
 import time
 from collections.abc import Awaitable, Callable, Iterator
+from dataclasses import replace
 from importlib.metadata import version
 from pathlib import Path
 
@@ -22,10 +24,12 @@ from redis.backoff import NoBackoff
 from liftgate.adapters import redis_keys, redis_reservations
 from liftgate.adapters.embedded_valkey import EmbeddedValkey
 from liftgate.adapters.redis_client import RedisClient, connect
+from liftgate.adapters.redis_contacts import RedisContactEvents
 from liftgate.adapters.redis_profiles import Layout, RedisProfiles, RedisProfileWriter, StoredPerson
 from liftgate.adapters.redis_reservations import RedisReservations
 from liftgate.domain.input import Input, InputSchema, InputType
-from liftgate.pipeline.ports import Charge, Claim, PersonKey
+from liftgate.pipeline.contact_ports import CapCount, ContactEvent
+from liftgate.pipeline.ports import AccountClaim, Charge, Claim, EventKey, PersonKey, TotalUse
 from tests.bench.cpu import cpu_s
 
 BATCHES = (1, 8, 32)
@@ -126,6 +130,41 @@ async def reservations(server: EmbeddedValkey) -> None:
     await client.close()
 
 
+def shared(i: int, buckets: int) -> Claim:
+    """Return a claim with a charge of each scope: two of the person, one of a household, one on everybody's counter of so many buckets."""
+    plain = claim(i)
+    until = plain.now_ms + 100.0
+    total = TotalUse(b"budget%02d" % buckets, b"receipt!", 10**9, 10**9, NOW + 10**9 + float(i % buckets), False, 1)
+    return replace(plain, account=AccountClaim(f"h-{i % 2000}", (Charge(b"cap-home", 10**6, until, until),)), totals=(total,))
+
+
+async def scopes(server: EmbeddedValkey) -> None:
+    """Reserve over people alone against all scopes, on a counter of one bucket (a calendar window) and of 65 (a rolling one); and count."""
+    client = connect(server.url, 5000)
+    store, contacts = RedisReservations(client, budget_ms=5000, horizon_ms=100), RedisContactEvents(client, budget_ms=5000)
+    numbers = itertools.count()
+    for n in BATCHES:
+        contenders: dict[str, Call] = {}
+        kinds: dict[str, Callable[[int], Claim]] = {
+            "reserve, caps of the person": claim,
+            "reserve, all scopes, calendar total": functools.partial(shared, buckets=1),
+            "reserve, all scopes, rolling total": functools.partial(shared, buckets=65),
+        }
+        for name, make in kinds.items():
+            ready = iter([[make(next(numbers)) for _ in range(n)] for _ in range(ROUNDS * CALLS)])
+            contenders[name] = lambda ready=ready: store.reserve(next(ready))  # type: ignore[misc]
+        told = iter([[_exposure(next(numbers)) for _ in range(n)] for _ in range(ROUNDS * CALLS)])
+        contenders["count exposures, two caps"] = lambda told=told: contacts.count(next(told))  # type: ignore[misc]
+        await compare(contenders, n, server.pid)
+    await client.close()
+
+
+def _exposure(i: int) -> ContactEvent:
+    now = NOW + i * 10
+    caps = tuple(CapCount(b"cap%05d" % c, now + 100.0, False, False) for c in range(2))
+    return ContactEvent(EventKey(f"c-{i % 5000:08d}", f"event-{i}"), b"%08d" % (i % 10**8), now, now, False, False, "", caps)
+
+
 async def memory(server: EmbeddedValkey) -> None:
     """Print what PEOPLE of each kind take, as bytes each, which is MB a million."""
     client = connect(server.url, 5000)
@@ -179,7 +218,7 @@ def _filler(client: RedisClient, layout: Layout, profile: bool) -> Callable[[int
 
 async def everything(server: EmbeddedValkey) -> None:
     """Run every part."""
-    for part in (calls, fetches, reservations, memory):
+    for part in (calls, fetches, reservations, scopes, memory):
         print(part.__name__)
         await part(server)
 

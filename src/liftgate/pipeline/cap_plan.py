@@ -90,7 +90,7 @@ class CapPlan:
         self._applies: Bools = applies
         """[channels, caps]; channel 0 is any that no cap names, the last stands for none that was said."""
         contacts = {name: [c for c, cap in enumerate(caps) if cap.channel == name and cap.counts == "decision"] for name in names}
-        contacts[""] = sum(contacts.values(), [])
+        contacts[""] = [c for columns in contacts.values() for c in columns]
         self._contacts = {name: columns for name, columns in contacts.items() if columns}
         """By channel: caps charged once a decision that shows anything."""
         self._contacts_held = frozenset(
