@@ -111,13 +111,13 @@ def from_header(
         raise BadInput(f"{file}: unknown columns: {meant} Pass over columns with --skip COLUMN, or rename them in a --mapping")
     taken = set(columns) - set(skipped)
     features = tuple(FeatureColumn(i, name, at=f"{name}@" if f"{name}@" in taken else "") for i, name in enumerate(names) if name in taken)
-    for purpose, columns in details.items():
-        for name in columns.keys() & taken:
+    for purpose, own in details.items():
+        for name in sorted(own.keys() & taken):
             if f"consent.{purpose}" not in taken:
                 raise BadInput(f"{file}: column `{name}` belongs to `consent.{purpose}`, which is not there; add its status")
     consent = tuple(
-        ConsentColumn(purpose, f"consent.{purpose}", columns={DETAILS[name]: column for column, name in columns.items() if column in taken})
-        for purpose, columns in details.items()
+        ConsentColumn(purpose, f"consent.{purpose}", columns={DETAILS[name]: column for column, name in own.items() if column in taken})
+        for purpose, own in details.items()
         if f"consent.{purpose}" in taken
     )
     if not features and not consent:
