@@ -215,6 +215,18 @@ def test_an_approval_is_not_taken_for_granted_where_nobody_asked(tmp_path: Path)
     assert sum(found.unknowable.values()) > 50
 
 
+def test_without_review_an_offer_that_waited_for_approval_waits_no_more(tmp_path: Path) -> None:
+    """An offer that is sensitive no longer is not held back for want of approval; where it still is, it waits as it did."""
+    bundle = load_bundle(BUNDLES / "reviewed")
+    write_log(tmp_path / "log", bundle, people=150, rounds=4)
+    models = OnnxModels.load(bundle)
+    freed = other_text(tmp_path, "reviewed", "sensitive: [credit], ", "")
+    found = compare(read_logged(tmp_path / "log"), (bundle, models), (freed, OnnxModels.load(freed)))
+    assert any(before == "NOT_APPROVED" and after == "ALLOWED" for _, before, after in found.reasons)
+    again = compare(read_logged(tmp_path / "log"), (bundle, models), (bundle, models))
+    assert not again.reasons
+
+
 def test_what_ran_in_shadow_is_not_known_when_it_is_enforced(tmp_path: Path) -> None:
     """A counter that only noted says nothing of who would have been denied: under a bundle that enforces it, that is left open."""
     bundle = load_bundle(DEMO / "bundle", DEMO / "models")

@@ -55,6 +55,7 @@ _KNOWN_KEYS = frozenset(
         "pauses",
         "sensitive",
         "review",
+        "review_each_decision",
     }
 )
 """Keys of offers and groups in the canonical form that no rule is made of here."""
@@ -166,10 +167,12 @@ def _key(owner: str, item: Any) -> str:
     return f"{owner} {orjson.dumps(item, option=orjson.OPT_SORT_KEYS).decode()}"
 
 
-_STOPS, _REVIEWS = {"STOPPED", "CONTROLS_UNKNOWN"}, {"NOT_APPROVED", "REVIEW_REJECTED", "AWAITING_REVIEW"}
-OPERATIONAL = frozenset(reason for reason in Reason if reason.name in _STOPS | _REVIEWS)
-"""What people did, not the bundle: it stands as it was, whatever else has changed."""
-_FIRST = {reason: 0 if reason.name in _STOPS else 2 for reason in OPERATIONAL}
+REVIEWS = frozenset(reason for reason in Reason if reason.name in ("NOT_APPROVED", "REVIEW_REJECTED", "AWAITING_REVIEW"))
+"""What reviewers had not said yes to."""
+_STOPS = frozenset({Reason.STOPPED, Reason.CONTROLS_UNKNOWN})
+OPERATIONAL = _STOPS | REVIEWS
+"""What people did, not the bundle: it stands as it was."""
+_FIRST = dict.fromkeys(_STOPS, 0) | dict.fromkeys(REVIEWS, 2)
 
 
 def place_in_chain() -> NDArray[np.int64]:

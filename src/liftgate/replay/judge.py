@@ -18,7 +18,7 @@ from liftgate.guardrails.chain import Chain
 from liftgate.guardrails.consent import Consent
 from liftgate.guardrails.eligibility import Eligibility
 from liftgate.guardrails.suppression import Suppression
-from liftgate.replay.carried import OPERATIONAL, carried, is_carried, is_counter, place_in_chain
+from liftgate.replay.carried import OPERATIONAL, REVIEWS, carried, is_carried, is_counter, place_in_chain
 from liftgate.replay.known import Known
 from liftgate.replay.logged import Logged
 
@@ -31,6 +31,7 @@ CONDITIONS = {
 _GUARDRAIL = {section: "suppression" if section == "suppress_if" else "eligibility" for section in CONDITIONS}
 _PLACE = place_in_chain()
 _CARRIED = np.array([code in Reason.__members__.values() and is_carried(code) for code in range(256)], dtype=np.bool_)
+_REVIEWED = np.array([code in REVIEWS for code in range(256)], dtype=np.bool_)
 _OPERATIONAL = np.array([code in OPERATIONAL for code in range(256)], dtype=np.bool_)
 _LET = (int(Reason.ALLOWED), int(Reason.CHOSEN))
 _NEW_CANDIDATE = "whether a caller's own list holds an offer that is new to the placement"
@@ -47,6 +48,7 @@ class Judge:
         guardrails = chain.guardrails
         self._guardrails = [one for one, in_shadow in guardrails if isinstance(one, (Consent, Eligibility, Suppression)) and not in_shadow]
         self.carried, self.carried_own = carried(bundle), carried(own)
+        self._each, self._each_own = _reviewed_each(bundle), _reviewed_each(own)
 
     def guard(self, logged: Logged, about: Known, batch: Batch, placement: int, why_not: list[str]) -> tuple[Codes, Bools]:
         """Return [N, K] reasons and who is allowed; where that cannot be told of some candidate, `why_not` says so."""
@@ -120,7 +122,11 @@ class Judge:
         new = name not in logged.candidates
         was = np.zeros(logged.n, dtype=np.uint8) if new else logged.candidate_reason[:, logged.candidates.index(name)]
         strict = not new and self.carried.strict(name, self.carried_own)
-        deny = rows if new else _CARRIED[was] & (_OPERATIONAL[was] | strict)
+        k = self._bundle.offer_index[name]
+        sensitive, each = k in self._bundle.reviews, name in self._each
+        # What was stopped stays stopped; what waited for an approval waits while one is asked for.
+        stands = np.where(_REVIEWED[was], sensitive | each, _OPERATIONAL[was] | strict)
+        deny = rows if new else _CARRIED[was] & stands
         passed = ~rows
         for rule, limit in self.carried.rules.get(name, {}).items():
             # A cap that another offer has passed has room for this one too.
@@ -128,9 +134,12 @@ class Judge:
             passed &= np.logical_or.reduce(
                 [rows, *(self._let(logged, other) for other in others if self.carried_own.within(other, rule, limit))]
             )
-        if self._bundle.offer_index[name] in self._bundle.reviews:
+        if sensitive:
             # Nobody asked whether an approval stood where an earlier guardrail had denied.
-            passed &= np.isin(was, _LET) | (_PLACE[was] > _PLACE[Reason.NOT_APPROVED]) & (not new)
+            passed &= np.isin(was, _LET) | ((_PLACE[was] > _PLACE[Reason.NOT_APPROVED]) & (not new))
+        if each:
+            # A reviewer is asked last.
+            passed &= np.isin(was, _LET) & (name in self._each_own)
         return was, deny, passed & ~deny
 
     def _let(self, logged: Logged, name: str) -> Bools:
@@ -138,6 +147,11 @@ class Judge:
         if name not in logged.candidates:
             return np.zeros(logged.n, dtype=np.bool_)
         return np.isin(logged.candidate_reason[:, logged.candidates.index(name)], _LET)
+
+
+def _reviewed_each(bundle: Bundle) -> frozenset[str]:
+    """Return the offers of which every decision is reviewed."""
+    return frozenset(bundle.offers[k].offer_id for k in getattr(bundle, "each_decision", ()))
 
 
 def note(why_not: list[str], rows: Bools, text: str) -> None:

@@ -40,6 +40,7 @@ GUARDRAIL_OF = {
     "suppress_if": "suppression",
     "sensitive": "review",
     "review": "review",
+    "review_each_decision": "review",
 }
 """Section to the guardrail that judges it; others are called as their section."""
 _CONSENT = frozenset(reason for reason in Reason if reason.name.startswith("CONSENT_"))

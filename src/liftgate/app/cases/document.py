@@ -180,6 +180,11 @@ class Case(Strict):
     approved: Approved | None = Field(
         None, description="Sensitive offers whose approval stands: `all`, or a list; absent: the file's.", examples=[["loan"]]
     )
+    verdicts: dict[Name, Literal["approved", "rejected"]] = Field(
+        default_factory=dict,
+        description="What a reviewer said of showing offers to this person, where every decision is reviewed.",
+        examples=[{"mortgage": "approved"}],
+    )
     stopped: list[str] = Field(
         default_factory=list,
         description="What somebody has stopped: `offer/NAME`, `group/NAME`, `model/NAME`, `all`.",

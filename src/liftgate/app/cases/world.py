@@ -25,6 +25,7 @@ from liftgate.domain.errors import ModelFailed
 from liftgate.domain.input import Floats, InputSchema, InputType
 from liftgate.domain.profile import pack
 from liftgate.domain.request import DecideRequest
+from liftgate.domain.verdict import Verdict, stored
 from liftgate.pipeline.live import Live
 from liftgate.pipeline.ports import Models
 from liftgate.pipeline.stages import Stage
@@ -100,6 +101,8 @@ def ports_of(planned: Planned, live: Live, person_id: str) -> Ports:
     store, case = planned.case.store, planned.case
     profiles = MemoryProfileStore(down=store in ("down", "profiles_down"))
     _store(profiles, planned, person_id, live)
+    if case.verdicts:
+        profiles.verdicts[person_id] = _verdicts(case.verdicts, live.bundle, planned.now_ms)
     profiles.totals.update(totals_used(case.used_in_total, live, planned.now_ms))
     hands = Hands(planned.now_ms)
     return Ports(
@@ -118,6 +121,16 @@ def ports_of(planned: Planned, live: Live, person_id: str) -> Ports:
         pseudonym=lambda _: bytes(16),
         pseudonym_key_id="none",
     )
+
+
+def _verdicts(given: Mapping[str, str], bundle: Bundle, now_ms: int) -> bytes:
+    """Return what is stored of reviewers' verdicts, for offers of which every decision is reviewed."""
+    each = {bundle.offers[k].offer_id: one for k, one in bundle.each_decision.items()}
+    found = {}
+    for offer_id, word in given.items():
+        if offer_id in each:
+            found[offer_id] = Verdict(word == "approved", "", now_ms, now_ms, now_ms + 1, "", each[offer_id].digest)
+    return stored(found)
 
 
 def person_id_of(planned: Planned, live: Live) -> str:

@@ -91,6 +91,8 @@ def _rules(draft: Draft, bundle: Bundle, owner: tuple[str, str], entry: Group | 
         elif key == "pauses":
             for i, pause in enumerate(value):
                 yield say(WAIT, _pause(pause), key, i)
+        elif key == "review_each_decision":
+            yield say(REVIEW, "shown to a person only after a reviewer has said yes to just that; meanwhile something else is shown", key)
         elif key in ("sensitive", "review"):
             yield say(REVIEW, _review(key, value), key)
         else:
