@@ -46,14 +46,21 @@ def _note(path: Path, found: list[tuple[str, int, int, int, int]]) -> None:
 
 async def watch(look: Callable[[], Fingerprint], changed: Callable[[], Awaitable[object]], before: Fingerprint) -> None:
     """Call `changed` after each change, once the files have come to rest. Runs until cancelled; looks in a thread."""
+
+    def glance() -> Fingerprint:
+        try:
+            return look()
+        except (OSError, RuntimeError):  # a link that leads to itself; the load says so
+            return ()
+
     while True:
         await asyncio.sleep(LOOK_S)
-        now = await asyncio.to_thread(look)
+        now = await asyncio.to_thread(glance)
         if now == before:
             continue
         while True:
             await asyncio.sleep(LOOK_S)
-            again = await asyncio.to_thread(look)
+            again = await asyncio.to_thread(glance)
             if again == now:
                 break
             now = again
