@@ -4,7 +4,7 @@ given:    bundle (default golden), person (default person-0), profile, at (when 
           consent (purposes; null: nothing stored), history,
           rivals (offers whose caps someone else takes just before the reservation), faults, on_log_failure,
           bundle (golden, or a folder beside it), stops (offer/NAME, group/NAME, model/NAME, all; null: not known),
-          reviews (offer: acts about it as it is), unknown (nothing stored),
+          reviews (offer: acts about it as it is), verdicts (offer: what a reviewer said of showing it), unknown (nothing stored),
           used | used_by_ghosts (with bundle caps: what counts already, `cap_state.use_up`), rivals_on (the same, taken late),
           raw_profile | raw_history (hex), raw_consent (text), hashed_consent (of another type), other_schema
 request:  placement, request_id (default r0), account_id, time_zone, slots, channel, jurisdiction, attributes, candidates, gpc,
@@ -33,8 +33,10 @@ from liftgate.domain.input import Input, InputSchema, InputType
 from liftgate.domain.profile import pack
 from liftgate.domain.reason import Arm, Branch, InputState, Reason
 from liftgate.domain.request import Context, DecideRequest
-from liftgate.domain.suppression import stored
 from liftgate.domain.review import Act, ReviewItem
+from liftgate.domain.suppression import stored
+from liftgate.domain.verdict import Verdict
+from liftgate.domain.verdict import stored as stored_verdicts
 from liftgate.pipeline.ports import Charge, Claim
 from liftgate.v1.decision_pb2 import DecideResponse
 from liftgate.v1.record_pb2 import DecisionRecord
@@ -82,6 +84,13 @@ async def _store(bench: Bench, person: str, given: dict[str, Any]) -> None:
     if "raw_lists" in given or given.get("lists"):
         raw = given["raw_lists"].encode() if "raw_lists" in given else stored(given["lists"])
         await bench.put(redis_keys.lists(person), raw)
+    if verdicts := given.get("verdicts"):
+        each, index = bench.live.bundle.each_decision, bench.live.bundle.offer_index
+        said = {}
+        for offer, one in verdicts.items():
+            times = _ms(one["at"]), _ms(one["asked"]), _ms(one["until"])
+            said[offer] = Verdict(one["approved"], one["by"], *times, "d-1", one.get("digest", each[index[offer]].digest))
+        await bench.put(redis_keys.verdicts(person), stored_verdicts(said))
     if "raw_history" in given:
         await bench.put(redis_keys.history(person, False), bytes.fromhex(str(given["raw_history"])))
     elif given.get("bundle") == "caps":

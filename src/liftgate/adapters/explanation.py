@@ -47,6 +47,7 @@ SENTENCES: Mapping[Reason, str] = {
     Reason.TOTAL_CAP: "Its total cap, such as a budget, is used up.",
     Reason.TOTAL_CAP_PACED: "Its total cap is ahead of its pace and has room again later.",
     Reason.NOT_APPROVED: "It is sensitive, and no approval stands for exactly what it is now.",
+    Reason.AWAITING_REVIEW: "A reviewer has yet to decide whether this person may be shown it.",
     Reason.REVIEW_REJECTED: "A reviewer said no to it.",
     Reason.STOPPED: "An operator has stopped it, its group, or every use of profiles, which it needs.",
     Reason.CONTROLS_UNKNOWN: "What is stopped and approved could not be read, and unknown is no.",
@@ -93,6 +94,7 @@ SECTION: Mapping[Reason, str] = {
     Reason.EXCLUDED: "exclusions",
     Reason.NOT_APPROVED: "sensitive",
     Reason.REVIEW_REJECTED: "sensitive",
+    Reason.AWAITING_REVIEW: "review_each_decision",
     Reason.FREQUENCY_CAP: "caps",
     Reason.FREQUENCY_CAP_UNAVAILABLE: "caps",
     Reason.PAUSED: "pauses",
@@ -107,7 +109,7 @@ SECTION: Mapping[Reason, str] = {
 FURTHER_SECTIONS: Mapping[Reason, tuple[str, ...]] = {
     Reason.FREQUENCY_CAP_UNAVAILABLE: ("pauses", "contact_policy", "exclusions"),
     Reason.NOT_APPROVED: ("review_policy",),
-    Reason.REVIEW_REJECTED: ("review_policy",),
+    Reason.REVIEW_REJECTED: ("review_each_decision", "review_policy"),
 }
 """Other sections that may have stopped an offer for the same reason."""
 

@@ -61,6 +61,8 @@ class GrpcAnswers:
                 if isfinite(propensity):
                     slot += _DOUBLE.pack(_PROPENSITY, propensity)
             parts += (_SLOTS, _varint(len(slot)), slot)
+        if decision.review_id:
+            parts.append(decision_pb2.DecideResponse(review_id=decision.review_id).SerializeToString())
         if request.explain:
             explanation = self._explanations.explain(batch, bundle, decision)
             parts.append(decision_pb2.DecideResponse(explanation=explanation).SerializeToString(deterministic=True))

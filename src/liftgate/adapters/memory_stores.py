@@ -39,6 +39,8 @@ class MemoryProfileStore:
     totals: Totals = field(default_factory=dict)
     lists: dict[str, bytes] = field(default_factory=dict)
     """Memberships by person."""
+    verdicts: dict[str, bytes] = field(default_factory=dict)
+    """What reviewers said, by person."""
     down: bool = False
     """True: every call raises StoreUnavailable."""
     fetches: int = 0
@@ -58,6 +60,7 @@ class MemoryProfileStore:
             real_history={row: self.history.get((person.person_id, False)) for row, person in enumerate(people) if person.both},
             account_history={row: self._account(person) for row, person in enumerate(people) if person.account_id},
             real_account_history={row: self.accounts.get((p.account_id, False)) for row, p in enumerate(people) if p.account_id and p.both},
+            verdicts={row: self.verdicts.get(person.person_id) for row, person in enumerate(people) if person.verdicts},
             lists={row: self.lists.get(person.person_id) for row, person in enumerate(people) if person.lists},
             totals=[packed(self.totals.get((cap_id, False), {})) for cap_id in totals],
         )

@@ -64,3 +64,8 @@ def request(person_id: str, request_id: str) -> bytes:
 def event(person_id: str, event_id: str) -> bytes:
     """Return the key under which an event is known as seen."""
     return tag(person_id) + b"e:" + event_id.encode("utf-8", "surrogatepass")
+
+
+def verdicts(person_id: str) -> bytes:
+    """Return the key of what reviewers said of showing offers to the person."""
+    return tag(person_id) + b"v"

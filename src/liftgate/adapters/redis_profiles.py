@@ -71,6 +71,8 @@ class RedisProfiles:
         listed = [row for row, person in enumerate(people) if person.lists]
         more = [redis_keys.history(people[row].person_id, False) for row in both]
         more += [redis_keys.lists(people[row].person_id) for row in listed]
+        judged = [row for row, person in enumerate(people) if person.verdicts]
+        more += [redis_keys.verdicts(people[row].person_id) for row in judged]
         if self._client.clustered:
             commands: list[Command] = [("MGET", *keys[i : i + 3]) for i in range(0, len(keys), 3)]
             commands += [("MGET", key) for key in more]
@@ -86,9 +88,12 @@ class RedisProfiles:
         values: list[bytes | None] = replies[0] if reads == 1 else [value for reply in replies[:reads] for value in reply]
         everyone = len(keys)
         real = dict(zip(both, values[everyone : everyone + len(both)], strict=True))
-        lists = dict(zip(listed, _certain(values[everyone + len(both) :], replies[asked:]), strict=True))
+        last = everyone + len(both) + len(listed)
+        lists = dict(zip(listed, _certain(values[everyone + len(both) : last], replies[asked:]), strict=True))
         documents = _certain(values[1:everyone:3], replies[reads:asked])
-        return Fetched(unpack(schema, values[0:everyone:3]), documents, values[2:everyone:3], real_history=real, lists=lists), of_others
+        fetched = Fetched(unpack(schema, values[0:everyone:3]), documents, values[2:everyone:3], real_history=real, lists=lists)
+        fetched.verdicts = dict(zip(judged, values[last:], strict=True))
+        return fetched, of_others
 
     def _there(self, people: Sequence[PersonKey]) -> list[Command]:
         """Return what asks how many consent keys there are, where someone wants to be certain: MGET says nothing of keys of other types."""
@@ -113,7 +118,8 @@ class RedisProfiles:
             tag = redis_keys.tag(person.person_id)
             commands.append(("HGETALL", tag + b"f"))
             names = (tag + b"c", tag + (b"g" if person.ghost else b"h"))
-            commands.append(("MGET", *names, *([tag + b"h"] if person.both else []), *([tag + b"s"] if person.lists else [])))
+            more = [*([tag + b"h"] if person.both else []), *([tag + b"v"] if person.verdicts else [])]
+            commands.append(("MGET", *names, *more, *([tag + b"s"] if person.lists else [])))
         reads = len(commands)
         listed = [row for row, person in enumerate(people) if person.lists]
         commands += self._there(people)
@@ -129,7 +135,9 @@ class RedisProfiles:
         real = {row: rest[row][2] for row, person in enumerate(people) if person.both}
         documents = _certain([values[0] for values in rest], replies[reads:asked])
         lists = dict(zip(listed, _certain([rest[row][-1] for row in listed], replies[asked:]), strict=True))
-        return Fetched(profiles, documents, [values[1] for values in rest], real_history=real, lists=lists), of_others
+        fetched = Fetched(profiles, documents, [values[1] for values in rest], real_history=real, lists=lists)
+        fetched.verdicts = {row: rest[row][2 + person.both] for row, person in enumerate(people) if person.verdicts}
+        return fetched, of_others
 
 
 def _certain(documents: list[bytes | None], there: Sequence[int]) -> list[bytes | None]:

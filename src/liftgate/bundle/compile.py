@@ -20,7 +20,7 @@ from liftgate.bundle.digest import canonical_json, digest
 from liftgate.bundle.inputs import build_schema, context_inputs, tainted, undeclared_texts
 from liftgate.bundle.model_specs import ModelFolder, build_spec, compared_texts, output_index
 from liftgate.bundle.references import check_references
-from liftgate.bundle.review import check_review, reviews
+from liftgate.bundle.review import check_review, each_decision, reviews
 from liftgate.bundle.rules import compile_rules, inputs_of, texts_of, written
 from liftgate.bundle.schema import Group, HoldoutRule, OfferRule, PlacementRule
 from liftgate.bundle.schema_caps import ContactChannels
@@ -113,6 +113,7 @@ def compile_bundle(draft: Draft, folders: Mapping[str, ModelFolder], zones: Mapp
         suppressions=held_back,
         canonical_form=canonical_form,
         reviews=MappingProxyType(reviews(draft, canonical_form)),
+        each_decision=MappingProxyType(each_decision(draft, canonical_form)),
         clauses=clauses(draft, {**rules.source, **counters.source, **held_back.source}, inputs_of(conditions)),
     )
 

@@ -20,6 +20,7 @@ from liftgate.domain.input import Floats, InputSchema
 from liftgate.domain.offer import Cap, HoldoutLayer, Indices, Offer, Placement
 from liftgate.domain.pause import Pause
 from liftgate.domain.review import Review
+from liftgate.domain.verdict import EachDecision
 
 
 class Condition(Protocol):
@@ -153,5 +154,7 @@ class Bundle:
     """What the digest is taken of, JSON; empty: made by hand."""
     reviews: Mapping[int, Review] = field(default_factory=lambda: MappingProxyType({}))
     """By offer: what must be approved before it is shown. Offers that are not sensitive are not in it."""
+    each_decision: Mapping[int, EachDecision] = field(default_factory=lambda: MappingProxyType({}))
+    """By offer: whose every decision is reviewed."""
     clauses: Clauses = field(default_factory=Clauses)
     """Rules as written, for explanations."""

@@ -108,6 +108,8 @@ def _later(rule: Group | OfferRule) -> dict[str, Any]:
     found: dict[str, Any] = {kind: canonical(text) for kind, text in conditions.items() if text is not None}
     if rule.sensitive:
         found["sensitive"] = True if rule.sensitive is True else sorted(rule.sensitive)
+    if getattr(rule, "review_each_decision", False):
+        found["review_each_decision"] = True
     if rule.review is not None:
         found["review"] = rule.review.model_dump()
     if rule.shadow:

@@ -19,6 +19,7 @@ from liftgate.bundle.schema import Group, OfferRule, PlacementRule
 from liftgate.bundle.schema_review import CLASSES, ReachAbove, ReviewRule, ValueAbove
 from liftgate.bundle.sections import Draft
 from liftgate.domain.review import Need, Review, canonical, digest_of
+from liftgate.domain.verdict import EachDecision
 
 TEXT_FORMAT = 1
 """Raised whenever the same text would mean something else."""
@@ -48,7 +49,8 @@ def check_review(draft: Draft) -> None:
                 draft.refuse((*path, "sensitive", i), f"there is no class `{name}` of sensitive things", mend)
         group = groups.get(rule.group or "") if isinstance(rule, OfferRule) else None
         shared = group is not None and bool(group.sensitive)
-        if rule.review is not None and not rule.sensitive and not shared and not policy:
+        each = isinstance(rule, OfferRule) and rule.review_each_decision
+        if rule.review is not None and not rule.sensitive and not shared and not policy and not each:
             draft.refuse((*path, "review"), "says who approves, but nothing here is sensitive", "add `sensitive: true`, or remove `review`")
 
 
@@ -65,6 +67,18 @@ def reviews(draft: Draft, canonical_form: bytes) -> dict[int, Review]:
             needs = _needs(draft, classes, name, offer, group)
             text = canonical(_text(document, draft, name, offer, classes, needs))
             found[k] = Review(f"offer/{name}", digest_of(text), text, needs, draft.where(("offers", name)))
+    return found
+
+
+def each_decision(draft: Draft, canonical_form: bytes) -> dict[int, EachDecision]:
+    """Return, by offer index, whose every decision is reviewed, by whom, and for how long a verdict counts."""
+    groups, found = draft.section("groups", Group), {}
+    for k, (name, offer) in enumerate(draft.section("offers", OfferRule).items()):
+        if offer.review_each_decision:
+            group = groups.get(offer.group or "")
+            rule = offer.review or (group.review if group is not None else None) or ReviewRule.model_validate({})
+            text = canonical(_text(orjson.loads(canonical_form), draft, name, offer, [], ()))
+            found[k] = EachDecision(digest_of(text), rule.role, rule.valid_for)
     return found
 
 

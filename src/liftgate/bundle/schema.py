@@ -143,6 +143,9 @@ class OfferRule(_Shared):
     )
     starts_at: TimestampMs | None = Field(None, alias="from", description="First moment.", examples=["2026-11-01T00:00:00Z"])
     until: TimestampMs | None = Field(None, description="First moment after the last.", examples=["2027-01-01T00:00:00Z"])
+    review_each_decision: bool = Field(
+        False, description="Shown to a person only after a reviewer said yes to that; others are shown meanwhile.", examples=[True]
+    )
     payload: dict[str, Any] = Field(default_factory=dict, description="Handed on as it is.", examples=[{"title": "Free shipping"}])
 
 

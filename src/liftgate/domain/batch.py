@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 
 from liftgate.domain.control import CLEAR_COLUMNS, ControlColumns
 from liftgate.domain.input import Floats
+from liftgate.domain.verdict import Verdict
 from liftgate.domain.request import DecideRequest
 
 Bools = NDArray[np.bool_]
@@ -32,6 +33,11 @@ class Batch:
 
     controls: ControlColumns = CLEAR_COLUMNS
     """What is stopped and approved, taken once for the batch."""
+
+    verdicts: Sequence[Mapping[str, Verdict]] | None = None
+    """[N] what reviewers said of showing offers to the person, by offer; None: no offer asks for it."""
+    requested: NDArray[np.intp] | None = None
+    """[N] the offer that would have come first, had its decision been reviewed, -1: none; None: no offer asks for it."""
 
     # assign
     held_out: Bools = field(init=False)

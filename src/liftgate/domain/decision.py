@@ -28,3 +28,5 @@ class Decision:
     would_offer_default: bool
     """That is the placement's default offer."""
     valid_until_ms: int
+    review_id: str = ""
+    """Of the offer that waits for a reviewer and would have come first; empty: none does."""

@@ -11,6 +11,7 @@ from liftgate.guardrails.base import PASSES, Guardrail, Verdict
 from liftgate.guardrails.consent import Consent
 from liftgate.guardrails.contact_policy import ContactPolicy
 from liftgate.guardrails.do_not_contact import DoNotContact
+from liftgate.guardrails.decision_review import DecisionReview
 from liftgate.guardrails.eligibility import Eligibility
 from liftgate.guardrails.exclusion import Exclusion
 from liftgate.guardrails.frequency_cap import FrequencyCap
@@ -40,6 +41,7 @@ class Chain:
             ("caps", FrequencyCap(bundle)),
             ("contact_policy", ContactPolicy(bundle)),
             ("caps", SharedCap(bundle)),
+            ("review", DecisionReview(bundle)),
         )
         # Counters know themselves which of them run in shadow, for the reservation holds them too.
         shadowed = bundle.shadow.guardrails - {"caps", "contact_policy", "exclusions", "pauses"}

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections import deque
 from collections.abc import Coroutine, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
@@ -15,13 +16,15 @@ from liftgate.domain.batch import Batch
 from liftgate.domain.errors import Expired, Overloaded, StoreUnavailable
 from liftgate.domain.reason import Reason
 from liftgate.domain.request import DecideRequest
+from liftgate.domain.verdict import Asked
 from liftgate.pipeline.amends import Amends
 from liftgate.pipeline.decide import decide
+from liftgate.pipeline.decision_desk import asked_for
 from liftgate.pipeline.duplicates import Memory, settle
 from liftgate.pipeline.fallback import answer_failed
 from liftgate.pipeline.gathering import Gathering
 from liftgate.pipeline.live import Live
-from liftgate.pipeline.ports import Amendment, Claim
+from liftgate.pipeline.ports import Amendment, Claim, ReviewQueue
 from liftgate.pipeline.reserve import request_id_reused
 from liftgate.pipeline.stages import Stage
 from liftgate.pipeline.walk import Pending, Ports, Walk
@@ -206,6 +209,8 @@ class Batcher:
             self._ports.observer.decided(walk.batch, walk.live.bundle, walk.decided())
             if walk.claims:
                 await self._confirm(list(walk.claims.values()))
+            if walk.batch.requested is not None and self._ports.review_queue is not None:
+                await self._ask_reviewers(self._ports.review_queue, asked_for(walk))
 
     def _budget_s(self, batch: list[_Waiting]) -> float | None:
         """Return what a round trip of the batch may take: a third of the shortest time left where that is short, else None."""
@@ -261,6 +266,12 @@ class Batcher:
             await self._ports.reservations.confirm(claims)
         except StoreUnavailable as error:
             self._ports.observer.fell_back(Stage.RESERVE, type(error).__name__)
+
+    async def _ask_reviewers(self, queue: ReviewQueue, asked: list[Asked]) -> None:
+        # Nobody waits for it: while the store is away, the next decision for the person asks again.
+        with suppress(StoreUnavailable):
+            if asked:
+                await queue.put(asked)
 
     async def _settle(self, waiting: _Waiting, pending: Pending) -> None:
         try:

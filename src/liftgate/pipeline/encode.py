@@ -22,9 +22,11 @@ from liftgate.record.codec import (
     account_part,
     assignment_part,
     constant_part,
+    controls_part,
     default_part,
     encode_columns,
     encode_head,
+    review_part,
 )
 
 _CHOSEN = np.uint8(Reason.CHOSEN)
@@ -44,7 +46,7 @@ def encode(walk: Walk) -> None:
             alike.setdefault((placement[row], request.slot_count), []).append(row)
     stage_us = [batch.stage_us.get(stage, 0) for stage in _TIMED]
     rows = _RowColumns(walk)
-    key_part = _key_part(walk.ports.pseudonym_key_id)
+    key_part = _key_part(walk.ports.pseudonym_key_id) + controls_part(batch.controls.version)
     for (p, slots), members in alike.items():
         columns = _columns(batch, live, p, slots, members, stage_us)
         for row, encoded in zip(members, encode_columns(live.record_parts[p] + key_part, columns), strict=True):
@@ -107,6 +109,18 @@ class _RowColumns:
         names = tuple([name for name, used in zip(purposes, self._by_default[row], strict=True) if used])
         return account + default_part(self._walk.batch.jurisdiction[row], names)
 
+    def _reviewed(self, decision: Decision) -> bytes:
+        """Return what the record says of verdicts on single decisions."""
+        verdicts, requested = self._walk.batch.verdicts, self._walk.batch.requested
+        if verdicts is None or requested is None:
+            return b""
+        said = [
+            (offer_id, one.approved, one.by, one.at_ms, max(one.at_ms - one.asked_at_ms, 0), one.review_id)
+            for offer_id, one in verdicts[decision.row].items()
+        ]
+        asked = (self._offers[requested[decision.row]].offer_id, decision.review_id) if decision.review_id else None
+        return review_part(said, asked) if said or asked else b""
+
     def head(self, decision: Decision) -> DecisionHead:
         row = decision.row
         request, held = self._requests[row], self._held[row]
@@ -135,7 +149,7 @@ class _RowColumns:
             batch_size=self._n,
             would_offer_default=decision.would_offer_default,
             consent_version=self._consent_version[row],
-            more=self._more(row),
+            more=self._more(row) + self._reviewed(decision),
         )
 
 

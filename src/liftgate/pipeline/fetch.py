@@ -16,6 +16,7 @@ from liftgate.domain.profile import Profiles, ProfileState, unavailable
 from liftgate.domain.reason import InputState, Reason
 from liftgate.domain.request import Context
 from liftgate.domain.suppression import membership
+from liftgate.domain.verdict import parse as parse_verdicts
 from liftgate.pipeline.consent import read_consent
 from liftgate.pipeline.ports import Fetched, PersonKey
 from liftgate.pipeline.stages import Stage
@@ -43,6 +44,9 @@ async def fetch(walk: Walk) -> None:
     if bundle.suppressions.lists:
         for person in people:
             person.lists = True
+    if bundle.each_decision:
+        for person in people:
+            person.verdicts = True
     # Only where the bundle needs them: stores without counters of everybody's are none the wiser.
     totals = (caps.total_ids,) if caps.total_ids else ()
     try:
@@ -56,6 +60,8 @@ async def fetch(walk: Walk) -> None:
     read_consent(batch, bundle, fetched.consent)
     if bundle.suppressions.lists:
         _read_lists(batch, bundle, fetched)
+    if bundle.each_decision:
+        batch.verdicts = [parse_verdicts(fetched.verdicts.get(row)) for row in range(batch.n)]
     caps.read(batch, _histories(batch, fetched), fetched)
     _read_inputs(batch, bundle, fetched.profiles)
 

@@ -14,6 +14,7 @@ from liftgate.domain.decision import Decision
 from liftgate.domain.input import Floats, InputSchema
 from liftgate.domain.profile import Profiles
 from liftgate.domain.request import DecideRequest
+from liftgate.domain.verdict import Asked, Verdict
 from liftgate.pipeline.stages import Stage
 
 
@@ -29,6 +30,8 @@ class PersonKey:
     """That no consent is stored is to be certain: a key of another type is then an empty document, not None."""
     account_id: str = ""
     """Whose account's contact history to read too; empty: none."""
+    verdicts: bool = False
+    """Read what reviewers said of showing offers to the person."""
     lists: bool = False
     """Read the do-not-contact lists too that the person is on."""
 
@@ -50,6 +53,8 @@ class Fetched:
     """By index: the real entries alone, of those asked for with `both`."""
     lists: Mapping[int, bytes | None] = field(default_factory=dict)
     """By index: `domain/suppression.py` memberships of those asked for; None: certainly none is stored."""
+    verdicts: Mapping[int, bytes | None] = field(default_factory=dict)
+    """By index: `domain/verdict.py` documents of those asked for."""
     totals: Sequence[bytes | None] = ()
     """Total counters, in the order asked: `domain/total_counter.py` values."""
 
@@ -298,6 +303,26 @@ class Observer(Protocol):
 
     def joined(self, recovered: bool) -> None:
         """A duplicate request was answered from memory; `recovered`: its record had to be completed after a crash."""
+        ...
+
+
+class ReviewQueue(Protocol):
+    """Single decisions that wait for a reviewer. Bounded, and everything in it ends by itself."""
+
+    async def put(self, asked: Sequence[Asked]) -> int:
+        """Put decisions in; those that wait already stay as they are. Return how many did not fit. Raises StoreUnavailable."""
+        ...
+
+    async def waiting(self, limit: int = 500) -> Sequence[Asked]:
+        """Return what waits, oldest first. Raises StoreUnavailable."""
+        ...
+
+    async def get(self, review_id: str) -> Asked | None:
+        """Return one that waits; None: it does not, any more. Raises StoreUnavailable."""
+        ...
+
+    async def settle(self, asked: Asked, verdict: Verdict) -> None:
+        """Store the verdict with the person and take the decision out. Raises StoreUnavailable: it may have been done."""
         ...
 
 

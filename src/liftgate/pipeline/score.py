@@ -7,6 +7,7 @@ import numpy as np
 from liftgate.domain.errors import ModelFailed
 from liftgate.domain.offer import Indices
 from liftgate.domain.profile import ProfileState
+from liftgate.domain.reason import Reason
 from liftgate.pipeline.stages import Stage
 from liftgate.pipeline.walk import Walk
 
@@ -20,7 +21,11 @@ def score(walk: Walk) -> None:
     profile may not be read or is not there: for them the model's base rate stands in, as it does when a model fails or is stopped.
     """
     batch, bundle = walk.batch, walk.live.bundle
-    allowed = batch.allowed
+    allowed = scorable = batch.allowed
+    if bundle.each_decision:
+        # Who waits for a reviewer is scored too: would the offer have come first?
+        awaiting = batch.reason == Reason.AWAITING_REVIEW
+        scorable = allowed | awaiting
     propensity = np.empty(allowed.shape)
     propensity[:] = bundle.base_rate
     batch.scored = np.ones(batch.n, dtype=np.bool_)
@@ -30,7 +35,7 @@ def score(walk: Walk) -> None:
     readable = batch.profile_state == _FOUND
     readable &= ~batch.masked
     for plan in walk.live.plans:
-        able = allowed[:, plan.span].any(axis=1)
+        able = scorable[:, plan.span].any(axis=1)
         if plan.personal:
             batch.scored &= ~able | readable
             able &= readable
@@ -55,5 +60,9 @@ def score(walk: Walk) -> None:
         else:
             every = np.arange(batch.n)[rows]
             propensity[every[:, None], plan.offers] = scores[:, plan.outputs]
+    if bundle.each_decision:
+        worth = np.where(scorable, propensity * bundle.value, -np.inf)
+        first = worth.argmax(axis=1)
+        batch.requested = np.where(awaiting[np.arange(batch.n), first], first, -1)
     propensity[~allowed] = np.nan
     batch.propensity = propensity

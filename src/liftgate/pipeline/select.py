@@ -10,6 +10,7 @@ from liftgate.domain.decision import Decision
 from liftgate.domain.input import Floats
 from liftgate.domain.profile import ProfileState
 from liftgate.domain.reason import Arm, Branch, Reason
+from liftgate.domain.verdict import review_id_of
 from liftgate.pipeline.live import Live
 from liftgate.pipeline.walk import Walk
 from liftgate.selection.slate import fill
@@ -78,6 +79,7 @@ def _decide(walk: Walk, ids: list[str], rows: list[int]) -> list[Decision]:
     default_allowed, placement, state = batch.default_allowed.tolist(), batch.placement.tolist(), batch.profile_state.tolist()
     model_failed, model_stopped, masked = batch.model_failed.tolist(), batch.model_stopped.tolist(), batch.masked.tolist()
     impersonal = batch.controls.personalization_stopped
+    asked = None if batch.requested is None else batch.requested.tolist()
     enrolled = None if batch.enrolled is None else batch.enrolled.tolist()
     decisions = []
     for row in rows:
@@ -122,9 +124,19 @@ def _decide(walk: Walk, ids: list[str], rows: list[int]) -> list[Decision]:
                 would_offer=would_offer,
                 would_offer_default=bool(would_offer) and not chosen,
                 valid_until_ms=0,
+                review_id=_review_id(walk, row) if asked is not None and asked[row] >= 0 and arm is _TREATMENT and forced is None else "",
             )
         )
     return decisions
+
+
+def _review_id(walk: Walk, row: int) -> str:
+    """Return the id under which a reviewer decides whether the row's person is shown what would have come first."""
+    request, bundle = walk.batch.requests[row], walk.live.bundle
+    if walk.batch.requested is None or request.dry_run:
+        return ""
+    k = int(walk.batch.requested[row])
+    return review_id_of(walk.ports.pseudonym(request.person_id), bundle.offers[k].offer_id, bundle.each_decision[k].digest)
 
 
 def _draws(batch: Batch, live: Live, slots: int) -> Floats:

@@ -13,7 +13,7 @@ from liftgate.domain.errors import DependencyError, RequestIdReused
 from liftgate.domain.reason import Reason
 from liftgate.pipeline.controls import ControlPanel
 from liftgate.pipeline.live import Live
-from liftgate.pipeline.ports import Answers, Claim, ClaimOutcome, Clock, Ids, Log, Observer, ProfileStore, Reservations
+from liftgate.pipeline.ports import Answers, Claim, ClaimOutcome, Clock, Ids, Log, Observer, ProfileStore, Reservations, ReviewQueue
 from liftgate.pipeline.stages import Stage
 
 
@@ -36,6 +36,8 @@ class Ports:
     """Account id to 16 bytes under a key of its own."""
     controls: ControlPanel = field(default_factory=ControlPanel)
     """What is stopped and approved; each batch takes it once."""
+    review_queue: ReviewQueue | None = None
+    """Where single decisions wait for a reviewer; None: nobody is asked."""
 
 
 @dataclass(frozen=True, slots=True)

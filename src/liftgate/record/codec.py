@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 from liftgate.record.columns import BatchColumns, DecisionHead
 from liftgate.record.wire import ahead, layout, tag, varint
 from liftgate.v1.event_service_pb2 import EventKind
-from liftgate.v1.record_pb2 import DecisionRecord, EventRecord, InputColumn, LayerAssignment, ModelPin
+from liftgate.v1.record_pb2 import DecisionRecord, EventRecord, InputColumn, LayerAssignment, ModelPin, ReviewVerdict
 
 __all__ = [
     "BatchColumns",
@@ -27,6 +27,7 @@ __all__ = [
     "account_part",
     "assignment_part",
     "constant_part",
+    "controls_part",
     "decode_decision",
     "decode_event",
     "default_part",
@@ -34,6 +35,7 @@ __all__ = [
     "encode_event",
     "encode_head",
     "mark_recovered",
+    "review_part",
 ]
 
 if sys.byteorder != "little":  # packed doubles are copied as they lie in memory
@@ -92,6 +94,28 @@ def assignment_part(layer: str, arm: str) -> bytes:
 def default_part(jurisdiction: str, purposes: tuple[str, ...]) -> bytes:
     """Return which purposes the default of which jurisdiction decided, encoded, for `DecisionHead.more`."""
     return DecisionRecord(jurisdiction=jurisdiction, purpose_by_default=purposes).SerializeToString()
+
+
+def review_part(verdicts: Iterable[tuple[str, bool, str, int, int, str]], requested: tuple[str, str] | None) -> bytes:
+    """Return what reviewers said and what waits for one, encoded, for `DecisionHead.more`.
+
+    `verdicts` are (offer, approved, reviewer, at_ms, latency_ms, review id), `requested` is (offer, review id).
+    """
+    record = DecisionRecord(
+        review_verdicts=[
+            ReviewVerdict(offer_id=offer, approved=approved, reviewer=reviewer, at_ms=at_ms, latency_ms=latency_ms, review_id=review_id)
+            for offer, approved, reviewer, at_ms, latency_ms, review_id in verdicts
+        ]
+    )
+    if requested is not None:
+        record.review_requested.offer_id, record.review_requested.review_id = requested
+    return record.SerializeToString()
+
+
+@lru_cache(maxsize=64)
+def controls_part(version: int) -> bytes:
+    """Return the version of the controls, encoded, to go with the constant parts."""
+    return DecisionRecord(controls_version=version).SerializeToString()
 
 
 def account_part(account_pseudonym: bytes) -> bytes:
@@ -276,6 +300,8 @@ def encode_event(
     offer_id: str = "",
     value: float | None = None,
     currency: str = "",
+    account_pseudonym: bytes = b"",
+    channel: str = "",
 ) -> bytes:
     """Return one `EventRecord`, encoded; arguments as its fields. Raises ValueError when a number is out of range."""
     return EventRecord(
@@ -289,6 +315,8 @@ def encode_event(
         received_at_ms=received_at_ms,
         value=value,
         currency=currency,
+        account_pseudonym=account_pseudonym,
+        channel=channel,
     ).SerializeToString()
 
 

@@ -95,7 +95,7 @@ class DecideRequest(_message.Message):
     def __init__(self, request_id: _Optional[str] = ..., person_id: _Optional[str] = ..., placement_id: _Optional[str] = ..., slot_count: _Optional[int] = ..., context: _Optional[_Union[Context, _Mapping]] = ..., consent_signals: _Optional[_Union[ConsentSignals, _Mapping]] = ..., candidates: _Optional[_Union[CandidateList, _Mapping]] = ..., explain: _Optional[bool] = ..., account_id: _Optional[str] = ..., dry_run: _Optional[bool] = ...) -> None: ...
 
 class DecideResponse(_message.Message):
-    __slots__ = ("decision_id", "arm", "branch", "slots", "reason", "bundle_digest", "valid_until_ms", "degraded", "explanation", "consent_version")
+    __slots__ = ("decision_id", "arm", "branch", "slots", "reason", "bundle_digest", "valid_until_ms", "degraded", "explanation", "consent_version", "review_id")
     DECISION_ID_FIELD_NUMBER: _ClassVar[int]
     ARM_FIELD_NUMBER: _ClassVar[int]
     BRANCH_FIELD_NUMBER: _ClassVar[int]
@@ -106,6 +106,7 @@ class DecideResponse(_message.Message):
     DEGRADED_FIELD_NUMBER: _ClassVar[int]
     EXPLANATION_FIELD_NUMBER: _ClassVar[int]
     CONSENT_VERSION_FIELD_NUMBER: _ClassVar[int]
+    REVIEW_ID_FIELD_NUMBER: _ClassVar[int]
     decision_id: str
     arm: _reason_pb2.Arm
     branch: _reason_pb2.Branch
@@ -116,7 +117,8 @@ class DecideResponse(_message.Message):
     degraded: bool
     explanation: Explanation
     consent_version: str
-    def __init__(self, decision_id: _Optional[str] = ..., arm: _Optional[_Union[_reason_pb2.Arm, str]] = ..., branch: _Optional[_Union[_reason_pb2.Branch, str]] = ..., slots: _Optional[_Iterable[_Union[_offer_pb2.Slot, _Mapping]]] = ..., reason: _Optional[_Union[_reason_pb2.Reason, str]] = ..., bundle_digest: _Optional[str] = ..., valid_until_ms: _Optional[int] = ..., degraded: _Optional[bool] = ..., explanation: _Optional[_Union[Explanation, _Mapping]] = ..., consent_version: _Optional[str] = ...) -> None: ...
+    review_id: str
+    def __init__(self, decision_id: _Optional[str] = ..., arm: _Optional[_Union[_reason_pb2.Arm, str]] = ..., branch: _Optional[_Union[_reason_pb2.Branch, str]] = ..., slots: _Optional[_Iterable[_Union[_offer_pb2.Slot, _Mapping]]] = ..., reason: _Optional[_Union[_reason_pb2.Reason, str]] = ..., bundle_digest: _Optional[str] = ..., valid_until_ms: _Optional[int] = ..., degraded: _Optional[bool] = ..., explanation: _Optional[_Union[Explanation, _Mapping]] = ..., consent_version: _Optional[str] = ..., review_id: _Optional[str] = ...) -> None: ...
 
 class Explanation(_message.Message):
     __slots__ = ("summary", "candidates", "masked_paths", "decision_id", "decided_at_ms", "placement_id", "arm", "branch", "reason", "reason_text", "fallback_reason", "fallback_stage", "degraded", "offered", "default_served", "would_offer", "would_offer_default", "assignments", "slots", "factors", "scored", "inputs", "consent", "consent_version", "bundle", "bundle_digest", "models", "reservation_attempts", "recovered", "jurisdiction", "caveats")

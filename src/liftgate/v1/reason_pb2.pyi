@@ -42,6 +42,7 @@ class Reason(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
     REASON_TOTAL_CAP: _ClassVar[Reason]
     REASON_TOTAL_CAP_PACED: _ClassVar[Reason]
     REASON_NOT_APPROVED: _ClassVar[Reason]
+    REASON_AWAITING_REVIEW: _ClassVar[Reason]
     REASON_REVIEW_REJECTED: _ClassVar[Reason]
     REASON_STOPPED: _ClassVar[Reason]
     REASON_CONTROLS_UNKNOWN: _ClassVar[Reason]
@@ -123,6 +124,7 @@ REASON_ACCOUNT_UNKNOWN: Reason
 REASON_TOTAL_CAP: Reason
 REASON_TOTAL_CAP_PACED: Reason
 REASON_NOT_APPROVED: Reason
+REASON_AWAITING_REVIEW: Reason
 REASON_REVIEW_REJECTED: Reason
 REASON_STOPPED: Reason
 REASON_CONTROLS_UNKNOWN: Reason

@@ -56,8 +56,32 @@ class SlotProbabilities(_message.Message):
     probability: _containers.RepeatedScalarFieldContainer[float]
     def __init__(self, probability: _Optional[_Iterable[float]] = ...) -> None: ...
 
+class ReviewVerdict(_message.Message):
+    __slots__ = ("offer_id", "approved", "reviewer", "at_ms", "latency_ms", "review_id")
+    OFFER_ID_FIELD_NUMBER: _ClassVar[int]
+    APPROVED_FIELD_NUMBER: _ClassVar[int]
+    REVIEWER_FIELD_NUMBER: _ClassVar[int]
+    AT_MS_FIELD_NUMBER: _ClassVar[int]
+    LATENCY_MS_FIELD_NUMBER: _ClassVar[int]
+    REVIEW_ID_FIELD_NUMBER: _ClassVar[int]
+    offer_id: str
+    approved: bool
+    reviewer: str
+    at_ms: int
+    latency_ms: int
+    review_id: str
+    def __init__(self, offer_id: _Optional[str] = ..., approved: _Optional[bool] = ..., reviewer: _Optional[str] = ..., at_ms: _Optional[int] = ..., latency_ms: _Optional[int] = ..., review_id: _Optional[str] = ...) -> None: ...
+
+class ReviewRequested(_message.Message):
+    __slots__ = ("offer_id", "review_id")
+    OFFER_ID_FIELD_NUMBER: _ClassVar[int]
+    REVIEW_ID_FIELD_NUMBER: _ClassVar[int]
+    offer_id: str
+    review_id: str
+    def __init__(self, offer_id: _Optional[str] = ..., review_id: _Optional[str] = ...) -> None: ...
+
 class DecisionRecord(_message.Message):
-    __slots__ = ("decision_id", "request_id", "decided_at_ms", "trace_id", "span_id", "person_pseudonym", "pseudonym_key_id", "placement_id", "bundle", "bundle_digest", "models", "arm", "assignments", "branch", "reason", "degraded", "fallback_reason", "offered", "default_served", "would_offer", "holdout_answer", "slot_count", "slate_scheme", "candidate_offer_id", "candidate_reason", "candidate_propensity", "candidate_value", "slots", "scored", "draws", "reservation_attempts", "inputs", "input_value", "input_age_s", "input_state", "masked_paths", "purpose", "consent_reason", "valid_until_ms", "stage_us", "batch_size", "recovered", "would_offer_default", "consent_version", "candidate_shadow_reason", "account_pseudonym", "jurisdiction", "purpose_by_default")
+    __slots__ = ("decision_id", "request_id", "decided_at_ms", "trace_id", "span_id", "person_pseudonym", "pseudonym_key_id", "placement_id", "bundle", "bundle_digest", "models", "arm", "assignments", "branch", "reason", "degraded", "fallback_reason", "offered", "default_served", "would_offer", "holdout_answer", "slot_count", "slate_scheme", "candidate_offer_id", "candidate_reason", "candidate_propensity", "candidate_value", "slots", "scored", "draws", "reservation_attempts", "inputs", "input_value", "input_age_s", "input_state", "masked_paths", "purpose", "consent_reason", "valid_until_ms", "stage_us", "batch_size", "recovered", "would_offer_default", "consent_version", "candidate_shadow_reason", "account_pseudonym", "review_verdicts", "review_requested", "controls_version", "jurisdiction", "purpose_by_default")
     DECISION_ID_FIELD_NUMBER: _ClassVar[int]
     REQUEST_ID_FIELD_NUMBER: _ClassVar[int]
     DECIDED_AT_MS_FIELD_NUMBER: _ClassVar[int]
@@ -104,6 +128,9 @@ class DecisionRecord(_message.Message):
     CONSENT_VERSION_FIELD_NUMBER: _ClassVar[int]
     CANDIDATE_SHADOW_REASON_FIELD_NUMBER: _ClassVar[int]
     ACCOUNT_PSEUDONYM_FIELD_NUMBER: _ClassVar[int]
+    REVIEW_VERDICTS_FIELD_NUMBER: _ClassVar[int]
+    REVIEW_REQUESTED_FIELD_NUMBER: _ClassVar[int]
+    CONTROLS_VERSION_FIELD_NUMBER: _ClassVar[int]
     JURISDICTION_FIELD_NUMBER: _ClassVar[int]
     PURPOSE_BY_DEFAULT_FIELD_NUMBER: _ClassVar[int]
     decision_id: str
@@ -152,12 +179,15 @@ class DecisionRecord(_message.Message):
     consent_version: str
     candidate_shadow_reason: _containers.RepeatedScalarFieldContainer[_reason_pb2.Reason]
     account_pseudonym: bytes
+    review_verdicts: _containers.RepeatedCompositeFieldContainer[ReviewVerdict]
+    review_requested: ReviewRequested
+    controls_version: int
     jurisdiction: str
     purpose_by_default: _containers.RepeatedScalarFieldContainer[str]
-    def __init__(self, decision_id: _Optional[str] = ..., request_id: _Optional[str] = ..., decided_at_ms: _Optional[int] = ..., trace_id: _Optional[bytes] = ..., span_id: _Optional[bytes] = ..., person_pseudonym: _Optional[bytes] = ..., pseudonym_key_id: _Optional[str] = ..., placement_id: _Optional[str] = ..., bundle: _Optional[str] = ..., bundle_digest: _Optional[str] = ..., models: _Optional[_Iterable[_Union[ModelPin, _Mapping]]] = ..., arm: _Optional[_Union[_reason_pb2.Arm, str]] = ..., assignments: _Optional[_Iterable[_Union[LayerAssignment, _Mapping]]] = ..., branch: _Optional[_Union[_reason_pb2.Branch, str]] = ..., reason: _Optional[_Union[_reason_pb2.Reason, str]] = ..., degraded: _Optional[bool] = ..., fallback_reason: _Optional[_Union[_reason_pb2.Reason, str]] = ..., offered: _Optional[_Iterable[str]] = ..., default_served: _Optional[bool] = ..., would_offer: _Optional[_Iterable[str]] = ..., holdout_answer: _Optional[str] = ..., slot_count: _Optional[int] = ..., slate_scheme: _Optional[str] = ..., candidate_offer_id: _Optional[_Iterable[str]] = ..., candidate_reason: _Optional[_Iterable[_Union[_reason_pb2.Reason, str]]] = ..., candidate_propensity: _Optional[_Iterable[float]] = ..., candidate_value: _Optional[_Iterable[float]] = ..., slots: _Optional[_Iterable[_Union[SlotProbabilities, _Mapping]]] = ..., scored: _Optional[bool] = ..., draws: _Optional[_Iterable[float]] = ..., reservation_attempts: _Optional[int] = ..., inputs: _Optional[_Iterable[_Union[InputColumn, _Mapping]]] = ..., input_value: _Optional[_Iterable[float]] = ..., input_age_s: _Optional[_Iterable[float]] = ..., input_state: _Optional[_Iterable[_Union[InputState, str]]] = ..., masked_paths: _Optional[_Iterable[str]] = ..., purpose: _Optional[_Iterable[str]] = ..., consent_reason: _Optional[_Iterable[_Union[_reason_pb2.Reason, str]]] = ..., valid_until_ms: _Optional[int] = ..., stage_us: _Optional[_Iterable[int]] = ..., batch_size: _Optional[int] = ..., recovered: _Optional[bool] = ..., would_offer_default: _Optional[bool] = ..., consent_version: _Optional[str] = ..., candidate_shadow_reason: _Optional[_Iterable[_Union[_reason_pb2.Reason, str]]] = ..., account_pseudonym: _Optional[bytes] = ..., jurisdiction: _Optional[str] = ..., purpose_by_default: _Optional[_Iterable[str]] = ...) -> None: ...
+    def __init__(self, decision_id: _Optional[str] = ..., request_id: _Optional[str] = ..., decided_at_ms: _Optional[int] = ..., trace_id: _Optional[bytes] = ..., span_id: _Optional[bytes] = ..., person_pseudonym: _Optional[bytes] = ..., pseudonym_key_id: _Optional[str] = ..., placement_id: _Optional[str] = ..., bundle: _Optional[str] = ..., bundle_digest: _Optional[str] = ..., models: _Optional[_Iterable[_Union[ModelPin, _Mapping]]] = ..., arm: _Optional[_Union[_reason_pb2.Arm, str]] = ..., assignments: _Optional[_Iterable[_Union[LayerAssignment, _Mapping]]] = ..., branch: _Optional[_Union[_reason_pb2.Branch, str]] = ..., reason: _Optional[_Union[_reason_pb2.Reason, str]] = ..., degraded: _Optional[bool] = ..., fallback_reason: _Optional[_Union[_reason_pb2.Reason, str]] = ..., offered: _Optional[_Iterable[str]] = ..., default_served: _Optional[bool] = ..., would_offer: _Optional[_Iterable[str]] = ..., holdout_answer: _Optional[str] = ..., slot_count: _Optional[int] = ..., slate_scheme: _Optional[str] = ..., candidate_offer_id: _Optional[_Iterable[str]] = ..., candidate_reason: _Optional[_Iterable[_Union[_reason_pb2.Reason, str]]] = ..., candidate_propensity: _Optional[_Iterable[float]] = ..., candidate_value: _Optional[_Iterable[float]] = ..., slots: _Optional[_Iterable[_Union[SlotProbabilities, _Mapping]]] = ..., scored: _Optional[bool] = ..., draws: _Optional[_Iterable[float]] = ..., reservation_attempts: _Optional[int] = ..., inputs: _Optional[_Iterable[_Union[InputColumn, _Mapping]]] = ..., input_value: _Optional[_Iterable[float]] = ..., input_age_s: _Optional[_Iterable[float]] = ..., input_state: _Optional[_Iterable[_Union[InputState, str]]] = ..., masked_paths: _Optional[_Iterable[str]] = ..., purpose: _Optional[_Iterable[str]] = ..., consent_reason: _Optional[_Iterable[_Union[_reason_pb2.Reason, str]]] = ..., valid_until_ms: _Optional[int] = ..., stage_us: _Optional[_Iterable[int]] = ..., batch_size: _Optional[int] = ..., recovered: _Optional[bool] = ..., would_offer_default: _Optional[bool] = ..., consent_version: _Optional[str] = ..., candidate_shadow_reason: _Optional[_Iterable[_Union[_reason_pb2.Reason, str]]] = ..., account_pseudonym: _Optional[bytes] = ..., review_verdicts: _Optional[_Iterable[_Union[ReviewVerdict, _Mapping]]] = ..., review_requested: _Optional[_Union[ReviewRequested, _Mapping]] = ..., controls_version: _Optional[int] = ..., jurisdiction: _Optional[str] = ..., purpose_by_default: _Optional[_Iterable[str]] = ...) -> None: ...
 
 class EventRecord(_message.Message):
-    __slots__ = ("event_id", "kind", "person_pseudonym", "pseudonym_key_id", "decision_id", "offer_id", "occurred_at_ms", "received_at_ms", "value", "currency")
+    __slots__ = ("event_id", "kind", "person_pseudonym", "pseudonym_key_id", "decision_id", "offer_id", "occurred_at_ms", "received_at_ms", "value", "currency", "account_pseudonym", "channel")
     EVENT_ID_FIELD_NUMBER: _ClassVar[int]
     KIND_FIELD_NUMBER: _ClassVar[int]
     PERSON_PSEUDONYM_FIELD_NUMBER: _ClassVar[int]
@@ -168,6 +198,8 @@ class EventRecord(_message.Message):
     RECEIVED_AT_MS_FIELD_NUMBER: _ClassVar[int]
     VALUE_FIELD_NUMBER: _ClassVar[int]
     CURRENCY_FIELD_NUMBER: _ClassVar[int]
+    ACCOUNT_PSEUDONYM_FIELD_NUMBER: _ClassVar[int]
+    CHANNEL_FIELD_NUMBER: _ClassVar[int]
     event_id: str
     kind: _event_service_pb2.EventKind
     person_pseudonym: bytes
@@ -178,4 +210,6 @@ class EventRecord(_message.Message):
     received_at_ms: int
     value: float
     currency: str
-    def __init__(self, event_id: _Optional[str] = ..., kind: _Optional[_Union[_event_service_pb2.EventKind, str]] = ..., person_pseudonym: _Optional[bytes] = ..., pseudonym_key_id: _Optional[str] = ..., decision_id: _Optional[str] = ..., offer_id: _Optional[str] = ..., occurred_at_ms: _Optional[int] = ..., received_at_ms: _Optional[int] = ..., value: _Optional[float] = ..., currency: _Optional[str] = ...) -> None: ...
+    account_pseudonym: bytes
+    channel: str
+    def __init__(self, event_id: _Optional[str] = ..., kind: _Optional[_Union[_event_service_pb2.EventKind, str]] = ..., person_pseudonym: _Optional[bytes] = ..., pseudonym_key_id: _Optional[str] = ..., decision_id: _Optional[str] = ..., offer_id: _Optional[str] = ..., occurred_at_ms: _Optional[int] = ..., received_at_ms: _Optional[int] = ..., value: _Optional[float] = ..., currency: _Optional[str] = ..., account_pseudonym: _Optional[bytes] = ..., channel: _Optional[str] = ...) -> None: ...

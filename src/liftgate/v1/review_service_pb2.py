@@ -24,51 +24,51 @@ _sym_db = _symbol_database.Default()
 
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n liftgate/v1/review_service.proto\x12\x0bliftgate.v1\"T\n\nReviewNeed\x12\x0f\n\x07\x62\x65\x63\x61use\x18\x01 \x01(\t\x12\x11\n\tapprovers\x18\x02 \x01(\r\x12\x0c\n\x04role\x18\x03 \x01(\t\x12\x14\n\x0cvalid_for_ms\x18\x04 \x01(\x03\"d\n\tReviewAct\x12\x0b\n\x03\x61\x63t\x18\x01 \x01(\t\x12\n\n\x02\x62y\x18\x02 \x01(\t\x12\r\n\x05roles\x18\x03 \x03(\t\x12\r\n\x05\x61t_ms\x18\x04 \x01(\x03\x12\x0e\n\x06reason\x18\x05 \x01(\t\x12\x10\n\x08until_ms\x18\x06 \x01(\x03\"\xb3\x02\n\nReviewItem\x12\x11\n\treview_id\x18\x01 \x01(\t\x12\x0c\n\x04kind\x18\x02 \x01(\t\x12\x0f\n\x07subject\x18\x03 \x01(\t\x12\x0e\n\x06\x62undle\x18\x04 \x01(\t\x12\'\n\x05state\x18\x05 \x01(\x0e\x32\x18.liftgate.v1.ReviewState\x12\x10\n\x08until_ms\x18\x06 \x01(\x03\x12&\n\x05needs\x18\x07 \x03(\x0b\x32\x17.liftgate.v1.ReviewNeed\x12\x0f\n\x07missing\x18\x08 \x03(\t\x12\x0f\n\x07\x61uthors\x18\t \x03(\t\x12$\n\x04\x61\x63ts\x18\n \x03(\x0b\x32\x16.liftgate.v1.ReviewAct\x12\x0e\n\x06source\x18\x0b \x01(\t\x12\x10\n\x08in_force\x18\x0c \x01(\x08\x12\x16\n\x0e\x66ollow_up_open\x18\r \x01(\x08\"\'\n\x18ReviewServiceListRequest\x12\x0b\n\x03\x61ll\x18\x01 \x01(\x08\"C\n\x19ReviewServiceListResponse\x12&\n\x05items\x18\x01 \x03(\x0b\x32\x17.liftgate.v1.ReviewItem\",\n\x17ReviewServiceGetRequest\x12\x11\n\treview_id\x18\x01 \x01(\t\"\x91\x01\n\x18ReviewServiceGetResponse\x12%\n\x04item\x18\x01 \x01(\x0b\x32\x17.liftgate.v1.ReviewItem\x12\x0c\n\x04text\x18\x02 \x01(\t\x12\r\n\x05words\x18\x03 \x03(\t\x12\x15\n\rapproved_text\x18\x04 \x01(\t\x12\x1a\n\x12\x61pproved_review_id\x18\x05 \x01(\t\"3\n\x0e\x41pproveRequest\x12\x11\n\treview_id\x18\x01 \x01(\t\x12\x0e\n\x06reason\x18\x02 \x01(\t\"8\n\x0f\x41pproveResponse\x12%\n\x04item\x18\x01 \x01(\x0b\x32\x17.liftgate.v1.ReviewItem\"2\n\rRejectRequest\x12\x11\n\treview_id\x18\x01 \x01(\t\x12\x0e\n\x06reason\x18\x02 \x01(\t\"7\n\x0eRejectResponse\x12%\n\x04item\x18\x01 \x01(\x0b\x32\x17.liftgate.v1.ReviewItem\"4\n\x0fWithdrawRequest\x12\x11\n\treview_id\x18\x01 \x01(\t\x12\x0e\n\x06reason\x18\x02 \x01(\t\"9\n\x10WithdrawResponse\x12%\n\x04item\x18\x01 \x01(\x0b\x32\x17.liftgate.v1.ReviewItem\"*\n\nSubmission\x12\x0c\n\x04text\x18\x01 \x01(\t\x12\x0e\n\x06source\x18\x02 \x01(\t\"M\n\rSubmitRequest\x12,\n\x0bsubmissions\x18\x01 \x03(\x0b\x32\x17.liftgate.v1.Submission\x12\x0e\n\x06reason\x18\x02 \x01(\t\"8\n\x0eSubmitResponse\x12&\n\x05items\x18\x01 \x03(\x0b\x32\x17.liftgate.v1.ReviewItem\"F\n\x11\x42reakGlassRequest\x12\x11\n\treview_id\x18\x01 \x01(\t\x12\x0e\n\x06reason\x18\x02 \x01(\t\x12\x0e\n\x06\x66or_ms\x18\x03 \x01(\x03\";\n\x12\x42reakGlassResponse\x12%\n\x04item\x18\x01 \x01(\x0b\x32\x17.liftgate.v1.ReviewItem*\xef\x01\n\x0bReviewState\x12\x1c\n\x18REVIEW_STATE_UNSPECIFIED\x10\x00\x12\x1e\n\x1aREVIEW_STATE_NOT_SUBMITTED\x10\x01\x12\x18\n\x14REVIEW_STATE_PENDING\x10\x02\x12\x19\n\x15REVIEW_STATE_APPROVED\x10\x03\x12\x19\n\x15REVIEW_STATE_REJECTED\x10\x04\x12\x1a\n\x16REVIEW_STATE_WITHDRAWN\x10\x05\x12\x18\n\x14REVIEW_STATE_EXPIRED\x10\x06\x12\x1c\n\x18REVIEW_STATE_BREAK_GLASS\x10\x07\x32\x9e\x04\n\rReviewService\x12U\n\x04List\x12%.liftgate.v1.ReviewServiceListRequest\x1a&.liftgate.v1.ReviewServiceListResponse\x12R\n\x03Get\x12$.liftgate.v1.ReviewServiceGetRequest\x1a%.liftgate.v1.ReviewServiceGetResponse\x12\x44\n\x07\x41pprove\x12\x1b.liftgate.v1.ApproveRequest\x1a\x1c.liftgate.v1.ApproveResponse\x12\x41\n\x06Reject\x12\x1a.liftgate.v1.RejectRequest\x1a\x1b.liftgate.v1.RejectResponse\x12G\n\x08Withdraw\x12\x1c.liftgate.v1.WithdrawRequest\x1a\x1d.liftgate.v1.WithdrawResponse\x12\x41\n\x06Submit\x12\x1a.liftgate.v1.SubmitRequest\x1a\x1b.liftgate.v1.SubmitResponse\x12M\n\nBreakGlass\x12\x1e.liftgate.v1.BreakGlassRequest\x1a\x1f.liftgate.v1.BreakGlassResponseb\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n liftgate/v1/review_service.proto\x12\x0bliftgate.v1\"T\n\nReviewNeed\x12\x0f\n\x07\x62\x65\x63\x61use\x18\x01 \x01(\t\x12\x11\n\tapprovers\x18\x02 \x01(\r\x12\x0c\n\x04role\x18\x03 \x01(\t\x12\x14\n\x0cvalid_for_ms\x18\x04 \x01(\x03\"d\n\tReviewAct\x12\x0b\n\x03\x61\x63t\x18\x01 \x01(\t\x12\n\n\x02\x62y\x18\x02 \x01(\t\x12\r\n\x05roles\x18\x03 \x03(\t\x12\r\n\x05\x61t_ms\x18\x04 \x01(\x03\x12\x0e\n\x06reason\x18\x05 \x01(\t\x12\x10\n\x08until_ms\x18\x06 \x01(\x03\"\xf7\x02\n\nReviewItem\x12\x11\n\treview_id\x18\x01 \x01(\t\x12\x0c\n\x04kind\x18\x02 \x01(\t\x12\x0f\n\x07subject\x18\x03 \x01(\t\x12\x0e\n\x06\x62undle\x18\x04 \x01(\t\x12\'\n\x05state\x18\x05 \x01(\x0e\x32\x18.liftgate.v1.ReviewState\x12\x10\n\x08until_ms\x18\x06 \x01(\x03\x12&\n\x05needs\x18\x07 \x03(\x0b\x32\x17.liftgate.v1.ReviewNeed\x12\x0f\n\x07missing\x18\x08 \x03(\t\x12\x0f\n\x07\x61uthors\x18\t \x03(\t\x12$\n\x04\x61\x63ts\x18\n \x03(\x0b\x32\x16.liftgate.v1.ReviewAct\x12\x0e\n\x06source\x18\x0b \x01(\t\x12\x10\n\x08in_force\x18\x0c \x01(\x08\x12\x16\n\x0e\x66ollow_up_open\x18\r \x01(\x08\x12\x13\n\x0b\x64\x65\x63ision_id\x18\x0e \x01(\t\x12\x18\n\x10person_pseudonym\x18\x0f \x01(\t\x12\x13\n\x0b\x65xplanation\x18\x10 \x01(\t\":\n\x18ReviewServiceListRequest\x12\x0b\n\x03\x61ll\x18\x01 \x01(\x08\x12\x11\n\tdecisions\x18\x02 \x01(\x08\"C\n\x19ReviewServiceListResponse\x12&\n\x05items\x18\x01 \x03(\x0b\x32\x17.liftgate.v1.ReviewItem\",\n\x17ReviewServiceGetRequest\x12\x11\n\treview_id\x18\x01 \x01(\t\"\x91\x01\n\x18ReviewServiceGetResponse\x12%\n\x04item\x18\x01 \x01(\x0b\x32\x17.liftgate.v1.ReviewItem\x12\x0c\n\x04text\x18\x02 \x01(\t\x12\r\n\x05words\x18\x03 \x03(\t\x12\x15\n\rapproved_text\x18\x04 \x01(\t\x12\x1a\n\x12\x61pproved_review_id\x18\x05 \x01(\t\"3\n\x0e\x41pproveRequest\x12\x11\n\treview_id\x18\x01 \x01(\t\x12\x0e\n\x06reason\x18\x02 \x01(\t\"8\n\x0f\x41pproveResponse\x12%\n\x04item\x18\x01 \x01(\x0b\x32\x17.liftgate.v1.ReviewItem\"2\n\rRejectRequest\x12\x11\n\treview_id\x18\x01 \x01(\t\x12\x0e\n\x06reason\x18\x02 \x01(\t\"7\n\x0eRejectResponse\x12%\n\x04item\x18\x01 \x01(\x0b\x32\x17.liftgate.v1.ReviewItem\"4\n\x0fWithdrawRequest\x12\x11\n\treview_id\x18\x01 \x01(\t\x12\x0e\n\x06reason\x18\x02 \x01(\t\"9\n\x10WithdrawResponse\x12%\n\x04item\x18\x01 \x01(\x0b\x32\x17.liftgate.v1.ReviewItem\"*\n\nSubmission\x12\x0c\n\x04text\x18\x01 \x01(\t\x12\x0e\n\x06source\x18\x02 \x01(\t\"M\n\rSubmitRequest\x12,\n\x0bsubmissions\x18\x01 \x03(\x0b\x32\x17.liftgate.v1.Submission\x12\x0e\n\x06reason\x18\x02 \x01(\t\"8\n\x0eSubmitResponse\x12&\n\x05items\x18\x01 \x03(\x0b\x32\x17.liftgate.v1.ReviewItem\"F\n\x11\x42reakGlassRequest\x12\x11\n\treview_id\x18\x01 \x01(\t\x12\x0e\n\x06reason\x18\x02 \x01(\t\x12\x0e\n\x06\x66or_ms\x18\x03 \x01(\x03\";\n\x12\x42reakGlassResponse\x12%\n\x04item\x18\x01 \x01(\x0b\x32\x17.liftgate.v1.ReviewItem*\xef\x01\n\x0bReviewState\x12\x1c\n\x18REVIEW_STATE_UNSPECIFIED\x10\x00\x12\x1e\n\x1aREVIEW_STATE_NOT_SUBMITTED\x10\x01\x12\x18\n\x14REVIEW_STATE_PENDING\x10\x02\x12\x19\n\x15REVIEW_STATE_APPROVED\x10\x03\x12\x19\n\x15REVIEW_STATE_REJECTED\x10\x04\x12\x1a\n\x16REVIEW_STATE_WITHDRAWN\x10\x05\x12\x18\n\x14REVIEW_STATE_EXPIRED\x10\x06\x12\x1c\n\x18REVIEW_STATE_BREAK_GLASS\x10\x07\x32\x9e\x04\n\rReviewService\x12U\n\x04List\x12%.liftgate.v1.ReviewServiceListRequest\x1a&.liftgate.v1.ReviewServiceListResponse\x12R\n\x03Get\x12$.liftgate.v1.ReviewServiceGetRequest\x1a%.liftgate.v1.ReviewServiceGetResponse\x12\x44\n\x07\x41pprove\x12\x1b.liftgate.v1.ApproveRequest\x1a\x1c.liftgate.v1.ApproveResponse\x12\x41\n\x06Reject\x12\x1a.liftgate.v1.RejectRequest\x1a\x1b.liftgate.v1.RejectResponse\x12G\n\x08Withdraw\x12\x1c.liftgate.v1.WithdrawRequest\x1a\x1d.liftgate.v1.WithdrawResponse\x12\x41\n\x06Submit\x12\x1a.liftgate.v1.SubmitRequest\x1a\x1b.liftgate.v1.SubmitResponse\x12M\n\nBreakGlass\x12\x1e.liftgate.v1.BreakGlassRequest\x1a\x1f.liftgate.v1.BreakGlassResponseb\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
 _builder.BuildTopDescriptorsAndMessages(DESCRIPTOR, 'liftgate.v1.review_service_pb2', _globals)
 if not _descriptor._USE_C_DESCRIPTORS:
   DESCRIPTOR._loaded_options = None
-  _globals['_REVIEWSTATE']._serialized_start=1499
-  _globals['_REVIEWSTATE']._serialized_end=1738
+  _globals['_REVIEWSTATE']._serialized_start=1586
+  _globals['_REVIEWSTATE']._serialized_end=1825
   _globals['_REVIEWNEED']._serialized_start=49
   _globals['_REVIEWNEED']._serialized_end=133
   _globals['_REVIEWACT']._serialized_start=135
   _globals['_REVIEWACT']._serialized_end=235
   _globals['_REVIEWITEM']._serialized_start=238
-  _globals['_REVIEWITEM']._serialized_end=545
-  _globals['_REVIEWSERVICELISTREQUEST']._serialized_start=547
-  _globals['_REVIEWSERVICELISTREQUEST']._serialized_end=586
-  _globals['_REVIEWSERVICELISTRESPONSE']._serialized_start=588
-  _globals['_REVIEWSERVICELISTRESPONSE']._serialized_end=655
-  _globals['_REVIEWSERVICEGETREQUEST']._serialized_start=657
-  _globals['_REVIEWSERVICEGETREQUEST']._serialized_end=701
-  _globals['_REVIEWSERVICEGETRESPONSE']._serialized_start=704
-  _globals['_REVIEWSERVICEGETRESPONSE']._serialized_end=849
-  _globals['_APPROVEREQUEST']._serialized_start=851
-  _globals['_APPROVEREQUEST']._serialized_end=902
-  _globals['_APPROVERESPONSE']._serialized_start=904
-  _globals['_APPROVERESPONSE']._serialized_end=960
-  _globals['_REJECTREQUEST']._serialized_start=962
-  _globals['_REJECTREQUEST']._serialized_end=1012
-  _globals['_REJECTRESPONSE']._serialized_start=1014
-  _globals['_REJECTRESPONSE']._serialized_end=1069
-  _globals['_WITHDRAWREQUEST']._serialized_start=1071
-  _globals['_WITHDRAWREQUEST']._serialized_end=1123
-  _globals['_WITHDRAWRESPONSE']._serialized_start=1125
-  _globals['_WITHDRAWRESPONSE']._serialized_end=1182
-  _globals['_SUBMISSION']._serialized_start=1184
-  _globals['_SUBMISSION']._serialized_end=1226
-  _globals['_SUBMITREQUEST']._serialized_start=1228
-  _globals['_SUBMITREQUEST']._serialized_end=1305
-  _globals['_SUBMITRESPONSE']._serialized_start=1307
-  _globals['_SUBMITRESPONSE']._serialized_end=1363
-  _globals['_BREAKGLASSREQUEST']._serialized_start=1365
-  _globals['_BREAKGLASSREQUEST']._serialized_end=1435
-  _globals['_BREAKGLASSRESPONSE']._serialized_start=1437
-  _globals['_BREAKGLASSRESPONSE']._serialized_end=1496
-  _globals['_REVIEWSERVICE']._serialized_start=1741
-  _globals['_REVIEWSERVICE']._serialized_end=2283
+  _globals['_REVIEWITEM']._serialized_end=613
+  _globals['_REVIEWSERVICELISTREQUEST']._serialized_start=615
+  _globals['_REVIEWSERVICELISTREQUEST']._serialized_end=673
+  _globals['_REVIEWSERVICELISTRESPONSE']._serialized_start=675
+  _globals['_REVIEWSERVICELISTRESPONSE']._serialized_end=742
+  _globals['_REVIEWSERVICEGETREQUEST']._serialized_start=744
+  _globals['_REVIEWSERVICEGETREQUEST']._serialized_end=788
+  _globals['_REVIEWSERVICEGETRESPONSE']._serialized_start=791
+  _globals['_REVIEWSERVICEGETRESPONSE']._serialized_end=936
+  _globals['_APPROVEREQUEST']._serialized_start=938
+  _globals['_APPROVEREQUEST']._serialized_end=989
+  _globals['_APPROVERESPONSE']._serialized_start=991
+  _globals['_APPROVERESPONSE']._serialized_end=1047
+  _globals['_REJECTREQUEST']._serialized_start=1049
+  _globals['_REJECTREQUEST']._serialized_end=1099
+  _globals['_REJECTRESPONSE']._serialized_start=1101
+  _globals['_REJECTRESPONSE']._serialized_end=1156
+  _globals['_WITHDRAWREQUEST']._serialized_start=1158
+  _globals['_WITHDRAWREQUEST']._serialized_end=1210
+  _globals['_WITHDRAWRESPONSE']._serialized_start=1212
+  _globals['_WITHDRAWRESPONSE']._serialized_end=1269
+  _globals['_SUBMISSION']._serialized_start=1271
+  _globals['_SUBMISSION']._serialized_end=1313
+  _globals['_SUBMITREQUEST']._serialized_start=1315
+  _globals['_SUBMITREQUEST']._serialized_end=1392
+  _globals['_SUBMITRESPONSE']._serialized_start=1394
+  _globals['_SUBMITRESPONSE']._serialized_end=1450
+  _globals['_BREAKGLASSREQUEST']._serialized_start=1452
+  _globals['_BREAKGLASSREQUEST']._serialized_end=1522
+  _globals['_BREAKGLASSRESPONSE']._serialized_start=1524
+  _globals['_BREAKGLASSRESPONSE']._serialized_end=1583
+  _globals['_REVIEWSERVICE']._serialized_start=1828
+  _globals['_REVIEWSERVICE']._serialized_end=2370
 # @@protoc_insertion_point(module_scope)

@@ -55,7 +55,7 @@ class ReviewAct(_message.Message):
     def __init__(self, act: _Optional[str] = ..., by: _Optional[str] = ..., roles: _Optional[_Iterable[str]] = ..., at_ms: _Optional[int] = ..., reason: _Optional[str] = ..., until_ms: _Optional[int] = ...) -> None: ...
 
 class ReviewItem(_message.Message):
-    __slots__ = ("review_id", "kind", "subject", "bundle", "state", "until_ms", "needs", "missing", "authors", "acts", "source", "in_force", "follow_up_open")
+    __slots__ = ("review_id", "kind", "subject", "bundle", "state", "until_ms", "needs", "missing", "authors", "acts", "source", "in_force", "follow_up_open", "decision_id", "person_pseudonym", "explanation")
     REVIEW_ID_FIELD_NUMBER: _ClassVar[int]
     KIND_FIELD_NUMBER: _ClassVar[int]
     SUBJECT_FIELD_NUMBER: _ClassVar[int]
@@ -69,6 +69,9 @@ class ReviewItem(_message.Message):
     SOURCE_FIELD_NUMBER: _ClassVar[int]
     IN_FORCE_FIELD_NUMBER: _ClassVar[int]
     FOLLOW_UP_OPEN_FIELD_NUMBER: _ClassVar[int]
+    DECISION_ID_FIELD_NUMBER: _ClassVar[int]
+    PERSON_PSEUDONYM_FIELD_NUMBER: _ClassVar[int]
+    EXPLANATION_FIELD_NUMBER: _ClassVar[int]
     review_id: str
     kind: str
     subject: str
@@ -82,13 +85,18 @@ class ReviewItem(_message.Message):
     source: str
     in_force: bool
     follow_up_open: bool
-    def __init__(self, review_id: _Optional[str] = ..., kind: _Optional[str] = ..., subject: _Optional[str] = ..., bundle: _Optional[str] = ..., state: _Optional[_Union[ReviewState, str]] = ..., until_ms: _Optional[int] = ..., needs: _Optional[_Iterable[_Union[ReviewNeed, _Mapping]]] = ..., missing: _Optional[_Iterable[str]] = ..., authors: _Optional[_Iterable[str]] = ..., acts: _Optional[_Iterable[_Union[ReviewAct, _Mapping]]] = ..., source: _Optional[str] = ..., in_force: _Optional[bool] = ..., follow_up_open: _Optional[bool] = ...) -> None: ...
+    decision_id: str
+    person_pseudonym: str
+    explanation: str
+    def __init__(self, review_id: _Optional[str] = ..., kind: _Optional[str] = ..., subject: _Optional[str] = ..., bundle: _Optional[str] = ..., state: _Optional[_Union[ReviewState, str]] = ..., until_ms: _Optional[int] = ..., needs: _Optional[_Iterable[_Union[ReviewNeed, _Mapping]]] = ..., missing: _Optional[_Iterable[str]] = ..., authors: _Optional[_Iterable[str]] = ..., acts: _Optional[_Iterable[_Union[ReviewAct, _Mapping]]] = ..., source: _Optional[str] = ..., in_force: _Optional[bool] = ..., follow_up_open: _Optional[bool] = ..., decision_id: _Optional[str] = ..., person_pseudonym: _Optional[str] = ..., explanation: _Optional[str] = ...) -> None: ...
 
 class ReviewServiceListRequest(_message.Message):
-    __slots__ = ("all",)
+    __slots__ = ("all", "decisions")
     ALL_FIELD_NUMBER: _ClassVar[int]
+    DECISIONS_FIELD_NUMBER: _ClassVar[int]
     all: bool
-    def __init__(self, all: _Optional[bool] = ...) -> None: ...
+    decisions: bool
+    def __init__(self, all: _Optional[bool] = ..., decisions: _Optional[bool] = ...) -> None: ...
 
 class ReviewServiceListResponse(_message.Message):
     __slots__ = ("items",)
