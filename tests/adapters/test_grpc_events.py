@@ -80,7 +80,13 @@ async def desk(tmp_path: Path) -> AsyncIterator[_Desk]:
     segments = SegmentLog(tmp_path, "event", "write")
     segments.open()
     log, seen = _Log(segments), FakeEventsSeen()
-    yield _Desk(log, seen, EventService(lambda: LIVE, log, seen, Pseudonyms("k1", b"k" * 32), _Clock(), _Calls()))
+    yield _Desk(
+        log,
+        seen,
+        EventService(
+            lambda: LIVE, log, seen, Pseudonyms("k1", b"k" * 32), _Clock(), _Calls(), accounts=Pseudonyms.of_accounts("k1", b"k" * 32)
+        ),
+    )
     await segments.close()
 
 
@@ -184,6 +190,15 @@ async def test_with_the_store_away_events_are_still_logged(desk: _Desk) -> None:
     desk.seen.down = True
     assert [(await desk.record(event)).accepted for _ in range(2)] == [1, 1]
     assert len(desk.log.rows) == 2
+
+
+async def test_an_account_is_a_pseudonym_in_the_row(desk: _Desk) -> None:
+    """The event's account is in the row under the key of accounts, its channel as it came; the id itself is not."""
+    await desk.record(_event(account_id="home-7", channel="email"))
+    (row,) = desk.log.rows
+    assert row.account_pseudonym == Pseudonyms.of_accounts("k1", b"k" * 32)("home-7")
+    assert row.channel == "email"
+    assert b"home-7" not in row.SerializeToString()
 
 
 async def test_events_of_every_kind_are_taken(desk: _Desk) -> None:

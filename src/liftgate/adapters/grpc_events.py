@@ -54,10 +54,12 @@ class EventService:
         observer: CallObserver,
         *,
         contacts: ContactEvents | None = None,
+        accounts: Pseudonyms | None = None,
         report: Report | None = None,
         uncounted: Callable[[str, int], None] | None = None,
     ) -> None:
-        """`log` is the event log; `live` gives what is in force now; `contacts` counts, None: caps and pauses learn of no event.
+        """`log` is the event log; `live` gives what is in force now; `contacts` counts, None: caps and pauses learn of no event;
+        `accounts` makes pseudonyms of accounts, None: rows name none.
 
         `uncounted` is told the cause and number of events that are in the log and could not be counted.
         """
@@ -68,6 +70,7 @@ class EventService:
         self._clock = clock
         self._observer = observer
         self._contacts = contacts
+        self._accounts = accounts
         self._uncounted = uncounted
         self._counting: Counting | None = None
         self._report = report
@@ -181,6 +184,8 @@ class EventService:
             received_at_ms=now_ms,
             value=event.value if money else None,
             currency=(event.currency or self._live().bundle.currency) if money else "",
+            account_pseudonym=self._accounts(event.account_id) if event.account_id and self._accounts else b"",
+            channel=event.channel,
         )
 
 

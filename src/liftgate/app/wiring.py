@@ -6,6 +6,7 @@ import os
 import socket
 from collections.abc import Sequence
 from dataclasses import dataclass
+from pathlib import Path
 
 import structlog
 
@@ -99,7 +100,14 @@ class Worker:
 def look(settings: Settings) -> Fingerprint:
     """Return what tells one state of the files that a reload reads from another."""
     others = () if settings.operators is None else (settings.operators,)
-    return fingerprint(settings.bundle.resolve(), settings.models, *others)
+    return fingerprint(_led_to(settings.bundle), settings.models, *others)
+
+
+def _led_to(path: Path) -> Path:
+    try:
+        return path.resolve()
+    except (OSError, RuntimeError):  # a link that leads to itself is no folder, as the load says
+        return path
 
 
 def load_at_rest(settings: Settings) -> Live:
@@ -110,7 +118,7 @@ def load_at_rest(settings: Settings) -> Live:
     for _ in range(_LOOKS):
         before = look(settings)
         try:
-            live = load_live(settings.model_copy(update={"bundle": settings.bundle.resolve()}))
+            live = load_live(settings.model_copy(update={"bundle": _led_to(settings.bundle)}))
         except BadInput:
             if look(settings) == before:
                 raise
@@ -160,7 +168,7 @@ def wire(
     chained = audit_segments(settings.log, clock)
     chains = settings.log / FOLDER
     audit = AuditLog(chained, chains, clock, RedisHeads(redis, socket.gethostname(), str(chains.absolute())), teller(log))
-    pseudonyms = Pseudonyms(key.key_id, key.key)
+    pseudonyms, accounts = Pseudonyms(key.key_id, key.key), Pseudonyms.of_accounts(key.key_id, key.key)
     reservations = RedisReservations(redis, breaker, settings.reserve_budget_ms, horizon_ms)
     controls = control_room(settings, redis, lambda: worker.live, audit, clock, telemetry, log)
     ports = Ports(
@@ -172,7 +180,7 @@ def wire(
         ids=ids,
         clock=clock,
         pseudonym=pseudonyms,
-        account_pseudonym=Pseudonyms.of_accounts(key.key_id, key.key),
+        account_pseudonym=accounts,
         pseudonym_key_id=pseudonyms.key_id,
         on_log_failure=settings.on_log_failure,
         controls=controls.panel,
@@ -230,7 +238,16 @@ def wire(
     seen = RedisEventsSeen(redis, breaker, settings.reserve_budget_ms)
     contacts = RedisContactEvents(redis, breaker, settings.reserve_budget_ms)
     recording = EventService(
-        in_force, events, seen, pseudonyms, clock, telemetry, contacts=contacts, report=telemetry.failed, uncounted=telemetry.uncounted
+        in_force,
+        events,
+        seen,
+        pseudonyms,
+        clock,
+        telemetry,
+        contacts=contacts,
+        accounts=accounts,
+        report=telemetry.failed,
+        uncounted=telemetry.uncounted,
     )
     consenting = ConsentService(
         in_force,
