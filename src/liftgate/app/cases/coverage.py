@@ -47,6 +47,9 @@ _CONSENT = frozenset(reason for reason in Reason if reason.name.startswith("CONS
 _REVIEW = frozenset({Reason.NOT_APPROVED, Reason.REVIEW_REJECTED, Reason.CONTROLS_UNKNOWN})
 
 
+_EACH = frozenset(reason for reason in Reason if reason.name in ("AWAITING_REVIEW", "REVIEW_REJECTED"))
+
+
 class Seen(StrEnum):
     """What a case can see a rule do."""
 
@@ -181,6 +184,8 @@ def _of(draft: Draft, bundle: Bundle, owner: tuple[str, str], entry: Group | Off
     if entry.sensitive and sensitive:
         review = rule(("sensitive",), flow(entry.sensitive), _if(_approved), _REVIEW)
         yield replace(review, offers=sensitive)
+    if getattr(entry, "review_each_decision", False):
+        yield rule(("review_each_decision",), "true", _if(lambda batch, k: Reason(int(batch.reason[0, k])) not in _EACH), _EACH)
     for section, reasons in CONDITIONS.items():
         text = getattr(entry, section)
         condition = None if text is None else _compiled(bundle, section, text, offers)

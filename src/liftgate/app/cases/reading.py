@@ -197,7 +197,7 @@ class _Reader:
         contexts = list(self._contexts((*path, "context"), case.context, document))
         for placement in case.placement:
             self._known((*path, "placement"), "placement", placement, self._bundle.placement_index)
-        for key in ("candidates", "propensity", "used_in_total"):
+        for key in ("candidates", "propensity", "used_in_total", "verdicts"):
             for offer in getattr(case, key) or ():
                 self._known((*path, key, offer), "offer", offer, self._bundle.offer_index)
         for offer in case.propensity:
