@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -237,3 +238,19 @@ def test_words_of_another_version_are_quoted_and_not_judged(rulebook: Rulebook) 
     unknown = record(Reason.NOT_ELIGIBLE)
     unknown.candidate_reason[0] = 58  # type: ignore[call-overload]
     assert only(explain_record(unknown, rulebook)).text == "The reason is not known to this version."
+
+
+def test_what_a_reviewer_said_is_told(tmp_path: Path) -> None:
+    """A verdict on this person's decision is quoted with who, when and how long it took; a question that waits with its id."""
+    (tmp_path / "rules.yaml").write_text(BUNDLE.replace("  plain:\n", "  plain:\n    review_each_decision: true\n"))
+    rulebook = rulebook_of(load_bundle(tmp_path))
+    said = record(Reason.REVIEW_REJECTED, "plain")
+    said.review_verdicts.add(offer_id="plain", approved=False, reviewer="ben", at_ms=NOW, latency_ms=5_400_000, review_id="r-7")
+    asked = record(Reason.AWAITING_REVIEW, "plain")
+    asked.review_requested.offer_id, asked.review_requested.review_id = "plain", "r-8"
+    for given, saw in ((said, "ben said no at 2026-06-15T12:00:00.000Z, 1.5 h after it was asked for"), (asked, "asked for as r-8")):
+        entry = only(explain_record(given, rulebook))
+        (rule,) = entry.rules
+        assert (rule.section, rule.outcome, list(rule.saw)) == ("review_each_decision", RuleOutcome.RULE_OUTCOME_STOPPED, [saw])
+        assert entry.rule.startswith("rules.yaml:")
+        assert not only(explain_record(given, rulebook, live=True)).rules[0].saw

@@ -128,7 +128,7 @@ class Judge:
         rules = [(name, clause) for name in sections for clause in own.get(name, ()) if (name, clause) not in in_shadow]
         if self.live and len(rules) == 1 and not in_shadow and is_condition(rules[0][0]):
             # It gave the reason a moment ago: no need to ask it again.
-            return [self._told(*rules[0], _STOPPED)], True
+            return [self._told(*rules[0], _STOPPED, offer_id)], True
         judged = [(name, clause, self._passes(name, clause, offer_id)) for name, clause in rules]
         for name in (*(() if judged else sections), *_ALSO.get(sections[0], ())):
             found = [(name, clause, self._passes(name, clause, offer_id)) for clause in policies.get(name, ())]
@@ -137,9 +137,9 @@ class Judge:
         agrees = not verdicts or not all(verdicts)
         alone = verdicts.count(None) == 1 and False not in verdicts
         outcome = {True: _PASSED if agrees else _ONE_OF, False: _STOPPED, None: _STOPPED if alone else _ONE_OF}
-        told = [self._told(where, clause, outcome[verdict]) for where, clause, verdict in judged]
+        told = [self._told(where, clause, outcome[verdict], offer_id) for where, clause, verdict in judged]
         noted = [(name, clause) for name, clause in in_shadow if self._passes(name, clause, offer_id) is not True]
-        return told + [self._told(name, clause, _SHADOW) for name, clause in noted], agrees
+        return told + [self._told(name, clause, _SHADOW, offer_id) for name, clause in noted], agrees
 
     def passed(self, sections: Mapping[str, tuple[Clause, ...]], offer_id: str, shadowed: str = "") -> Iterator[RuleExplanation]:
         """Yield what came of the rules of an offer that was allowed. `shadowed`: the section that would have stopped it; empty: none."""
@@ -149,7 +149,7 @@ class Judge:
             for clause in clauses:
                 passes = self._passes(section, clause, offer_id)
                 fails = (passes is False and is_condition(section)) or (section == shadowed and passes is not True)
-                yield self._told(section, clause, _SHADOW if fails else _PASSED)
+                yield self._told(section, clause, _SHADOW if fails else _PASSED, offer_id)
 
     def _passes(self, section: str, clause: Clause, offer_id: str) -> bool | None:
         """Return whether a clause lets the offer pass; None: it cannot be told from the record."""
@@ -185,8 +185,10 @@ class Judge:
         # Unknown is no: of two kinds of no, one passes on true, the other on false.
         return value is False if section in _STOPS_WHEN_TRUE else value is True
 
-    def _told(self, section: str, clause: Clause, outcome: RuleOutcome) -> RuleExplanation:
+    def _told(self, section: str, clause: Clause, outcome: RuleOutcome, offer_id: str) -> RuleExplanation:
         told = RuleExplanation(section=section, rule=clause.where, text=clause.text, group=clause.group, outcome=outcome)
+        if section == "review_each_decision" and not self.live:
+            told.saw.extend(self._reviewed(offer_id))
         if outcome == _PASSED:
             return told
         if section == "purposes":
@@ -197,6 +199,15 @@ class Judge:
             names = clause.inputs if is_condition(section) else _SEES.get(section, ())
             told.saw.extend(seen for name in names if (name == "now" or name in self._index) and (seen := self.seen(name)))
         return told
+
+    def _reviewed(self, offer_id: str) -> Iterator[str]:
+        """Yield what reviewers said of the offer, or under which id they are asked."""
+        for verdict in self._record.review_verdicts:
+            if verdict.offer_id == offer_id:
+                said, hours = "yes" if verdict.approved else "no", verdict.latency_ms / 3_600_000
+                yield f"{verdict.reviewer} said {said} at {moment(verdict.at_ms)}, {hours:.1f} h after it was asked for"
+        if self._record.review_requested.offer_id == offer_id:
+            yield f"asked for as {self._record.review_requested.review_id}"
 
     def _consent_seen(self, purposes: Sequence[str]) -> Iterator[str]:
         for purpose in purposes:
