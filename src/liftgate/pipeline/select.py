@@ -124,7 +124,7 @@ def _decide(walk: Walk, ids: list[str], rows: list[int]) -> list[Decision]:
                 would_offer=would_offer,
                 would_offer_default=bool(would_offer) and not chosen,
                 valid_until_ms=0,
-                review_id=_review_id(walk, row) if asked is not None and asked[row] >= 0 and arm is _TREATMENT and forced is None else "",
+                review_id=_review_id(walk, row) if asked is not None and asked[row] >= 0 and not held_out[row] and forced is None else "",
             )
         )
     return decisions
