@@ -156,6 +156,10 @@ def test_a_swapped_link_is_followed_whole(serve: Serve, bundle: Path, tmp_path: 
     os.replace(fresh, link)
     server.process.send_signal(signal.SIGHUP)
     assert server.wait_for("reloaded")["actor"] == "system:sighup"
+    link.unlink()
+    link.symlink_to(link.name)
+    server.process.send_signal(signal.SIGHUP)
+    assert any("is no folder" in line for line in server.wait_for("reload_refused")["mistakes"])
     assert server.end() == 0
 
 
