@@ -262,3 +262,25 @@ async def test_an_infinite_value_is_never_stored(redis_backend: Backend) -> None
         await writer.store([StoredPerson("good", VALUES), StoredPerson("bad", [float("inf")] * 5)])
     fetched = await backend.profiles().fetch(ask("good", "bad"), SCHEMA)
     assert fetched.profiles.state.tolist() == [ProfileState.MISSING] * 2
+
+
+@pytest.mark.parametrize("layout", ["packed", "hash"])
+async def test_verdicts_are_read_only_where_asked_for(backend: Backend, layout: str) -> None:
+    """Among people of whom some have lists and real histories read too, each gets their own verdicts, and nobody who did not ask."""
+    said = {"a": b"verdicts of a", "b}": b"verdicts of b"}
+    for person, value in said.items():
+        if backend.client is None:
+            backend.fake_profiles.verdicts[person] = value
+        else:
+            await backend.client.call([("SET", redis_keys.verdicts(person), value)], 5.0)
+    await backend.put_history("a", b"h" * 32)
+    people = [
+        PersonKey("a", True, both=True, verdicts=True),
+        PersonKey("a", False),
+        PersonKey("b}", False, lists=True, verdicts=True),
+        PersonKey("c", False, verdicts=True),
+    ]
+    fetched = await backend.profiles(layout).fetch(people, SCHEMA)
+    assert dict(fetched.verdicts) == {0: b"verdicts of a", 2: b"verdicts of b", 3: None}
+    assert dict(fetched.real_history) == {0: b"h" * 32}
+    assert set(fetched.lists) == {2}
