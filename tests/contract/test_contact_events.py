@@ -20,7 +20,7 @@ from liftgate.pipeline.contact_ports import CapCount, ContactEvent, CountStatus,
 from liftgate.pipeline.ports import EventKey, PersonKey
 from tests.contract.conftest import BUDGET_MS, Backend
 from tests.contract.test_profile_store import SCHEMA
-from tests.contract.test_reservations import CAP_A, CAP_B, DAY, MADE, NOW, charge, claim
+from tests.contract.test_reservations import CAP_A, CAP_B, DAY, MADE, MINUTE, NOW, charge, claim
 from tests.contract.test_shared_caps import BUDGET, HOME, total, wide
 
 LEASE = 600_000
@@ -113,14 +113,14 @@ async def test_a_late_exposure_still_counts(backend: Backend) -> None:
 async def test_the_lease_window_wins_while_it_lasts(backend: Backend) -> None:
     """A lease knows the end of the person's own day; an exposure in the next one counts there."""
     contacts = backend.contacts()
-    midnight = NOW + 1000
-    await backend.reservations().reserve([claim(i, charge(lease_ms=LEASE, window_ms=1000)) for i in (1, 2)])
-    before = event("e1", cap(until=NOW + 9000, lease_window=True), of=1, now_ms=NOW + 999)
-    after = event("e2", cap(until=NOW + 9000, lease_window=True), of=2, now_ms=midnight)
+    midnight = NOW + MINUTE
+    await backend.reservations().reserve([claim(i, charge(lease_ms=LEASE, window_ms=MINUTE)) for i in (1, 2)])
+    before = event("e1", cap(until=NOW + 9 * MINUTE, lease_window=True), of=1, now_ms=midnight - 1)
+    after = event("e2", cap(until=NOW + 9 * MINUTE, lease_window=True), of=2, now_ms=midnight)
     await contacts.count([before])
     assert [await counts(backend, now_ms=moment) for moment in (midnight - 1, midnight, NOW + LEASE)] == [2, 1, 0]
     await contacts.count([after])
-    assert [await counts(backend, now_ms=moment) for moment in (midnight, NOW + 8999, NOW + 9000)] == [1, 1, 0]
+    assert [await counts(backend, now_ms=moment) for moment in (midnight, NOW + 9 * MINUTE - 1, NOW + 9 * MINUTE)] == [1, 1, 0]
 
 
 async def test_an_event_without_an_offer_takes_what_is_held(backend: Backend) -> None:
@@ -245,16 +245,16 @@ async def test_pauses_agree_with_the_rule_in_any_order(backend: Backend, seed: i
     for case in range(25 if backend.name == "fake" else 8):
         person = f"p{case}"
         after = rng.randint(1, 4)
-        one = pause(after, 0 if after == 1 else rng.randint(1, 30), rng.randint(1, 40))
-        times = [NOW + rng.randint(0, 60) for _ in range(rng.randint(1, 10))]
+        one = pause(after, 0 if after == 1 else rng.randint(1, 30) * MINUTE, rng.randint(1, 40) * MINUTE)
+        times = [NOW + rng.randint(0, 60) * MINUTE for _ in range(rng.randint(1, 10))]
         told = list(times)
         rng.shuffle(told)
-        now = NOW + 60
+        now = NOW + 60 * MINUTE
         # Told from the first moment on: what is late only counts as far as it matters still.
         await backend.contacts().count([event(f"e{i}", pauses=(one,), at=t, now_ms=max(told), person=person) for i, t in enumerate(told)])
         raw = await backend.history(person)
         ids = np.frombuffer(PAUSED, dtype="<u8")
-        for moment in range(max(times), now + 45, 3):
+        for moment in range(max(times), now + 45 * MINUTE, 3 * MINUTE):
             paused = int(live_counts([raw], ids, np.array([moment]))[0, 0]) > 0
             assert paused == reference(times, one, moment), (one, sorted(t - NOW for t in times), moment - NOW)
 

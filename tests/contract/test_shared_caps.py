@@ -16,7 +16,7 @@ from liftgate.domain.total_counter import bucket_until, total_count
 from liftgate.pipeline.ports import AccountClaim, Amendment, Charge, Claim, ClaimOutcome, ClaimStatus, PersonKey, TotalUse, Watch
 from tests.contract.conftest import Backend
 from tests.contract.test_profile_store import SCHEMA
-from tests.contract.test_reservations import CAP_A, CAP_B, DAY, MADE, NOW, charge, claim
+from tests.contract.test_reservations import CAP_A, CAP_B, DAY, MADE, MINUTE, NOW, charge, claim
 
 HOME, BUDGET, OTHER = b"cap-home", b"budget\0\xff", b"other\0\0\0"
 REACHED = ClaimStatus.CAP_REACHED
@@ -134,10 +134,11 @@ async def test_a_slate_is_charged_for_each_of_its_offers(single_backend: Backend
 async def test_totals_end_with_their_windows(single_backend: Backend) -> None:
     """A bucket counts while now < its end, and what has ended is dropped when the counter is written next."""
     reservations = single_backend.reservations()
-    for i, until in enumerate((NOW + 10, NOW + 20, NOW + 20)):
+    for i, until in enumerate((NOW + 10 * MINUTE, NOW + 20 * MINUTE, NOW + 20 * MINUTE)):
         await reservations.reserve([wide(i, totals=(total(until=until),))])
-    assert [(await used(single_backend, now_ms=NOW + late))[2] for late in (0, 9, 10, 19, 20)] == [3, 3, 2, 2, 0]
-    await reservations.reserve([wide(9, totals=(total(until=NOW + 50),), now_ms=NOW + 30)])
+    moments = [NOW, NOW + 10 * MINUTE - 1, NOW + 10 * MINUTE, NOW + 20 * MINUTE - 1, NOW + 20 * MINUTE]
+    assert [(await used(single_backend, now_ms=moment))[2] for moment in moments] == [3, 3, 2, 2, 0]
+    await reservations.reserve([wide(9, totals=(total(until=NOW + 50 * MINUTE),), now_ms=NOW + 30 * MINUTE)])
     fetched = await single_backend.profiles().fetch([PersonKey("p", False)], SCHEMA, None, [BUDGET])
     assert total_count(fetched.totals[0], NOW) == 1 if single_backend.client else True
 
@@ -210,12 +211,12 @@ async def test_concurrent_mixes_never_go_above(single_backend: Backend, seed: in
 
     def anything(i: int) -> Claim:
         scopes = rng.sample(["person", "account", "total"], rng.randint(1, 3))
-        lease = rng.choice([10, DAY])
+        lease = rng.choice([10 * MINUTE, DAY])
         return wide(
             i,
             *((charge(CAP_A, limits[CAP_A], lease),) if "person" in scopes else ()),
             account=(charge(HOME, limits[HOME], lease),) if "account" in scopes else (),
-            totals=(total(limits[BUDGET], until=NOW + lease, leased=lease == 10),) if "total" in scopes else (),
+            totals=(total(limits[BUDGET], until=NOW + lease, leased=lease < DAY),) if "total" in scopes else (),
             person=rng.choice(people),
             ghost=rng.random() < 0.1,
         )

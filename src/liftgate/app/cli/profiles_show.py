@@ -75,12 +75,14 @@ def _history(raw: bytes | None, bundle: Bundle, now_ms: int) -> list[dict[str, A
     if len(raw) % ENTRY.size:
         return [{"cap": "damaged: every cap counts as used up", "counts": True, "counts_until": None, "window_ends": None}]
     names = entry_names(bundle)
+    caps = {cap.cap_id for cap in bundle.caps}
     return [
         {
             "cap": names.get(cap, f"a cap that this bundle does not have ({cap.hex()})"),
             "counts": live_until > now_ms,
             "counts_until": _iso(live_until),
-            "window_ends": _iso(until),
+            # Outcomes and receipts keep something else there.
+            "window_ends": _iso(live_until if cap in names and cap not in caps else until),
         }
         for cap, _, live_until, until in ENTRY.iter_unpack(raw)
     ]
