@@ -167,7 +167,7 @@ def _key(owner: str, item: Any) -> str:
     return f"{owner} {orjson.dumps(item, option=orjson.OPT_SORT_KEYS).decode()}"
 
 
-REVIEWS = frozenset(reason for reason in Reason if reason.name in ("NOT_APPROVED", "REVIEW_REJECTED", "AWAITING_REVIEW"))
+REVIEWS = frozenset({Reason.NOT_APPROVED, Reason.REVIEW_REJECTED, Reason.AWAITING_REVIEW})
 """What reviewers had not said yes to."""
 _STOPS = frozenset({Reason.STOPPED, Reason.CONTROLS_UNKNOWN})
 OPERATIONAL = _STOPS | REVIEWS

@@ -151,7 +151,7 @@ class Judge:
 
 def _reviewed_each(bundle: Bundle) -> frozenset[str]:
     """Return the offers of which every decision is reviewed."""
-    return frozenset(bundle.offers[k].offer_id for k in getattr(bundle, "each_decision", ()))
+    return frozenset(bundle.offers[k].offer_id for k in bundle.each_decision)
 
 
 def note(why_not: list[str], rows: Bools, text: str) -> None:

@@ -47,7 +47,7 @@ _CONSENT = frozenset(reason for reason in Reason if reason.name.startswith("CONS
 _REVIEW = frozenset({Reason.NOT_APPROVED, Reason.REVIEW_REJECTED, Reason.CONTROLS_UNKNOWN})
 
 
-_EACH = frozenset(reason for reason in Reason if reason.name in ("AWAITING_REVIEW", "REVIEW_REJECTED"))
+_EACH = frozenset({Reason.AWAITING_REVIEW, Reason.REVIEW_REJECTED})
 
 
 class Seen(StrEnum):
@@ -184,7 +184,7 @@ def _of(draft: Draft, bundle: Bundle, owner: tuple[str, str], entry: Group | Off
     if entry.sensitive and sensitive:
         review = rule(("sensitive",), flow(entry.sensitive), _if(_approved), _REVIEW)
         yield replace(review, offers=sensitive)
-    if getattr(entry, "review_each_decision", False):
+    if entry.review_each_decision:
         yield rule(("review_each_decision",), "true", _if(lambda batch, k: Reason(int(batch.reason[0, k])) not in _EACH), _EACH)
     for section, reasons in CONDITIONS.items():
         text = getattr(entry, section)
