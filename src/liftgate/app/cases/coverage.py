@@ -184,7 +184,7 @@ def _of(draft: Draft, bundle: Bundle, owner: tuple[str, str], entry: Group | Off
     if entry.sensitive and sensitive:
         review = rule(("sensitive",), flow(entry.sensitive), _if(_approved), _REVIEW)
         yield replace(review, offers=sensitive)
-    if entry.review_each_decision:
+    if isinstance(entry, OfferRule) and entry.review_each_decision:
         yield rule(("review_each_decision",), "true", _if(lambda batch, k: Reason(int(batch.reason[0, k])) not in _EACH), _EACH)
     for section, reasons in CONDITIONS.items():
         text = getattr(entry, section)
