@@ -27,7 +27,10 @@ GUARDRAILS = {
     "consent": range(10, 20),
     "eligibility": range(20, 30),
     "suppression": range(30, 32),
-    "caps": range(40, 42),
+    "lists": range(32, 34),
+    "quiet_hours": range(35, 37),
+    "exclusions": range(37, 38),
+    "caps": range(40, 41),
 }
 """Name to its reasons."""
 OFFERS = ("a", "b", "c", "default")
@@ -60,7 +63,14 @@ def documents(draw: st.DrawFn) -> dict[str, Any]:
     catalog["default"].pop("caps", None)
     if "caps" in group:
         catalog["default"].pop("group", None)
-    return {
+    more: dict[str, Any] = {}
+    if draw(st.booleans()):
+        more["lists"] = {"all": {}, "some": {"offers": ["a", "c"], "channels": ["web"]}}
+    if draw(st.booleans()):
+        more["exclusions"] = {"one": {"offers": ["a", "b"], "within": "7d"}}
+    if draw(st.booleans()):
+        more["contact_policy"] = {"quiet_hours": {"from": "12:00", "to": "13:00"} | draw(st.sampled_from([{}, {"channels": ["web"]}]))}
+    return more | {
         "bundle": "shadows",
         "currency": "EUR",
         "time_zone": "UTC",
@@ -84,17 +94,25 @@ def guarded(bundle: Bundle, seed: int, order: tuple[int, ...] | None = None) -> 
     """Return a batch of thirty people, made from the seed, after the chain; `order`: of its guardrails."""
     generator, n = np.random.default_rng(seed), 30
     channels = generator.choice(["web", "app", "email", ""], n)
-    requests = [DecideRequest("r", "p", "place", context=Context(channel=str(channel))) for channel in channels]
+    zones = generator.choice(["", "", "Asia/Tokyo", "Nowhere"], n)
+    requests = [
+        DecideRequest("r", "p", "place", context=Context(channel=str(channel), time_zone=str(zone)))
+        for channel, zone in zip(channels, zones, strict=True)
+    ]
     for row in np.flatnonzero(generator.random(n) < 0.2):
         requests[row].candidates = ("a", "c")
     batch = Batch(requests, np.full(n, NOW_MS, dtype=np.int64))
     batch.placement = np.zeros(n, dtype=np.intp)
-    batch.profile_state = np.where(generator.random(n) < 0.1, ProfileState.UNAVAILABLE, ProfileState.FOUND).astype(np.uint8)
+    # With the store away every counter gives one reason, which then is no one guardrail's.
+    batch.profile_state = np.full(n, ProfileState.FOUND, dtype=np.uint8)
     batch.inputs = np.full((n, len(bundle.schema.inputs)), np.nan)
     batch.inputs[:, 0] = generator.choice([0.0, 1.0, 2.0, np.nan], n)
     batch.inputs[:, 1] = generator.choice([0.0, 0.6, np.nan], n)
     batch.consent = generator.choice(np.array([1, 1, 1, 10, 11], dtype=np.uint8), (n, 2))
     batch.cap_room = generator.integers(0, 2, (n, len(bundle.caps)))
+    if bundle.suppressions.lists:
+        batch.listed = generator.random((n, len(bundle.suppressions.lists))) < 0.2
+        batch.listed_unknown = generator.random(n) < 0.1
     stopped = generator.random(len(OFFERS)) < 0.1
     batch.controls = ControlColumns(known=True, stopped=stopped if stopped.any() else None)
     chain = Chain(bundle)
