@@ -12,7 +12,7 @@ from liftgate.domain.errors import StoreUnavailable
 from liftgate.domain.input import InputSchema
 from liftgate.domain.profile import unpack
 from liftgate.domain.total_counter import BUCKET, total_count
-from liftgate.pipeline.ports import Amendment, Charge, Claim, ClaimOutcome, ClaimStatus, Fetched, PersonKey, Watch
+from liftgate.pipeline.ports import MARKER, Amendment, Charge, Claim, ClaimOutcome, ClaimStatus, Fetched, PersonKey, Watch
 
 MAX_ENTRIES = 512
 
@@ -238,10 +238,15 @@ class _Book:
         if any(self._used[cap_id] > most for cap_id, most in watch.entries):
             return -1
         for i, charge in enumerate(charges):
+            entry = (charge.cap_id, self._claim.reservation_id, charge.live_until_ms, charge.until_ms)
+            same = [at for at, kept in enumerate(self.kept) if kept[0] == charge.cap_id] if charge.limit >= MARKER else []
+            if len(same) >= 2:
+                self.kept[min(same, key=lambda at: self.kept[at][2])] = entry
+                continue
             if self._used[charge.cap_id] >= charge.limit or len(self.kept) >= MAX_ENTRIES:
                 return i
             self._used[charge.cap_id] += 1
-            self.kept.append((charge.cap_id, self._claim.reservation_id, charge.live_until_ms, charge.until_ms))
+            self.kept.append(entry)
         return None
 
     def packed(self) -> bytes:

@@ -18,7 +18,7 @@ from liftgate.domain.offer import Cap, Indices
 from liftgate.domain.reason import Reason
 from liftgate.domain.request import DecideRequest
 from liftgate.domain.total_counter import bucket_until, paced, total_count
-from liftgate.pipeline.ports import NOTHING_WATCHED, AccountClaim, Charge, Claim, ClaimOutcome, Fetched, TotalUse, Watch
+from liftgate.pipeline.ports import MARKER, NOTHING_WATCHED, AccountClaim, Charge, Claim, ClaimOutcome, Fetched, TotalUse, Watch
 
 UNLIMITED = 2**40
 """Room of a cap that does not concern the row."""
@@ -209,8 +209,8 @@ class CapPlan:
         # A lease may outlive a calendar window: an exposure in the next one counts there.
         live_until = now_ms + cap.lease_ms if cap.counts == "exposure" else until
         # What excludes others is watched for their sake and never refused itself.
-        free = cap.shadow or cap.reason is _EXCLUDED
-        return Charge(cap.cap_id, UNLIMITED if free else cap.limit, live_until, until)
+        limit = MARKER if cap.reason is _EXCLUDED else UNLIMITED if cap.shadow else cap.limit
+        return Charge(cap.cap_id, limit, live_until, until)
 
     def until(self, cap: Cap, at_ms: int, time_zone: str = "") -> int:
         """Return when an event of that moment counts no more: the end of its rolling or calendar window."""

@@ -72,12 +72,17 @@ class ProfileStore(Protocol):
         ...
 
 
+MARKER = 2**41
+"""Limit of a charge that only says that it happened: never refused, and a history keeps the newest two of a kind."""
+
+
 @dataclass(slots=True)
 class Charge:
     """One cap that a claim counts against."""
 
     cap_id: bytes
     limit: int
+    """Most live entries, this one included; `MARKER` and up: any number."""
     live_until_ms: float
     """End of the lease, or of the window where decisions count."""
     until_ms: float

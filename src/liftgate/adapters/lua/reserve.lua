@@ -14,6 +14,7 @@
 local HEADER, WATCHED, CHARGE, ENTRY, MEMORY = '<c8c8ddBI2', '<c8d', '<c8ddd', '<c8c8dd', '<c1c8I4'
 local TOTAL, BUCKET = '<I2I2ddddc8B', '<dd'
 local MAX_ENTRIES = 512
+local MARKER = 2199023255552
 local MAX_LIFE_MS = 315360000000
 local DAMAGED = 9007199254740992
 
@@ -53,6 +54,16 @@ local function read(book, raw, now, keep)
   book.n, book.before, book.last = n, n, last
 end
 
+-- The place of a cap's entry that ends first; nil: there is none.
+local function oldest(kept, n, cap)
+  local place, least
+  for i = 1, n do
+    local of, _, live_until = struct.unpack(ENTRY, kept[i])
+    if of == cap and (not least or live_until < least) then place, least = i, live_until end
+  end
+  return place
+end
+
 -- Judge watches and charges by a history, and by the one beside it. In the book: lost is nil, the index of a charge without room, or -1
 -- for a watched cap; text is what to show of the history then.
 local function judge(key, beside, section, at, watched, now, reservation)
@@ -84,13 +95,15 @@ local function judge(key, beside, section, at, watched, now, reservation)
     local cap, limit, live_until, ends
     cap, limit, live_until, ends, at = struct.unpack(CHARGE, section, at)
     local used = counts[cap] or 0
-    if used >= limit or n >= MAX_ENTRIES then
+    -- A marker says that something happened: two of a kind are enough, so that one is left when the other is given back.
+    local place = limit >= MARKER and used >= 2 and oldest(kept, n, cap) or n + 1
+    if used >= limit or place > MAX_ENTRIES then
       book.lost = charge
       break
     end
-    n, charge = n + 1, charge + 1
-    counts[cap] = used + 1
-    kept[n] = struct.pack(ENTRY, cap, reservation, live_until, ends)
+    if place > n then n, counts[cap] = place, used + 1 end
+    charge = charge + 1
+    kept[place] = struct.pack(ENTRY, cap, reservation, live_until, ends)
     if live_until > last then last = live_until end
   end
   book.n, book.charges, book.last, book.other = n, charge, last, other
