@@ -90,3 +90,21 @@ def test_a_zone_that_is_none_holds_back(zone: str) -> None:
     """Whatever is no name of a time zone is unknown, at noon too."""
     noon = int(datetime(2026, 6, 1, 12, tzinfo=BERLIN).timestamp() * 1000)
     assert verdicts(QuietHours(bundle("21:00", "08:00")), [(zone, noon)]) == [Reason.QUIET_HOURS_UNKNOWN]
+
+
+@settings(max_examples=60, deadline=None)
+@given(times, times, st.sampled_from(sorted(time_zones())), moments)
+def test_quiet_hours_begin_next_when_the_wall_clock_says(starts: str, ends: str, zone: str, at_s: int) -> None:
+    """From a moment that is not quiet until the next beginning no minute is, and the beginning is the same all that time."""
+    if starts == ends:
+        return
+    guardrail = QuietHours(bundle(starts, ends))
+    now_ms = at_s * 1000
+    if verdicts(guardrail, [(zone, now_ms)]) != [Reason.UNSPECIFIED]:
+        return
+    request = DecideRequest("r", "p", "p", context=Context(time_zone=zone))
+    begins = guardrail.next_ms(request, now_ms)
+    minutes = range(now_ms, int(begins), 60_000)
+    assert Reason.QUIET_HOURS not in verdicts(guardrail, [(zone, at) for at in minutes])
+    assert now_ms < begins <= now_ms + 2 * 86_400_000
+    assert guardrail.next_ms(request, int(begins) - 1) == begins

@@ -10,8 +10,8 @@ from liftgate.domain.reason import Reason
 from liftgate.guardrails.base import PASSES, Guardrail, Verdict
 from liftgate.guardrails.consent import Consent
 from liftgate.guardrails.contact_policy import ContactPolicy
-from liftgate.guardrails.do_not_contact import DoNotContact
 from liftgate.guardrails.decision_review import DecisionReview
+from liftgate.guardrails.do_not_contact import DoNotContact
 from liftgate.guardrails.eligibility import Eligibility
 from liftgate.guardrails.exclusion import Exclusion
 from liftgate.guardrails.frequency_cap import FrequencyCap
@@ -28,6 +28,7 @@ class Chain:
 
     def __init__(self, bundle: Bundle) -> None:
         self._bundle = bundle
+        self.quiet_hours = QuietHours(bundle)
         guardrails: tuple[tuple[str, Guardrail], ...] = (
             ("kill_switch", KillSwitch(bundle)),
             ("consent", Consent(bundle)),
@@ -35,7 +36,7 @@ class Chain:
             ("eligibility", Eligibility(bundle)),
             ("suppression", Suppression(bundle)),
             ("lists", DoNotContact(bundle)),
-            ("quiet_hours", QuietHours(bundle)),
+            ("quiet_hours", self.quiet_hours),
             ("exclusions", Exclusion(bundle)),
             ("pauses", Pause(bundle)),
             ("caps", FrequencyCap(bundle)),

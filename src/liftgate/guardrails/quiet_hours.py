@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime, time, timedelta
+from math import inf
 from zoneinfo import ZoneInfo
 
 import numpy as np
@@ -10,6 +11,7 @@ import numpy as np
 from liftgate.bundle.compiled import Bundle
 from liftgate.domain.batch import Batch
 from liftgate.domain.reason import Reason
+from liftgate.domain.request import DecideRequest
 from liftgate.guardrails.base import PASSES, Tally, Verdict
 
 _MINUTE_MS = 60_000
@@ -27,6 +29,8 @@ class QuietHours:
         self._zones = bundle.suppressions.zones
         self._known: dict[str, tuple[int, int]] = {}
         """By zone: the last minute asked for, and what it has against everything. A zone's entry is replaced whole."""
+        self._begins: dict[str, tuple[int, float]] = {}
+        """By zone: from when on which moment is the next beginning, milliseconds since the epoch."""
 
     def evaluate(self, batch: Batch) -> Verdict | None:
         """See `Guardrail`."""
@@ -44,6 +48,31 @@ class QuietHours:
         tally = Tally(batch, self._bundle)
         tally.object_with(np.broadcast_to(np.array(against, dtype=np.uint8)[:, None], tally.reason.shape))
         return tally.verdict()
+
+    def next_ms(self, request: DecideRequest, now_ms: int) -> float:
+        """Return when quiet hours begin next for a request that is not in them, milliseconds since the epoch; inf: not on its channel."""
+        hours = self._hours
+        if hours is None or (hours.channels is not None and request.context.channel not in hours.channels):
+            return inf
+        zone_name = request.context.time_zone
+        known = self._begins.get(zone_name)
+        if known is not None and known[0] <= now_ms < known[1]:
+            return known[1]
+        zone = self._zones.get(zone_name or self._bundle.time_zone)
+        if zone is None:
+            return now_ms
+        today = (_EPOCH + timedelta(milliseconds=now_ms)).astimezone(zone).date()
+        hour, minute = divmod(hours.starts, 60)
+        starts = [
+            # Where clocks change over it, the earlier reading: a little too early is never too late.
+            min(datetime.combine(today + timedelta(days=days), time(hour, minute, fold=fold), zone).timestamp() for fold in (0, 1)) * 1000
+            for days in (0, 1, 2)
+        ]
+        found = min(start for start in starts if start > now_ms)
+        if len(self._begins) > _KEPT:
+            self._begins.clear()
+        self._begins[zone_name] = (now_ms, found)
+        return found
 
     def _against(self, zone_name: str, minute: int) -> int:
         """Return the Reason that a zone's clock has against everything in a minute since the epoch; PASSES: none."""

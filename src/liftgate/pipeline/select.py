@@ -63,6 +63,8 @@ def select(walk: Walk) -> None:
         ids = [new_id() if row in walk.unsure else decision.decision_id for row, decision in enumerate(walk.decisions)]
     decisions = _decide(walk, ids, walk.unsettled)
     _limit_validity(batch, live.bundle, decisions)
+    if live.bundle.suppressions.quiet_hours is not None and "quiet_hours" not in live.bundle.shadow.guardrails:
+        _end_before_quiet_hours(batch, live, decisions)
     if first:
         walk.decisions = decisions
     for decision in decisions:
@@ -172,3 +174,12 @@ def _limit_validity(batch: Batch, bundle: Bundle, decisions: list[Decision]) -> 
                 )
                 until = min(until, float(batch.consent_until_ms[row, needs].min(initial=np.inf)))
         decision.valid_until_ms = int(until)
+
+
+def _end_before_quiet_hours(batch: Batch, live: Live, decisions: list[Decision]) -> None:
+    """Cut the validity of what is shown short where quiet hours begin before its end."""
+    now_ms = batch.now_ms.tolist()
+    for decision in decisions:
+        if decision.offered:
+            begins = live.chain.quiet_hours.next_ms(batch.requests[decision.row], now_ms[decision.row])
+            decision.valid_until_ms = int(min(decision.valid_until_ms, begins))
