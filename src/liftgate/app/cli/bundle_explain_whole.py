@@ -12,7 +12,7 @@ from liftgate.bundle.compiled import Bundle
 from liftgate.bundle.difference import flow
 from liftgate.bundle.schema_caps import ContactChannels
 from liftgate.bundle.schema_consent import ChannelPermission
-from liftgate.bundle.schema_review import ReviewRule
+from liftgate.bundle.schema_review import ReachAbove, ReviewRule, ValueAbove
 from liftgate.bundle.schema_suppression import ExclusionRule, ListRule, QuietHours
 from liftgate.bundle.sections import Draft
 
@@ -60,6 +60,10 @@ def _entry(section: str, name: str, entry: Any) -> str:
     if isinstance(entry, QuietHours):
         where = f" on {listed(entry.channels)}" if entry.channels else ""
         return f"between {entry.starts} and {entry.ends} on the person's own clock nothing is shown{where}"
+    if isinstance(entry, ValueAbove):
+        return f"offers worth more than {entry.root:g} are sensitive, class price"
+    if isinstance(entry, ReachAbove):
+        return f"offers that may reach more than {entry.root:,} people, or have no total cap, are sensitive, class reach"
     if isinstance(entry, ContactChannels):
         return "; ".join(_contact(channel, rule) for channel, rule in entry.root.items())
     return ""
