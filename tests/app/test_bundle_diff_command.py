@@ -4,15 +4,18 @@ from __future__ import annotations
 
 import json
 import shutil
+from collections import Counter
 from pathlib import Path
 
 import pytest
 from typer.testing import CliRunner
 
 from liftgate.app.cli.bundle import app
+from liftgate.app.cli.bundle_diff import refusal
 from liftgate.app.cli.log import app as log_app
 from liftgate.bundle.load import load_bundle
 from liftgate.bundle.sentences import sentence
+from liftgate.replay.compare import Comparison
 from tests.replay.logbook import DEMO, write_log
 
 RUN = CliRunner()
@@ -154,6 +157,16 @@ def test_nothing_is_concluded_from_a_log_of_another_bundle(log: Path, tmp_path: 
     assert result.exit_code == 1
     digest = load_bundle(DEMO / "bundle", DEMO / "models").digest
     assert f"300 of 300 were made under {digest[:12]}" in result.stderr
+
+
+def test_nothing_is_concluded_where_old_does_not_give_what_the_log_says() -> None:
+    """One decision in ten thousand that comes out otherwise is enough to refuse; the rate and the first of them are named."""
+    found = Comparison(read=10_000, reproduced=9_999, not_reproduced=1, mismatches=["ab12: the answer comes out otherwise"])
+    assert refusal(found).startswith("OLD gives 99.9900% of what the log says; below 100 % nothing is concluded")
+    assert "ab12: the answer" in refusal(found)
+    assert refusal(Comparison(read=10_000, reproduced=10_000)) == ""
+    assert refusal(Comparison()) == "the log holds no decision"
+    assert "can be decided again" in refusal(Comparison(read=5, not_again=Counter({"something was away then": 5})))
 
 
 def test_what_cannot_be_used_is_said(log: Path, tmp_path: Path) -> None:
