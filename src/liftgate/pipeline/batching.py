@@ -72,8 +72,7 @@ class Batcher:
         self._tasks: set[asyncio.Task[None]] = set()
         self._running = 0
         self._scheduled = False
-        self._busy = False
-        """The last batch held more than one request."""
+        self._busy = False  # whether the last batch held more than one request
         self._gathering = Gathering(self._limits.gather_turns, self._limits.max_batch, lambda: self.queue_depth, self._start)
 
     @cached_property
@@ -221,9 +220,7 @@ class Batcher:
         return max(left / 3, 0.001)
 
     async def _walk(self, batch: list[_Waiting], walked: list[Walk]) -> None:
-        """Walk a batch to its answers and add the walk to `walked`. When a stage raises, each row walks alone, so that only the culprit
-        falls back.
-        """
+        """Walk a batch to its answers; add it to `walked`. When a stage raises, each row walks alone: only the culprit falls back."""
         now_ms = self._ports.clock.now_ms()
         columns = Batch([waiting.request for waiting in batch], np.full(len(batch), now_ms, dtype=np.int64))
         columns.controls = self._ports.controls.columns(batch[0].live.bundle)
