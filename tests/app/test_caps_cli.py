@@ -64,7 +64,11 @@ def test_a_persons_caps_are_listed_used_or_not(store: EmbeddedValkey) -> None:
     assert code == 0
     assert "daily: at most 1 decision per day (bundle.yaml:" in text
     assert "1 of 1 used: until 20" in text
-    assert ", unless shown" in text
+    assert "held until 20" in text
+    assert ", longer once it is shown" in text
+    assert "others have counted nothing (--all lists them)" in text
+    assert "0 of 3 used" not in text
+    assert "0 of 3 used" in said(store, "--person", "c-17", "--all")[1]
     assert "tired: paused for 30d after a dismissal" in text
     assert "paused until 20" in text
     found = json.loads(said(store, "--person", "c-17", "--json")[1])
@@ -90,7 +94,7 @@ def test_accounts_and_totals(store: EmbeddedValkey) -> None:
     rolling = totals["rolling: at most 2 decisions per 7d in total"]
     assert (rolling["used"], rolling["next_back_count"], rolling["would_have_been_used_by_held_out"]) == (1, 1, 4)
     assert 1 <= totals["paced: at most 24 decisions per day in total"]["allowed_by_now"] <= 24
-    assert "1 of 2 used; 1 come back at 20" in said(store, "--total")[1]
+    assert "1 of 2 used; 1 comes back at 20" in said(store, "--total")[1]
 
 
 def test_damage_is_said(store: EmbeddedValkey) -> None:

@@ -38,12 +38,13 @@ def show(
     redis: Annotated[
         str, typer.Option("--redis", metavar="URL", envvar="LIFTGATE_REDIS", help="The store that `serve` uses.")
     ] = "redis://127.0.0.1:6379/0",
-    as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
+    everything: Annotated[bool, typer.Option("--all", help="List what has counted nothing, too.")] = False,
+    as_json: Annotated[bool, typer.Option("--json", help="Print JSON, of everything.")] = False,
 ) -> None:
     """Show what counts now, and until when: of a person, of an account, or in total.
 
-    Every cap of the bundle is listed, used or not. A lease is a place that a decision holds until its offer is shown; what a held-out
-    person would have used is listed apart. Reading changes nothing.
+    A place is held while a decision waits for its offer to be shown. What a held-out person would have used is listed apart. Reading
+    changes nothing.
 
     Exit codes: 0 shown, 1 the store is away, 2 the bundle or the command is wrong.
 
@@ -76,4 +77,4 @@ def show(
         fail(f"--redis: {err}", _MISUSE, as_json)
     except StoreUnavailable as err:
         fail(f"the store did not answer ({err})", _FAILED, as_json)
-    typer.echo(json.dumps(found, indent=2) if as_json else "\n".join(caps_show.lines(found)))
+    typer.echo(json.dumps(found, indent=2) if as_json else "\n".join(caps_show.lines(found, everything)))

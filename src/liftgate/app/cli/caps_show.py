@@ -107,19 +107,28 @@ def _total(cap: Cap, raw: bytes | None, bundle: Bundle, now_ms: int) -> dict[str
     return row
 
 
-def lines(found: dict[str, Any]) -> list[str]:
-    """Return what was found in plain words, a line each."""
+def lines(found: dict[str, Any], everything: bool = False) -> list[str]:
+    """Return what was found in plain words, a line each: what counts anything, or everything."""
     title = {"person": "Person", "account": "Account", "total": "In total"}[found["scope"]]
-    said = [f"{title} {found['id']}" if "id" in found else title, *_said(found["counts"])]
+    said = [f"{title} {found['id']}" if "id" in found else title, *_said(found["counts"], everything)]
     if "counts_as_held_out" in found:
-        said += ["As a held-out person, who is shown nothing of it:", *_said(found["counts_as_held_out"])]
+        said += ["As a held-out person, who is shown nothing of it:", *_said(found["counts_as_held_out"], everything)]
     return said
 
 
-def _said(counts: list[dict[str, Any]]) -> list[str]:
+def _said(counts: list[dict[str, Any]], everything: bool) -> list[str]:
     if not counts:
         return ["  the bundle has no such cap"]
-    return [f"  {one['name']} ({one['rule']})\n    {_state(one)}" for one in counts]
+    shown = [one for one in counts if everything or _matters(one)]
+    said = [f"  {one['name']} ({one['rule']})\n    {_state(one)}" for one in shown]
+    rest = len(counts) - len(shown)
+    also = "others " if shown else ""
+    return said + ([f"  {rest:,} {also}have counted nothing (--all lists them)"] if rest else [])
+
+
+def _matters(one: dict[str, Any]) -> bool:
+    keys = ("damaged", "used", "paused_until", "outcomes_kept", "would_have_been_used_by_held_out")
+    return any(one.get(key) for key in keys)
 
 
 def _state(one: dict[str, Any]) -> str:
@@ -130,10 +139,12 @@ def _state(one: dict[str, Any]) -> str:
         return f"paused until {one['paused_until']}{kept}" if one["paused_until"] else f"not paused{kept}"
     used = f"{one['used']:,} of {one['limit']:,} used"
     if "entries" in one:
-        until = [f"until {each['until']}{', unless shown' if each['held_only'] else ''}" for each in one["entries"]]
-        return used + (f": {'; '.join(until)}" if until else "")
+        until = [f"{'held ' if each['held_only'] else ''}until {each['until']}" for each in one["entries"]]
+        longer = ", longer once it is shown" if any(each["held_only"] for each in one["entries"]) else ""
+        return used + (f": {'; '.join(until)}{longer}" if until else "")
     paced_at = f", {one['allowed_by_now']:,} allowed by now" if "allowed_by_now" in one else ""
-    back = f"; {one['next_back_count']:,} come back at {one['next_back']}" if one["next_back"] else ""
+    many = "comes" if one["next_back_count"] == 1 else "come"
+    back = f"; {one['next_back_count']:,} {many} back at {one['next_back']}" if one["next_back"] else ""
     ghosts = one.get("would_have_been_used_by_held_out", 0)
     return used + paced_at + back + (f"; held-out people would have used {ghosts:,}" if ghosts else "")
 
