@@ -11,7 +11,7 @@ export PYTHONDONTWRITEBYTECODE :=
 LOCK := uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-header --no-emit-index-url --no-annotate
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo serve test check lint types imports proto proto-check docs docs-check hillstrom hillstrom-if-there train-hillstrom bench lock clean
+.PHONY: help setup demo serve test check lint types imports proto proto-check docs docs-check bank hillstrom hillstrom-if-there train-hillstrom bench lock clean
 
 help: ## List the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sort | awk -F ':.*## ' '{printf "  \033[1m%-16s\033[0m %s\n", $$1, $$2}'
@@ -32,7 +32,7 @@ test: setup ## Run every test (ARGS='...' goes to pytest)
 	@[ -f "$(DATA)" ] || printf '\033[33m!! $(DATA) is not there: the tests on real customers will be SKIPPED (DATA=... names it)\033[0m\n'
 	@LIFTGATE_TEST_DATA="$(DATA)" $(BIN)/python -m pytest $(ARGS)
 
-check: lint types imports proto-check docs-check hillstrom-if-there test ## Everything CI runs
+check: lint types imports proto-check docs-check bank hillstrom-if-there test ## Everything CI runs
 
 lint: setup ## ruff: rules and format
 	@$(BIN)/ruff check
@@ -57,6 +57,9 @@ docs: setup ## Regenerate the generated pages of docs/
 
 docs-check: setup ## Generated docs are current, links lead somewhere, examples in docs run
 	@$(BIN)/python .ci/docs_check.py
+
+bank: setup ## Rules of a bank end to end: review, four eyes, a stop, a withdrawal, and the proof
+	@$(BIN)/python examples/bank/run.py
 
 hillstrom: setup ## Decide for 64,000 real customers and value the policy (DATA=file.csv.gz)
 	@$(BIN)/python examples/hillstrom/run.py --data "$(DATA)"
