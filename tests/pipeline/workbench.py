@@ -187,8 +187,7 @@ class Bench:
 
     async def forget(self, person_id: str) -> None:
         """Remove everything about a person but remembered answers."""
-        names = (redis_keys.profile(person_id), redis_keys.consent(person_id), redis_keys.lists(person_id))
-        names = (*names, redis_keys.verdicts(person_id))
+        names = [redis_keys.profile(person_id), redis_keys.consent(person_id), redis_keys.lists(person_id), redis_keys.verdicts(person_id)]
         await self.client.call([("DEL", *names, redis_keys.history(person_id, False), redis_keys.history(person_id, True))])
 
 
