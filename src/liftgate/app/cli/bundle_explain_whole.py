@@ -6,7 +6,7 @@ from typing import Any
 
 from pydantic import BaseModel
 
-from liftgate.app.cases.coverage import in_shadow
+from liftgate.app.cases.rules import in_shadow
 from liftgate.app.cli.bundle_explain_words import IN_SHADOW, Statement, exclusion_words, list_words, listed, rule_words, span, written
 from liftgate.bundle.compiled import Bundle
 from liftgate.bundle.difference import flow

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
 
-from liftgate.app.cases.coverage import in_shadow
+from liftgate.app.cases.rules import in_shadow
 from liftgate.bundle.compiled import Bundle
 from liftgate.bundle.difference import flow
 from liftgate.bundle.duration import duration_text
