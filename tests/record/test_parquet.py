@@ -90,6 +90,9 @@ def by_hand(record: Any) -> dict[str, Any]:
             row[field.name] = [one.removeprefix(strip) for one in raw] if field.is_repeated else raw.removeprefix(strip)
         elif field.name == "slots":
             row[field.name] = [list(slot.probability) for slot in value]
+        elif field.message_type and not field.is_repeated:
+            # Absent is an empty one.
+            row[field.name] = {child.name: getattr(value, child.name) for child in field.message_type.fields}
         elif field.message_type:
             row[field.name] = [
                 {
