@@ -97,9 +97,10 @@ def test_an_approval_is_voided_by_a_one_character_edit(serve: Serve, bundle: Pat
 
 
 @pytest.mark.slow
-def test_self_approval_is_refused(serve: Serve, bundle: Path, tmp_path: Path) -> None:
-    """Who submitted it cannot approve it, whatever roles they have; it stays unserved until another person does."""
-    server = serve(bundle=bundle, operators=write(tmp_path))
+@pytest.mark.parametrize("transport", ["native", "grpcio"])
+def test_self_approval_is_refused(serve: Serve, bundle: Path, tmp_path: Path, transport: str) -> None:
+    """Who submitted it cannot approve it, whatever roles they have; it stays unserved until another person does. On both transports."""
+    server = serve(bundle=bundle, operators=write(tmp_path), transport=transport)
     code, answer = run("anna", server.port, "review", "submit", bundle, "--offer", "pill")
     assert code == 0
     digest = answer["items"][0]["review_id"]

@@ -10,8 +10,8 @@ from numpy.typing import NDArray
 
 from liftgate.domain.control import CLEAR_COLUMNS, ControlColumns
 from liftgate.domain.input import Floats
-from liftgate.domain.verdict import Verdict
 from liftgate.domain.request import DecideRequest
+from liftgate.domain.verdict import Verdict
 
 Bools = NDArray[np.bool_]
 Codes = NDArray[np.uint8]
