@@ -241,3 +241,21 @@ def test_mistakes_name_their_place(before: str, after: str, problem: str, tmp_pa
     (tmp_path / "bundle.yaml").write_text(text)
     found = [str(mistake) for mistake in check_bundle(tmp_path, MODELS).mistakes]
     assert any(problem in line and line.startswith("bundle.yaml:") for line in found), found
+
+
+@pytest.mark.parametrize(
+    ("section", "voids"),
+    [
+        ("lists:\n  call-me-not: {offers: [third]}\n", False),
+        ("lists:\n  call-me-not: {}\n", True),
+        ("exclusions:\n  apart: {offers: [third, fourth], within: 30d}\n", False),
+        ("exclusions:\n  apart: {offers: [loan, third], within: 30d}\n", True),
+        ("guardrails: {suppression: shadow}\n", True),
+        ("contact_policy:\n  channels: {email: {max: 2, per: 7d}}\n", True),
+    ],
+)
+def test_rules_of_the_whole_bundle_void_where_they_concern_the_offer(section: str, voids: bool, tmp_path: Path) -> None:
+    """Lists and exclusions among other offers keep the approval; what concerns this one, or everything, voids it."""
+    more = TEXT.replace("placements:\n", "  third: {value: 1.0}\n  fourth: {value: 1.0}\nplacements:\n")
+    assert digest(more, tmp_path) == digest(TEXT, tmp_path)
+    assert (digest(more + section, tmp_path) != digest(TEXT, tmp_path)) is voids
