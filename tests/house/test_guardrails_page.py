@@ -27,7 +27,7 @@ def files(text: str) -> dict[str, str]:
 
 @pytest.mark.parametrize("name", SECTIONS)
 def test_a_section_has_the_form_of_all_sections(name: str) -> None:
-    """Each guardrail says when it denies, its reasons, what missing data does, how it runs in shadow, an example and how to test it, in this order."""
+    """Each guardrail says when it denies, its reasons, missing data, shadow, an example and how to test it, in this order."""
     places = [SECTIONS[name].find(label) for label in LABELS]
     assert -1 not in places, [label for label, at in zip(LABELS, places, strict=True) if at < 0]
     assert places == sorted(places)
