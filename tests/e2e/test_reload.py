@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 import os
+import re
 import shutil
 import signal
 from pathlib import Path
@@ -18,6 +19,10 @@ from liftgate.v1.decision_pb2 import DecideRequest
 from tests.faults.serving import BUNDLE, Serving, decide_stub
 
 RELOADS = 12
+ANSWERS = 64
+"""Answers awaited after each reload before the next change."""
+DONE = re.compile(r'"event": ?"(?:reloaded|reload_unchanged|reload_refused)"')
+"""One line for each reload that has ended."""
 
 
 def _write(folder: Path, version: int) -> None:
@@ -60,12 +65,17 @@ async def test_reloads_under_load_mix_nothing_and_drop_nothing(transport: str, t
                     _write(folder, 2 + reload)
                 assert server.process is not None
                 os.kill(server.process.pid, signal.SIGHUP)
-                await asyncio.sleep(0.35)
+                # The next change waits for this one: a reload reads what is there when it reads.
+                while len(DONE.findall(server.output.read_text(encoding="utf-8"))) <= reload:
+                    await asyncio.sleep(0.01)
+                before = len(seen)
+                while len(seen) < before + ANSWERS:
+                    await asyncio.sleep(0.01)
             stop.set()
             await asyncio.gather(*callers)
         assert server.terminate() == 0
     versions = {digest: title for digest, title, _ in seen.values()}
-    assert len(versions) >= 3
+    assert len(versions) >= RELOADS - RELOADS // 3
     assert all(versions[digest] == title == f"v{value:.0f}" for digest, title, value in seen.values())
     rows = {row["decision_id"]: row for row in read_log(tmp_path / "log", "decision")}
     for decision_id, (digest, _, value) in seen.items():
