@@ -86,7 +86,11 @@ def _settle(walk: Walk, row: int, claim: Claim, outcome: ClaimOutcome) -> None:
     elif outcome.status is _CAP_REACHED:
         # Offers whose caps have filled up meanwhile are allowed no more.
         walk.live.caps.look_again(walk.batch, row, claim, outcome)
-        if walk.attempts[row] >= MAX_ATTEMPTS:
+        if walk.forced[row] is not None:
+            # Not even the default can be charged to its contact policy.
+            walk.batch.default_allowed[row] = False
+        elif walk.attempts[row] >= MAX_ATTEMPTS or not walk.attempts[row]:
+            # None counted: only caps in shadow are charged, and a full history refuses them however often they are tried.
             walk.forced[row] = Reason.RESERVATION_LOST
         walk.unsettled.append(row)
     elif outcome.status is _LOGGED:
