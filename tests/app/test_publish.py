@@ -116,6 +116,33 @@ def test_publish_through_a_server_that_reloads(serve: Serve, bundle: Path, opera
     assert verify_audit([tmp_path / "log/audit"]).findings == []
 
 
+def test_whoever_publishes_what_nobody_handed_in_is_its_author(serve: Serve, bundle: Path, operators: Path, tmp_path: Path) -> None:
+    """A sensitive offer that nobody submitted is handed in by the publish: another person must approve it. It is not handed in twice."""
+    shop = tmp_path / "shop"
+    offers = bundle / "offers.yaml"
+    offers.write_text(offers.read_text().replace("value:", "sensitive: true\n    review: {approvers: 1, role: admin}\n    value:", 1))
+    assert run("publish", bundle, shop, "--reason", "first", "--operators", operators, "--log", tmp_path / "log").exit_code == 0
+    server = serve(bundle=shop / "current", operators=operators)
+    there = ("--target", f"127.0.0.1:{server.port}")
+    edit(bundle, 7.25)
+    published = json.loads(run("publish", bundle, shop, "--reason", "second", "--json", *there).stdout)
+    assert len(published["handed_in"]) == 1
+
+    def review(*arguments: str, token: str) -> Any:
+        environment = {"LIFTGATE_TOKEN": token, "LIFTGATE_TARGET": there[1]}
+        return CliRunner().invoke(make_app("review"), ["review", *arguments], env=environment)
+
+    waiting = [item for item in json.loads(review("list", "--json", token=BEN).stdout)["items"] if item["in_force"]]
+    assert [item["authors"] for item in waiting] == [["ada"]]
+    refused = review("approve", waiting[0]["review_id"], "--reason", "mine", token=ADA)
+    assert (refused.exit_code, "another person" in refused.output) == (2, True)
+    assert review("approve", waiting[0]["review_id"], "--reason", "read", token=BEN).exit_code == 0
+    edit(bundle, 7.5)
+    assert len(json.loads(run("publish", bundle, shop, "--reason", "third", "--json", *there).stdout)["handed_in"]) == 1
+    edit(bundle, 7.25)
+    assert json.loads(run("publish", bundle, shop, "--reason", "fourth", "--json", *there).stdout)["handed_in"] == []
+
+
 def test_what_is_wrong_changes_nothing(bundle: Path, operators: Path, tmp_path: Path) -> None:
     """Mistakes, a failing case, a hostile model, a stranger's token, no reason and a full chain leave target and chain as they were."""
     shop, log = tmp_path / "shop", tmp_path / "log"

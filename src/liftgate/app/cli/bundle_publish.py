@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Annotated, Any, NoReturn
 
 import typer
 
+from liftgate.app.cli.asking import Asking
 from liftgate.app.cli.say import fail
 from liftgate.app.cli.target import FAILED, WRONG, AsJson, Plaintext, TlsCa, ca, token
 
@@ -30,6 +31,7 @@ Log = Annotated[
     Path | None, typer.Option("--log", metavar="DIR", help="Without --target: the log directory whose audit chain takes the act.")
 ]
 Redis = Annotated[str | None, typer.Option("--redis", metavar="URL", help="Without --target: where reviews look for the author.")]
+_ASK_S = 10.0
 Where = Annotated[Path, typer.Argument(metavar="TARGET_DIR", help="Where versions lie; servers run with --bundle TARGET_DIR/current.")]
 
 
@@ -59,7 +61,8 @@ def publish(
 
     The copy that is published is the one that was checked: rules, models against their golden vectors, and the cases in tests/*.yaml.
     Then the act goes into the audit chain with your name (by the token in LIFTGATE_TOKEN, role `admin`), the digest before and after,
-    and the reason; reviews learn from it who the author is. With --target the server then reloads, on every worker, and says how it went.
+    and the reason. With --target what is sensitive and nobody has handed in for review is handed in by you, so that you are its author
+    and another person must approve it; the server then reloads, on every worker, and says how it went.
 
     Exit codes: 0 published, or nothing to publish, 1 it has mistakes, a case failed, or a server kept the old one, 2 the command was
     wrong or refused.
@@ -82,6 +85,7 @@ def publish(
             previous_digest = before.digest if before else ""
             sidecar = _announced(announcer, bundle, previous_digest, reason)
             version = place(copy, directory, sidecar)
+            handed_in = _handed_in(bundle, Asking(target, tls_ca, plaintext, _ASK_S, as_json), reason) if target is not None else []
             _lead(directory, version)
         document = {
             "result": "published",
@@ -91,6 +95,7 @@ def publish(
             "author": sidecar.author,
             "cases": ran,
             "sensitive": sorted(review.subject for review in bundle.reviews.values()),
+            "handed_in": handed_in,
             "version": str(version),
         }
         _finish(document, client, reason, directory, as_json)
@@ -215,6 +220,18 @@ def _tested(copy: Path, bundle: Bundle, as_json: bool) -> int:
     return len(ran)
 
 
+def _handed_in(bundle: Bundle, asking: Asking, reason: str) -> list[str]:
+    """Hand in for review what is sensitive and nobody has submitted: whoever publishes is its author then. Return what was."""
+    if not bundle.reviews:
+        return []
+    known = {item["review_id"] for item in asking.ask("reviews", "List", all=True)["items"] if item["acts"]}
+    fresh = [review for review in bundle.reviews.values() if review.digest not in known]
+    if fresh:
+        texts = [{"text": review.text.decode(), "source": review.source} for review in fresh]
+        asking.ask("reviews", "Submit", submissions=texts, reason=reason)
+    return sorted(review.subject for review in fresh)
+
+
 def _announced(announcer: Announcer, bundle: Bundle, previous_digest: str, reason: str) -> Any:
     from liftgate.app.publish import Sidecar
 
@@ -266,3 +283,5 @@ def _say(document: dict[str, Any], as_json: bool) -> None:
     if document.get("sensitive"):
         subjects = ", ".join(document["sensitive"])
         typer.echo(f"shown only while an approval of exactly this stands (`liftgate review list`): {subjects}")
+    if document.get("handed_in"):
+        typer.echo(f"handed in for review, so another person than {document['author']} must approve: {', '.join(document['handed_in'])}")
