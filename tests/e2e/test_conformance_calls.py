@@ -28,8 +28,9 @@ async def served(transport: Transport, tmp_path: Path) -> AsyncIterator[Front]:
 
 async def test_a_deadline_in_flight_reaches_the_handler(served: Front) -> None:
     """A call whose time runs out while its batch waits is DEADLINE_EXCEEDED to the caller, and its handler ends."""
+    await served.call(DECIDE, request("warm"))
     served.gate.shut()
-    failure = await served.failure(DECIDE, request(), timeout=0.1)
+    failure = await served.failure(DECIDE, request(), timeout=0.5)
     assert failure.code == "DEADLINE_EXCEEDED"
     # The client's clock may run out a moment before the server's: then the server sees it leave.
     await served.watcher.until("Decide", "DEADLINE_EXCEEDED", "CANCELLED")
@@ -41,7 +42,12 @@ async def test_work_that_expired_in_the_queue_is_not_done(served: Front) -> None
     served.gate.shut()
     first = asyncio.create_task(served.call(DECIDE, request("first")))
     await served.gate.held()
-    assert (await served.failure(DECIDE, request("late"), timeout=0.1)).code == "DEADLINE_EXCEEDED"
+    late = asyncio.create_task(served.failure(DECIDE, request("late"), timeout=0.5))
+    while served.watcher.in_flight < 2 and not late.done():
+        await asyncio.sleep(0.002)
+    assert (await late).code == "DEADLINE_EXCEEDED"
+    # The server's clock for it began later than the client's: it must have run out there too.
+    await served.watcher.until("Decide", "DEADLINE_EXCEEDED", "CANCELLED")
     served.gate.open()
     await first
     await served.call(DECIDE, request("next"))
