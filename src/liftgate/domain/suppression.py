@@ -17,8 +17,12 @@ class ContactList:
 
     name: str
     channels: frozenset[str] | None
-    """Holds back on these channels; None: on all, and where the request names none."""
+    """Holds back on these channels; None: on all."""
     offers: Indices
+
+    def on(self, channel: str) -> bool:
+        """Say whether it holds back on a request's channel. Where the request names none nobody knows which: on every list's."""
+        return self.channels is None or not channel or channel in self.channels
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,7 +34,11 @@ class QuietHours:
     ends: int
     """0..1439, the first minute after; not above `starts`: on the next day."""
     channels: frozenset[str] | None
-    """None: on all channels, and where the request names none."""
+    """None: on all channels."""
+
+    def on(self, channel: str) -> bool:
+        """Say whether a request's channel keeps them. Where the request names none nobody knows which: it keeps them."""
+        return self.channels is None or not channel or channel in self.channels
 
     def quiet(self, minute: int) -> bool:
         """Say whether a minute of the local day, 0..1439, lies in them."""

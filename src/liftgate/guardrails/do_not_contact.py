@@ -29,10 +29,7 @@ class DoNotContact:
             return None
         tally = Tally(batch, self._bundle)
         for i, each in enumerate(self._lists):
-            if each.channels is None:
-                concerned = np.ones(batch.n, dtype=np.bool_)
-            else:
-                concerned = np.array([request.context.channel in each.channels for request in batch.requests], dtype=np.bool_)
+            concerned = np.array([each.on(request.context.channel) for request in batch.requests], dtype=np.bool_)
             tally.object((listed[:, i] & concerned)[:, None] & self._held[i], Reason.DO_NOT_CONTACT)
             tally.object((unknown & concerned)[:, None] & self._held[i], Reason.DO_NOT_CONTACT_UNKNOWN)
         return tally.verdict()

@@ -36,11 +36,9 @@ class QuietHours:
         """See `Guardrail`."""
         if self._hours is None:
             return None
-        channels = self._hours.channels
+        hours = self._hours
         against = [
-            self._against(request.context.time_zone, now_ms // _MINUTE_MS)
-            if channels is None or request.context.channel in channels
-            else PASSES
+            self._against(request.context.time_zone, now_ms // _MINUTE_MS) if hours.on(request.context.channel) else PASSES
             for request, now_ms in zip(batch.requests, batch.now_ms.tolist(), strict=True)
         ]
         if not any(against):
@@ -52,7 +50,7 @@ class QuietHours:
     def next_ms(self, request: DecideRequest, now_ms: int) -> float:
         """Return when quiet hours begin next for a request that is not in them, milliseconds since the epoch; inf: not on its channel."""
         hours = self._hours
-        if hours is None or (hours.channels is not None and request.context.channel not in hours.channels):
+        if hours is None or not hours.on(request.context.channel):
             return inf
         zone_name = request.context.time_zone
         known = self._begins.get(zone_name)

@@ -17,6 +17,7 @@ from liftgate.bundle.schema_consent import ChannelPermission
 from liftgate.bundle.sections import Draft
 from liftgate.domain.batch import Batch
 from liftgate.domain.reason import Reason
+from liftgate.domain.suppression import ContactList
 from liftgate.guardrails.quiet_hours import QuietHours
 from liftgate.pipeline.cap_plan import UNLIMITED
 
@@ -179,8 +180,8 @@ def _held_back(draft: Draft, bundle: Bundle) -> Iterator[Rule]:
     """Yield do-not-contact lists and quiet hours."""
     for i, each in enumerate(bundle.suppressions.lists):
 
-        def listed(batch: Batch, _: int, i: int = i, channels: frozenset[str] | None = each.channels) -> Seen | None:
-            if batch.listed is None or (channels is not None and batch.requests[0].context.channel not in channels):
+        def listed(batch: Batch, _: int, i: int = i, each: ContactList = each) -> Seen | None:
+            if batch.listed is None or not each.on(batch.requests[0].context.channel):
                 return None
             return Seen.DENY if batch.listed[0, i] else Seen.PASS
 
@@ -190,10 +191,10 @@ def _held_back(draft: Draft, bundle: Bundle) -> Iterator[Rule]:
         )
     hours = bundle.suppressions.quiet_hours
     if hours is not None:
-        guardrail, channels = QuietHours(bundle), hours.channels
+        guardrail = QuietHours(bundle)
 
         def quiet(batch: Batch, offer: int) -> Seen | None:
-            if channels is not None and batch.requests[0].context.channel not in channels:
+            if not hours.on(batch.requests[0].context.channel):
                 return None
             verdict = guardrail.evaluate(batch)
             return Seen.PASS if verdict is None or verdict.mask[0, offer] else Seen.DENY
