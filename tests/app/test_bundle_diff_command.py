@@ -13,8 +13,9 @@ from typer.testing import CliRunner
 from liftgate.app.cli.bundle import app
 from liftgate.app.cli.bundle_diff import refusal
 from liftgate.app.cli.log import app as log_app
+from liftgate.bundle.conditions import canonical
 from liftgate.bundle.load import load_bundle
-from liftgate.bundle.sentences import sentence
+from liftgate.bundle.sentences import sentence, tidy
 from liftgate.replay.compare import Comparison
 from tests.replay.logbook import DEMO, write_log
 
@@ -179,13 +180,13 @@ def test_what_cannot_be_used_is_said(log: Path, tmp_path: Path) -> None:
 
 
 SENTENCES = {
-    "profile.age >= 18 && !profile.has_dispute": "their age is at least 18, and their has dispute is false",
+    "profile.age >= 18 && !profile.has_dispute": 'their age is at least 18, and their "has dispute" is false',
     'profile.country in ["DE", "NL", "AT"]': 'their country is "DE", "NL" or "AT"',
     '!(profile.country in ["DE"])': 'their country is not "DE"',
     "18 < profile.age": "their age is more than 18",
     'now - profile.bought_at < duration("72h")': "their bought at is less than 3 days ago",
     "has(profile.plan) || context.basket > 50.0": "their plan is known or the request's basket is more than 50",
-    "(profile.a > 1 || profile.b) && has(profile.c)": "(either their a is more than 1 or their b is true), and their c is known",
+    "(profile.a > 1 || profile.b) && has(profile.c)": '(either their a is more than 1 or their "b" is true), and their c is known',
     "size(profile.plan) > 3": None,
     "profile.a > 1 ? profile.b : profile.c": None,
     "profile.a % 2 == 0": None,
@@ -198,12 +199,26 @@ def test_simple_conditions_become_sentences_and_others_do_not(condition: str) ->
     assert sentence(condition) == SENTENCES[condition]
 
 
+@pytest.mark.parametrize(
+    "condition",
+    [
+        *SENTENCES,
+        "-1 < profile.x && -profile.a * -3 > 4 - -5",
+        'profile.c in ["(", "- 1"]',
+        'now - profile.d < duration("72h") ? true : !false',
+    ],
+)
+def test_a_quoted_condition_is_spaced_as_people_write_it(condition: str) -> None:
+    """From the canonical form, where a space stands between all tokens, the quotation differs in its quotes only."""
+    assert tidy(canonical(condition)).replace("'", '"') == condition
+
+
 def test_explain_says_everything_about_an_offer_with_places() -> None:
     """Worth, who, where and how often, each with file and line, and what is inherited with the group it comes from."""
     result = RUN.invoke(app, ["explain", str(DEMO / "bundle"), "pay-later", *MODELS])
     assert result.exit_code == 0
     words = result.stdout
-    assert "may have it only if their age is at least 18, and their has open dispute is false; where that is not known, no" in words
+    assert 'may have it only if their age is at least 18, and their "has open dispute" is false; where that is not known, no' in words
     assert "whoever has given consent to personalization; no record of it is no  [offers.yaml:14, from group credit]" in words
     assert "while their returns 365d is more than 4; where that is not known, too  [offers.yaml:91]" in words
     assert "a candidate at cart.banner  [placements.yaml:8]" in words

@@ -27,7 +27,7 @@ def canonical_json(draft: Draft, schema: InputSchema, folders: Mapping[str, Mode
     document: dict[str, Any] = {"format": FORMAT} | {key: draft.head[key] for key in HEADS}
     document["features"] = {name: _feature(name, feature, schema) for name, feature in draft.section("features", Feature).items()}
     document["context"] = {name: item.model_dump() for name, item in draft.section("context", ContextInput).items()}
-    document["purposes"] = {name: _purpose(purpose) for name, purpose in draft.section("purposes", Purpose).items()}
+    document["purposes"] = {name: purpose_form(purpose) for name, purpose in draft.section("purposes", Purpose).items()}
     document["models"] = {name: pin.model_dump() for name, pin in draft.section("models", ModelPin).items()}
     document["groups"] = {name: _rules(group) for name, group in draft.section("groups", Group).items()}
     document["offers"] = {name: _offer(offer, folders) for name, offer in draft.section("offers", OfferRule).items()}
@@ -50,7 +50,8 @@ def _feature(name: str, feature: Feature, schema: InputSchema) -> dict[str, Any]
     return feature.model_dump() | {"default": column.decode(column.default)}
 
 
-def _purpose(purpose: Purpose) -> dict[str, Any]:
+def purpose_form(purpose: Purpose) -> dict[str, Any]:
+    """Return a purpose as the digest has it."""
     return {"denied_by": sorted(set(purpose.denied_by))} | ({"default": purpose.default} if purpose.default else {})
 
 
@@ -86,7 +87,8 @@ def _suppression(draft: Draft) -> dict[str, Any]:
     return {section: entries for section, entries in found.items() if entries}
 
 
-def _cap(cap: CapRule) -> dict[str, Any]:
+def cap_form(cap: CapRule) -> dict[str, Any]:
+    """Return a cap as the digest has it, times in milliseconds."""
     later = {"scope": "person", "zone": "bundle", "pace": None, "when_unavailable": "deny"}
     known = {"max": cap.max, "per_ms": cap.per, "counts": cap.counts, "lease_ms": cap.lease_ms}
     return known | {key: getattr(cap, key) for key, usual in later.items() if getattr(cap, key) != usual}
@@ -98,7 +100,7 @@ def _rules(rule: Group | OfferRule) -> dict[str, Any]:
         "channels": None if rule.channels is None else sorted(set(rule.channels)),
         "eligible_if": None if rule.eligible_if is None else canonical(rule.eligible_if),
         "suppress_if": None if rule.suppress_if is None else canonical(rule.suppress_if),
-        "caps": sorted((_cap(cap) for cap in rule.caps), key=repr),
+        "caps": sorted((cap_form(cap) for cap in rule.caps), key=repr),
     } | _later(rule)
 
 

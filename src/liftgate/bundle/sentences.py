@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 
 from liftgate.bundle.conditions import Node, parse
+from liftgate.bundle.conditions_lexer import Kind, tokens
 from liftgate.bundle.conditions_parser import Binary, Call, ListOf, Literal, Logic, Name, Unary
 
 _COMPARED = {"==": "is", "!=": "is not", "<": "is less than", "<=": "is at most", ">": "is more than", ">=": "is at least", "in": "is"}
@@ -13,11 +14,26 @@ _AGO = {"<": "less than", "<=": "at most", ">": "more than", ">=": "at least"}
 _NEGATED = {"==": "!=", "!=": "==", "<": ">=", "<=": ">", ">": "<=", ">=": "<"}
 _UNITS = {"h": "hour", "m": "minute", "s": "second"}
 _MOST_DEPTH = 2
+_NO_SPACE_BEFORE = frozenset({".", ",", ")", "]"})
+_NO_SPACE_AFTER = frozenset({".", "!", "(", "["})
+_OPERATORS = frozenset({"==", "!=", "<", "<=", ">", ">=", "&&", "||", "+", "-", "*", "/", "%", "?", ":", "in", ","})
 
 
 def sentence(text: str) -> str | None:
     """Return a condition in words, `their age is at least 18, and ...`; None: it is not simple enough, and should be quoted."""
     return _said(parse(text), 0)
+
+
+def tidy(text: str) -> str:
+    """Return a condition in one line, spaced as people write it, from any layout or the canonical one. Raises ConditionError."""
+    found, before = "", ""
+    for token in tokens(text)[:-1]:
+        close = token.text in _NO_SPACE_BEFORE or before in _NO_SPACE_AFTER or (token.text == "(" and before not in _OPERATORS)
+        found += token.text if close or not found else f" {token.text}"
+        before = "!" if token.text == "-" and (not before or before in _OPERATORS or before in ("(", "[", ",")) else token.text
+        if token.kind is Kind.STRING:
+            before = "text"
+    return found
 
 
 def _said(node: Node, depth: int) -> str | None:
@@ -34,8 +50,8 @@ def _said(node: Node, depth: int) -> str | None:
             return _compared(operator, left, right)
         case Call(name="has", arguments=(Name() as name,)):
             return f"{_name(name)} is known"
-        case Name(root=root) if root in ("profile", "context"):
-            return f"{_name(node)} is true"
+        case Name(root=root) as name if root in ("profile", "context"):
+            return f"{_yes_or_no(name)} is true"
         case Literal(value=bool() as value):
             return "always" if value else "never"
         case _:
@@ -46,8 +62,8 @@ def _negated(node: Node) -> str | None:
     match node:
         case Call(name="has", arguments=(Name() as name,)):
             return f"{_name(name)} is not known"
-        case Name(root=root) if root in ("profile", "context"):
-            return f"{_name(node)} is false"
+        case Name(root=root) as name if root in ("profile", "context"):
+            return f"{_yes_or_no(name)} is false"
         case Binary(operator="in", left=Name() as name, right=ListOf(items=items)):
             values = _values(items)
             return None if values is None else f"{_name(name)} is not {values}"
@@ -79,6 +95,12 @@ def _name(name: Node) -> str:
         return ""
     words = name.field.replace("_", " ")
     return {"profile": f"their {words}", "context": f"the request's {words}", "offer": f"the offer's {words}"}.get(name.root, name.text)
+
+
+def _yes_or_no(name: Name) -> str:
+    """Return what is true or false, in quotes: `their "has open dispute"`."""
+    whose = "their" if name.root == "profile" else "the request's"
+    return f'{whose} "{name.field.replace("_", " ")}"'
 
 
 def _value(node: Node) -> str | None:

@@ -7,11 +7,22 @@ from typing import Any
 from pydantic import BaseModel
 
 from liftgate.app.cases.rules import in_shadow
-from liftgate.app.cli.bundle_explain_words import IN_SHADOW, Statement, exclusion_words, list_words, listed, rule_words, span, written
+from liftgate.app.cli.bundle_explain_words import Statement, written
 from liftgate.bundle.compiled import Bundle
 from liftgate.bundle.difference import flow
+from liftgate.bundle.digest import purpose_form
+from liftgate.bundle.phrases import (
+    IN_SHADOW,
+    contact_words,
+    exclusion_words,
+    list_words,
+    need_words,
+    permission_words,
+    purpose_words,
+    quiet_words,
+)
 from liftgate.bundle.schema_caps import ContactChannels
-from liftgate.bundle.schema_consent import ChannelPermission
+from liftgate.bundle.schema_consent import ChannelPermission, Purpose
 from liftgate.bundle.schema_review import ReachAbove, ReviewRule, ValueAbove
 from liftgate.bundle.schema_suppression import ExclusionRule, ListRule, QuietHours
 from liftgate.bundle.sections import Draft
@@ -28,8 +39,8 @@ def bundle_statements(draft: Draft, bundle: Bundle) -> list[Statement]:
         Statement("The bundle", f"values are in {bundle.currency}; calendar windows follow {bundle.time_zone}", head(("currency",))),
         Statement("The bundle", f"what is stored about a person is {profile}", head(("profile_purpose",))),
     ]
-    for name in draft.entries["purposes"]:
-        found.append(Statement("Consent", _purpose(draft, name), head(("purposes", name))))
+    for name, one in draft.section("purposes", Purpose).items():
+        found.append(Statement("Consent", purpose_words(name, purpose_form(one)), head(("purposes", name))))
     if bundle.consent.experiment_purpose >= 0:
         purpose = bundle.purposes[bundle.consent.experiment_purpose]
         text = f"nobody is in any layer without consent to {purpose}; everyone else is served as if there were none"
@@ -50,41 +61,22 @@ def bundle_statements(draft: Draft, bundle: Bundle) -> list[Statement]:
 def _entry(section: str, name: str, entry: Any) -> str:
     """Return an entry in words; empty: there are none for its kind."""
     if isinstance(entry, ListRule):
-        return list_words(name, entry)
+        return list_words(name, entry.model_dump())
     if isinstance(entry, ExclusionRule):
-        return exclusion_words(entry)
+        return exclusion_words(entry.model_dump())
     if isinstance(entry, ReviewRule):
-        return f"{name}: {rule_words(entry)}"
+        return f"{name}: {need_words(entry.model_dump())}"
     if isinstance(entry, ChannelPermission):
-        return f"on {name} nothing is shown without consent to {entry.root}"
+        return permission_words(name, entry.root)
     if isinstance(entry, QuietHours):
-        where = f" on {listed(entry.channels)}" if entry.channels else ""
-        return f"between {entry.starts} and {entry.ends} on the person's own clock nothing is shown{where}"
+        return quiet_words(entry.model_dump())
     if isinstance(entry, ValueAbove):
         return f"offers worth more than {entry.root:g} are sensitive, class price"
     if isinstance(entry, ReachAbove):
         return f"offers that may reach more than {entry.root:,} people, or have no total cap, are sensitive, class reach"
     if isinstance(entry, ContactChannels):
-        return "; ".join(_contact(channel, rule) for channel, rule in entry.root.items())
+        return "; ".join(contact_words(channel, rule.model_dump()) for channel, rule in entry.root.items())
     return ""
-
-
-def _contact(channel: str, rule: Any) -> str:
-    window = f"in any {span(rule.per)}" if isinstance(rule.per, int) else f"each {rule.per}"
-    zone = ", by the person's own clock" if rule.zone == "person" else ""
-    times = "once" if rule.max == 1 else f"{rule.max} times"
-    return f"on {channel} a person is contacted at most {times} {window}{zone}, whatever is offered"
-
-
-def _purpose(draft: Draft, name: str) -> str:
-    raw = written(draft, ("purposes", name), None) or {}
-    text = f"{name}: only an unexpired grant on record is a yes"
-    if raw.get("denied_by"):
-        text += "; Global Privacy Control denies it"
-    if raw.get("default"):
-        allowed = [place for place, answer in raw["default"].items() if answer == "allow"]
-        text += f"; where nothing is on record: {'yes in ' + listed(allowed) + ', no elsewhere' if allowed else 'no'}"
-    return text
 
 
 def _layer(draft: Draft, name: str, layer: BaseModel) -> str:

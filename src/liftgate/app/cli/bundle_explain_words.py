@@ -2,33 +2,45 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from dataclasses import dataclass
-from datetime import UTC, datetime
 from typing import Any
 
 from liftgate.app.cases.rules import in_shadow
 from liftgate.bundle.compiled import Bundle
 from liftgate.bundle.difference import flow
-from liftgate.bundle.duration import duration_text
+from liftgate.bundle.digest import cap_form
+from liftgate.bundle.phrases import (
+    GIVEN,
+    HEADINGS,
+    HOW_OFTEN,
+    IN_SHADOW,
+    OTHER,
+    REVIEW,
+    WAIT,
+    WHEN,
+    WHERE,
+    WHO,
+    WORTH,
+    cap_words,
+    channel_words,
+    condition_words,
+    consent_words,
+    each_decision_words,
+    exclusion_words,
+    list_words,
+    listed,
+    moment,
+    need_words,
+    pause_words,
+    plain,
+    span,
+)
 from liftgate.bundle.schema import Group, OfferRule, PlacementRule
 from liftgate.bundle.schema_suppression import ExclusionRule, ListRule
 from liftgate.bundle.sections import Draft
-from liftgate.bundle.sentences import sentence
 
-WORTH, WHO, WHEN, WHERE, HOW_OFTEN, WAIT, REVIEW, OTHER = (
-    "What it is worth",
-    "Who may get it",
-    "When",
-    "Where",
-    "How often",
-    "When it must wait",
-    "Review",
-    "Other rules, as written",
-)
-_UNITS = {"ms": "milliseconds", "s": "seconds", "m": "minutes", "h": "hours", "d": "days"}
-_NOT_SAID = frozenset({"group", "payload", "shadow"})
-IN_SHADOW = " (in shadow: it is noted, and holds nothing back)"
+_NOT_SAID = frozenset({"group", "shadow"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,8 +65,7 @@ def offer_statements(draft: Draft, bundle: Bundle, name: str) -> list[Statement]
         found.append(Statement(WHO, "everybody: it needs no consent and sets no condition", draft.where(("offers", name))))
     found += _places(draft, name, offer)
     found += _apart(draft, name, offer.group or "")
-    order = (WORTH, WHO, WHEN, WHERE, HOW_OFTEN, WAIT, REVIEW, OTHER)
-    return sorted(found, key=lambda one: order.index(one.heading))
+    return sorted(found, key=lambda one: HEADINGS.index(one.heading))
 
 
 def _rules(draft: Draft, bundle: Bundle, owner: tuple[str, str], entry: Group | OfferRule, offer: str) -> Iterator[Statement]:
@@ -68,31 +79,31 @@ def _rules(draft: Draft, bundle: Bundle, owner: tuple[str, str], entry: Group | 
         key, value = info.alias or field, getattr(entry, field)
         if key in _NOT_SAID or value is None or value is False or value == []:
             continue
-        if key == "value":
+        if key == "payload":
+            yield from [say(GIVEN, plain(value), key)] if value else []
+        elif key == "value":
             yield say(WORTH, _worth(entry, bundle, offer), key)
         elif key == "propensity":
             continue
         elif key == "purposes":
             for i, purpose in enumerate(value):
-                yield say(WHO, f"whoever has given consent to {purpose}; no record of it is no", key, i)
-        elif key in ("eligible_if", "applicable_if", "suitable_if"):
-            yield say(WHO, _condition(key, value), key)
-        elif key == "suppress_if":
-            yield say(WAIT, f"while {_quoted(value)}; where that is not known, too", key)
+                yield say(WHO, consent_words(purpose), key, i)
+        elif key in ("eligible_if", "applicable_if", "suitable_if", "suppress_if"):
+            yield say(WAIT if key == "suppress_if" else WHO, condition_words(key, value), key)
         elif key == "channels":
-            yield say(WHERE, f"on {listed(value)} only; a request that names no channel is on none", key)
+            yield say(WHERE, channel_words(value), key)
         elif key == "from":
-            yield say(WHEN, f"from {_time(value)} on", key)
+            yield say(WHEN, f"from {moment(value)} on", key)
         elif key == "until":
-            yield say(WHEN, f"before {_time(value)}", key)
+            yield say(WHEN, f"before {moment(value)}", key)
         elif key == "caps":
             for i, cap in enumerate(value):
-                yield say(HOW_OFTEN, _cap(cap, inherited), key, i)
+                yield say(HOW_OFTEN, cap_words(cap_form(cap), inherited), key, i)
         elif key == "pauses":
             for i, pause in enumerate(value):
-                yield say(WAIT, _pause(pause), key, i)
+                yield say(WAIT, pause_words(pause.model_dump()), key, i)
         elif key == "review_each_decision":
-            yield say(REVIEW, "shown to a person only after a reviewer has said yes to just that; meanwhile something else is shown", key)
+            yield say(REVIEW, each_decision_words(), key)
         elif key in ("sensitive", "review"):
             yield say(REVIEW, _review(key, value), key)
         else:
@@ -103,28 +114,15 @@ def _apart(draft: Draft, name: str, group: str) -> Iterator[Statement]:
     """Yield what sections of their own say about an offer."""
     for known, rule in draft.section("lists", ListRule).items():
         if concerns(rule, name, group):
-            yield Statement(WAIT, list_words(known, rule), draft.where(("lists", known)))
+            yield Statement(WAIT, list_words(known, rule.model_dump()), draft.where(("lists", known)))
     for known, apart in draft.section("exclusions", ExclusionRule).items():
         if name in apart.offers or group in apart.groups:
-            yield Statement(WAIT, exclusion_words(apart), draft.where(("exclusions", known)))
+            yield Statement(WAIT, exclusion_words(apart.model_dump()), draft.where(("exclusions", known)))
 
 
 def concerns(rule: ListRule, name: str, group: str) -> bool:
     """Say whether a list holds an offer back."""
     return not (rule.offers or rule.groups) or name in (rule.offers or ()) or (bool(group) and group in (rule.groups or ()))
-
-
-def list_words(name: str, rule: ListRule) -> str:
-    """Return whom a list keeps from what."""
-    where = f" on {listed(rule.channels)}" if rule.channels else ""
-    what = [*(rule.offers or ()), *(f"the offers of group {group}" for group in rule.groups or ())]
-    return f"whoever is on the list {name} is not shown {listed(what) if what else 'anything'}{where}; where that cannot be told, neither"
-
-
-def exclusion_words(rule: ExclusionRule) -> str:
-    """Return what excludes what, and for how long."""
-    what = [*rule.offers, *(f"the offers of group {group}" for group in rule.groups)]
-    return f"of {listed(what)} a person gets one: whoever was chosen one is not offered the others for {span(rule.within)}"
 
 
 def _worth(entry: Group | OfferRule, bundle: Bundle, name: str) -> str:
@@ -138,58 +136,11 @@ def _worth(entry: Group | OfferRule, bundle: Bundle, name: str) -> str:
     return f"{worth} if it works, times the probability that model {spec.name} version {spec.version}{output} gives ({rate})"
 
 
-def _condition(kind: str, text: str) -> str:
-    means = {
-        "eligible_if": "may have it only if",
-        "applicable_if": "it makes sense now only if",
-        "suitable_if": "it is right for them only if",
-    }[kind]
-    return f"{means} {_quoted(text)}; where that is not known, no"
-
-
-def _quoted(text: str) -> str:
-    said = sentence(text)
-    return said if said is not None else f"this holds: `{' '.join(text.split())}`"
-
-
-def _cap(cap: Any, group: str) -> str:
-    """Return a cap in words; keys that it does not have say nothing."""
-    noun = {"decision": "time", "exposure": "time that it is seen", "click": "click"}.get(cap.counts, cap.counts)
-    plural = {"decision": "times", "exposure": "times that it is seen", "click": "clicks"}.get(cap.counts, f"{cap.counts}s")
-    whose = {"account": "for each account or household", "total": "for everybody together"}.get(
-        getattr(cap, "scope", "person"), "for each person"
-    )
-    window = f"in any {span(cap.per)}" if isinstance(cap.per, int) else f"each {cap.per}"
-    zone = ", by the person's own clock" if getattr(cap, "zone", "bundle") == "person" else ""
-    over = f", over all offers of group {group} together" if group else ""
-    text = f"at most {cap.max:,} {noun if cap.max == 1 else plural} {window}{zone}, {whose}{over}"
-    if getattr(cap, "pace", None) == "even":
-        text += ", spread evenly over it"
-    if cap.counts == "exposure":
-        text += f"; a decision that is not seen yet holds its place for {span(cap.lease_ms)}"
-    if getattr(cap, "when_unavailable", "deny") == "allow":
-        return text + "; while counts cannot be read it is shown all the same"
-    return text + "; while counts cannot be read it is not shown"
-
-
-def _pause(pause: Any) -> str:
-    often = f"{pause.after} times {pause.of}" if pause.after > 1 else f"a {pause.of}"
-    within = f" within {span(pause.within)}" if pause.within else ""
-    what = {"offer": "it waits", "group": "its whole group waits", "channel": "everything on the channel waits"}[pause.scope]
-    return f"after {often}{within}, {what} for {span(pause.lasts)}"
-
-
 def _review(key: str, value: Any) -> str:
     if key == "sensitive":
         classes = "" if value is True else f" ({listed(value)})"
         return f"sensitive{classes}: shown only while an approval stands for exactly what is written here; any edit ends it"
-    return rule_words(value)
-
-
-def rule_words(rule: Any) -> str:
-    """Return who must approve, and for how long that counts."""
-    count = "one person" if rule.approvers == 1 else f"{rule.approvers} different people"
-    return f"{count} with the role {rule.role} must approve, never the author alone; an approval counts for {span(rule.valid_for)}"
+    return need_words(value.model_dump())
 
 
 def _places(draft: Draft, name: str, offer: OfferRule) -> Iterator[Statement]:
@@ -242,21 +193,3 @@ def written(draft: Draft, path: tuple[str, str], key: str | None) -> Any:
     source = draft.owner.get(path)
     value = source.value[path[0]][path[1]] if source else None
     return value if key is None else value.get(key) if isinstance(value, dict) else None
-
-
-def span(ms: int) -> str:
-    """Return `7 days`."""
-    text = duration_text(ms)
-    unit = text.lstrip("0123456789")
-    count = int(text.removesuffix(unit))
-    words = _UNITS[unit]
-    return f"{count} {words if count != 1 else words.removesuffix('s')}"
-
-
-def _time(ms: int) -> str:
-    return datetime.fromtimestamp(ms / 1000, UTC).strftime("%Y-%m-%d %H:%M UTC")
-
-
-def listed(names: Sequence[str]) -> str:
-    """Return `a, b and c`."""
-    return names[0] if len(names) == 1 else f"{', '.join(names[:-1])} and {names[-1]}"
