@@ -172,13 +172,17 @@ class Bench:
 
     def __init__(self) -> None:
         self.clock, self.store, self.panel, self.audit = Clock(), FakeControls(), ControlPanel(), FakeAudit()
-        self.desk = ReviewDesk(Desk(self.store, self.audit, self.clock, self.refresh), lambda: BUNDLES[0])
+        self.in_force, self.published = BUNDLES[0], dict[str, frozenset[str]]()
+        self.desk = ReviewDesk(Desk(self.store, self.audit, self.clock, self.refresh), lambda: self.in_force, self.publishers)
         self.digest = BUNDLES[0].reviews[LOAN].digest
 
     async def refresh(self) -> Any:
         controls = await self.store.read()
         self.panel.put(controls)
         return controls
+
+    async def publishers(self, digest: str) -> frozenset[str]:
+        return self.published.get(digest, frozenset())
 
     async def submit(self, who: str = "anna") -> None:
         review = BUNDLES[0].reviews[LOAN]
@@ -280,8 +284,23 @@ async def test_taking_the_mark_away_does_not_get_round_review() -> None:
         return bool(verdict.mask[0, unmarked.offer_index["loan"]])
 
     assert not passes()
+    assert await bench.refusal("ben", "withdraw") == ""
+    assert not passes(), "it was sensitive then: that took the approvals back, and nothing else"
+    bench.in_force = unmarked
+    bench.clock.ms += 1
     assert await bench.refusal("anna", "withdraw") == ""
     assert not passes()
     bench.clock.ms += 1
     assert await bench.refusal("ben", "withdraw") == ""
     assert passes()
+
+
+async def test_who_published_it_does_not_approve_it() -> None:
+    """Whoever submitted it: who published the bundle in force is an author of what it says, and of what another bundle says is none."""
+    bench = Bench()
+    await bench.submit()
+    bench.published = {BUNDLES[0].digest: frozenset({"ben"}), BUNDLES[1].digest: frozenset({"cleo"})}
+    assert "ben published the bundle in force" in await bench.refusal("ben", "approve")
+    assert await bench.refusal("ben", "reject") == ""
+    await bench.submit()
+    assert await bench.refusal("cleo", "approve") == ""

@@ -15,6 +15,7 @@ from liftgate.adapters.grpc_service import Handler
 from liftgate.adapters.operators import Operators
 from liftgate.adapters.redis_client import RedisClient, address_of
 from liftgate.adapters.redis_controls import CHANNEL, RedisControls
+from liftgate.adapters.redis_published import RedisPublished
 from liftgate.adapters.redis_review_queue import RedisReviewQueue
 from liftgate.adapters.redis_subscription import Subscription, ended
 from liftgate.adapters.telemetry import Telemetry
@@ -112,6 +113,9 @@ def control_room(
     def bundle() -> Bundle:
         return in_force().bundle
 
-    queue = RedisReviewQueue(redis, clock)
-    desks = ReviewDesk(desk, bundle), ControlDesk(desk, bundle), queue, DecisionDesk(queue, audit, clock)
+    async def publishers(digest: str) -> frozenset[str]:
+        return frozenset(one.author for one in await published.authors(digest))
+
+    queue, published = RedisReviewQueue(redis, clock), RedisPublished(redis)
+    desks = ReviewDesk(desk, bundle, publishers), ControlDesk(desk, bundle), queue, DecisionDesk(queue, audit, clock)
     return ControlRoom(panel, watch, subscription, desk, *desks, bundle, telemetry, log)

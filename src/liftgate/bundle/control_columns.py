@@ -61,7 +61,8 @@ def _approvals(controls: Controls, bundle: Bundle) -> tuple[NDArray[np.float64] 
 def _unmarked(controls: Controls, bundle: Bundle) -> list[int]:
     """Return offers that were put under review and are sensitive no more: to take the mark away is an edit too.
 
-    They wait until a reviewer who is no author of theirs withdraws: when that is the last thing done about them, they are free.
+    They wait until a reviewer who is no author of theirs withdraws, the mark being gone: when that is the last thing done about them,
+    they are free. A withdrawal from before, while they were sensitive, took an approval back and frees nothing.
     """
     last: dict[int, Act] = {}
     authors: dict[int, set[str]] = {}
@@ -70,4 +71,4 @@ def _unmarked(controls: Controls, bundle: Bundle) -> list[int]:
         if k is not None and k not in bundle.reviews and item.acts:
             authors.setdefault(k, set()).update(item.authors)
             last[k] = max(last.get(k, item.acts[-1]), item.acts[-1], key=lambda act: act.at_ms)
-    return [k for k, act in last.items() if act.act != WITHDRAW or act.by in authors[k]]
+    return [k for k, act in last.items() if act.act != WITHDRAW or not act.frees or act.by in authors[k]]

@@ -55,6 +55,8 @@ class Act:
     reason: str = ""
     until_ms: int = 0
     """Break-glass: served until then; else 0."""
+    frees: bool = False
+    """A withdrawal of what is sensitive no more: it may be served without review. Any other only takes approvals back."""
 
     def document(self) -> dict[str, Any]:
         """Return the stored form."""
@@ -65,6 +67,7 @@ class Act:
             "at_ms": self.at_ms,
             "reason": self.reason,
             "until_ms": self.until_ms,
+            "frees": self.frees,
         }
 
 
@@ -268,7 +271,9 @@ def _act(document: Any) -> Act:
     if act not in ACTS:
         raise ValueError("an act that nobody knows")
     roles = tuple(_text(role) for role in document["roles"])
-    return Act(act, _text(document["by"]), roles, _number(document["at_ms"]), _text(document["reason"]), _number(document["until_ms"]))
+    frees = document.get("frees", False) is True
+    at_ms, until_ms = _number(document["at_ms"]), _number(document["until_ms"])
+    return Act(act, _text(document["by"]), roles, at_ms, _text(document["reason"]), until_ms, frees)
 
 
 def _text(value: Any) -> str:

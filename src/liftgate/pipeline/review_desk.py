@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, replace
 from math import inf
 from typing import Any
@@ -50,9 +50,13 @@ class Shown:
 class ReviewDesk:
     """The review desk of one worker. `in_force` gives its bundle."""
 
-    def __init__(self, desk: Desk, in_force: Callable[[], Bundle]) -> None:
+    def __init__(
+        self, desk: Desk, in_force: Callable[[], Bundle], publishers: Callable[[str], Awaitable[frozenset[str]]] | None = None
+    ) -> None:
+        """`publishers` gives who published a bundle's digest, and raises StoreUnavailable; None: nobody's name is kept."""
         self._desk = desk
         self._in_force = in_force
+        self._publishers = publishers
 
     @property
     def now_ms(self) -> int:
@@ -124,7 +128,10 @@ class ReviewDesk:
         found = _find(items, prefix)
         if act == BREAK_GLASS and for_ms <= 0:
             raise CallerError((FieldViolation("for_ms", "say for how long, at most 24 hours"),))
-        done = Act(act, who.name, tuple(sorted(who.roles)), now_ms, reason, now_ms + for_ms if act == BREAK_GLASS else 0)
+        until_ms = now_ms + for_ms if act == BREAK_GLASS else 0
+        frees = act == WITHDRAW and self._sensitive_no_more(found)
+        done = Act(act, who.name, tuple(sorted(who.roles)), now_ms, reason, until_ms, frees)
+        await self._refuse_publisher(who, act, found)
         if act == BREAK_GLASS and any(
             other.subject == found.subject and other.digest != found.digest and other.standing().glass_open for other in items
         ):
@@ -165,6 +172,23 @@ class ReviewDesk:
         if orjson.loads(text)["stop_digest"] != digest_of(stored):
             raise Refused(f"{item.subject} was stopped again after this was asked for: ask anew with `liftgate start`")
         return Change(STOPS, item.subject, stored, None)
+
+    async def _refuse_publisher(self, who: Who, act: str, item: ReviewItem) -> None:
+        """Raise Refused where somebody would approve what they published: its author is who submitted it, and who published it."""
+        bundle = self._in_force()
+        if act != APPROVE or self._publishers is None or not any(review.digest == item.digest for review in bundle.reviews.values()):
+            return
+        try:
+            publishers = await self._publishers(bundle.digest)
+        except StoreUnavailable:
+            raise NotNow(STORE_AWAY) from None
+        if who.name in publishers:
+            raise Refused(f"{who.name} published the bundle in force, and so is its author: another person must approve it")
+
+    def _sensitive_no_more(self, item: ReviewItem) -> bool:
+        bundle = self._in_force()
+        k = bundle.offer_index.get(item.subject.removeprefix("offer/")) if item.kind == "offer" and item.bundle == bundle.name else None
+        return k is not None and k not in bundle.reviews
 
     def _text_in_force(self, digest: str) -> bytes:
         return next((review.text for review in self._in_force().reviews.values() if review.digest == digest), b"")
