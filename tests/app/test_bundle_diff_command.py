@@ -224,6 +224,18 @@ def test_explain_says_everything_about_an_offer_with_places() -> None:
     assert "a candidate at cart.banner  [placements.yaml:8]" in words
 
 
+def test_explain_says_who_must_approve(tmp_path: Path) -> None:
+    """What is sensitive names who must approve it, also where a limit on worth makes it so and no mark does."""
+    (tmp_path / "b.yaml").write_text(
+        "bundle: b\ncurrency: EUR\ntime_zone: UTC\nprofile_purpose: none\n"
+        "review_classes: {price: {approvers: 2, role: board}}\nreview_policy: {value_above: 5.0}\n"
+        "offers: {dear: {value: 9.0}, cheap: {value: 1.0}}\n"
+        "placements: {p: {offers: all, select: {policy: epsilon_greedy, epsilon: 0.1}}}\n"
+    )
+    assert "price: 2 different people with the role board must approve" in RUN.invoke(app, ["explain", str(tmp_path), "dear"]).stdout
+    assert "must approve" not in RUN.invoke(app, ["explain", str(tmp_path), "cheap"]).stdout
+
+
 def test_explain_covers_the_whole_bundle() -> None:
     """Without a name: what holds for all, every placement and every offer; as JSON with the text and place of each statement."""
     document = json.loads(RUN.invoke(app, ["explain", str(DEMO / "bundle"), *MODELS, "--json"]).stdout)

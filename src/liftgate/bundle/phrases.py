@@ -147,6 +147,12 @@ def need_words(rule: Mapping[str, Any]) -> str:
     return text + _rest(rule, "approvers", "role", "valid_for", "valid_for_ms", "because")
 
 
+def sensitive_words(sensitive: bool | Sequence[str]) -> str:
+    """Return what it means to be sensitive."""
+    classes = "" if isinstance(sensitive, bool) else f" ({listed(sensitive)})"
+    return f"sensitive{classes}: shown only while an approval stands for exactly what is written here; any edit ends it"
+
+
 def each_decision_words() -> str:
     """Return what `review_each_decision` means."""
     return "shown to a person only after a reviewer has said yes to just that; meanwhile something else is shown"

@@ -29,11 +29,11 @@ from liftgate.bundle.phrases import (
     each_decision_words,
     exclusion_words,
     list_words,
-    listed,
     moment,
     need_words,
     pause_words,
     plain,
+    sensitive_words,
     span,
 )
 from liftgate.bundle.schema import Group, OfferRule, PlacementRule
@@ -62,8 +62,9 @@ def offer_statements(draft: Draft, bundle: Bundle, name: str) -> list[Statement]
     if offer.group:
         found += _rules(draft, bundle, ("groups", offer.group), draft.section("groups", Group)[offer.group], name)
     if not any(one.heading == WHO for one in found):
-        found.append(Statement(WHO, "everybody: it needs no consent and sets no condition", draft.where(("offers", name))))
+        found.append(Statement(WHO, "everybody: it asks for no consent and sets no condition of its own", draft.where(("offers", name))))
     found += _places(draft, name, offer)
+    found += _approvals(draft, bundle, name)
     found += _apart(draft, name, offer.group or "")
     return sorted(found, key=lambda one: HEADINGS.index(one.heading))
 
@@ -104,10 +105,20 @@ def _rules(draft: Draft, bundle: Bundle, owner: tuple[str, str], entry: Group | 
                 yield say(WAIT, pause_words(pause.model_dump()), key, i)
         elif key == "review_each_decision":
             yield say(REVIEW, each_decision_words(), key)
-        elif key in ("sensitive", "review"):
-            yield say(REVIEW, _review(key, value), key)
+        elif key == "sensitive":
+            yield say(REVIEW, sensitive_words(value), key)
+        elif key == "review":
+            yield say(REVIEW, need_words(value.model_dump()), key)
         else:
             yield say(OTHER, f"{key}: {flow(written(draft, owner, key))}", key)
+
+
+def _approvals(draft: Draft, bundle: Bundle, name: str) -> Iterator[Statement]:
+    """Yield who must approve an offer, for each rule that asks for it."""
+    review = bundle.reviews.get(bundle.offer_index[name])
+    for need in review.needs if review is not None else ():
+        path = ("review_classes", need.because) if need.because in draft.entries["review_classes"] else ("offers", name)
+        yield Statement(REVIEW, f"{need.because}: {need_words(need.document())}", draft.where(path))
 
 
 def _apart(draft: Draft, name: str, group: str) -> Iterator[Statement]:
@@ -134,13 +145,6 @@ def _worth(entry: Group | OfferRule, bundle: Bundle, name: str) -> str:
     output = f", output {spec.outputs[bundle.offer_output[k]]}" if len(spec.outputs) > 1 else ""
     rate = f"{bundle.base_rate[k]:.2%} where nobody may be scored"
     return f"{worth} if it works, times the probability that model {spec.name} version {spec.version}{output} gives ({rate})"
-
-
-def _review(key: str, value: Any) -> str:
-    if key == "sensitive":
-        classes = "" if value is True else f" ({listed(value)})"
-        return f"sensitive{classes}: shown only while an approval stands for exactly what is written here; any edit ends it"
-    return need_words(value.model_dump())
 
 
 def _places(draft: Draft, name: str, offer: OfferRule) -> Iterator[Statement]:
