@@ -212,10 +212,17 @@ def test_price_makes_sensitive_above_the_limit(offer: str, classes: set[str], tm
 
 @pytest.mark.parametrize(
     ("caps", "sensitive"),
-    [("", True), (", caps: [{max: 101, per: day, scope: total}]", True), (", caps: [{max: 100, per: day, scope: total}]", False)],
+    [
+        ("", True),
+        (", caps: [{max: 101, per: day, scope: total}]", True),
+        (", caps: [{max: 100, per: day, scope: total}]", False),
+        (", caps: [{max: 100, per: day, scope: total}], shadow: [caps]", True),
+        (", caps: [{max: 100, per: day, scope: total, counts: click}]", True),
+        (", caps: [{max: 100, per: day}]", True),
+    ],
 )
 def test_reach_makes_sensitive_without_a_small_total_cap(caps: str, sensitive: bool, tmp_path: Path) -> None:
-    """No total cap is unlimited reach; a cap at the limit is not above it."""
+    """No total cap that holds is unlimited reach, and one in shadow holds nobody back; a cap at the limit is not above it."""
     text = TEXT.replace("{value_above: 500.0}", "{reach_above: 100}").replace(", payload: {title: Other}", caps)
     bundle = bundle_of(text.replace("default_offer: other, ", ""), tmp_path)
     assert (bundle.offer_index["other"] in bundle.reviews) is sensitive

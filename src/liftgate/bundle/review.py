@@ -18,6 +18,7 @@ from liftgate.bundle.mistake import did_you_mean, one_of
 from liftgate.bundle.schema import Group, OfferRule, PlacementRule
 from liftgate.bundle.schema_review import CLASSES, ReachAbove, ReviewRule, ValueAbove
 from liftgate.bundle.sections import Draft
+from liftgate.bundle.shadow import shadowed_guardrails
 from liftgate.domain.review import Need, Review, canonical, digest_of
 from liftgate.domain.verdict import EachDecision
 
@@ -91,7 +92,9 @@ def _classes(draft: Draft, offer: OfferRule, group: Group | None) -> Iterator[st
     if isinstance(value_above, ValueAbove) and offer.value > value_above.root:
         yield "price"
     if isinstance(reach_above, ReachAbove):
-        totals = [cap.max for rule in (offer, group) if rule is not None for cap in rule.caps if getattr(cap, "scope", "") == "total"]
+        # A cap in shadow holds nobody back, and one that counts clicks says nothing of how many are reached.
+        holding = [] if "caps" in shadowed_guardrails(draft) else [rule for rule in (offer, group) if rule and "caps" not in rule.shadow]
+        totals = [cap.max for rule in holding for cap in rule.caps if cap.scope == "total" and cap.counts != "click"]
         if not totals or min(totals) > reach_above.root:
             yield "reach"
 
