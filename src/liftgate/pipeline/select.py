@@ -63,6 +63,8 @@ def select(walk: Walk) -> None:
         ids = [new_id() if row in walk.unsure else decision.decision_id for row, decision in enumerate(walk.decisions)]
     decisions = _decide(walk, ids, walk.unsettled)
     _limit_validity(batch, live.bundle, decisions)
+    if (batch.controls.approved_until_ms is not None or batch.verdicts is not None) and "review" not in live.bundle.shadow.guardrails:
+        _end_with_approvals(batch, live.bundle, decisions)
     if live.bundle.suppressions.quiet_hours is not None and "quiet_hours" not in live.bundle.shadow.guardrails:
         _end_before_quiet_hours(batch, live, decisions)
     if first:
@@ -174,6 +176,19 @@ def _limit_validity(batch: Batch, bundle: Bundle, decisions: list[Decision]) -> 
                 )
                 until = min(until, float(batch.consent_until_ms[row, needs].min(initial=np.inf)))
         decision.valid_until_ms = int(until)
+
+
+def _end_with_approvals(batch: Batch, bundle: Bundle, decisions: list[Decision]) -> None:
+    """Cut the validity of what is shown short where an approval, or what a reviewer said of the person, ends before it."""
+    approved_until_ms, verdicts = batch.controls.approved_until_ms, batch.verdicts
+    for decision in decisions:
+        for offer in decision.offered:
+            until: float = decision.valid_until_ms
+            if approved_until_ms is not None:
+                until = min(until, approved_until_ms.item(offer))
+            if verdicts is not None and offer in bundle.each_decision:
+                until = min(until, verdicts[decision.row][bundle.offers[offer].offer_id].until_ms)
+            decision.valid_until_ms = int(until)
 
 
 def _end_before_quiet_hours(batch: Batch, live: Live, decisions: list[Decision]) -> None:
