@@ -86,7 +86,7 @@ class CapRule(Strict):
         if self.scope != "total" and self.max > MAX_CAP:
             raise refuse(
                 f"`max` above {MAX_CAP} goes with `scope: total`",
-                f"write a `max` of at most {MAX_CAP}, or `scope: total` if it is a budget of everybody together",
+                f"write a `max` of at most {MAX_CAP}, or `scope: total` for a budget of everybody together",
             )
         if self.zone == "person" and not isinstance(self.per, str):
             raise refuse("`zone` goes with a calendar window: a rolling one is the same everywhere", "remove `zone`, or write `per: day`")
