@@ -206,7 +206,7 @@ async def test_silence_becomes_unknown_and_an_answer_ends_it() -> None:
 
 
 async def test_a_store_that_lost_its_memory_lifts_no_stop(redis_backend: Backend, servers: dict[str, str]) -> None:
-    """After a flush a worker that knew of a stop keeps it and says so, until a later change than any it has seen."""
+    """After a flush a worker that knew of a stop keeps it and says so, whatever is changed later, until it is stopped anew and started."""
     if not isinstance(redis_backend.client, NodeClient):
         pytest.skip("one server is flushed")
     store = _store(redis_backend)
@@ -219,4 +219,33 @@ async def test_a_store_that_lost_its_memory_lifts_no_stop(redis_backend: Backend
         assert one.stopped() == {"gold-card", "other"}
         for at in range(3):
             await store.change([_stopping(Stop("offer", f"new-{at}", "why", "anna", 1))])
-        await one.until(lambda: one.stopped() == {"new-0", "new-1", "new-2"})
+        await one.until(lambda: one.stopped() == {"gold-card", "other", "new-0", "new-1", "new-2"})
+        version = await store.change([_stopping()])
+        await one.until(lambda: one.panel.controls.version == version)
+        await store.change([Change(STOPS, STOP.subject, STOP.stored(), None)])
+        await one.until(lambda: one.stopped() == {"other", "new-0", "new-1", "new-2"})
+
+
+async def test_a_store_that_lost_changes_and_counts_as_far_again_is_read_for_what_it_says() -> None:
+    """After a failover the same version may stand for other stops: what is read counts, whatever the version is."""
+    store, panel = FakeControls(), ControlPanel(UNKNOWN)
+    watch = ControlWatch(store, panel)
+    await store.change([_stopping()])
+    await watch.refresh()
+    other = FakeControls()
+    await other.change([_stopping(Stop("offer", "other", "why", "anna", 1))])
+    watch._store = other  # where the failover led
+    await watch.refresh()
+    assert {stop.name for stop in panel.controls.stops} >= {"other"}
+
+
+async def test_stops_are_kept_through_a_silence_that_ends_with_an_empty_store() -> None:
+    """Long enough silence makes everything unknown; a store that comes back empty after it lifts no stop either."""
+    store, panel = FakeControls(), ControlPanel(UNKNOWN)
+    watch = ControlWatch(store, panel)
+    await store.change([_stopping()])
+    await watch.refresh()
+    panel.put(UNKNOWN)
+    watch._store = FakeControls()
+    await watch.refresh()
+    assert {stop.name for stop in panel.controls.stops} == {"gold-card"}

@@ -13,7 +13,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import replace
 
 from liftgate.adapters.redis_subscription import ended
-from liftgate.domain.control import UNKNOWN, Controls
+from liftgate.domain.control import UNKNOWN, Controls, Stop
 from liftgate.domain.errors import StoreUnavailable
 from liftgate.pipeline.controls import ControlPanel, ControlStore
 
@@ -43,7 +43,12 @@ class ControlWatch:
         self._changed = changed
         self._pushed = asyncio.Event()
         self._answered_at = float("-inf")
-        self._highest = 0
+        self._version = 0
+        """The store's, when it was last read."""
+        self._stops: tuple[Stop, ...] = ()
+        """In force last, whatever is known now."""
+        self._kept: dict[str, Stop] = {}
+        """Stops that the store has lost, by subject: in force until somebody stops the same thing anew, or this worker ends."""
         self._task: asyncio.Task[None] | None = None
 
     def told(self) -> None:
@@ -56,20 +61,23 @@ class ControlWatch:
         controls = await self._store.read()
         self._answered_at = max(self._answered_at, began)
         before = self._panel.controls
-        if controls.version < self._highest:
-            # A failover lost changes, or the store was emptied: no stop that was known is lifted by that.
-            kept = {stop.subject: stop for stop in (*before.stops, *controls.stops)}
-            controls = replace(controls, stops=tuple(kept[key] for key in sorted(kept)))
-            if controls.version != before.version:
-                self._say("controls_went_back", {"version": controls.version, "known": self._highest, "meaning": "known stops are kept"})
-        elif before.known and controls.version == before.version:
+        if controls.version < self._version:
+            # A failover lost changes, or the store was emptied: no stop that was known is lifted by that, nor by any change after it.
+            self._say("controls_went_back", {"version": controls.version, "known": self._version, "meaning": "known stops are kept"})
+            self._kept |= {stop.subject: stop for stop in self._stops}
+        self._version = controls.version
+        if self._kept:
+            # What is stopped anew is the store's again, and can be started.
+            self._kept = {key: stop for key, stop in self._kept.items() if controls.stop(stop.kind, stop.name) is None}
+            stops = {stop.subject: stop for stop in (*controls.stops, *self._kept.values())}
+            controls = replace(controls, stops=tuple(stops[key] for key in sorted(stops)))
+        self._stops = controls.stops
+        # The version alone does not tell: a store that lost changes counts on from before them.
+        if before.known and _same(before, controls):
             return before
-        self._highest = max(self._highest, controls.version)
-        if not before.known or controls.version != before.version:
-            self._panel.put(controls)
-            stops = sorted(stop.subject for stop in controls.stops)
-            self._say("controls", {"version": controls.version, "stopped": stops})
-            self._changed(controls)
+        self._panel.put(controls)
+        self._say("controls", {"version": controls.version, "stopped": [stop.subject for stop in controls.stops]})
+        self._changed(controls)
         return controls
 
     def start(self) -> None:
@@ -109,3 +117,7 @@ class ControlWatch:
             self._panel.put(UNKNOWN)
             self._changed(UNKNOWN)
             self._say("controls_unknown", {"cause": str(err), "meaning": "nothing is offered until the store answers"})
+
+
+def _same(one: Controls, other: Controls) -> bool:
+    return (one.version, one.stops, one.items) == (other.version, other.stops, other.items)
