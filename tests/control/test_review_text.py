@@ -172,9 +172,69 @@ def test_the_text_says_what_it_needs_and_hashes_to_its_digest(tmp_path: Path) ->
     document = orjson.loads(review.text)
     assert (digest_of(review.text), needs_of(document["needs"])) == (review.digest, review.needs)
     said = "\n".join(words(review.text))
-    for part in ("Loan at 4.9 %", "profile . age >= 18", "hero", "At most 1 in 1d to one person", "credit", "personalization", "likes"):
+    for part in (
+        'What people get: {"title": "Loan at 4.9 %"}',
+        "Who may get it: they may have it only if their age is at least 18; where that is not known, no (from group loans)",
+        "When it must wait: while their age is more than 99; where that is not known, too",
+        "How often: at most 1 time that it is seen in any 1 day, for each person; a decision that is not seen yet holds its place",
+        "Where: a candidate at hero",
+        "Review: credit: 2 different people with the role compliance must approve",
+        "Who may get it: consent to personalization: only an unexpired grant on record is a yes; Global Privacy Control denies it",
+        "model likes version 1",
+    ):
         assert part in said, part
+    assert "{" not in said.replace('{"title": "Loan at 4.9 %"}', ""), "something has no words and is shown as JSON"
     assert words(b"{}") == ["The text cannot be put into words; read it as it is."]
+
+
+MORE = """\
+lists:
+  hardship: {groups: [loans]}
+exclusions:
+  apart: {offers: [loan, other], within: 30d}
+contact_policy:
+  channels: {email: {max: 2, per: 7d}}
+  quiet_hours: {from: "21:00", to: "08:00", channels: [email]}
+channel_permissions: {email: marketing_email}
+guardrails: {suppression: shadow}
+"""
+WORDED = [
+    ("{groups: [loans]}", "is not shown the offers of group loans"),
+    ("within: 30d", "is not offered the others for 30 days"),
+    ("per: 7d}}\n  quiet", "on email a person is contacted at most 2 times in any 7 days"),
+    ('from: "21:00"', "between 21:00 and 08:00 on the person's own clock nothing is shown on email"),
+    ("{email: marketing_email}", "on email nothing is shown without consent to marketing_email"),
+    ("{suppression: shadow}", "In shadow: suppression: what it would hold back is noted, and shown all the same"),
+    ("pauses:", "after 2 dismissals within 30 days, its whole group waits for 90 days"),
+    ("default: 0}", "their age (int); where missing: taken as 0"),
+    ("max_age: 1d", "where missing or older than 1 day"),
+    ("shadow: [caps]", "in any 7 days, for each person, over all offers of group loans together"),
+]
+
+
+@pytest.mark.parametrize(("written", "said"), WORDED, ids=[said for _, said in WORDED])
+def test_every_kind_of_rule_has_the_words_of_bundle_explain(written: str, said: str, tmp_path: Path) -> None:
+    """What a reviewer reads has no milliseconds, no JSON but the payload, and no token of its own for each space."""
+    more = "    caps: [{max: 3, per: 7d}]\n    pauses: [{of: dismiss, after: 2, within: 30d, for: 90d, scope: group}]\n    shadow: [caps]\n"
+    text = changed("    caps: [{max: 3, per: 7d}]\n", more).replace("default_offer: other, ", "") + MORE
+    assert written in text
+    bundle = bundle_of(text, tmp_path)
+    sentences = words(bundle.reviews[bundle.offer_index["loan"]].text)
+    assert any(said in sentence for sentence in sentences), sentences
+    assert not [one for one in sentences if "{" in one and not one.startswith("What people get")], sentences
+    assert not [one for one in sentences if " . " in one], sentences
+
+
+@pytest.mark.parametrize(("section", "name"), [("offer", "moon_phase"), ("bundle_wide", "moon")])
+def test_a_kind_of_rule_without_words_is_said_as_written(section: str, name: str, tmp_path: Path) -> None:
+    """A key that this version does not know, of the offer or of the bundle, is in the sentences all the same."""
+    (review,) = bundle_of(TEXT, tmp_path).reviews.values()
+    document = orjson.loads(review.text)
+    document[section][name] = {"full": [1]}
+    said = words(orjson.dumps(document))
+    assert any("Other rules, as written" in one and name in one and "[1]" in one for one in said), said
+    document["offer"]["caps"][0]["weather"] = "rain"
+    assert any('weather: "rain"' in one for one in words(orjson.dumps(document)))
 
 
 @pytest.mark.parametrize(

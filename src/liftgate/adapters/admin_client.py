@@ -74,7 +74,8 @@ class Privileged:
             words = f"nothing listens on {self._target}; is `liftgate serve` running there?"
         elif code is grpc.StatusCode.DEADLINE_EXCEEDED:
             words = f"no answer from {self._target} within {self._timeout_s:g} s"
-        return CallFailed(code.name, "\n".join([words, *(f"  {violation}" for violation in _violations(error))]))
+        more = (f"  {violation}" for violation in _violations(error) if violation not in words)
+        return CallFailed(code.name, "\n".join([words, *more]))
 
 
 def is_local(target: str) -> bool:

@@ -13,6 +13,7 @@ from liftgate.adapters.grpc_errors import CallObserver, Report
 from liftgate.adapters.grpc_requests import PERSON_ID_BYTES, fits, malformed
 from liftgate.adapters.grpc_service import Call, Handler, answering, deadline_of, unimplemented
 from liftgate.adapters.operators import Operators
+from liftgate.bundle.mistake import one_of
 from liftgate.domain.consent import STATUSES
 from liftgate.domain.consent_record import BASES, TEXTS, TIMES, ConsentRecord, UnreadableConsent, records
 from liftgate.domain.errors import CallerError, FieldViolation, NotNow, Refused, StoreUnavailable
@@ -126,8 +127,9 @@ class ConsentService:
         violations = _person(request.person_id)
         if not request.HasField("consent"):
             raise CallerError((*violations, FieldViolation("consent", "wants the consent to store")))
-        if sent.purpose not in self._live().bundle.purposes:
-            violations.append(FieldViolation("consent.purpose", "wants the name of a purpose of the bundle"))
+        if sent.purpose not in (purposes := self._live().bundle.purposes):
+            words = f"wants the name of a purpose of the bundle ({one_of(purposes, 20)})"
+            violations.append(FieldViolation("consent.purpose", words))
         if sent.basis and sent.basis not in _BASIS_NAMES:
             violations.append(FieldViolation("consent.basis", "is none that this version knows"))
         record = record_of(sent) or ConsentRecord(

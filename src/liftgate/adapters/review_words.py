@@ -2,41 +2,60 @@
 
 from __future__ import annotations
 
-import json
-from collections.abc import Iterator
-from datetime import UTC, datetime
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 import orjson
 
-from liftgate.bundle.duration import duration_text
-
-_KNOWN = frozenset({"purposes", "channels", "eligible_if", "applicable_if", "suitable_if", "suppress_if", "caps", "pauses"})
-_TOLD = _KNOWN | {"sensitive", "review", "group", "value", "propensity", "starts_at_ms", "until_ms", "payload"}
-_CONDITIONS = (
-    ("eligible_if", "Only for people of whom this holds"),
-    ("applicable_if", "Only when this holds"),
-    ("suitable_if", "Only for people for whom this is right"),
-    ("suppress_if", "Never while this holds"),
+from liftgate.bundle.phrases import (
+    GIVEN,
+    HEADINGS,
+    HOW_OFTEN,
+    IN_SHADOW,
+    OTHER,
+    READS,
+    REVIEW,
+    SHADOWED,
+    WAIT,
+    WHEN,
+    WHERE,
+    WHO,
+    WORTH,
+    cap_words,
+    channel_words,
+    condition_words,
+    consent_words,
+    contact_words,
+    each_decision_words,
+    exclusion_words,
+    guardrail_words,
+    list_words,
+    listed,
+    moment,
+    need_words,
+    pause_words,
+    permission_words,
+    plain,
+    purpose_words,
+    quiet_words,
+    span,
 )
-_COUNTED = {"decision": "time it is decided", "exposure": "time it is seen", "click": "click"}
+
+_CONDITIONS = ("eligible_if", "applicable_if", "suitable_if", "suppress_if")
+_SAID_OF_RULES = frozenset({*_CONDITIONS, "purposes", "channels", "caps", "pauses", "sensitive", "review", "review_each_decision"})
+_SAID_OF_OFFERS = frozenset({"group", "value", "propensity", "starts_at_ms", "until_ms", "payload", "shadow"})
+_SAID_OF_ALL = frozenset({"currency", "time_zone", "profile_purpose", "experiment_purpose"})
+Said = Iterator[tuple[str, str]]
+"""(heading, sentence)"""
 
 
 def words(text: bytes) -> list[str]:
-    """Return the sentences, one for each thing that matters; one that says so where the text cannot be read."""
+    """Return the sentences, `heading: what holds`, one for each thing that matters; one that says so where the text cannot be read."""
     try:
         document = orjson.loads(text)
         return list(_start(document) if document["kind"] == "start" else _offer(document))
-    except (ValueError, KeyError, TypeError, AttributeError):
+    except (ValueError, KeyError, TypeError, AttributeError, IndexError):
         return ["The text cannot be put into words; read it as it is."]
-
-
-def moment(ms: int) -> str:
-    """Return a time as people read it, in UTC."""
-    try:
-        return datetime.fromtimestamp(ms / 1000, UTC).strftime("%Y-%m-%d %H:%M:%S UTC")
-    except (ValueError, OverflowError, OSError):
-        return f"{ms} ms"
 
 
 def _start(document: dict[str, Any]) -> Iterator[str]:
@@ -47,53 +66,104 @@ def _start(document: dict[str, Any]) -> Iterator[str]:
 
 
 def _offer(document: dict[str, Any]) -> Iterator[str]:
-    own, wide = document["offer"], document["bundle_wide"]
-    groups = document["group"] or {}
-    rules = [("", own), *((f" (group {name})", group) for name, group in groups.items())]
-    yield f"{document['subject']} of the bundle {document['bundle']} is sensitive: {', '.join(document['sensitive'])}."
-    yield f"What people get: {json.dumps(own['payload'], ensure_ascii=False)}"
-    yield f"Worth {own['value']:g} {wide['currency']} to us{_likelihood(document)}."
-    places = [f"{place} (as its default)" if "default" in ways else place for place, ways in document["placements"].items()]
-    yield f"Where: {', '.join(places) or 'in no placement'}; channels: {_channels(rules)}."
-    starts, until = own["starts_at_ms"], own["until_ms"]
-    yield f"When: from {moment(starts) if starts is not None else 'now'} until {moment(until) if until is not None else 'further notice'}."
-    purposes = sorted({purpose for _, rule in rules for purpose in rule["purposes"]})
-    yield f"Needs consent to: {', '.join(purposes) or 'nothing'}."
-    for key, meaning in _CONDITIONS:
-        for whose, rule in rules:
-            if rule.get(key):
-                yield f"{meaning}{whose}: {rule[key]}"
-    for whose, rule in rules:
-        for cap in rule["caps"]:
-            yield f"{_cap(cap)}{whose}."
-        for pause in rule.get("pauses", ()):
-            yield f"Waits after outcomes{whose}: {json.dumps(pause)}"
-        for key in sorted(set(rule) - _TOLD):
-            yield f"{key}{whose}: {json.dumps(rule[key], ensure_ascii=False)}"
-    if not any(rule["caps"] for _, rule in rules):
-        yield "How often: without a cap of its own."
-    for kind in ("features", "context"):
+    own, wide, groups = document["offer"], document["bundle_wide"], document["group"] or {}
+    yield f"{document['subject']} of the bundle {document['bundle']} is sensitive: {listed(document['sensitive'])}."
+    found = [
+        (GIVEN, plain(own["payload"])),
+        (WORTH, f"{own['value']:g} {wide['currency']}{_likelihood(document)}"),
+        *_where_and_when(document),
+        *_rules(own, ""),
+        *((heading, f"{said} (from group {name})") for name, group in groups.items() for heading, said in _rules(group, name)),
+        *((REVIEW, f"{need['because']}: {need_words(need)}") for need in document["needs"]),
+        *_all(document),
+        *_read(document),
+    ]
+    if not any(heading == WHO for heading, _ in found):
+        found.append((WHO, "everybody: it asks for no consent and sets no condition of its own"))
+    if not any(rule["caps"] for rule in (own, *groups.values())):
+        found.append((HOW_OFTEN, "without a cap of its own"))
+    yield from (f"{heading}: {said}" for heading, said in sorted(found, key=lambda one: HEADINGS.index(one[0])))
+
+
+def _where_and_when(document: dict[str, Any]) -> Said:
+    for place, ways in document["placements"].items():
+        if "candidate" in ways:
+            yield WHERE, f"a candidate at {place}"
+        if "default" in ways:
+            yield WHERE, f"the default of {place}: shown when nothing else may be"
+    if not document["placements"]:
+        yield WHERE, "in no placement"
+    starts, until = document["offer"]["starts_at_ms"], document["offer"]["until_ms"]
+    yield WHEN, "from now on" if starts is None else f"from {moment(starts)} on"
+    yield WHEN, "until further notice" if until is None else f"before {moment(until)}"
+
+
+def _rules(rule: Mapping[str, Any], group: str) -> Said:
+    """Yield what an offer or a group says, what runs in shadow marked so."""
+    noted = dict.fromkeys(rule.get("shadow", ()), IN_SHADOW)
+    for purpose in rule["purposes"]:
+        yield WHO, consent_words(purpose)
+    for key in _CONDITIONS:
+        if rule.get(key):
+            yield WAIT if key == "suppress_if" else WHO, condition_words(key, rule[key]) + noted.get(key, "")
+    if rule["channels"] is not None:
+        yield WHERE, channel_words(rule["channels"])
+    for cap in rule["caps"]:
+        yield HOW_OFTEN, cap_words(cap, group) + noted.get("caps", "")
+    for pause in rule.get("pauses", ()):
+        yield WAIT, pause_words(pause) + noted.get("pauses", "")
+    if rule.get("review_each_decision"):
+        yield REVIEW, each_decision_words()
+    for key in sorted(set(rule) - _SAID_OF_RULES - _SAID_OF_OFFERS):
+        yield OTHER, f"{key}: {plain(rule[key])}"
+
+
+def _all(document: dict[str, Any]) -> Said:
+    """Yield what the whole bundle says and concerns the offer."""
+    wide = document["bundle_wide"]
+    for name, purpose in document["purposes"].items():
+        yield WHO, f"consent to {purpose_words(name, purpose)}"
+    for section in sorted(set(wide) - _SAID_OF_ALL):
+        entries = wide[section]
+        for name, entry in entries.items() if isinstance(entries, dict) else ():
+            yield from _entry(section, name, entry)
+        if not isinstance(entries, dict):
+            yield OTHER, f"{section}: {plain(entries)}"
+    if "experiment_purpose" in wide:
+        yield WHO, f"nobody is in any layer without consent to {wide['experiment_purpose']}; everyone else is served as if there were none"
+
+
+def _entry(section: str, name: str, entry: Any) -> Said:
+    if section == "lists":
+        yield WAIT, list_words(name, entry)
+    elif section == "exclusions":
+        yield WAIT, exclusion_words(entry)
+    elif section == "channel_permissions":
+        yield WHO, permission_words(name, entry)
+    elif section == "guardrails":
+        yield SHADOWED, guardrail_words(name)
+    elif section == "contact_policy" and name == "quiet_hours":
+        yield WAIT, quiet_words(entry)
+    elif section == "contact_policy" and name == "channels":
+        for channel, rule in entry.items():
+            yield HOW_OFTEN, contact_words(channel, rule)
+    else:
+        yield OTHER, f"{section}.{name}: {plain(entry)}"
+
+
+def _read(document: dict[str, Any]) -> Said:
+    """Yield which inputs its conditions and its model read, and what is taken where they are missing."""
+    for kind, whose in (("features", "their"), ("context", "the request's")):
         for name, item in document[kind].items():
-            missing = "unknown" if item.get("default") is None else f"taken as {item['default']!r}"
-            yield f"Reads {'profile' if kind == 'features' else 'context'}.{name} ({item['type']}); where missing: {missing}."
-    for key in sorted(set(wide) - {"currency", "time_zone", "profile_purpose"}):
-        yield f"Rules of the whole bundle, {key}: {json.dumps(wide[key], ensure_ascii=False)}"
+            default, age = item.get("default"), item.get("max_age")
+            missing = "not known" if default is None else f"taken as {plain(default)}"
+            known = f", one of {', '.join(item['values'])}" if item.get("values") else ""
+            stale = f" or older than {span(age)}" if age else ""
+            yield READS, f"{whose} {name.replace('_', ' ')} ({item['type']}{known}); where missing{stale}: {missing}"
 
 
 def _likelihood(document: dict[str, Any]) -> str:
     if not document["model"]:
-        return ", by itself"
+        return " each time: no model is asked, its probability counts as 1"
     ((name, model),) = document["model"].items()
-    return f", times the chance that model {name} version {model['version']} (SHA-256 {model['sha256'][:12]}...) gives"
-
-
-def _channels(rules: list[tuple[str, dict[str, Any]]]) -> str:
-    lists = [rule["channels"] for _, rule in rules if rule["channels"] is not None]
-    return ", ".join(sorted(set.intersection(*map(set, lists)))) if lists else "all"
-
-
-def _cap(cap: dict[str, Any]) -> str:
-    per = cap["per_ms"]
-    window = duration_text(per) if isinstance(per, int) else f"calendar {per}"
-    scope = {"person": "to one person", "account": "to one account", "total": "to everybody together"}[cap.get("scope", "person")]
-    return f"At most {cap['max']} in {window} {scope}, counting each {_COUNTED.get(cap['counts'], cap['counts'])}"
+    return f" if it works, times the probability that model {name} version {model['version']} gives (SHA-256 {model['sha256'][:12]}...)"

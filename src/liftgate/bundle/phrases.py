@@ -15,7 +15,7 @@ from liftgate.bundle.conditions_lexer import ConditionError
 from liftgate.bundle.duration import duration_text
 from liftgate.bundle.sentences import sentence, tidy
 
-GIVEN, WORTH, WHO, WHEN, WHERE, HOW_OFTEN, WAIT, REVIEW, OTHER = HEADINGS = (
+GIVEN, WORTH, WHO, WHEN, WHERE, HOW_OFTEN, WAIT, REVIEW, SHADOWED, OTHER, READS = HEADINGS = (
     "What people get",
     "What it is worth",
     "Who may get it",
@@ -24,7 +24,9 @@ GIVEN, WORTH, WHO, WHEN, WHERE, HOW_OFTEN, WAIT, REVIEW, OTHER = HEADINGS = (
     "How often",
     "When it must wait",
     "Review",
+    "In shadow",
     "Other rules, as written",
+    "What it reads",
 )
 IN_SHADOW = " (in shadow: it is noted, and holds nothing back)"
 _UNITS = {"ms": "milliseconds", "s": "seconds", "m": "minutes", "h": "hours", "d": "days"}
@@ -156,6 +158,11 @@ def sensitive_words(sensitive: bool | Sequence[str]) -> str:
 def each_decision_words() -> str:
     """Return what `review_each_decision` means."""
     return "shown to a person only after a reviewer has said yes to just that; meanwhile something else is shown"
+
+
+def guardrail_words(name: str) -> str:
+    """Return what it means that a whole guardrail runs in shadow."""
+    return f"{name.replace('_', ' ')}: what it would hold back is noted, and shown all the same"
 
 
 def span(ms: int) -> str:

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
     from liftgate.bundle.load import Checked
 
-_HELP = """Check, show and digest bundles.
+_HELP = """Check, test, explain, compare and publish bundles.
 
 A bundle is a folder of *.yaml files that together say what can be shown, where, to whom, and how it is chosen.
 Its sections are: features, context, purposes, models, groups, offers, placements, layers. docs/bundle.md explains each.

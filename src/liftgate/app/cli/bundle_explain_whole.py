@@ -13,8 +13,10 @@ from liftgate.bundle.difference import flow
 from liftgate.bundle.digest import purpose_form
 from liftgate.bundle.phrases import (
     IN_SHADOW,
+    SHADOWED,
     contact_words,
     exclusion_words,
+    guardrail_words,
     list_words,
     need_words,
     permission_words,
@@ -48,8 +50,7 @@ def bundle_statements(draft: Draft, bundle: Bundle) -> list[Statement]:
     for name, layer in draft.entries["layers"].items():
         found.append(Statement("Held out", _layer(draft, name, layer), head(("layers", name))))
     for name in sorted(bundle.shadow.guardrails):
-        text = f"{name.replace('_', ' ')}: what it would hold back is noted, and shown all the same"
-        found.append(Statement("In shadow", text, head(("guardrails", name))))
+        found.append(Statement(SHADOWED, guardrail_words(name), head(("guardrails", name))))
     for section, entries in draft.entries.items():
         for name, entry in entries.items() if section not in _SAID else ():
             words = _entry(section, name, entry) or f"{name}: {flow(written(draft, (section, name), None))}"

@@ -31,7 +31,7 @@ _WRONG, _BAD_BUNDLE = 2, 1
 
 app = typer.Typer(help=_HELP, no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False, rich_markup_mode=None)
 
-ReviewId = Annotated[str, typer.Argument(metavar="ID", help="The item's id, or its first 8 digits or more.")]
+ReviewId = Annotated[str, typer.Argument(metavar="ID", help="The item's id as `review list` shows it; 8 digits of it are enough.")]
 Reason = Annotated[str, typer.Option("--reason", help="Why; kept in the audit chain.")]
 
 
@@ -57,7 +57,7 @@ def list_(
         return
     from liftgate.app.cli.review_print import show_list
 
-    show_list(answer["items"])
+    show_list(answer["items"], "No decision waits for a verdict." if decisions else "Nothing is sensitive, and nothing waits for review.")
 
 
 @app.command("show")

@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from typing import Any
 
 from liftgate.app.cli.asking import line, moment, said
+from liftgate.bundle.phrases import HEADINGS
 
 _COLOURS = {"APPROVED": "green", "BREAK_GLASS": "yellow", "PENDING": "yellow"}
 _STATES = {
@@ -28,10 +29,17 @@ _DID = {
 }
 
 
-def show_list(items: list[dict[str, Any]]) -> None:
-    """Print items, one paragraph each."""
+_NEXT = {
+    "NOT_SUBMITTED": "first its author hands it in: liftgate review submit DIR",
+    "REJECTED": "first its author hands it in again: liftgate review submit DIR",
+}
+"""By state: what has to happen before anybody can approve it."""
+
+
+def show_list(items: list[dict[str, Any]], empty: str = "Nothing is sensitive, and nothing waits for review.") -> None:
+    """Print items, one paragraph each; `empty` where there are none."""
     if not items:
-        line("Nothing is sensitive, and nothing waits for review.")
+        line(empty)
     for item in items:
         _heading(item)
         for text in _needs(item):
@@ -44,8 +52,7 @@ def show_item(answer: dict[str, Any]) -> None:
     _heading(item)
     line()
     line("What is reviewed", bold=True)
-    for sentence in answer["words"]:
-        line(f"  {sentence}")
+    _show_words(answer["words"])
     line()
     line("Who did what", bold=True)
     for act in item["acts"]:
@@ -53,12 +60,26 @@ def show_item(answer: dict[str, Any]) -> None:
         roles = f" ({', '.join(act['roles'])})" if act["roles"] else ""
         line(f"  {moment(act['at_ms'])}  {act['by']}{roles} {_DID.get(act['act'], act['act'])}{until}{said(act['reason'])}")
     if not item["acts"]:
-        line("  nobody has done anything yet; its author runs `liftgate review submit DIR`")
+        line("  nobody has done anything yet")
     for text in _needs(item):
         line(f"  {text}")
     line()
     _show_changes(answer)
     line(f"digest  {item['review_id']}", dim=True)
+
+
+def _show_words(sentences: list[str]) -> None:
+    """Print sentences as `bundle explain` does: those of one subject under its heading."""
+    last = ""
+    for sentence in sentences:
+        heading, _, rest = sentence.partition(": ")
+        if heading not in HEADINGS:
+            line(f"  {sentence}")
+            continue
+        if heading != last:
+            line(f"  {heading}", bold=True)
+        last = heading
+        line(f"    - {rest}")
 
 
 def _heading(item: dict[str, Any]) -> None:
@@ -82,11 +103,16 @@ def _needs(item: dict[str, Any]) -> Iterator[str]:
         yield "FOLLOW-UP: the glass was broken; another person must approve, reject or withdraw it"
     for text in item["missing"]:
         yield f"needs {text}"
+    step = _NEXT.get(item["state"]) if item["kind"] == "offer" else None
+    if step:
+        yield step
     if item["authors"] and item["missing"]:
         yield f"not by {', '.join(item['authors'])}, who submitted it"
 
 
 def _show_changes(answer: dict[str, Any]) -> None:
+    if answer["item"]["kind"] == "start":
+        return
     if not answer["approved_text"]:
         line("Nothing about it was approved before.", dim=True)
         return
