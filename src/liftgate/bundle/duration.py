@@ -40,8 +40,9 @@ def timestamp_ms(text: str) -> int:
         raise ValueError("is no moment: it wants a date, a time and a zone")
     try:
         at = datetime.fromisoformat(text)
-    except ValueError as err:
-        raise ValueError(f"is no ISO 8601 time ({err})") from None
+    except ValueError:
+        # Python's own words differ from version to version.
+        raise ValueError("is no ISO 8601 time, or no day of the calendar") from None
     if at.tzinfo is None:
         raise ValueError("has no zone: end it in Z or in an offset such as +02:00")
     since = at - _EPOCH
