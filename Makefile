@@ -78,7 +78,7 @@ bench: setup ## Measure CPU a decision against an empty call and a plain server 
 	@$(BIN)/python -m tests.bench
 
 lock: ## Pin every dependency anew with its hashes (needs uv and the network)
-	@$(LOCK) --extra embedded --extra otlp --extra offline --extra dev pyproject.toml -o requirements.lock
+	@$(LOCK) --extra embedded --extra otlp --extra offline --extra measure --extra dev pyproject.toml -o requirements.lock
 	@$(LOCK) --extra train -c requirements.lock pyproject.toml -o requirements-train.lock
 
 clean: ## Remove environments, caches and everything generated outside git

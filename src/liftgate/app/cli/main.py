@@ -22,6 +22,7 @@ _GROUPS = {
     "review": ("liftgate.app.cli.review", "Approve what is sensitive before anybody sees it."),
     "lists": ("liftgate.app.cli.lists", "Put people on do-not-contact lists, or take them off."),
     "log": ("liftgate.app.cli.log", "Read, verify and seal the decision log."),
+    "measure": ("liftgate.app.cli.measure", "Say what an experiment was worth, or why nobody can say."),
 }
 _COMMANDS = {
     "serve": ("liftgate.app.cli.serve", "Serve decisions until told to stop."),

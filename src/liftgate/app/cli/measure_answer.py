@@ -1,0 +1,93 @@
+"""How `liftgate measure` answers: JSON or a page for people, what is refused and what was asked wrongly, and the exit code for each."""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import asdict, is_dataclass
+from typing import Any, NoReturn
+
+import typer
+
+from liftgate.app.cli.say import fail
+
+ANSWERED, MISUSED, REFUSED = 0, 2, 3
+JSON_HELP = "Print JSON."
+TABLE_HELP = "CSV (plain or .gz) or Parquet file, or a pattern of them in quotes."
+WHERE_HELP = "Only rows that meet this condition in SQL, such as \"country = 'NL' and age >= 18\"."
+
+Answer = dict[str, Any]
+"""What a command found, as plain data. Its key `refusal` is a dict with code, why and what_to_do, or None."""
+
+
+def answer(as_json: bool, compute: Callable[[], Answer], show: Callable[[Answer], None]) -> NoReturn:
+    """Run `compute`, print what it found (`show` prints it for people), and end: 0 answered, 3 refused, 2 misuse.
+
+    Import what is heavy (liftgate.measure and all below it) inside `compute`. It refuses by raising `Refused`, or by filling `refusal`
+    beside the figures that it still can give.
+    """
+    try:
+        from liftgate.measure.refusal import Misused, Refused
+    except ImportError as err:  # pragma: no cover
+        fail(f"measuring needs more than serving: pip install 'liftgate[measure]' ({err})", MISUSED, as_json)
+    try:
+        found = compute()
+    except Misused as err:
+        fail(str(err), MISUSED, as_json)
+    except Refused as err:
+        found = {"refusal": err.refusal.as_json()}
+    except ImportError as err:
+        fail(f"measuring needs more than serving: pip install 'liftgate[measure]' ({err})", MISUSED, as_json)
+    found = plain({"refusal": None} | found)
+    if as_json:
+        typer.echo(json.dumps(found, indent=2, allow_nan=False))
+    else:
+        if len(found) > 1:
+            show(found)
+        if found["refusal"]:
+            say_refusal(found["refusal"])
+    raise typer.Exit(REFUSED if found["refusal"] else ANSWERED)
+
+
+def say_refusal(refusal: Mapping[str, str]) -> None:
+    """Print a refusal for people."""
+    typer.echo(f"\nRefused ({refusal['code']}): {refusal['why']}.\nWhat to do: {refusal['what_to_do']}.")
+
+
+def plain(value: Any) -> Any:
+    """Return the value as JSON can hold it: dataclasses and numpy scalars in plain types, and null for what is no finite number."""
+    if is_dataclass(value) and not isinstance(value, type):
+        return plain(asdict(value))
+    if isinstance(value, Mapping):
+        return {str(key): plain(one) for key, one in value.items()}
+    if isinstance(value, (list, tuple)):
+        return [plain(one) for one in value]
+    if hasattr(value, "tolist"):
+        return plain(value.tolist())
+    if isinstance(value, float) and not math.isfinite(value):
+        return None
+    return value
+
+
+def print_table(title: str, header: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
+    """Print a table: texts to the left, figures to the right."""
+    from rich.console import Console
+    from rich.table import Table
+
+    page = Table(title=title, title_justify="left", title_style="bold", header_style="")
+    for i, name in enumerate(header):
+        page.add_column(name, justify="left" if i == 0 else "right", overflow="fold")
+    for row in rows:
+        page.add_row(*row)
+    Console(highlight=False, markup=False).print(page)
+
+
+def figure(value: float | None, digits: int = 4) -> str:
+    """Return a number for people: significant digits, and a dash where there is none."""
+    return "-" if value is None else f"{value:.{digits}g}"
+
+
+def percent(value: float | None, digits: int = 2) -> str:
+    """Return a share for people, with its sign, and a dash where there is none."""
+    return "-" if value is None else f"{100 * value:+.{digits}f} %"

@@ -1,0 +1,58 @@
+"""`liftgate measure srm`: whether units come in the planned shares."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+
+from liftgate.app.cli.measure_answer import JSON_HELP, TABLE_HELP, WHERE_HELP, Answer, answer, figure, print_table
+
+UNIT_HELP = "Column of what was randomised, such as the customer; `row` where every row is one."
+ARM_HELP = "Column of the arm."
+SHARE_HELP = "Planned share of an arm, as a weight; repeat for every arm. Left out: equal."
+
+
+def register(app: typer.Typer) -> None:
+    """Add the command."""
+    app.command("srm")(srm)
+
+
+def srm(
+    table: Annotated[str, typer.Option("--table", metavar="FILE", help=TABLE_HELP)],
+    unit: Annotated[str, typer.Option("--unit", metavar="COL|row", help=UNIT_HELP)],
+    arm: Annotated[str, typer.Option("--arm", metavar="COL", help=ARM_HELP)],
+    share: Annotated[list[str] | None, typer.Option("--share", metavar="ARM=WEIGHT", help=SHARE_HELP)] = None,
+    stratum: Annotated[
+        list[str] | None, typer.Option("--stratum", metavar="COL", help="Check each value of this column alone, too; may be repeated.")
+    ] = None,
+    where: Annotated[str, typer.Option("--where", metavar="EXPR", help=WHERE_HELP)] = "",
+    as_json: Annotated[bool, typer.Option("--json", help=JSON_HELP)] = False,
+) -> None:
+    """Check that units come in the planned shares: a sample-ratio mismatch (p < 0.001) means that no effect can be trusted.
+
+    The e-value beside it may be looked at every day: it is evidence of a mismatch above 1000, however often one looks.
+
+    Exit codes: 0 as planned, 3 mismatch, 2 asked wrongly.
+
+    Example: liftgate measure srm --table customers.csv --unit customer_id --arm group
+
+    Example: liftgate measure srm --table 'log/*.parquet' --unit person --arm arm --share treatment=9 --share holdout=1 --json
+    """
+
+    def compute() -> Answer:
+        from liftgate.measure.srm_table import check_split
+
+        return check_split(table, unit, arm, share or [], stratum or [], where)
+
+    answer(as_json, compute, _show)
+
+
+def _show(found: Answer) -> None:
+    rows = [[name, str(n), f"{n / max(1, sum(found['n'].values())):.2%}", f"{found['shares'][name]:.2%}"] for name, n in found["n"].items()]
+    print_table("Units by arm", ["arm", "units", "seen", "planned"], rows)
+    typer.echo(f"chi-square {figure(found['chi2'])} on {found['df']} df, p {figure(found['p_value'])}; e-value {figure(found['e_value'])}")
+    if found["strata"]:
+        rows = [[name, figure(one["chi2"]), figure(one["p_value"]), figure(one["e_value"])] for name, one in found["strata"].items()]
+        print_table("By stratum", ["stratum", "chi-square", "p", "e-value"], rows)
+    typer.echo("The split is as planned." if found["refusal"] is None else "The split is NOT as planned.")

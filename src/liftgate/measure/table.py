@@ -1,0 +1,176 @@
+"""The one module that knows an engine: a table, through Ibis, into sufficient statistics per group.
+
+DuckDB runs embedded. Only expressions that every engine answers alike are used: no ASOF join, no first(), no sample, no approximate
+count; squares are taken of centred values, and a value that is no finite number stops the reading with its row.
+
+    table = open_table("orders.parquet", text=("user", "arm"), where="country = 'NL'")
+    cells = table.statistics({"spend": table.number("spend")}, by=("arm",))   # {("a",): Statistic, ("b",): Statistic}
+    columns = table.arrays({"p": table.number("score"), "y": table.number("bought")})   # numpy, where the rows themselves are needed
+"""
+
+from __future__ import annotations
+
+import glob
+import itertools
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+import ibis
+import numpy as np
+
+from liftgate.measure.refusal import Misused, Refused
+from liftgate.measure.statistic import Floats, Statistic
+from liftgate.measure.where import condition
+
+_CSV = (".csv", ".csv.gz", ".tsv", ".tsv.gz")
+_PARQUET = (".parquet", ".pq")
+_ROW = "liftgate_row"
+_SHOWN = 40  # characters of a value quoted in a message
+
+
+@dataclass(frozen=True)
+class Table:
+    """Rows on an engine. Immutable: what selects rows returns another Table."""
+
+    backend: Any
+    rows: Any
+    """The Ibis table."""
+    name: str
+    """What the user called it."""
+
+    @property
+    def columns(self) -> tuple[str, ...]:
+        """Names of its columns."""
+        return tuple(self.rows.columns)
+
+    def has(self, *names: str) -> None:
+        """Raise Misused where a column is not there."""
+        for name in names:
+            if name not in self.columns:
+                raise Misused(f"{self.name} has no column {name!r}; it has {', '.join(self.columns)}")
+
+    def where(self, words: str) -> Table:
+        """Return the rows that meet a condition in SQL. Raises Misused where it is not one."""
+        return replace(self, rows=self.rows.filter(condition(self.rows, words)))
+
+    def number(self, name: str) -> Any:
+        """Return a column as float64, null where there is no value. Raises Misused; `check` says where a text is no number."""
+        self.has(name)
+        column = self.rows[name]
+        if column.type().is_boolean():
+            return column.cast("int8").cast("float64")
+        if column.type().is_numeric():
+            return column.cast("float64")
+        return column.cast("string").try_cast("float64")
+
+    def text(self, name: str) -> Any:
+        """Return a column as text, null where there is no value."""
+        self.has(name)
+        return self.rows[name].cast("string")
+
+    def check(self, numbers: Iterable[str]) -> None:
+        """Raise Refused `not_a_number` with its row where one of these columns holds NaN, an infinity or a text that is no number."""
+        names = list(dict.fromkeys(numbers))
+        counts = self.one({f"bad{i}": self._bad(name).sum() for i, name in enumerate(names)})
+        for i, name in enumerate(names):
+            if counts[f"bad{i}"]:
+                row, value = self._first_bad(name)
+                raise Refused(
+                    "not_a_number",
+                    f"row {row} of {self.name} has {value!r} in column {name!r}, and so have {counts[f'bad{i}']} rows in all "
+                    "(rows are counted from 1, without the header): that is no finite number",
+                    "find out what it stands for; leave the field empty where there is no value, or keep such rows out with --where",
+                )
+
+    def one(self, aggregates: Mapping[str, Any]) -> dict[str, Any]:
+        """Return aggregates over all rows, by name."""
+        return {} if not aggregates else self.fetch(self.rows.aggregate(**aggregates))[0]
+
+    def fetch(self, expression: Any) -> list[dict[str, Any]]:
+        """Return the rows of an Ibis table expression as dicts: for small results."""
+        try:
+            found: list[dict[str, Any]] = self.backend.to_pyarrow(expression).to_pylist()
+        except Exception as err:
+            raise Misused(f"{self.name} cannot be read as asked: {str(err).splitlines()[0]}") from err
+        return found
+
+    def arrays(self, columns: Mapping[str, Any]) -> dict[str, Any]:
+        """Return columns as numpy arrays (float64, or objects for texts), row by row: 8 bytes a value in memory. Null becomes NaN."""
+        found = self.backend.to_pyarrow(self.rows.select(**columns))
+        return {name: found[name].to_numpy() for name in columns}
+
+    def statistics(self, columns: Mapping[str, Any], by: Sequence[str]) -> dict[tuple[str, ...], Statistic]:
+        """Return a Statistic of float64 expressions per combination of the text columns `by`, in order of their names.
+
+        Null counts as 0: no event. Two passes: the means of all rows first, then sums of products of what is centred at them.
+        """
+        names = list(columns)
+        shape = {f"x{i}": columns[name].fill_null(0.0) for i, name in enumerate(names)}
+        rows = self.rows.select(**{f"g{i}": self.rows[name].cast("string") for i, name in enumerate(by)}, **shape)
+        middle = self.fetch(rows.aggregate(**{x: rows[x].mean() for x in shape}))[0] if shape else {}
+        centre = np.array([middle[x] or 0.0 for x in shape])
+        centred = {x: rows[x] - ibis.literal(float(c), "float64") for x, c in zip(shape, centre, strict=True)}
+        pairs = list(itertools.combinations_with_replacement(range(len(names)), 2))
+        sums = {f"s{i}": centred[f"x{i}"].sum() for i in range(len(names))}
+        sums |= {f"p{i}_{j}": (centred[f"x{i}"] * centred[f"x{j}"]).sum() for i, j in pairs}
+        groups = [f"g{i}" for i in range(len(by))]
+        found = self.fetch(rows.group_by(groups).aggregate(n=rows.count(), **sums) if groups else rows.aggregate(n=rows.count(), **sums))
+        cells = {tuple(row[g] for g in groups): _statistic(tuple(names), centre, row) for row in found}
+        return dict(sorted(cells.items(), key=lambda item: tuple(map(str, item[0]))))
+
+    def _bad(self, name: str) -> Any:
+        value = self.number(name)
+        lost = self.rows[name].notnull() & value.isnull()
+        return (lost | (value.isnan() | value.isinf()).fill_null(False)).cast("int64")
+
+    def _first_bad(self, name: str) -> tuple[int, str]:
+        numbered = replace(self, rows=self.rows if _ROW in self.columns else self.rows.mutate(**{_ROW: ibis.row_number() + 1}))
+        bad = numbered.rows.filter(numbered._bad(name) == 1).order_by(_ROW).limit(1)
+        row = numbered.fetch(bad.select(row=bad[_ROW], value=bad[name].cast("string")))[0]
+        return int(row["row"]), str(row["value"])[:_SHOWN]
+
+
+def _statistic(names: tuple[str, ...], centre: Floats, row: Mapping[str, Any]) -> Statistic:
+    n, k = int(row["n"]), len(names)
+    sums = np.array([row[f"s{i}"] for i in range(k)], dtype=np.float64)
+    products = np.zeros((k, k))
+    for i in range(k):
+        for j in range(i, k):
+            products[i, j] = products[j, i] = row[f"p{i}_{j}"] - sums[i] * sums[j] / n
+    return Statistic(names, n, centre + sums / n, products)
+
+
+def open_table(path: str, *, text: Sequence[str] = (), where: str = "") -> Table:
+    """Open a CSV (plain or .gz) or Parquet file, or a glob of one kind. Columns in `text` are read as they are written: "007" stays.
+
+    Raises Misused where there is no such file or column, the kind is unknown, or `where` is not a condition.
+    """
+    named = sorted(glob.glob(path))
+    if "://" in path or not named:
+        raise Misused(f"there is no file {path!r}; --table takes a file or a pattern in quotes, such as 'logs/*.parquet'")
+    backend = ibis.duckdb.connect(autoinstall_known_extensions=False, autoload_known_extensions=False)
+    try:
+        if all(name.lower().endswith(_PARQUET) for name in named):
+            rows = backend.read_parquet(named)
+        elif all(name.lower().endswith(_CSV) for name in named):
+            rows = _read_csv(backend, named, text)
+        else:
+            raise Misused(f"{path!r}: tables are .csv, .csv.gz, .tsv, .tsv.gz or .parquet, and of one kind at a time")
+    except Misused:
+        raise
+    except Exception as err:
+        raise Misused(f"{path!r} cannot be read as a table: {str(err).splitlines()[0]}") from err
+    table = Table(backend, rows, path)
+    table.has(*text)
+    if where:
+        numbered = replace(table, rows=rows.mutate(**{_ROW: ibis.row_number() + 1}))
+        table = numbered.where(where)
+    return table
+
+
+def _read_csv(backend: Any, named: list[str], text: Sequence[str]) -> Any:
+    # The whole file is looked at before a type is chosen, so that a late text makes a text column, which `check` reports by row.
+    rows = backend.read_csv(named, header=True, sample_size=-1)
+    types = {name: "string" for name in text if name in rows.columns and not rows[name].type().is_string()}
+    return backend.read_csv(named, header=True, sample_size=-1, types=types) if types else rows
