@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+import threading
 import time
 from collections.abc import AsyncIterator
-from concurrent.futures import Future
+from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
 
 import grpc
@@ -58,23 +59,27 @@ async def test_what_expires_before_the_handler_runs_costs_nothing(served: Front)
     """A call that arrives while the loop is busy past its deadline is not decided."""
     await served.call(DECIDE, request("warm"))
     connected: Future[None] = Future()
+    still = threading.Event()
 
     def ask() -> str:
         # A thread of its own: this loop is about to stand still.
         with grpc.insecure_channel(f"127.0.0.1:{served.port}") as channel:
             grpc.channel_ready_future(channel).result(timeout=20)
+            connected.set_result(None)
+            still.wait(timeout=20)
             try:
-                connected.set_result(None)
                 channel.unary_unary(DECIDE)(request("late").SerializeToString(), timeout=0.1)
             except grpc.RpcError as error:
                 return str(error.code().name)
         return "OK"
 
-    asked = asyncio.create_task(asyncio.to_thread(ask))
-    while not connected.done():
-        await asyncio.sleep(0.001)
-    time.sleep(1.5)  # the loop stands still well past the deadline, however late the thread gets to its call
-    assert await asked == "DEADLINE_EXCEEDED"
+    with ThreadPoolExecutor(1) as pool:
+        asked = pool.submit(ask)
+        while not connected.done():
+            await asyncio.sleep(0.001)
+        still.set()
+        assert asked.result(timeout=20) == "DEADLINE_EXCEEDED"  # the loop stands still until the caller has given up
+        time.sleep(0.3)  # and until the socket says so
     await served.call(DECIDE, request("next"))
     assert served.gate.people == [["warm"], ["next"]]
 

@@ -27,7 +27,7 @@ from tests.faults.versioned_bundle import in_answer, in_record, write
 
 RELOADS = {"native": 700, "grpcio": 300}
 FULL = os.environ.get("LIFTGATE_TEST_RELOADS") == "all"
-LONGEST_S = 30.0
+LONGEST_S = 15.0
 """Of one transport, unless LIFTGATE_TEST_RELOADS=all: a loaded machine then makes fewer reloads."""
 FEWEST = 50
 CALLERS = 4
