@@ -1,14 +1,14 @@
 """Single decisions that wait for a reviewer, in Redis or Valkey: `pipeline.ports.ReviewQueue`.
 
     lg:control{lg}:queue         ZSET of ids by their end        lg:control{lg}:d:<id>   one decision, JSON
-    lg:{<person>}:v              the person's verdicts
+    lg:{<person>}:v              the person's verdicts   lg:control{lg}:s:<id>   one that a verdict stands about, JSON
 
-Every key ends by itself: decisions after `ttl_ms`, verdicts with the last of them.
+Every key ends by itself: decisions after `ttl_ms`, settled ones with their verdicts, verdicts with the last of them.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import asdict
 from functools import cache
 from importlib.resources import files
@@ -66,16 +66,45 @@ class RedisReviewQueue:
 
     async def settle(self, asked: Asked, verdict: Verdict) -> None:
         """See `pipeline.ports.ReviewQueue`."""
+        # First: a verdict that nobody could withdraw must not stand.
+        left_ms = max(verdict.until_ms - self._clock.now_ms(), 1)
+        await self._one(("SET", _settled_key(asked.review_id), orjson.dumps(asdict(asked)), "PX", left_ms))
+        await self._change(asked, lambda verdicts: verdicts | {asked.offer_id: verdict})
+        await self._one(("DEL", _key(asked.review_id)))
+        await self._one(("ZREM", key_of("queue"), asked.review_id))
+
+    async def settled(self, review_id: str) -> tuple[Asked, Verdict] | None:
+        """See `pipeline.ports.ReviewQueue`."""
+        asked = _asked(await self._one(("GET", _settled_key(review_id))))
+        if asked is None:
+            return None
+        verdict = parse(await self._one(("GET", redis_keys.verdicts(asked.person_id)))).get(asked.offer_id)
+        stands = verdict is not None and verdict.review_id == review_id and self._clock.now_ms() < verdict.until_ms
+        return (asked, verdict) if stands and verdict is not None else None
+
+    async def withdraw(self, asked: Asked) -> bool:
+        """See `pipeline.ports.ReviewQueue`."""
+
+        def without(verdicts: dict[str, Verdict]) -> dict[str, Verdict]:
+            return {offer: one for offer, one in verdicts.items() if one.review_id != asked.review_id}
+
+        changed = await self._change(asked, without)
+        await self._one(("DEL", _settled_key(asked.review_id)))
+        return changed
+
+    async def _change(self, asked: Asked, to: Callable[[dict[str, Verdict]], dict[str, Verdict]]) -> bool:
+        """Change the verdicts that stand for the person, and return whether they are others now. Raises StoreUnavailable."""
         key = redis_keys.verdicts(asked.person_id)
         for _ in range(_TRIES):
             before = await self._one(("GET", key))
             now_ms = self._clock.now_ms()
-            verdicts = {offer: one for offer, one in parse(before).items() if now_ms < one.until_ms} | {asked.offer_id: verdict}
-            ends = max(max(one.until_ms for one in verdicts.values()) - now_ms, 1)
-            if await self._one(("EVAL", _body("verdict_set.lua"), 1, key, before or b"", stored(verdicts), ends)):
-                await self._one(("DEL", _key(asked.review_id)))
-                await self._one(("ZREM", key_of("queue"), asked.review_id))
-                return
+            standing = {offer: one for offer, one in parse(before).items() if now_ms < one.until_ms}
+            after = to(standing)
+            if after == standing:
+                return False
+            ends = max([1, *(one.until_ms - now_ms for one in after.values())])
+            if await self._one(("EVAL", _body("verdict_set.lua"), 1, key, before or b"", stored(after), ends)):
+                return True
         raise StoreUnavailable("redis: others changed the same person's verdicts all the time")
 
     async def _one(self, command: Command) -> Any:
@@ -87,6 +116,10 @@ class RedisReviewQueue:
 
 def _key(review_id: str) -> bytes:
     return key_of(f"d:{review_id}")
+
+
+def _settled_key(review_id: str) -> bytes:
+    return key_of(f"s:{review_id}")
 
 
 def _asked(raw: Any) -> Asked | None:

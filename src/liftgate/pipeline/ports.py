@@ -330,6 +330,14 @@ class ReviewQueue(Protocol):
         """Store the verdict with the person and take the decision out. Raises StoreUnavailable: it may have been done."""
         ...
 
+    async def settled(self, review_id: str) -> tuple[Asked, Verdict] | None:
+        """Return what was decided under an id and what was said, while it stands; None: nothing does. Raises StoreUnavailable."""
+        ...
+
+    async def withdraw(self, asked: Asked) -> bool:
+        """Take its verdict away from the person; False: none stands. Raises StoreUnavailable: it may have been done."""
+        ...
+
 
 class Ids(Protocol):
     """Where fresh identities come from."""
