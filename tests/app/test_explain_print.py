@@ -108,7 +108,12 @@ def test_a_fallback(capsys: pytest.CaptureFixture[str]) -> None:
 def test_what_is_withheld_or_missing(capsys: pytest.CaptureFixture[str]) -> None:
     """A masked profile, a missing input, several tries: each is said."""
     text = printed(capsys, masked_paths=["profile.*"], input_state=[4, 2], input_value=[NAN, NAN], reservation_attempts=2)
-    for words in ("withheld profile.* for want of consent", "profile.age - 2.0 h withheld", "context.channel - - not known", "attempts 2:"):
+    for words in (
+        "withheld profile.*, for want of consent or because it is stopped",
+        "profile.age - 2.0 h withheld",
+        "context.channel - - not known",
+        "attempts 2:",
+    ):
         assert words in text, words
 
 

@@ -65,6 +65,26 @@ async def test_what_waits_is_listed_once_and_settled_with_the_person(client: Red
         assert ends > 0
 
 
+async def test_a_verdict_can_be_taken_back(client: RedisClient) -> None:
+    """What stands is found under its id and withdrawn once; the person's other verdicts stay, and it can be asked for again."""
+    queue, until = RedisReviewQueue(client, SystemClock()), SystemClock().now_ms() + 60_000
+    verdicts = [Verdict(True, "ben", 1, 1, until, asked(number).review_id, "digest") for number in range(2)]
+    for number, verdict in enumerate(verdicts):
+        await queue.put([asked(number)])
+        await queue.settle(asked(number), verdict)
+    assert await queue.settled(asked(0).review_id) == (asked(0), verdicts[0])
+    assert await queue.withdraw(asked(0))
+    assert not await queue.withdraw(asked(0))
+    assert await queue.settled(asked(0).review_id) is None
+    assert await queue.settled(asked(1).review_id) == (asked(1), verdicts[1])
+    (raw,) = await client.call([("GET", redis_keys.verdicts("person-0"))])
+    assert list(parse(raw)) == ["offer-1"]
+    await queue.put([asked(0)])
+    assert [one.offer_id for one in await queue.waiting()] == ["offer-0"]
+    (ends,) = await client.call([("PTTL", key_of(f"s:{asked(1).review_id}"))])
+    assert 0 < ends <= 60_000
+
+
 async def test_the_queue_is_bounded_and_forgets(client: RedisClient) -> None:
     """What does not fit is counted and left out; what nobody looked at in time makes room."""
     queue = RedisReviewQueue(client, SystemClock(), ttl_ms=200, limit=3)
@@ -126,8 +146,13 @@ def test_a_decision_waits_for_its_verdict_and_the_record_says_who_and_how_long(s
             assert is_decision_id(item["decision_id"])
             assert "plain was shown instead" in item["explanation"]
             assert "person-0" not in str(item)
+            shown = run("ben", server.port, "review", "show", first.review_id[:10])[1]
+            assert (shown["item"]["review_id"], "be shown mortgage in desk?" in shown["words"][0]) == (first.review_id, True)
+            assert "person-0" not in str(shown)
             assert run("dora", server.port, "review", "approve", first.review_id)[0] == 2
-            assert run("ben", server.port, "review", "approve", first.review_id)[0] == 0
+            assert run("ben", server.port, "review", "withdraw", first.review_id, "--reason", "no")[0] == 2
+            assert run("ben", server.port, "review", "approve", first.review_id[:9])[0] == 2
+            assert run("ben", server.port, "review", "approve", first.review_id[:10])[0] == 0
             last = decide()
             assert [slot.offer_id for slot in last.slots] == ["mortgage"]
             assert last.review_id == ""

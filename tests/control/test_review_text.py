@@ -9,6 +9,7 @@ import orjson
 import pytest
 
 from liftgate.adapters.review_words import words
+from liftgate.app.cli.review_print import show_item
 from liftgate.bundle.compiled import Bundle
 from liftgate.bundle.load import check_bundle, load_bundle
 from liftgate.domain.review import digest_of, needs_of
@@ -223,6 +224,31 @@ def test_every_kind_of_rule_has_the_words_of_bundle_explain(written: str, said: 
     assert any(said in sentence for sentence in sentences), sentences
     assert not [one for one in sentences if "{" in one and not one.startswith("What people get")], sentences
     assert not [one for one in sentences if " . " in one], sentences
+
+
+def test_what_changed_is_said_in_words_and_as_stored(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """Between what was approved and what is asked for: the sentences that differ, then the lines of the stored text."""
+    old, new = (bundle_of(text, tmp_path).reviews[0] for text in (TEXT, changed("max: 3, per: 7d", "max: 4, per: 7d")))
+    item = {
+        "state": "PENDING",
+        "kind": "offer",
+        "review_id": new.digest,
+        "subject": "offer/loan",
+        "until_ms": 0,
+        "source": "",
+        "bundle": "bank",
+    }
+    item |= {"in_force": True, "acts": [], "missing": [], "authors": [], "follow_up_open": False}
+    answer = {"item": item, "words": words(new.text), "text": new.text.decode()}
+    show_item(answer | {"approved_text": old.text.decode(), "approved_review_id": old.digest})
+    lines = capsys.readouterr().out.splitlines()
+    after = lines[lines.index(f"What changed since {old.digest[:12]} was approved") :]
+    assert [line.strip()[:44] for line in after[1:3]] == [
+        "-How often: at most 3 times in any 7 days, f",
+        "+How often: at most 4 times in any 7 days, f",
+    ]
+    assert [line.split()[0] for line in after if '"max"' in line] == ["-", "+"]
+    assert lines.count("  Who may get it") == 1
 
 
 @pytest.mark.parametrize(("section", "name"), [("offer", "moon_phase"), ("bundle_wide", "moon")])

@@ -204,8 +204,8 @@ class Judge:
         """Yield what reviewers said of the offer, or under which id they are asked."""
         for verdict in self._record.review_verdicts:
             if verdict.offer_id == offer_id:
-                said, hours = "yes" if verdict.approved else "no", verdict.latency_ms / 3_600_000
-                yield f"{verdict.reviewer} said {said} at {moment(verdict.at_ms)}, {hours:.1f} h after it was asked for"
+                said = "yes" if verdict.approved else "no"
+                yield f"{verdict.reviewer} said {said} at {moment(verdict.at_ms)}, {_after(verdict.latency_ms)} after it was asked for"
         if self._record.review_requested.offer_id == offer_id:
             yield f"asked for as {self._record.review_requested.review_id}"
 
@@ -243,7 +243,7 @@ class Judge:
             return "true" if value else "false"
         if self._record.inputs[i].type == "timestamp" and isinstance(value, (int, float)):
             return moment(int(value))
-        return "another text" if value == "<other>" else value if isinstance(value, str) else f"{value:.12g}"
+        return "a text that the bundle does not name" if value == "<other>" else value if isinstance(value, str) else f"{value:.12g}"
 
     def _decoded(self, i: int) -> str | float | bool | None:
         column, number = self._record.inputs[i], self._record.input_value[i] if i < len(self._record.input_value) else float("nan")
@@ -274,3 +274,11 @@ def _texts(text: str) -> list[str]:
     except ValueError:
         return []
     return [one for one in found if isinstance(one, str)] if isinstance(found, list) else []
+
+
+def _after(ms: float) -> str:
+    """Return a time that something took, as people say it."""
+    for most_ms, unit_ms, unit in ((90_000, 1_000, "s"), (5_400_000, 60_000, "min"), (172_800_000, 3_600_000, "h")):
+        if ms < most_ms:
+            return f"{ms / unit_ms:.{0 if unit != 'h' else 1}f} {unit}"
+    return f"{ms / 86_400_000:.1f} days"

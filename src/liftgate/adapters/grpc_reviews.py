@@ -11,7 +11,8 @@ from liftgate.adapters.grpc_errors import CallObserver, Report
 from liftgate.adapters.grpc_requests import malformed
 from liftgate.adapters.grpc_service import Call, Handler, answering, deadline_of
 from liftgate.adapters.operators import Operators
-from liftgate.adapters.review_words import words
+from liftgate.adapters.review_words import decision_words, words
+from liftgate.domain.errors import CallerError, FieldViolation
 from liftgate.domain.review import APPROVE, BREAK_GLASS, REJECT, WITHDRAW, ReviewItem
 from liftgate.domain.verdict import PREFIX, Asked, Verdict
 from liftgate.pipeline.decision_desk import DecisionDesk
@@ -69,7 +70,11 @@ class ReviewService:
         """Answer one encoded ReviewServiceGetRequest."""
         deadline_of(call, _DEADLINE_S)
         self._operators.authorise(call.invocation_metadata())
-        shown = await self._desk.show(_parsed(wire.ReviewServiceGetRequest, raw).review_id)
+        asked = _parsed(wire.ReviewServiceGetRequest, raw)
+        if asked.review_id.startswith(PREFIX):
+            one = await self._decisions.find(asked.review_id)
+            return wire.ReviewServiceGetResponse(item=decision_message(one), words=decision_words(one)).SerializeToString()
+        shown = await self._desk.show(asked.review_id)
         _, in_force = await self._desk.items()
         answer = wire.ReviewServiceGetResponse(
             item=item_message(shown.item, self._desk.now_ms, shown.item.digest in in_force),
@@ -99,6 +104,8 @@ class ReviewService:
                 one, verdict = await self._decisions.decide(who, asked.review_id, act == APPROVE, asked.reason)
                 decided: bytes = response(item=decision_message(one, verdict)).SerializeToString()
                 return decided
+            if asked.review_id.startswith(PREFIX):
+                raise CallerError((FieldViolation("review_id", "names a single decision: approve or reject it"),))
             item = await self._desk.act(who, act, asked.review_id, asked.reason, getattr(asked, "for_ms", 0))
             _, in_force = await self._desk.items()
             answer: bytes = response(item=item_message(item, self._desk.now_ms, item.digest in in_force)).SerializeToString()

@@ -40,6 +40,7 @@ from liftgate.bundle.phrases import (
     quiet_words,
     span,
 )
+from liftgate.domain.verdict import Asked
 
 _CONDITIONS = ("eligible_if", "applicable_if", "suitable_if", "suppress_if")
 _SAID_OF_RULES = frozenset({*_CONDITIONS, "purposes", "channels", "caps", "pauses", "sensitive", "review", "review_each_decision"})
@@ -56,6 +57,15 @@ def words(text: bytes) -> list[str]:
         return list(_start(document) if document["kind"] == "start" else _offer(document))
     except (ValueError, KeyError, TypeError, AttributeError, IndexError):
         return ["The text cannot be put into words; read it as it is."]
+
+
+def decision_words(asked: Asked) -> list[str]:
+    """Return what a reviewer is asked about a single decision. The person's id is not in it."""
+    return [
+        f"May the person with the pseudonym {asked.pseudonym} be shown {asked.offer_id} in {asked.placement_id}?",
+        f"Yes or no counts for this person for {span(asked.valid_for_ms)}, and for the offer as it is: an edit ends it.",
+        f"What was known of the person, and which rules they passed: liftgate explain {asked.decision_id}",
+    ]
 
 
 def _start(document: dict[str, Any]) -> Iterator[str]:

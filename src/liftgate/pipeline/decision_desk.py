@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from liftgate.domain.errors import NotFound, NotNow, NotPermitted, StoreUnavailable
-from liftgate.domain.verdict import Asked, Verdict
+from liftgate.domain.errors import CallerError, FieldViolation, NotFound, NotNow, NotPermitted, StoreUnavailable
+from liftgate.domain.verdict import PREFIX, Asked, Verdict
 from liftgate.pipeline.audit import Act, Audit, AuditAct
 from liftgate.pipeline.desk import Who, said
 from liftgate.pipeline.ports import Clock, ReviewQueue
+from liftgate.pipeline.review_desk import FEWEST_DIGITS
 from liftgate.pipeline.walk import Walk
 
 __all__ = ["DecisionDesk", "asked_for"]
@@ -59,17 +60,32 @@ class DecisionDesk:
         except StoreUnavailable:
             raise NotNow("Redis did not answer") from None
 
+    async def find(self, review_id: str) -> Asked:
+        """Return what waits under an id, or under its beginning: `d-` and 8 digits or more. Raises NotFound, CallerError, NotNow."""
+        review_id = review_id.strip().lower()
+        try:
+            asked = await self._queue.get(review_id)
+            if asked is not None:
+                return asked
+            short = len(review_id) < len(PREFIX) + FEWEST_DIGITS
+            found = [] if short else [one for one in await self._queue.waiting() if one.review_id.startswith(review_id)]
+        except StoreUnavailable:
+            raise NotNow("Redis did not answer") from None
+        if len(found) > 1:
+            raise CallerError((FieldViolation("review_id", "begins more than one decision's id: give more digits"),))
+        if not found:
+            raise NotFound("no decision waits under this id, any more; `liftgate review list --decisions` shows those that do")
+        return found[0]
+
     async def decide(self, who: Who, review_id: str, approved: bool, reason: str) -> tuple[Asked, Verdict]:
         """Say yes or no to showing an offer to a person. Raises NotFound, NotPermitted, CallerError, NotNow, LogUnavailable."""
         reason = said(reason, needed=not approved)
+        asked = await self.find(review_id)
         try:
-            asked = await self._queue.get(review_id)
-            if asked is None:
-                raise NotFound("no decision waits under this id, any more; `liftgate review list --decisions` shows those that do")
             if asked.role not in who.roles:
                 raise NotPermitted(f"{who.name} lacks the role `{asked.role}`")
             now_ms = self._clock.now_ms()
-            verdict = Verdict(approved, who.name, now_ms, asked.asked_at_ms, now_ms + asked.valid_for_ms, review_id, asked.digest)
+            verdict = Verdict(approved, who.name, now_ms, asked.asked_at_ms, now_ms + asked.valid_for_ms, asked.review_id, asked.digest)
             act = Act.APPROVE if approved else Act.REJECT
             subject = f"offer/{asked.offer_id} for {asked.pseudonym}"
             await self._audit.append(AuditAct(act, who.name, asked.role, subject, digest_after=asked.digest, reason=reason))
@@ -77,3 +93,20 @@ class DecisionDesk:
         except StoreUnavailable:
             raise NotNow("Redis did not answer, so it is not known whether this was done; list the decisions that wait") from None
         return asked, verdict
+
+    async def withdraw(self, who: Who, review_id: str, reason: str) -> Asked:
+        """Take a verdict back: the next decision for the person asks again. Raises as `decide` does."""
+        reason = said(reason, needed=True)
+        try:
+            settled = await self._queue.settled(review_id)
+            if settled is None:
+                raise NotFound("no verdict stands under this id, any more")
+            asked, _ = settled
+            if asked.role not in who.roles:
+                raise NotPermitted(f"{who.name} lacks the role `{asked.role}`")
+            subject = f"offer/{asked.offer_id} for {asked.pseudonym}"
+            await self._audit.append(AuditAct(Act.WITHDRAW, who.name, asked.role, subject, digest_before=asked.digest, reason=reason))
+            await self._queue.withdraw(asked)
+        except StoreUnavailable:
+            raise NotNow("Redis did not answer, so it is not known whether this was done; repeat the call") from None
+        return asked

@@ -117,7 +117,8 @@ def show(decision: Decision) -> None:
         return
     show_candidates(console, decision.explanation.data)
     if decision.explanation.masked_paths:
-        console.print(Text("withheld for want of consent: " + ", ".join(decision.explanation.masked_paths), style="yellow"))
+        withheld = ", ".join(decision.explanation.masked_paths)
+        console.print(Text(f"withheld, for want of consent or because it is stopped: {withheld}", style="yellow"))
 
 
 def silence(decision: Decision, target: str, timeout_ms: float) -> str:

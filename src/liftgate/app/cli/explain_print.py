@@ -109,7 +109,7 @@ def _show_head(console: Console, data: Data) -> None:
         ("scores", ("by models" if data["scored"] else "declared base rates") if data["models"] else ""),
         ("attempts", f"{data['reservation_attempts']}: a cap filled up meanwhile" if data["reservation_attempts"] > 1 else ""),
         ("recovered", "another worker completed the record after a crash" if data["recovered"] else ""),
-        ("withheld", ", ".join(data["masked_paths"]) + " for want of consent" if data["masked_paths"] else ""),
+        ("withheld", ", ".join(data["masked_paths"]) + ", for want of consent or because it is stopped" if data["masked_paths"] else ""),
     ]
     for label, value in lines:
         if value:

@@ -7,6 +7,7 @@ import json
 from collections.abc import Iterator
 from typing import Any
 
+from liftgate.adapters.review_words import words
 from liftgate.app.cli.asking import line, moment, said
 from liftgate.bundle.phrases import HEADINGS
 
@@ -54,6 +55,11 @@ def show_item(answer: dict[str, Any]) -> None:
     line("What is reviewed", bold=True)
     _show_words(answer["words"])
     line()
+    if item["kind"] == "decision":
+        for text in _needs(item):
+            line(f"  {text}")
+        line(f"  say so with: liftgate review approve {item['review_id'][:10]}, or reject with --reason")
+        return
     line("Who did what", bold=True)
     for act in item["acts"]:
         until = f" until {moment(act['until_ms'])}" if act["until_ms"] else ""
@@ -117,15 +123,15 @@ def _show_changes(answer: dict[str, Any]) -> None:
         line("Nothing about it was approved before.", dim=True)
         return
     line(f"What changed since {answer['approved_review_id'][:12]} was approved", bold=True)
-    changes = list(difference(answer["approved_text"], answer["text"]))
-    for text in changes or ["  nothing"]:
+    in_words = difference(words(answer["approved_text"].encode()), answer["words"], around=0)
+    for text in (*in_words, "", "as stored", *difference(_pretty(answer["approved_text"]), _pretty(answer["text"]))):
         line(f"  {text}", fg={"+": "green", "-": "red"}.get(text[:1]))
 
 
-def difference(before: str, after: str) -> Iterator[str]:
-    """Yield the lines of a diff between two texts under review."""
-    for text in difflib.unified_diff(_pretty(before), _pretty(after), lineterm="", n=2):
-        if not text.startswith(("---", "+++")):
+def difference(before: list[str], after: list[str], around: int = 2) -> Iterator[str]:
+    """Yield the lines of a diff between two texts under review, with so many unchanged lines around each change."""
+    for text in list(difflib.unified_diff(before, after, lineterm="", n=around))[2:]:
+        if around or not text.startswith("@@"):
             yield text
 
 
