@@ -35,6 +35,17 @@ def asked(number: int, person: str = "person-0") -> Asked:
     )
 
 
+class Hands:
+    """A clock that is moved by hand."""
+
+    def __init__(self) -> None:
+        self.ms = SystemClock().now_ms()
+
+    def now_ms(self) -> int:
+        """See `pipeline.ports.Clock`."""
+        return self.ms
+
+
 @pytest.fixture
 async def client() -> AsyncIterator[RedisClient]:
     """A client of an empty store."""
@@ -87,10 +98,13 @@ async def test_a_verdict_can_be_taken_back(client: RedisClient) -> None:
 
 async def test_the_queue_is_bounded_and_forgets(client: RedisClient) -> None:
     """What does not fit is counted and left out; what nobody looked at in time makes room."""
-    queue = RedisReviewQueue(client, SystemClock(), ttl_ms=200, limit=3)
+    clock, ttl_ms = Hands(), 60_000
+    queue = RedisReviewQueue(client, clock, ttl_ms=ttl_ms, limit=3)
     assert await queue.put([asked(number) for number in range(5)]) == 2
+    clock.ms += ttl_ms - 1
     assert len(await queue.waiting()) == 3
-    await asyncio.sleep(0.3)
+    assert await queue.put([asked(9)]) == 1
+    clock.ms += 2
     assert list(await queue.waiting()) == []
     assert await queue.put([asked(9)]) == 0
 
