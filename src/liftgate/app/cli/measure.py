@@ -12,7 +12,13 @@ import importlib
 
 import typer
 
-_SUBCOMMANDS = ("liftgate.app.cli.measure_srm",)
+_SUBCOMMANDS = (
+    "liftgate.app.cli.measure_srm",
+    "liftgate.app.cli.measure_ope",
+    "liftgate.app.cli.measure_uplift",
+    "liftgate.app.cli.measure_calibration",
+    "liftgate.app.cli.measure_drift",
+)
 _HELP = """Say what an experiment was worth, or why nobody can say: from any table, CSV or Parquet.
 
 Exit codes: 0 answered, 3 refused (the data cannot carry the answer; it says why and what to do), 2 asked wrongly.

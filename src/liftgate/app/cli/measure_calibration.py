@@ -1,0 +1,64 @@
+"""`liftgate measure calibration`: whether scores may be read as probabilities."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+
+from liftgate.app.cli.measure_answer import JSON_HELP, TABLE_HELP, WHERE_HELP, Answer, answer, figure, print_table
+
+
+def register(app: typer.Typer) -> None:
+    """Add the command."""
+    app.command("calibration")(calibration)
+
+
+def calibration(
+    table: Annotated[str, typer.Option("--table", metavar="FILE", help=TABLE_HELP)],
+    score: Annotated[str, typer.Option("--score", metavar="COL", help="Column of the predicted probability, 0 to 1.")],
+    outcome: Annotated[str, typer.Option("--outcome", metavar="COL", help="Column of what happened, 0 or 1.")],
+    bins: Annotated[int, typer.Option("--bins", min=2, max=100, help="Bins of both tables.")] = 10,
+    where: Annotated[str, typer.Option("--where", metavar="EXPR", help=WHERE_HELP)] = "",
+    as_json: Annotated[bool, typer.Option("--json", help=JSON_HELP)] = False,
+) -> None:
+    """Say whether scores are probabilities: of those given 0.2, a fifth should do it.
+
+    Values are multiplied by scores when offers are compared, so a score that is wrong by a factor sells the wrong offer. Judge a model on
+    people whom it was not trained on, and on everybody scored, or on a random part of them: people whom a policy picked by score differ.
+
+    Exit codes: 0 answered (see `calibrated` in JSON), 3 refused, 2 asked wrongly.
+
+    Example: liftgate measure calibration --table scored.csv --score p --outcome bought
+    """
+
+    def compute() -> Answer:
+        from liftgate.measure.calibration_table import check_calibration
+
+        return check_calibration(table, score=score, outcome=outcome, bins=bins, where=where)
+
+    answer(as_json, compute, _show)
+
+
+def _show(found: Answer) -> None:
+    if "measures" not in found:
+        return
+    seen = found["measures"]
+    rows = [
+        [f"{figure(one['low'])} to {figure(one['high'])}", str(one["n"]), figure(one["mean_score"]), figure(one["rate"])]
+        for one in seen["bins_quantile"]
+    ]
+    print_table("Foreseen and seen, by quantile of the score", ["score", "rows", "foreseen", "seen"], rows)
+    rows = [
+        ["Brier", figure(seen["brier"]["estimate"]), f"{figure(seen['brier_by_chance'])} if calibrated"],
+        ["log loss", figure(seen["log_loss"]["estimate"]), ""],
+        ["ECE, equal width", figure(seen["ece_equal_width"]), f"{figure(seen['ece_equal_width_by_chance'])} by chance"],
+        ["ECE, quantiles", figure(seen["ece_quantile"]), f"{figure(seen['ece_quantile_by_chance'])} by chance"],
+        ["observed/expected", figure(found["estimate"]), f"{figure(found['ci_low'])} to {figure(found['ci_high'])}; 1 is right"],
+    ]
+    for name, right in (("slope", 1), ("intercept", 0)):
+        one = seen[name]
+        if one is not None:
+            rows.append([name, figure(one["estimate"]), f"{figure(one['ci_low'])} to {figure(one['ci_high'])}; {right} is right"])
+    print_table(f"{seen['n']} rows, {seen['events']} with outcome 1", ["measure", "value", "beside it"], rows)
+    typer.echo(found["verdict"])

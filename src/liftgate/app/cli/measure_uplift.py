@@ -1,0 +1,94 @@
+"""`liftgate measure uplift`: whether a score finds the people whom an offer moves."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+
+from liftgate.app.cli.measure_answer import JSON_HELP, TABLE_HELP, WHERE_HELP, Answer, answer, figure, print_table
+
+
+def register(app: typer.Typer) -> None:
+    """Add the command."""
+    app.command("uplift")(uplift)
+
+
+def uplift(
+    table: Annotated[str, typer.Option("--table", metavar="FILE", help=TABLE_HELP)],
+    score: Annotated[str, typer.Option("--score", metavar="COL", help="Column of the score; high means: treat first.")],
+    outcome: Annotated[str, typer.Option("--outcome", metavar="COL", help="Column of what happened: 0 or 1, or an amount.")],
+    arm: Annotated[str, typer.Option("--arm", metavar="COL", help="Column of the arm, randomised.")],
+    control: Annotated[str, typer.Option("--control", metavar="VALUE", help="The arm that was left alone.")],
+    treatment: Annotated[
+        str | None, typer.Option("--treatment", metavar="VALUE", help="The arm to compare, where there are several.")
+    ] = None,
+    at: Annotated[
+        list[float] | None, typer.Option("--at", help="Share of people for uplift@k; may be repeated. Left out: 0.1 0.2 0.3.")
+    ] = None,
+    where: Annotated[str, typer.Option("--where", metavar="EXPR", help=WHERE_HELP)] = "",
+    replicates: Annotated[int, typer.Option("--replicates", min=50, max=100_000, help="Bootstrap samples of people.")] = 500,
+    seed: Annotated[int, typer.Option("--seed", min=0, help="Seed of the bootstrap.")] = 0,
+    as_json: Annotated[bool, typer.Option("--json", help=JSON_HELP)] = False,
+) -> None:
+    """Say whether a score ranks people by what the treatment does to them: Qini, AUUC, uplift among the best, by tenths.
+
+    A score that foresees who buys is not one that foresees whom the offer moves; only a randomised experiment tells them apart. Every row
+    is one person. Judge people whom the model was not trained on.
+
+    Exit codes: 0 answered, 3 refused, 2 asked wrongly.
+
+    Example: liftgate measure uplift --table test.csv --score uplift --outcome bought --arm group --control none
+    """
+
+    def compute() -> Answer:
+        from liftgate.measure.uplift_table import rank_value
+
+        return rank_value(
+            table,
+            score=score,
+            outcome=outcome,
+            arm=arm,
+            control=control,
+            treatment=treatment,
+            at=at or (0.1, 0.2, 0.3),
+            where=where,
+            replicates=replicates,
+            seed=seed,
+        )
+
+    answer(as_json, compute, _show)
+
+
+def _show(found: Answer) -> None:
+    if "measures" not in found:
+        return
+    seen = found["measures"]
+    header = ["people", "treated", "control", "mean treated", "mean control", "effect", "95 % interval"]
+    best = [_row(f"best {one['share']:.1%}", one) for one in seen["at"]]
+    print_table("Uplift among the best", header, [*best, _row("everybody", seen["average_effect"])])
+    print_table("By tenths of the score, best first", header, [_row(f"{i}", one) for i, one in enumerate(seen["deciles"], 1)])
+    random = seen["auuc_random"]
+    typer.echo(
+        f"Qini {figure(found['estimate'])} ({figure(found['ci_low'])} to {figure(found['ci_high'])}; a random order has 0). "
+        f"AUUC {figure(seen['auuc']['estimate'])} (a random order has {figure(random)})."
+    )
+    if found["ci_low"] > 0:
+        typer.echo("The score finds people whom the treatment moves more than others.")
+    elif found["ci_high"] < 0:
+        typer.echo("The score puts people first whom the treatment moves less: the order is the wrong way round.")
+    else:
+        typer.echo("The order cannot be told from a random one: choosing people by it is worth no more than drawing lots.")
+
+
+def _row(name: str, one: Answer) -> list[str]:
+    low, high = one["ci_low"], one["ci_high"]
+    return [
+        name,
+        str(one["n_treated"]),
+        str(one["n_control"]),
+        figure(one["mean_treated"]),
+        figure(one["mean_control"]),
+        figure(one["effect"]),
+        "-" if low is None else f"{figure(low)} to {figure(high)}",
+    ]

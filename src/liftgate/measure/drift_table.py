@@ -1,0 +1,112 @@
+"""From two tables, a reference and what came since, to whether a model should be trained again."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from liftgate.measure import calibration, drift
+from liftgate.measure.refusal import Misused, Refusal
+from liftgate.measure.table import Table, open_table
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+LEVELS = (
+    f"steady: PSI at most {drift.WATCH}, or no more than chance reaches once in 1,000; watch: above that, up to {drift.ALARM}; "
+    f"alarm: above {drift.ALARM} and above chance"
+)
+
+
+def compare_tables(
+    reference: str,
+    current: str,
+    columns: Sequence[str],
+    *,
+    score: str | None = None,
+    outcome: str | None = None,
+    reference_where: str = "",
+    current_where: str = "",
+) -> dict[str, Any]:
+    """Return every column's drift and whether to train again, as plain data. Raises Misused, and Refused where a cell is no number."""
+    if outcome and not score:
+        raise Misused("--outcome needs --score: calibration is about both")
+    named = list(dict.fromkeys([*columns, *([score] if score else [])]))
+    if not named:
+        raise Misused("name what to compare: --column COL (may be repeated), or --score COL")
+    then, now = open_table(reference, where=reference_where), open_table(current, where=current_where)
+    for table in (then, now):
+        table.has(*named)
+    if outcome:
+        now.has(outcome)
+    found, refusals = [], {}
+    for name in named:
+        one = _compare(then, now, name)
+        if isinstance(one, Refusal):
+            refusals[name] = one
+        else:
+            found.append(one)
+    judged = _calibration(now, score, outcome) if score and outcome else None
+    retrain, why = advise(found, judged)
+    alarm = retrain or any(one.level is drift.Level.ALARM for one in found)
+    unsure = bool(refusals) and not alarm
+    return {
+        "alarm": alarm,
+        "retrain": None if unsure else retrain,
+        "why": f"Nobody can say: {', '.join(refusals)} cannot be compared" if unsure else why,
+        "levels": LEVELS,
+        "definition": drift.DEFINITION,
+        "columns": found,
+        "refused_columns": refusals,
+        "calibration": judged,
+        "refusal": next(iter(refusals.values())) if unsure else None,
+    }
+
+
+def advise(found: Sequence[drift.Drift], judged: dict[str, Any] | None) -> tuple[bool, str]:
+    """Return whether to train again, and why: calibration decides where it can be seen, alarms of columns elsewhere."""
+    alarms = [one.column for one in found if one.level is drift.Level.ALARM]
+    watch = [one.column for one in found if one.level is drift.Level.WATCH]
+    moved = f"{', '.join(alarms)} moved beyond the alarm level" if alarms else "no column is beyond the alarm level"
+    if judged is not None and judged["refusal"] is None:
+        if not judged["calibrated"]:
+            return True, f"Train again: the scores no longer say what happens. {judged['verdict']} ({moved})"
+        if alarms:
+            return False, f"Not yet: {moved}, but the scores still say what happens. {judged['verdict']} Look again soon"
+        return False, f"No: {moved}, and the scores say what happens. {judged['verdict']}"
+    unseen = (
+        "outcomes were not given, so nobody can see whether the scores still hold"
+        if judged is None
+        else f"calibration cannot be judged: {judged['refusal'].why}"
+    )
+    if alarms:
+        return True, f"Train again: {moved}; {unseen}"
+    return False, f"No: {moved}{' (watch ' + ', '.join(watch) + ')' if watch else ''}; {unseen}"
+
+
+def _compare(then: Table, now: Table, name: str) -> drift.Drift | Refusal:
+    numbers = all(table.rows[name].type().is_numeric() for table in (then, now))
+    sides = []
+    for table in (then, now):
+        # A null is a missing value here, and a NaN of a Parquet file is one too: the log writes NaN for what is not known.
+        sides.append(table.arrays({"x": table.number(name) if numbers else table.text(name)})["x"])
+    return drift.compare(name, sides[0], sides[1])
+
+
+def _calibration(now: Table, score: str, outcome: str) -> dict[str, Any]:
+    now.check((outcome,))
+    found = now.arrays({"p": now.number(score), "y": now.number(outcome)})
+    # People without a score or with an open window say nothing about calibration.
+    kept = (found["p"] == found["p"]) & (found["y"] == found["y"])
+    p, y = found["p"][kept], found["y"][kept]
+    if refused := calibration.judge(p, y):
+        return {"n": len(p), "refusal": refused, "calibrated": None}
+    seen = calibration.measure(p, y)
+    calibrated, words = calibration.verdict(seen)
+    return {
+        "n": len(p),
+        "calibrated": calibrated,
+        "verdict": words,
+        "observed_over_expected": seen.observed_over_expected,
+        "slope": seen.slope,
+        "refusal": None,
+    }

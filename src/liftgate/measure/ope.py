@@ -1,0 +1,172 @@
+"""Off-policy estimates: what a target policy would have earned, from decisions that another policy logged.
+
+Every estimator here is a sum of ratios of totals over units, so one mean vector and one covariance matrix over the units
+hold all that the estimates, their influence functions and their intervals need.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+from scipy import stats
+
+from liftgate.measure.resample import bundles, resampled_totals
+from liftgate.measure.statistic import Statistic
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+    Floats = NDArray[np.float64]
+
+_COLUMNS = ("rows", "w", "w r", "clipped w r", "q_target", "w (r - q_logged)", "the same where w <= switch", "r")
+_ROWS, _W, _WR, _CLIPPED, _QT, _WD, _SWITCH, _R = range(8)
+
+
+@dataclass(frozen=True, slots=True)
+class Logged:
+    """Logged decisions, one entry a decision; all arrays have the same length."""
+
+    reward: Floats
+    logged_probability: Floats
+    """P(the logging policy takes the logged action here), in (0, 1]."""
+    target_probability: Floats
+    """P(the target policy takes the logged action here), in [0, 1]."""
+    cluster: NDArray[np.generic] | None = None
+    """The unit (a person) that decisions share; without it every decision is a unit."""
+    q_logged: Floats | None = None
+    """Predicted reward of the logged action."""
+    q_target: Floats | None = None
+    """Predicted reward under the target policy: the sum over actions of its probability times the prediction."""
+    unsupported: Floats | None = None
+    """Probability that the target puts here on actions to which the logging policy gave none."""
+
+    @property
+    def weight(self) -> Floats:
+        """Importance weights, target over logged probability."""
+        return self.target_probability / self.logged_probability
+
+    @property
+    def has_model(self) -> bool:
+        """Whether predicted rewards are there."""
+        return self.q_logged is not None and self.q_target is not None
+
+
+@dataclass(frozen=True, slots=True)
+class Estimator:
+    """A sum of ratios; each ratio is (the columns added up above the line, the column below it)."""
+
+    name: str
+    ratios: tuple[tuple[tuple[int, ...], int], ...]
+    needs_model: bool
+    definition: str
+
+
+ESTIMATORS = (
+    Estimator("ips", (((_WR,), _ROWS),), False, "mean of w r; w = target / logged probability"),
+    Estimator("snips", (((_WR,), _W),), False, "sum of w r / sum of w"),
+    Estimator("clipped_ips", (((_CLIPPED,), _ROWS),), False, "mean of min(w, clip) r; biased towards 0 where weights are cut"),
+    Estimator("dm", (((_QT,), _ROWS),), True, "mean of q_target; as good as the model, and the interval leaves the model's error out"),
+    Estimator("dr", (((_QT, _WD), _ROWS),), True, "mean of q_target + w (r - q_logged)"),
+    Estimator("sndr", (((_QT,), _ROWS), ((_WD,), _W)), True, "mean of q_target + sum of w (r - q_logged) / sum of w"),
+    Estimator("switch_dr", (((_QT, _SWITCH), _ROWS),), True, "dr where w <= switch, else q_target alone; biased where the model is"),
+)
+_ON_LOG = Estimator("on_log", (((_R,), _ROWS),), False, "mean of r, as logged")
+
+
+@dataclass(frozen=True, slots=True)
+class Estimate:
+    """One estimate with both intervals; `difference` is estimate - mean reward in the log, on the same units."""
+
+    estimator: str
+    estimate: float
+    se: float
+    ci_low: float
+    ci_high: float
+    bootstrap_ci_low: float | None
+    bootstrap_ci_high: float | None
+    difference: float
+    difference_se: float
+    difference_ci_low: float
+    difference_ci_high: float
+    definition: str
+
+
+def unit_totals(logged: Logged, clip: float, switch: float) -> Floats:
+    """Return one row a unit: its number of decisions and its totals of each column."""
+    w, r = logged.weight, logged.reward
+    zero = np.zeros_like(r)
+    q_target = logged.q_target if logged.q_target is not None else zero
+    rest = w * (r - logged.q_logged) if logged.q_logged is not None else zero
+    columns = (np.ones_like(r), w, w * r, np.minimum(w, clip) * r, q_target, rest, np.where(w <= switch, rest, 0.0), r)
+    if logged.cluster is None:
+        return np.column_stack(columns)
+    _, unit = np.unique(logged.cluster, return_inverse=True)
+    return np.column_stack([np.bincount(unit.ravel(), weights=column) for column in columns])
+
+
+def value(estimator: Estimator, totals: Floats) -> Floats:
+    """Return the estimate for totals (or means) whose last axis is the columns."""
+    parts = [totals[..., list(above)].sum(axis=-1) / totals[..., below] for above, below in estimator.ratios]
+    return np.asarray(sum(parts), dtype=np.float64)
+
+
+def gradient(estimator: Estimator, mean: Floats) -> Floats:
+    """Return the derivative of the estimate by each column's mean: the influence function is its product with a unit's row."""
+    slope = np.zeros_like(mean)
+    for above, below in estimator.ratios:
+        ratio = mean[list(above)].sum() / mean[below]
+        slope[list(above)] += 1.0 / mean[below]
+        slope[below] -= ratio / mean[below]
+    return slope
+
+
+def standard_error(slope: Floats, moments: Statistic) -> float:
+    """Return sqrt(slope' S slope / n) with S the covariance over units, ddof 1; NaN with fewer than two units."""
+    if moments.n < 2:
+        return float("nan")
+    return math.sqrt(max(float(slope @ moments.products @ slope), 0.0) / (moments.n - 1) / moments.n)
+
+
+def estimate_all(
+    logged: Logged, *, clip: float = 10.0, switch: float = 10.0, level: float = 0.95, replicates: int = 1000, seed: int = 0
+) -> list[Estimate]:
+    """Return the mean reward in the log and every estimate that the columns allow.
+
+    `ci_*` come from the influence function with t quantiles (units - 1), `bootstrap_ci_*` are percentiles over resampled
+    units; replicates = 0 leaves the bootstrap out. Nothing is refused here: `ope_trust.judge` comes first.
+    """
+    units = unit_totals(logged, clip, switch)
+    moments = Statistic.of_rows(dict(zip(_COLUMNS, units.T, strict=True)))
+    t = float(stats.t.isf((1 - level) / 2, max(moments.n - 1, 1)))
+    drawn = resampled_totals(bundles(units, seed), replicates, seed) if replicates else None
+    base, base_slope = float(value(_ON_LOG, moments.means)), gradient(_ON_LOG, moments.means)
+    made = []
+    for estimator in (_ON_LOG, *ESTIMATORS):
+        if estimator.needs_model and not logged.has_model:
+            continue
+        middle, slope = float(value(estimator, moments.means)), gradient(estimator, moments.means)
+        se, gap, gap_se = standard_error(slope, moments), middle - base, standard_error(slope - base_slope, moments)
+        low = high = None
+        if drawn is not None:
+            with np.errstate(divide="ignore", invalid="ignore"):
+                low, high = map(float, np.nanquantile(value(estimator, drawn), [(1 - level) / 2, (1 + level) / 2]))
+        made.append(
+            Estimate(
+                estimator.name,
+                middle,
+                se,
+                middle - t * se,
+                middle + t * se,
+                low,
+                high,
+                gap,
+                gap_se,
+                gap - t * gap_se,
+                gap + t * gap_se,
+                estimator.definition,
+            )
+        )
+    return made

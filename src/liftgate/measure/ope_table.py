@@ -1,0 +1,129 @@
+"""From a table of logged decisions to off-policy estimates."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import pyarrow as pa
+from scipy import stats
+
+from liftgate.measure import ope, ope_trust
+from liftgate.measure.refusal import Misused, Refusal
+from liftgate.measure.table import open_table
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+HEAVY_TOP = 0.5
+"""Share of the weight in 1 % of the decisions that is warned of."""
+
+
+def value_policy(
+    path: str,
+    *,
+    action: str,
+    reward: str,
+    logged_probability: str,
+    target_probability: str,
+    cluster: str | None = None,
+    q_logged: str | None = None,
+    q_target: str | None = None,
+    unsupported: str | None = None,
+    where: str = "",
+    limits: ope_trust.Limits | None = None,
+    clip: float = 10.0,
+    switch: float = 10.0,
+    replicates: int = 1000,
+    seed: int = 0,
+) -> dict[str, Any]:
+    """Return the estimates and diagnostics as plain data. Raises Misused, and Refused where a cell is no number."""
+    if (q_logged is None) != (q_target is None):
+        raise Misused("--q-logged and --q-target belong together: DR needs the prediction for the logged action and under the target")
+    limits = limits or ope_trust.Limits()
+    texts = {"action": action} | ({"cluster": cluster} if cluster else {})
+    numbers = {"reward": reward, "logged_probability": logged_probability, "target_probability": target_probability}
+    numbers |= {k: v for k, v in (("q_logged", q_logged), ("q_target", q_target), ("unsupported", unsupported)) if v is not None}
+    table = open_table(path, text=tuple(texts.values()), where=where)
+    table.has(*numbers.values())
+    table.check(numbers.values())
+    found = table.arrays({k: table.number(v) for k, v in numbers.items()} | {k: table.text(v) for k, v in texts.items()})
+    index, names = _coded(found.pop("action"))
+    units = found.pop("cluster", None)
+    if units is not None and (lost := sum(one is None for one in units)):
+        return {"refusal": Refusal("missing_unit", f"{lost:,} rows have no {cluster}", "keep them out with --where, or mend the table")}
+    logged = ope.Logged(**found, cluster=None if units is None else _coded(units)[0])
+    return value_decisions(logged, index, names, limits, clip, switch, replicates, seed)
+
+
+def value_decisions(
+    logged: ope.Logged,
+    action: NDArray[np.intp],
+    names: list[str],
+    limits: ope_trust.Limits,
+    clip: float = 10.0,
+    switch: float = 10.0,
+    replicates: int = 1000,
+    seed: int = 0,
+) -> dict[str, Any]:
+    """Return the same for decisions in memory; `action` leads each decision to its name in `names`."""
+    answer: dict[str, Any] = {"estimator": None, "estimate": None, "se": None, "ci_low": None, "ci_high": None, "definition": None}
+    if refused := ope_trust.judge_columns(logged):
+        return answer | {"n": len(logged.reward), "refusal": refused}
+    seen = ope_trust.diagnose(logged, clip)
+    refused = ope_trust.judge(seen, logged.reward, limits)
+    answer |= {
+        "n": seen.n,
+        "units": seen.units,
+        "diagnostics": seen,
+        "limits": limits,
+        "clip": clip,
+        "switch": switch,
+        "bootstrap": {"replicates": replicates, "seed": seed},
+        "actions": ope_trust.support_by_action(logged, action, names),
+        "refusal": refused,
+    }
+    if refused:
+        return answer
+    on_log, *estimates = ope.estimate_all(logged, clip=clip, switch=switch, replicates=replicates, seed=seed)
+    head = next(one for one in estimates if one.estimator == ("dr" if logged.has_model else "snips"))
+    t = abs(head.difference) / head.difference_se if head.difference_se else float("inf") if head.difference else 0.0
+    return answer | {
+        "estimator": head.estimator,
+        "estimate": head.estimate,
+        "se": head.se,
+        "ci_low": head.ci_low,
+        "ci_high": head.ci_high,
+        "definition": head.definition,
+        "on_log": on_log,
+        "difference": head.difference,
+        "difference_se": head.difference_se,
+        "difference_ci_low": head.difference_ci_low,
+        "difference_ci_high": head.difference_ci_high,
+        "p_value": float(2 * stats.t.sf(t, seen.units - 1)),
+        "estimates": estimates,
+        "warnings": _warnings(seen, head),
+    }
+
+
+def _warnings(seen: ope_trust.Diagnostics, head: ope.Estimate) -> list[str]:
+    says = []
+    if seen.top_1_percent_share > HEAVY_TOP:
+        says.append(f"1 % of the decisions carry {seen.top_1_percent_share:.0%} of the weight; look at them before believing the answer")
+    if seen.clipped_share > 0:
+        says.append(f"{seen.clipped_share:.2%} of the weights are above the clip: clipped_ips and switch_dr trade bias for variance there")
+    if head.bootstrap_ci_low is not None and head.bootstrap_ci_high is not None and head.ci_high > head.ci_low:
+        ratio = (head.bootstrap_ci_high - head.bootstrap_ci_low) / (head.ci_high - head.ci_low)
+        if not 0.75 < ratio < 1.33:
+            says.append(f"the bootstrap interval is {ratio:.2f} times as wide as the other: too few heavy decisions for either to be exact")
+    if seen.unsupported is None:
+        says.append(
+            "actions that the log could never take show only in the mean weight, "
+            f"which sees a loss of support above about {max(2 * seen.mean_weight_se, 0.05):.0%}; --unsupported makes it exact"
+        )
+    return says
+
+
+def _coded(words: NDArray[np.object_]) -> tuple[NDArray[np.intp], list[str]]:
+    coded = pa.array(words, type=pa.string()).fill_null("(missing)").dictionary_encode()
+    return coded.indices.to_numpy().astype(np.intp), coded.dictionary.to_pylist()
