@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from liftgate.adapters import redis_keys
 from liftgate.domain.errors import Expired, LogUnavailable, Overloaded, RequestIdReused
 from liftgate.domain.reason import Reason
 from liftgate.domain.request import DecideRequest
@@ -240,7 +241,9 @@ async def test_a_reservation_whose_reply_is_lost_is_amended(placement: str, valk
         first = await one.batcher.submit(request, one.live)
         assert await one.batcher.submit(request, one.live) == first
         one.faults.on = set()
-        await asyncio.sleep(0.4)  # one pause of the amends
+        async with asyncio.timeout(20):
+            while (await one.client.call([("GET", redis_keys.request("person-2", request.request_id))]))[0][:1] != b"L":
+                await asyncio.sleep(0.01)
         assert await other.batcher.submit(request, other.live) == first
         assert len(one.records + other.records) == 1
         again = DecideResponse.FromString(await other.batcher.submit(_ask("after", "person-2", "capped"), other.live))
