@@ -14,7 +14,7 @@ from liftgate.adapters.grpc_events import AHEAD_MS, EventService
 from liftgate.adapters.pseudonyms import Pseudonyms
 from liftgate.adapters.segment_sink import SegmentLog
 from liftgate.domain.errors import CallerError, Expired, LogUnavailable
-from liftgate.record.codec import decode_event
+from liftgate.record.event_codec import decode_event
 from liftgate.v1.event_service_pb2 import Event, EventKind, RecordRequest, RecordResponse
 from liftgate.v1.record_pb2 import EventRecord
 from tests.adapters.shop import live, paths

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from liftgate.record import codec
+from liftgate.record import codec, event_codec
 from liftgate.v1.event_service_pb2 import EventKind
 from liftgate.v1.record_pb2 import DecisionRecord, EventRecord, InputColumn, LayerAssignment, ModelPin, SlotProbabilities
 
@@ -250,7 +250,7 @@ def test_events_round_trip(value: float | None) -> None:
         "received_at_ms": 6,
         "currency": "EUR",
     }
-    got = codec.decode_event(codec.encode_event(**fields, value=value))
+    got = event_codec.decode_event(event_codec.encode_event(**fields, value=value))
     assert got == EventRecord(**fields, value=value)
     assert got.HasField("value") is (value is not None)
 
@@ -260,4 +260,4 @@ def test_bytes_that_are_no_record_are_a_value_error() -> None:
     with pytest.raises(ValueError, match="decision record"):
         codec.decode_decision(b"\xff\xff")
     with pytest.raises(ValueError, match="event record"):
-        codec.decode_event(b"\x0a\xff")
+        event_codec.decode_event(b"\x0a\xff")

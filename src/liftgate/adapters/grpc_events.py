@@ -19,7 +19,7 @@ from liftgate.pipeline.contact_ports import ContactEvent, ContactEvents, CountSt
 from liftgate.pipeline.counting import Counting
 from liftgate.pipeline.live import Live
 from liftgate.pipeline.ports import Clock, EventKey, EventsSeen, Log
-from liftgate.record.codec import encode_event
+from liftgate.record.event_codec import encode_event
 from liftgate.v1 import event_service_pb2
 from liftgate.v1.event_service_pb2 import EventKind
 

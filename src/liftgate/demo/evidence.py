@@ -11,7 +11,8 @@ from pathlib import Path
 from liftgate.demo.lift import Group, Lift, lift
 from liftgate.demo.truth import Truth
 from liftgate.domain.reason import Arm, Branch, Reason
-from liftgate.record.codec import decode_decision, decode_event
+from liftgate.record.codec import decode_decision
+from liftgate.record.event_codec import decode_event
 from liftgate.record.frame import Damaged, SegmentReader, Stream
 from liftgate.record.segment import OPEN, SEALED
 from liftgate.record.verify import Verdict, verify

@@ -1,4 +1,4 @@
-"""Records as bytes: the messages of `record.proto`, written fast and read with the generated code.
+"""Decisions as bytes: `DecisionRecord`, written fast and read with the generated code.
 
 A protobuf message may be written as a concatenation of its parts, so what is constant for a bundle and a placement is
 serialised once (`constant_part`) and every record is `template + what differs`. Numeric columns are packed fields,
@@ -18,8 +18,7 @@ from numpy.typing import NDArray
 
 from liftgate.record.columns import BatchColumns, DecisionHead
 from liftgate.record.wire import ahead, layout, tag, varint
-from liftgate.v1.event_service_pb2 import EventKind
-from liftgate.v1.record_pb2 import DecisionRecord, EventRecord, InputColumn, LayerAssignment, ModelPin, ReviewVerdict
+from liftgate.v1.record_pb2 import DecisionRecord, InputColumn, LayerAssignment, ModelPin, ReviewVerdict
 
 __all__ = [
     "BatchColumns",
@@ -29,10 +28,8 @@ __all__ = [
     "constant_part",
     "controls_part",
     "decode_decision",
-    "decode_event",
     "default_part",
     "encode_columns",
-    "encode_event",
     "encode_head",
     "mark_recovered",
     "review_part",
@@ -286,43 +283,3 @@ def decode_decision(record: bytes) -> DecisionRecord:
         return DecisionRecord.FromString(record)
     except DecodeError as cause:
         raise ValueError("not a decision record") from cause
-
-
-def encode_event(
-    *,
-    event_id: str,
-    kind: int | EventKind,
-    person_pseudonym: bytes,
-    pseudonym_key_id: str,
-    occurred_at_ms: int,
-    received_at_ms: int,
-    decision_id: str = "",
-    offer_id: str = "",
-    value: float | None = None,
-    currency: str = "",
-    account_pseudonym: bytes = b"",
-    channel: str = "",
-) -> bytes:
-    """Return one `EventRecord`, encoded; arguments as its fields. Raises ValueError when a number is out of range."""
-    return EventRecord(
-        event_id=event_id,
-        kind=kind,  # type: ignore[arg-type]
-        person_pseudonym=person_pseudonym,
-        pseudonym_key_id=pseudonym_key_id,
-        decision_id=decision_id,
-        offer_id=offer_id,
-        occurred_at_ms=occurred_at_ms,
-        received_at_ms=received_at_ms,
-        value=value,
-        currency=currency,
-        account_pseudonym=account_pseudonym,
-        channel=channel,
-    ).SerializeToString()
-
-
-def decode_event(record: bytes) -> EventRecord:
-    """Return the event of an encoded record. Raises ValueError when it is none."""
-    try:
-        return EventRecord.FromString(record)
-    except DecodeError as cause:
-        raise ValueError("not an event record") from cause

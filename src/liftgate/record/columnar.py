@@ -16,7 +16,8 @@ import pyarrow as pa
 from google.protobuf.descriptor import FieldDescriptor
 from google.protobuf.message import Message
 
-from liftgate.record.codec import decode_decision, decode_event
+from liftgate.record.codec import decode_decision
+from liftgate.record.event_codec import decode_event
 from liftgate.record.frame import Frame, Header, Stream
 from liftgate.v1.record_pb2 import DecisionRecord, EventRecord
 

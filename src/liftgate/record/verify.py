@@ -9,7 +9,8 @@ from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from liftgate.record.codec import decode_decision, decode_event
+from liftgate.record.codec import decode_decision
+from liftgate.record.event_codec import decode_event
 from liftgate.record.frame import Damage, Damaged, SegmentReader, Stream, is_interrupted_write
 from liftgate.record.segment import BAD, OPEN, SEALED
 
