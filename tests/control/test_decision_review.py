@@ -172,6 +172,12 @@ def test_a_decision_waits_for_its_verdict_and_the_record_says_who_and_how_long(s
             assert last.review_id == ""
             assert run("ben", server.port, "review", "list", "--decisions")[1]["items"] == []
             assert run("ben", server.port, "review", "approve", first.review_id)[0] == 2
+            assert run("dora", server.port, "review", "withdraw", first.review_id, "--reason", "no")[0] == 2
+            assert [slot.offer_id for slot in decide().slots] == ["mortgage"]
+            code, answer = run("ben", server.port, "review", "withdraw", first.review_id, "--reason", "income was misread")
+            assert (code, answer["item"]["state"]) == (0, "WITHDRAWN")
+            assert [slot.offer_id for slot in decide().slots] == ["plain"]
+            assert run("ben", server.port, "review", "withdraw", first.review_id, "--reason", "again")[0] == 2
         assert server.end() == 0
     rows = {row["decision_id"]: row for row in read_log(tmp_path / "log", "decision")}
     assert rows[first.decision_id]["review_requested"] == {"offer_id": "mortgage", "review_id": first.review_id}

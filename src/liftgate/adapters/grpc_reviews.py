@@ -104,8 +104,14 @@ class ReviewService:
                 one, verdict = await self._decisions.decide(who, asked.review_id, act == APPROVE, asked.reason)
                 decided: bytes = response(item=decision_message(one, verdict)).SerializeToString()
                 return decided
+            if asked.review_id.startswith(PREFIX) and act == WITHDRAW:
+                taken_back = decision_message(await self._decisions.withdraw(who, asked.review_id, asked.reason))
+                taken_back.state = wire.REVIEW_STATE_WITHDRAWN
+                taken_back.ClearField("missing")
+                withdrawn: bytes = response(item=taken_back).SerializeToString()
+                return withdrawn
             if asked.review_id.startswith(PREFIX):
-                raise CallerError((FieldViolation("review_id", "names a single decision: approve or reject it"),))
+                raise CallerError((FieldViolation("review_id", "names a single decision: approve, reject or withdraw it"),))
             item = await self._desk.act(who, act, asked.review_id, asked.reason, getattr(asked, "for_ms", 0))
             _, in_force = await self._desk.items()
             answer: bytes = response(item=item_message(item, self._desk.now_ms, item.digest in in_force)).SerializeToString()

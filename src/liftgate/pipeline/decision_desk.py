@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from liftgate.domain.errors import CallerError, FieldViolation, NotFound, NotNow, NotPermitted, StoreUnavailable
 from liftgate.domain.verdict import PREFIX, Asked, Verdict
 from liftgate.pipeline.audit import Act, Audit, AuditAct
-from liftgate.pipeline.desk import Who, said
+from liftgate.pipeline.desk import STORE_SILENT, Who, said
 from liftgate.pipeline.ports import Clock, ReviewQueue
 from liftgate.pipeline.review_desk import FEWEST_DIGITS
 from liftgate.pipeline.walk import Walk
@@ -58,7 +58,7 @@ class DecisionDesk:
         try:
             return await self._queue.waiting()
         except StoreUnavailable:
-            raise NotNow("Redis did not answer") from None
+            raise NotNow(STORE_SILENT) from None
 
     async def find(self, review_id: str) -> Asked:
         """Return what waits under an id, or under its beginning: `d-` and 8 digits or more. Raises NotFound, CallerError, NotNow."""
@@ -70,7 +70,7 @@ class DecisionDesk:
             short = len(review_id) < len(PREFIX) + FEWEST_DIGITS
             found = [] if short else [one for one in await self._queue.waiting() if one.review_id.startswith(review_id)]
         except StoreUnavailable:
-            raise NotNow("Redis did not answer") from None
+            raise NotNow(STORE_SILENT) from None
         if len(found) > 1:
             raise CallerError((FieldViolation("review_id", "begins more than one decision's id: give more digits"),))
         if not found:
@@ -100,7 +100,7 @@ class DecisionDesk:
         try:
             settled = await self._queue.settled(review_id)
             if settled is None:
-                raise NotFound("no verdict stands under this id, any more")
+                raise NotFound("no verdict stands under this id, any more; give the whole id, as approve and reject have printed it")
             asked, _ = settled
             if asked.role not in who.roles:
                 raise NotPermitted(f"{who.name} lacks the role `{asked.role}`")

@@ -173,6 +173,8 @@ def withdraw(
 ) -> None:
     """Take all approvals back, or the submission: reviewers and authors may. A break-glass ends with it.
 
+    With the whole id d-... of a single decision: take back what was said of it; the next decision for the person asks again.
+
     Example: liftgate review withdraw 4f0c2a91 --reason "campaign postponed"
     """
     _act("Withdraw", review_id, target, tls_ca, plaintext, timeout_s, as_json, reason=reason)
