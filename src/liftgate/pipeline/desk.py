@@ -45,7 +45,7 @@ class Desk:
         try:
             return await self._refresh()
         except StoreUnavailable:
-            raise NotNow(STORE_AWAY) from None
+            raise NotNow(STORE_SILENT) from None
 
     async def make(self, plan: Callable[[], Awaitable[tuple[R, Sequence[Change], Sequence[AuditAct]]]]) -> R:
         """Plan, audit, change, and put it in force here. A plan that others overtake is made anew; its acts are audited once.
@@ -71,6 +71,8 @@ class Desk:
         raise NotNow("others change the same thing all the time; look again and repeat the call")
 
 
+STORE_SILENT = "Redis did not answer; nothing was changed, try again"
+"""Before anything was changed."""
 STORE_AWAY = "Redis did not answer, so it is not known whether this was done; look with `liftgate review list` or `liftgate stop list`"
 
 

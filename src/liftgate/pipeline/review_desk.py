@@ -28,7 +28,7 @@ from liftgate.domain.review import (
 from liftgate.pipeline.audit import Act as Audited
 from liftgate.pipeline.audit import AuditAct
 from liftgate.pipeline.controls import ITEMS, STOPS, TEXTS, Change
-from liftgate.pipeline.desk import STORE_AWAY, Desk, Who, said
+from liftgate.pipeline.desk import STORE_SILENT, Desk, Who, said
 
 MAX_TEXT_BYTES = 256 * 1024
 MAX_SUBMISSIONS = 500
@@ -91,7 +91,7 @@ class ReviewDesk:
                 digest = max(before)[1]
                 approved = (digest, await self._desk.store.get(TEXTS, digest) or b"{}")
         except StoreUnavailable:
-            raise NotNow(STORE_AWAY) from None
+            raise NotNow(STORE_SILENT) from None
         return Shown(item, text, approved)
 
     async def submit(self, who: Who, submissions: Sequence[tuple[str, str]], reason: str = "") -> list[ReviewItem]:
@@ -181,7 +181,7 @@ class ReviewDesk:
         try:
             publishers = await self._publishers(bundle.digest)
         except StoreUnavailable:
-            raise NotNow(STORE_AWAY) from None
+            raise NotNow(STORE_SILENT) from None
         if who.name in publishers:
             raise Refused(f"{who.name} published the bundle in force, and so is its author: another person must approve it")
 

@@ -9,7 +9,7 @@ from typing import Any
 import typer
 
 from liftgate.app.cli.say import fail
-from liftgate.app.cli.target import ca, code_of, token
+from liftgate.app.cli.target import FAILED, ca, code_of, token
 
 
 class Asking:
@@ -18,8 +18,8 @@ class Asking:
     def __init__(self, target: str, tls_ca: Path | None, plaintext: bool, timeout_s: float, as_json: bool) -> None:
         self._target, self._tls_ca, self._plaintext, self._timeout_s, self._as_json = target, tls_ca, plaintext, timeout_s, as_json
 
-    def ask(self, service: str, method: str, **request: Any) -> dict[str, Any]:
-        """Make one call of ControlService or ReviewService. Ends the command when it fails."""
+    def ask(self, service: str, method: str, advice: str = "", **request: Any) -> dict[str, Any]:
+        """Make one call of ControlService or ReviewService. Ends the command when it fails, with `advice` where it may work later."""
         from liftgate.adapters.admin_client import CallFailed, WouldLeak
         from liftgate.adapters.operator_calls import CONTROLS, REVIEWS, OperatorCalls
 
@@ -29,7 +29,8 @@ class Asking:
             with OperatorCalls(self._target, given, tls_ca=authority, plaintext=self._plaintext, timeout_s=self._timeout_s) as calls:
                 return calls.ask(described, method, request)
         except (CallFailed, WouldLeak) as err:
-            fail(str(err), code_of(err), self._as_json)
+            code = code_of(err)
+            fail(f"{err}\n{advice}" if advice and code == FAILED else str(err), code, self._as_json)
 
 
 def moment(ms: int) -> str:

@@ -39,7 +39,7 @@ class Layout(StrEnum):
 
 
 BundleDirectory = Annotated[
-    Path, typer.Option("--bundle", metavar="DIR", envvar="LIFTGATE_BUNDLE", help="The bundle whose features these are.")
+    Path, typer.Option("--bundle", metavar="DIR", envvar="LIFTGATE_BUNDLE", help="The bundle in whose terms people are stored.")
 ]
 Models = Annotated[Path | None, typer.Option("--models", metavar="DIR", envvar="LIFTGATE_MODELS", help="Folder of the bundle's models.")]
 Redis = Annotated[

@@ -47,20 +47,22 @@ def status(
 
     models: Sequence[tuple[str, int, str]] = ()
     fleet: Sequence[Reported]
+    alone = False
     if redis is not None:
         fleet = _from_redis(redis, timeout_s, as_json)
     else:
-        fleet, models = _from_service(target, token(as_json), ca(tls_ca, as_json), plaintext, timeout_s, as_json)
+        fleet, models, alone = _from_service(target, token(as_json), ca(tls_ca, as_json), plaintext, timeout_s, as_json)
     agrees = agree(fleet)
     if as_json:
         document = {
             "agree": agrees,
+            "alone": alone,
             "workers": [asdict(one.state) | {"silent_ms": one.silent_ms} for one in fleet],
             "models": [{"model": name, "version": version, "sha256": sha256} for name, version, sha256 in models],
         }
         typer.echo(json.dumps(document, indent=2))
     else:
-        _print(fleet, models, agrees)
+        _print(fleet, models, agrees, alone)
     if not agrees:
         raise typer.Exit(FAILED)
 
@@ -89,7 +91,7 @@ def _from_redis(url: str, timeout_s: float, as_json: bool) -> Sequence[Reported]
 
 def _from_service(
     target: str, bearer: str, tls_ca: bytes | None, plaintext: bool, timeout_s: float, as_json: bool
-) -> tuple[Sequence[Reported], Sequence[tuple[str, int, str]]]:
+) -> tuple[Sequence[Reported], Sequence[tuple[str, int, str]], bool]:
     from liftgate.adapters.admin_client import AdminClient, CallFailed, WouldLeak
     from liftgate.adapters.fleet import Reported
 
@@ -99,10 +101,10 @@ def _from_service(
     except (CallFailed, WouldLeak) as err:
         fail(str(err), code_of(err), as_json)
     # Without Redis a worker knows of itself alone.
-    return said.fleet or [Reported(said.worker, 0)], said.models
+    return said.fleet or [Reported(said.worker, 0)], said.models, not said.fleet
 
 
-def _print(fleet: Sequence[Reported], models: Sequence[tuple[str, int, str]], agrees: bool) -> None:
+def _print(fleet: Sequence[Reported], models: Sequence[tuple[str, int, str]], agrees: bool, alone: bool) -> None:
     from rich.console import Console
     from rich.table import Table
     from rich.text import Text
@@ -137,6 +139,8 @@ def _print(fleet: Sequence[Reported], models: Sequence[tuple[str, int, str]], ag
     else:
         versions: Any = {one.state.version for one in fleet}
         console.print(f"workers disagree: {len(set(digests))} bundles, {len(versions)} versions", style="bold red")
+    if alone:
+        console.print("Redis did not answer the service: only the worker that was asked is shown, there may be more", style="yellow")
 
 
 def _last(one: Reported) -> str:

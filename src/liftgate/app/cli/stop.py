@@ -13,6 +13,7 @@ from liftgate.app.cli.say import fail
 from liftgate.app.cli.target import DEFAULT_TARGET, AsJson, Plaintext, Target, TimeoutS, TlsCa
 
 _WRONG = 2
+_NOT_REACHED = "To stop it now all the same, stop the servers; each drains on SIGTERM."
 
 
 class What(StrEnum):
@@ -77,7 +78,7 @@ def stop(
         show(asking.ask("controls", "List"), as_json)
         return
     _check(what.value, name, reason, as_json)
-    answer = asking.ask("controls", "Stop", kind=_kind(what.value), name=name, reason=reason, unknown_name=unknown_name)
+    answer = asking.ask("controls", "Stop", _NOT_REACHED, kind=_kind(what.value), name=name, reason=reason, unknown_name=unknown_name)
     if as_json:
         typer.echo(json.dumps({"stopped": what.value, "name": name, **answer}, indent=2))
         return
