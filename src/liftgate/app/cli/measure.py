@@ -18,6 +18,8 @@ _SUBCOMMANDS = (
     "liftgate.app.cli.measure_uplift",
     "liftgate.app.cli.measure_calibration",
     "liftgate.app.cli.measure_drift",
+    "liftgate.app.cli.measure_power",
+    "liftgate.app.cli.measure_sequential",
 )
 _HELP = """Say what an experiment was worth, or why nobody can say: from any table, CSV or Parquet.
 

@@ -1,0 +1,132 @@
+"""`liftgate measure sequential`: look as often as you like, and hear plainly whether it may stop."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any
+
+import typer
+
+from liftgate.app.cli.measure_answer import JSON_HELP, MISUSED, TABLE_HELP, WHERE_HELP, Answer, answer, figure, percent, print_table
+from liftgate.app.cli.measure_srm import ARM_HELP, UNIT_HELP
+from liftgate.app.cli.say import fail
+
+_SHOWN_LOOKS = 12
+
+
+def register(app: typer.Typer) -> None:
+    """Add the command."""
+    app.command("sequential")(sequential)
+
+
+def sequential(
+    control: Annotated[str, typer.Option("--control", metavar="VALUE", help="The arm that the others are held against.")],
+    table: Annotated[str, typer.Option("--table", metavar="FILE", help="One row a unit. " + TABLE_HELP)] = "",
+    unit: Annotated[str, typer.Option("--unit", metavar="COL|row", help=UNIT_HELP)] = "",
+    arm: Annotated[str, typer.Option("--arm", metavar="COL", help=ARM_HELP)] = "",
+    metric: Annotated[str, typer.Option("--metric", metavar="COL", help="Column that is compared; empty counts as 0.")] = "",
+    time: Annotated[
+        str,
+        typer.Option("--time", metavar="COL", help="Column of the time at which the unit was assigned, or of a number that orders units."),
+    ] = "",
+    every: Annotated[
+        str, typer.Option("--every", metavar="SPAN", help="A look at the end of each: 1d (default), 6h, 1w; a step, of a numeric column.")
+    ] = "",
+    cumulative: Annotated[
+        str,
+        typer.Option(
+            "--cumulative", metavar="FILE", help="Instead of --table: rows of look, arm, n, mean, variance, each with all that came before."
+        ),
+    ] = "",
+    n_star: Annotated[
+        int | None,
+        typer.Option("--n-star", metavar="N", help="N*: units of both arms, frozen in the experiment's record before it started."),
+    ] = None,
+    fixed_horizon: Annotated[
+        int | None,
+        typer.Option(
+            "--fixed-horizon",
+            metavar="N",
+            help="The experiment was planned to be read once, at N units of both arms: refuses to look before.",
+        ),
+    ] = None,
+    alpha: Annotated[
+        float, typer.Option("--alpha", help="Chance that it ever says stop without an effect, over all looks and arms.")
+    ] = 0.05,
+    share: Annotated[
+        list[str] | None, typer.Option("--share", metavar="ARM=WEIGHT", help="Planned share of an arm; with it, a wrong split is refused.")
+    ] = None,
+    where: Annotated[str, typer.Option("--where", metavar="EXPR", help=WHERE_HELP)] = "",
+    as_json: Annotated[bool, typer.Option("--json", help=JSON_HELP)] = False,
+) -> None:
+    """Say whether a running experiment may stop: an interval that holds at every look together, however many there are.
+
+    A fixed 95 % interval looked at 50 times errs in about a third of experiments without an effect; this one in less than 5 %. The price is
+    that it is wider. It is narrowest about N*, which has to be fixed before the start.
+
+    Exit codes: 0 answered (may stop, or keep running), 3 refused, 2 asked wrongly.
+
+    Example: liftgate measure sequential --table orders.csv --unit id --arm arm --control none --metric bought --time at --n-star 40000
+
+    Example: liftgate measure sequential --cumulative looks.csv --control holdout --n-star 40000 --json
+    """
+    needed = {"--unit": unit, "--arm": arm, "--metric": metric, "--time": time}
+    if bool(table) == bool(cumulative):
+        fail("give --table with --unit, --arm, --metric and --time, or --cumulative", MISUSED, as_json)
+    if table and (missing := [name for name, given in needed.items() if not given]):
+        fail(f"--table wants {', '.join(missing)} with it", MISUSED, as_json)
+
+    def compute() -> Answer:
+        from liftgate.measure.sequential_answer import answer_sequence, read_cumulative
+        from liftgate.measure.sequential_table import read_looks
+        from liftgate.measure.table import open_table
+
+        if cumulative:
+            streams = read_cumulative(open_table(cumulative, text=["arm"], where=where), control)
+        else:
+            source = open_table(table, text=[name for name in (unit, arm) if name != "row"], where=where)
+            streams = read_looks(source, unit, arm, control, metric, time, every)
+        return answer_sequence(streams, n_star, fixed_horizon, alpha, share or [])
+
+    answer(as_json, compute, _show)
+
+
+def _show(found: Answer) -> None:
+    for one in found["comparisons"].values():
+        rows = [
+            [look["at"], f"{look['n_treatment']:,}", f"{look['n_control']:,}", figure(look["estimate"]), _interval(look), _says(look)]
+            for look in _shown(one["looks"])
+        ]
+        header = ["look", "units", "control", "difference", f"holds at every look ({1 - found['alpha_each']:.4g})", "says"]
+        print_table(f"{one['arm']} against {one['control']}, {len(one['looks'])} looks, N* {found['n_star']:,}", header, rows)
+        typer.echo(_verdict(one, found))
+    if found["srm"] is None:
+        typer.echo("The split was not checked: give --share, or run `liftgate measure srm` first.")
+
+
+def _shown(looks: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    if len(looks) <= _SHOWN_LOOKS:
+        return looks
+    kept = {round(i * (len(looks) - 1) / (_SHOWN_LOOKS - 1)) for i in range(_SHOWN_LOOKS)}
+    first = next((i for i, look in enumerate(looks) if look["excludes_zero"]), None)
+    return [looks[i] for i in sorted(kept if first is None else kept | {first})]
+
+
+def _interval(look: dict[str, Any]) -> str:
+    return "-" if look["says_nothing_yet"] else f"{figure(look['ci_low'])} to {figure(look['ci_high'])}"
+
+
+def _says(look: dict[str, Any]) -> str:
+    return "too few" if look["says_nothing_yet"] else "stop" if look["excludes_zero"] else "keep on"
+
+
+def _verdict(one: dict[str, Any], found: Answer) -> str:
+    size = f"{figure(one['estimate'])} ({percent(one['lift'])} of the control)"
+    if one["may_stop"]:
+        more = "" if one["still_excludes_zero"] else " Later looks no longer exclude 0: what it said then holds, but expect a small effect."
+        way = "more" if one["direction"] == "up" else "less"
+        return f"It MAY STOP, since look {one['may_stop_since']}: {one['arm']} does {way} than {one['control']}, now by {size}.{more}"
+    fooled = one["fixed_interval_would_have_stopped_at"]
+    trap = f" A fixed interval would have said stop at look {fooled}; that is what looking often does." if fooled is not None else ""
+    if one["past_n_star"]:
+        return f"NO EFFECT SHOWN: N* is reached. If there is one, it lies within {_interval(one['looks'][-1])}: end it there.{trap}"
+    return f"KEEP IT RUNNING: no effect shows yet, {sum(one['n'].values()):,} of {found['n_star']:,} units (N*) are in.{trap}"
