@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 import numpy as np
+import pytest
 from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule
@@ -21,6 +22,7 @@ from liftgate.domain.batch import Batch
 from liftgate.domain.errors import CallerError, NotFound, Refused
 from liftgate.domain.request import DecideRequest
 from liftgate.guardrails.review import Review
+from liftgate.pipeline.control_desk import ControlDesk
 from liftgate.pipeline.controls import ControlPanel
 from liftgate.pipeline.desk import Desk
 from liftgate.pipeline.review_desk import ReviewDesk
@@ -304,3 +306,19 @@ async def test_who_published_it_does_not_approve_it() -> None:
     assert await bench.refusal("ben", "reject") == ""
     await bench.submit()
     assert await bench.refusal("cleo", "approve") == ""
+
+
+async def test_stopping_again_voids_requests_to_start() -> None:
+    """What was stopped anew after somebody asked to start it stays stopped, whoever approves that; asked anew, it starts."""
+    bench = Bench()
+    controls = ControlDesk(Desk(bench.store, bench.audit, bench.clock, bench.refresh), lambda: BUNDLES[0])
+    ben, cleo = (Operator(name, frozenset({"operator"})) for name in ("ben", "cleo"))
+    await controls.stop(PEOPLE["dora"], "offer", "loan", "wrong rate")
+    asked = await controls.start(ben, "offer", "loan", "mended")
+    bench.clock.ms += 1
+    await controls.stop(PEOPLE["dora"], "offer", "loan", "still wrong")
+    with pytest.raises(Refused, match="was stopped again"):
+        await bench.desk.act(cleo, "approve", asked)
+    assert [stop.subject for stop in bench.panel.controls.stops] == ["offer/loan"]
+    await bench.desk.act(cleo, "approve", await controls.start(ben, "offer", "loan", "mended"))
+    assert bench.panel.controls.stops == ()
