@@ -119,7 +119,7 @@ def _warnings(seen: ope_trust.Diagnostics, head: ope.Estimate) -> list[str]:
     if seen.unsupported is None:
         says.append(
             "actions that the log could never take show only in the mean weight, "
-            f"which sees a loss of support above about {max(2 * seen.mean_weight_se, 0.05):.0%}; --unsupported makes it exact"
+            f"which sees a loss of support above about {max(3 * seen.mean_weight_se, 0.05):.0%}; --unsupported makes it exact"
         )
     return says
 
