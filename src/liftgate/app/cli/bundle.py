@@ -18,7 +18,8 @@ if TYPE_CHECKING:
 _HELP = """Check, test, explain, compare and publish bundles.
 
 A bundle is a folder of *.yaml files that together say what can be shown, where, to whom, and how it is chosen.
-Its sections are: features, context, purposes, models, groups, offers, placements, layers. docs/bundle.md explains each.
+Its sections: features, context, purposes, models, groups, offers, placements, layers, and rules over all offers.
+docs/bundle.md explains each.
 
 Example: liftgate bundle check examples/hillstrom/bundle
 """

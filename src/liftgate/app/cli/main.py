@@ -13,7 +13,7 @@ import typer
 from liftgate import __version__
 
 _GROUPS = {
-    "bundle": ("liftgate.app.cli.bundle", "Check, show and digest bundles."),
+    "bundle": ("liftgate.app.cli.bundle", "Check, test, explain, compare and publish bundles."),
     "profiles": ("liftgate.app.cli.profiles", "Load people into the store, or show one."),
     "caps": ("liftgate.app.cli.caps", "Show what counts now against caps, contact policies and pauses."),
     "consent": ("liftgate.app.cli.consent", "Read and set what a person has agreed to."),
@@ -51,7 +51,7 @@ def make_app(wanted: str) -> typer.Typer:
             app.command(name, help=text)(_not_asked_for)
     for name, (module, text) in _GROUPS.items():
         if name == wanted:
-            app.add_typer(importlib.import_module(module).app, name=name, help=text)
+            app.add_typer(importlib.import_module(module).app, name=name)
         else:
             app.add_typer(typer.Typer(help=text, callback=_not_asked_for, invoke_without_command=True), name=name)
     app.command("version")(version)

@@ -18,10 +18,14 @@ An offer marked `sensitive` in the bundle (or too dear, or reaching too many) is
 bound to a digest of everything that decides who gets it, when, how often and what they get: any edit voids it. Who submitted it can
 never approve it.
 
-  submit        its author hands it in: liftgate review submit my-bundle
-  list, show    what waits for whom; what exactly is reviewed, and how it differs from what was approved before
+\b
+  submit       its author hands it in
+  list, show   what waits for whom; what it is, and what changed
   approve, reject, withdraw
-  break-glass   serve it for up to 24 h without approval; somebody else must look at it afterwards
+  break-glass  show it for up to 24 h without approval; somebody else
+               must look at it afterwards
+  list --decisions
+               single people to be decided about, by id (d-...)
 
 Every command needs an operator's token in LIFTGATE_TOKEN. Exit codes: 0 done, 1 the service did not answer, 2 it refused and says why.
 
