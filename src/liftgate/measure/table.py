@@ -14,6 +14,7 @@ import glob
 import itertools
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from decimal import Decimal
 from typing import Any
 
 import ibis
@@ -26,6 +27,7 @@ from liftgate.measure.where import condition
 _CSV = (".csv", ".csv.gz", ".tsv", ".tsv.gz")
 _PARQUET = (".parquet", ".pq")
 _ROW = "liftgate_row"
+_LARGE = 1e6  # means below this leave a float64 ten digits behind the point
 _SHOWN = 40  # characters of a value quoted in a message
 
 
@@ -101,16 +103,25 @@ class Table:
         return {name: found[name].to_numpy() for name in columns}
 
     def statistics(self, columns: Mapping[str, Any], by: Sequence[str]) -> dict[tuple[str, ...], Statistic]:
-        """Return a Statistic of float64 expressions per combination of the text columns `by`, in order of their names.
+        """Return a Statistic per combination of the text columns `by`, in order of their names.
 
-        Null counts as 0: no event. Two passes: the means of all rows first, then sums of products of what is centred at them.
+        `columns` holds float64 expressions, or names of columns. Null counts as 0: no event. Two passes: the means of all rows first,
+        then sums of products of what is centred at them. A column that is named and was read as text is centred before it becomes a
+        float64, so that a large offset costs no digits.
         """
         names = list(columns)
-        shape = {f"x{i}": columns[name].fill_null(0.0) for i, name in enumerate(names)}
-        rows = self.rows.select(**{f"g{i}": self.rows[name].cast("string") for i, name in enumerate(by)}, **shape)
+        plain = {f"x{i}": self.number(v) if isinstance(v, str) else v for i, v in enumerate(columns.values())}
+        shape = {x: value.fill_null(0.0) for x, value in plain.items()}
+        rows = self.rows.select(**shape)
         middle = self.fetch(rows.aggregate(**{x: rows[x].mean() for x in shape}))[0] if shape else {}
-        centre = np.array([middle[x] or 0.0 for x in shape])
-        centred = {x: rows[x] - ibis.literal(float(c), "float64") for x, c in zip(shape, centre, strict=True)}
+        # A multiple of 1/1024 is the same number in binary and in decimal.
+        centre = np.array([round((middle[x] or 0.0) * 1024) / 1024 for x in shape])
+        shape = {
+            x: self._centred(v, float(c)) if isinstance(v, str) else value - ibis.literal(float(c), "float64")
+            for (x, value), v, c in zip(shape.items(), columns.values(), centre, strict=True)
+        }
+        rows = self.rows.select(**{f"g{i}": self.rows[name].cast("string") for i, name in enumerate(by)}, **shape)
+        centred = {x: rows[x] for x in shape}
         pairs = list(itertools.combinations_with_replacement(range(len(names)), 2))
         sums = {f"s{i}": centred[f"x{i}"].sum() for i in range(len(names))}
         sums |= {f"p{i}_{j}": (centred[f"x{i}"] * centred[f"x{j}"]).sum() for i, j in pairs}
@@ -118,6 +129,13 @@ class Table:
         found = self.fetch(rows.group_by(groups).aggregate(n=rows.count(), **sums) if groups else rows.aggregate(n=rows.count(), **sums))
         cells = {tuple(row[g] for g in groups): _statistic(tuple(names), centre, row) for row in found}
         return dict(sorted(cells.items(), key=lambda item: tuple(map(str, item[0]))))
+
+    def _centred(self, name: str, centre: float) -> Any:
+        column, value = self.rows[name], self.number(name).fill_null(0.0) - ibis.literal(centre, "float64")
+        if abs(centre) < _LARGE or not (column.type().is_string() or column.type().is_decimal()):
+            return value
+        exact = column.try_cast("decimal(38, 12)") - ibis.literal(Decimal(centre), "decimal(38, 12)")
+        return ibis.coalesce(exact.cast("float64"), value)
 
     def _bad(self, name: str) -> Any:
         value = self.number(name)

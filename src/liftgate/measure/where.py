@@ -48,7 +48,7 @@ def condition(rows: Any, words: str) -> Any:
 def _build(rows: Any, node: Any) -> Any:
     kind = type(node)
     if kind in _BINARY:
-        return _BINARY[kind](_build(rows, node.this), _build(rows, node.expression))
+        return _BINARY[kind](*_alike(_build(rows, node.this), _build(rows, node.expression)))
     if kind is sql.Column:
         if node.args.get("table") or node.name not in rows.columns:
             raise Misused(
@@ -66,9 +66,11 @@ def _build(rows: Any, node: Any) -> Any:
     if kind is sql.Neg:
         return -_build(rows, node.this)
     if kind is sql.In and node.expressions:
-        return _build(rows, node.this).isin([_build(rows, one) for one in node.expressions])
+        value, *others = _alike(*(_build(rows, one) for one in (node.this, *node.expressions)))
+        return value.isin(others)
     if kind is sql.Between:
-        return _build(rows, node.this).between(_build(rows, node.args["low"]), _build(rows, node.args["high"]))
+        value, low, high = _alike(*(_build(rows, one) for one in (node.this, node.args["low"], node.args["high"])))
+        return value.between(low, high)
     if kind is sql.Is and isinstance(node.expression, sql.Null):
         return _build(rows, node.this).isnull()
     if kind is sql.Like and isinstance(node.expression, sql.Literal):
@@ -78,3 +80,10 @@ def _build(rows: Any, node: Any) -> Any:
     if kind is sql.Cast and node.to.this in (sql.DataType.Type.DATE, sql.DataType.Type.TIMESTAMP) and isinstance(node.this, sql.Literal):
         return ibis.literal(node.this.this).cast("date" if node.to.this is sql.DataType.Type.DATE else "timestamp")
     raise Misused(f"--where may not hold {node.sql()!r}; it takes {_MAY}")
+
+
+def _alike(*values: Any) -> list[Any]:
+    """Read texts as numbers where they meet a number: columns may have been opened as they are written. No number: null."""
+    if not any(value.type().is_numeric() for value in values):
+        return list(values)
+    return [value.try_cast("float64") if value.type().is_string() else value for value in values]

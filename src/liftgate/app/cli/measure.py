@@ -14,12 +14,14 @@ import typer
 
 _SUBCOMMANDS = (
     "liftgate.app.cli.measure_srm",
+    "liftgate.app.cli.measure_lift",
     "liftgate.app.cli.measure_ope",
     "liftgate.app.cli.measure_uplift",
     "liftgate.app.cli.measure_calibration",
     "liftgate.app.cli.measure_drift",
     "liftgate.app.cli.measure_power",
     "liftgate.app.cli.measure_sequential",
+    "liftgate.app.cli.measure_funnel",
 )
 _HELP = """Say what an experiment was worth, or why nobody can say: from any table, CSV or Parquet.
 

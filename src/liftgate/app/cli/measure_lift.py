@@ -1,0 +1,156 @@
+"""`liftgate measure lift`: what each arm was worth against control."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any
+
+import typer
+
+from liftgate.app.cli.measure_answer import JSON_HELP, TABLE_HELP, WHERE_HELP, Answer, answer, figure, percent, print_table
+from liftgate.app.cli.measure_srm import ARM_HELP, UNIT_HELP
+
+_METRIC = "What is compared: COL:binary (0 or 1), COL:mean, COL:ratio:DENOMINATOR; without a kind the values decide. Repeat for more."
+_COVARIATE = "CUPED: a number a unit from before its first exposure, or COL:ratio:DENOMINATOR; repeat for more."
+_GUARDRAIL = "A metric that may get worse by less than a margin: METRIC,up|down,MARGIN, where up means that more is better."
+
+
+def register(app: typer.Typer) -> None:
+    """Add the command."""
+    app.command("lift")(lift)
+
+
+def lift(
+    table: Annotated[str, typer.Option("--table", metavar="FILE", help=TABLE_HELP)],
+    unit: Annotated[str, typer.Option("--unit", metavar="COL|row", help=UNIT_HELP)],
+    arm: Annotated[str, typer.Option("--arm", metavar="COL", help=ARM_HELP)],
+    control: Annotated[str, typer.Option("--control", metavar="VALUE", help="The arm that the others are held against.")],
+    metric: Annotated[list[str] | None, typer.Option("--metric", metavar="COL[:KIND]", help=_METRIC)] = None,
+    guardrail: Annotated[list[str] | None, typer.Option("--guardrail", metavar="METRIC,up|down,MARGIN", help=_GUARDRAIL)] = None,
+    covariate: Annotated[list[str] | None, typer.Option("--covariate", metavar="COL", help=_COVARIATE)] = None,
+    stratum: Annotated[
+        list[str] | None,
+        typer.Option("--stratum", metavar="COL", help="Compare within its values, such as the allocation's period; repeat for more."),
+    ] = None,
+    segment: Annotated[
+        list[str] | None, typer.Option("--segment", metavar="COL", help="Report each of its values, too; repeat for more.")
+    ] = None,
+    period: Annotated[
+        str,
+        typer.Option(
+            "--period", metavar="COL", help="The allocation's period: refuse if the arms' shares change over it and it is no stratum."
+        ),
+    ] = "",
+    triggered: Annotated[
+        str, typer.Option("--triggered", metavar="COL", help="0 or 1, computed alike in all arms: report the triggered units, too.")
+    ] = "",
+    exposed: Annotated[str, typer.Option("--exposed", metavar="COL", help="0 or 1: report the effect on those exposed (CACE), too.")] = "",
+    where: Annotated[str, typer.Option("--where", metavar="EXPR", help=WHERE_HELP)] = "",
+    share: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--share",
+            metavar="ARM=WEIGHT",
+            help="Planned share of an arm; repeat for every arm, or say `unknown`. Left out: equal, or a round holdout.",
+        ),
+    ] = None,
+    winsorise: Annotated[
+        float | None, typer.Option("--winsorise", metavar="Q", help="Cap `mean` metrics at this quantile of their values other than 0.")
+    ] = None,
+    alpha: Annotated[float, typer.Option("--alpha", help="One less the confidence of the intervals.")] = 0.05,
+    correction: Annotated[
+        str, typer.Option("--correction", metavar="NAME", help="For several metrics, arms and segments: benjamini_hochberg or holm.")
+    ] = "benjamini_hochberg",
+    as_json: Annotated[bool, typer.Option("--json", help=JSON_HELP)] = False,
+) -> None:
+    """Say what each arm was worth against control: a difference, its interval, one p-value, and the relative lift; or refuse.
+
+    Every assigned unit counts; a missing outcome is 0. Nothing is said of a table whose split is not the planned one.
+
+    Exit codes: 0 answered, 3 refused, 2 asked wrongly.
+
+    Example: liftgate measure lift --table customers.csv --unit customer_id --arm group --control none --metric bought:binary
+
+    Example: liftgate measure lift --table 'log/*.parquet' --unit person --arm arm --control holdout --metric orders:ratio:sessions
+    --covariate orders_before --stratum period --json
+    """
+
+    def compute() -> Answer:
+        from liftgate.measure.lift import measure_lift
+        from liftgate.measure.lift_question import Question, guardrail_of, metric_of
+
+        return measure_lift(
+            Question(
+                table=table,
+                unit=unit,
+                arm=arm,
+                control=control,
+                metrics=tuple(metric_of(word) for word in metric or ()),
+                guardrails=tuple(guardrail_of(word) for word in guardrail or ()),
+                covariates=tuple(metric_of(word, "--covariate") for word in covariate or ()),
+                strata=tuple(stratum or ()),
+                segments=tuple(segment or ()),
+                period=period,
+                triggered=triggered,
+                exposed=exposed,
+                where=where,
+                shares=tuple(share or ()),
+                winsorise=winsorise,
+                alpha=alpha,
+                correction=correction,
+            )
+        )
+
+    answer(as_json, compute, _show)
+
+
+def _show(found: Answer) -> None:
+    typer.echo("Units: " + ", ".join(f"{name} {n}" for name, n in found["n"].items()))
+    for name, one in found["split"]["by_stratum"].items():
+        where = f" where {name}" if name else ""
+        typer.echo(f"Split{where} against {found['split']['checked_against']} shares: p {figure(one['p_value'])}")
+    for column, cap in found["winsorised_at"].items():
+        typer.echo(f"{column} is capped at {figure(cap, 6)}")
+    for words in found["warnings"]:
+        typer.echo(f"Note: {words}.")
+    if found["results"]:
+        many = len(found["results"]) > 1
+        level = f"{1 - found['alpha']:.0%} interval"
+        header = ["metric, arm", "control, arm", f"difference ({level})", "lift in % (interval)", "p, adjusted" if many else "p"]
+        print_table(f"Against {found['control']}", header, [_row(one) for one in found["results"]])
+    for one in found["results"]:
+        if one.get("theta"):
+            theta = ", ".join(f"{name} {figure(value)}" for name, value in one["theta"].items())
+            typer.echo(
+                f"{one['metric']}, {one['arm']}: CUPED theta {theta}; {figure(100 * one['variance_kept'], 3)} % of the variance is left"
+            )
+        if one.get("cace"):
+            cace = one["cace"]
+            typer.echo(
+                f"{_name(one)}, {one['arm']}: effect on those exposed {figure(cace['estimate'])} "
+                f"({figure(cace['ci_low'])} to {figure(cace['ci_high'])}); assignment exposes {percent(cace['first_stage'])}"
+            )
+        if one["refusal"] and one["refusal"] != found["refusal"]:
+            typer.echo(f"{_name(one)}, {one['arm']}: refused ({one['refusal']['code']}): {one['refusal']['why']}.")
+    for one in found["guardrails"]:
+        verdict = {True: "passed", False: "NOT passed", None: "refused"}[one["passed"]]
+        bound, margin = figure(one["bound"]), figure(one["margin"])
+        typer.echo(f"Guardrail {one['metric']}, {one['arm']}: {verdict}; worst {bound}, margin {margin}, {one['good']} is good")
+
+
+def _name(one: dict[str, Any]) -> str:
+    part = "triggered" if one["analysis"] == "triggered" else ", ".join(f"{k}={v}" for k, v in (one["segment"] or {}).items())
+    return f"{one['metric']} [{part}]" if part else str(one["metric"])
+
+
+def _row(one: dict[str, Any]) -> list[str]:
+    name = f"{_name(one)}, {one['arm']}"
+    if one["refusal"]:
+        return [name, "-", "refused", "-", "-"]
+    low, high = (figure(one[key] and 100 * one[key], 3) for key in ("lift_ci_low", "lift_ci_high"))
+    return [
+        name,
+        f"{figure(one['mean'][one['control']])}, {figure(one['mean'][one['arm']])}",
+        f"{figure(one['estimate'])} ({figure(one['ci_low'])} to {figure(one['ci_high'])})",
+        f"{figure(one['lift'] and 100 * one['lift'], 3)} ({low} to {high})" if one["lift_bounded"] else "unbounded",
+        figure(one["p_adjusted"], 2),
+    ]
