@@ -6,7 +6,7 @@ import itertools
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
@@ -101,6 +101,7 @@ def _log(seed: int, n: int, **more: object) -> Logged:
 SEEDS = st.integers(0, 10_000)
 
 
+@settings(deadline=None, max_examples=40)
 @given(SEEDS)
 def test_target_equal_to_logging_is_the_plain_mean(seed: int) -> None:
     """With weights of 1, IPS, SNIPS and clipped IPS are the mean of the rewards with its usual standard error."""
@@ -113,6 +114,7 @@ def test_target_equal_to_logging_is_the_plain_mean(seed: int) -> None:
         assert one.difference_se == pytest.approx(0, abs=1e-7)
 
 
+@settings(deadline=None, max_examples=40)
 @given(SEEDS)
 def test_order_of_rows_and_names_of_units_change_nothing(seed: int) -> None:
     """Permuted rows and renamed clusters give the same estimates and standard errors."""
@@ -125,6 +127,7 @@ def test_order_of_rows_and_names_of_units_change_nothing(seed: int) -> None:
         assert (a.estimate, a.se) == pytest.approx((b.estimate, b.se), rel=1e-9)
 
 
+@settings(deadline=None, max_examples=40)
 @given(SEEDS, st.floats(0.1, 10), st.floats(-5, 5))
 def test_affine_changes_of_the_reward_behave(seed: int, scale: float, shift: float) -> None:
     """SNIPS follows a r + b exactly, IPS follows a r; a constant model turns SNDR into SNIPS."""
@@ -139,6 +142,7 @@ def test_affine_changes_of_the_reward_behave(seed: int, scale: float, shift: flo
     assert now["sndr"].estimate == pytest.approx(now["snips"].estimate, rel=1e-9, abs=1e-9)
 
 
+@settings(deadline=None, max_examples=40)
 @given(SEEDS)
 def test_a_person_counted_twice_is_still_one_person(seed: int) -> None:
     """Doubling every row inside its cluster changes neither estimates nor standard errors; without clusters the errors shrink."""

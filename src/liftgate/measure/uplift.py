@@ -23,6 +23,9 @@ MIN_ARM = 100
 ARM_BY_SCORE = 1e-3
 """A p-value below this says that the arm depends on the score."""
 
+_CELLS = 500_000
+"""People drawn at once in the bootstrap."""
+
 DEFINITION = (
     "People are ordered by score, high first; equal scores are one step. After k people: Q(k) = Y_t - Y_c n_t / n_c, divided by all "
     "treated people, so that the curve ends at the average effect; 0 for the second term where n_c is 0. Qini = area between that curve "
@@ -136,8 +139,8 @@ def measure(
     return Uplift(
         n_treated=int(treated.sum()),
         n_control=int((~treated).sum()),
-        qini=Interval(qini(share, q), float(qini_se), float(qini_low), float(qini_high)),
-        auuc=Interval(area(share, auuc), float(auuc_se), float(auuc_low), float(auuc_high)),
+        qini=Interval(float(qini(share, q)), float(qini_se), float(qini_low), float(qini_high)),
+        auuc=Interval(float(area(share, auuc)), float(auuc_se), float(auuc_low), float(auuc_high)),
         auuc_random=everybody.effect / 2,
         average_effect=everybody,
         at=[_effect(treated[:cut], outcome[:cut], n, level) for cut in cuts],
@@ -149,46 +152,51 @@ def measure(
 def curves(columns: Floats, ends: Integers) -> tuple[Floats, Floats, Floats]:
     """Return the share of people, the Qini curve and the uplift curve at 0 and after each group of equal scores.
 
-    `columns` are (treated, treated outcome, control, control outcome) a person in order; they may be counts of a resample.
+    `columns` are (treated, treated outcome, control, control outcome), a person in order or a group of equal scores, last but one axis;
+    axes before that are resamples.
     """
-    n_t, y_t, n_c, y_c = np.cumsum(columns, axis=0)[ends].T
+    n_t, y_t, n_c, y_c = np.moveaxis(np.cumsum(columns, axis=-2)[..., ends, :], -1, 0)
     n = n_t + n_c
     with np.errstate(divide="ignore", invalid="ignore"):
         q = y_t - np.where(n_c > 0, y_c * n_t / n_c, 0.0)
         lift = np.where(n_t > 0, y_t / n_t, 0.0) - np.where(n_c > 0, y_c / n_c, 0.0)
-    start = [0.0]
+    start = np.zeros((*n.shape[:-1], 1))
     return (
-        np.concatenate([start, n / n[-1]]),
-        np.concatenate([start, q / n_t[-1]]),
-        np.concatenate([start, lift * n / n[-1]]),
+        np.concatenate([start, n / n[..., -1:]], axis=-1),
+        np.concatenate([start, q / n_t[..., -1:]], axis=-1),
+        np.concatenate([start, lift * n / n[..., -1:]], axis=-1),
     )
 
 
-def area(share: Floats, curve: Floats) -> float:
-    """Return the area under the curve by trapezoids."""
-    return float(np.trapezoid(curve, share))
+def area(share: Floats, curve: Floats) -> Floats:
+    """Return the area under the curve by trapezoids, along the last axis."""
+    return np.asarray(np.trapezoid(curve, share, axis=-1), dtype=np.float64)
 
 
-def qini(share: Floats, q: Floats) -> float:
-    """Return the area between the Qini curve and the straight line to its end."""
-    return area(share, q) - float(q[-1]) / 2
+def qini(share: Floats, q: Floats) -> Floats:
+    """Return the area between the Qini curve and the straight line to its end, along the last axis."""
+    return area(share, q) - q[..., -1] / 2
 
 
 def _bootstrap(columns: Floats, treated: Flags, ends: Integers, replicates: int, seed: int) -> Floats:
     """Return replicates by (qini, auuc); people are drawn again within each arm, so that both keep their size."""
     dice = np.random.default_rng([seed, 3])  # noqa: TID251
-    arms = [np.flatnonzero(treated), np.flatnonzero(~treated)]
-    groups = np.zeros(len(treated), dtype=np.intp)
-    groups[ends[:-1] + 1] = 1
-    groups = np.cumsum(groups)
+    starts = np.zeros(len(treated), dtype=np.intp)
+    starts[ends[:-1] + 1] = 1
+    group, k = np.cumsum(starts), len(ends)
+    at_once = max(1, _CELLS // len(treated))
     made = np.empty((replicates, 2))
-    for i in range(replicates):
-        counts = np.zeros(len(treated))
-        for arm in arms:
-            counts[arm] = np.bincount(dice.integers(0, len(arm), size=len(arm)), minlength=len(arm))
-        sums = np.column_stack([np.bincount(groups, weights=counts * column).astype(np.float64) for column in columns.T])
-        share, q, auuc = curves(sums, np.arange(len(sums)))
-        made[i] = qini(share, q), area(share, auuc)
+    for done in range(0, replicates, at_once):
+        size = min(at_once, replicates - done)
+        sums = np.empty((size, k, 4))
+        for side, arm in ((0, np.flatnonzero(treated)), (2, np.flatnonzero(~treated))):
+            drawn = arm[dice.integers(0, len(arm), size=(size, len(arm)))]
+            place = (group[drawn] + np.arange(size)[:, None] * k).ravel()
+            outcome = columns[:, side + 1][drawn].ravel()
+            sums[..., side] = np.bincount(place, minlength=size * k).reshape(size, k)
+            sums[..., side + 1] = np.bincount(place, weights=outcome, minlength=size * k).reshape(size, k)
+        share, q, auuc = curves(sums, np.arange(k))
+        made[done : done + size] = np.column_stack([qini(share, q), area(share, auuc)])
     return made
 
 

@@ -73,17 +73,28 @@ def _show(found: Answer) -> None:
         [
             one["column"],
             one["level"],
-            figure(one["psi"]),
-            f"{figure(one['psi_expected'], 2)}, below {figure(one['psi_by_chance'], 2)}",
-            figure(one["jensen_shannon"]),
-            figure(one["ks"]),
-            figure(one["wasserstein_over_sd"]),
-            f"{one['missing_reference']:.1%} to {one['missing_current']:.1%}",
+            figure(one["psi"], 3),
+            figure(one["psi_expected"], 2),
+            figure(one["psi_by_chance"], 2),
+            figure(one["jensen_shannon"], 3),
+            figure(one["ks"], 3),
+            figure(one["wasserstein_over_sd"], 3),
+            _missing(one),
         ]
         for one in found["columns"]
     ]
     if rows:
-        print_table("Reference to current", ["column", "level", "PSI", "by chance", "Jensen-Shannon", "KS", "distance/sd", "missing"], rows)
+        header = ["column", "level", "PSI", "expected", "by chance", "JS", "KS", "distance", "missing"]
+        print_table("Reference to current", header, rows)
+        typer.echo(
+            "expected: PSI without a shift; by chance: reached by 1 column in 1,000 without one; JS: Jensen-Shannon distance; distance: "
+            "Wasserstein in standard deviations of the reference"
+        )
     for one in found["refused_columns"].values():
         typer.echo(f"Not compared ({one['code']}): {one['why']}.")
     typer.echo(f"{found['why'].rstrip('.')}.")
+
+
+def _missing(one: Answer) -> str:
+    before, now = one["missing_reference"], one["missing_current"]
+    return f"{before:.1%} to {now:.1%}" if before or now else "-"
