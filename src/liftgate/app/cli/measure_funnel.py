@@ -1,0 +1,207 @@
+"""`liftgate measure funnel`: where people are lost, which arm loses fewer, and where to look first."""
+
+from __future__ import annotations
+
+from enum import StrEnum
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from liftgate.app.cli.measure_answer import JSON_HELP, MISUSED, TABLE_HELP, WHERE_HELP, Answer, answer, figure, percent, print_table
+from liftgate.app.cli.measure_srm import ARM_HELP, UNIT_HELP
+from liftgate.app.cli.say import fail
+
+if TYPE_CHECKING:
+    from liftgate.measure.funnel_table import Window
+
+
+class OpenWindows(StrEnum):
+    """What happens to units whose window is open."""
+
+    drop = "drop"
+    refuse = "refuse"
+
+
+class Correction(StrEnum):
+    """For many tests at once."""
+
+    benjamini_hochberg = "benjamini_hochberg"
+    holm = "holm"
+
+
+def register(app: typer.Typer) -> None:
+    """Add the command."""
+    app.command("funnel")(funnel)
+
+
+def funnel(
+    table: Annotated[str, typer.Option("--table", metavar="FILE", help=TABLE_HELP)],
+    unit: Annotated[str, typer.Option("--unit", metavar="COL|row", help=UNIT_HELP)],
+    step: Annotated[
+        list[str],
+        typer.Option(
+            "--step",
+            metavar="COL",
+            help="A step's column, above 0 or true: done. Repeat, in order. With --event: its value in that column.",
+        ),
+    ],
+    arm: Annotated[str, typer.Option("--arm", metavar="COL", help=ARM_HELP + " Left out: one funnel of everyone.")] = "",
+    control: Annotated[str, typer.Option("--control", metavar="VALUE", help="The arm that the others are held against.")] = "",
+    segment: Annotated[
+        str, typer.Option("--segment", metavar="COL", help="A funnel of each value of this column, too; known at assignment.")
+    ] = "",
+    event: Annotated[
+        str, typer.Option("--event", metavar="COL", help="The table is a log with a row an event; this column says which.")
+    ] = "",
+    assigned: Annotated[str, typer.Option("--assigned", metavar="VALUE", help="With --event: the event that assigns a unit.")] = "",
+    time: Annotated[str, typer.Option("--time", metavar="COL", help="When the unit was assigned; with --event, when it happened.")] = "",
+    window: Annotated[
+        str, typer.Option("--window", metavar="SPAN", help="How long a unit has for its steps: 14d, 36h; a number, of a numeric --time.")
+    ] = "",
+    read_at: Annotated[
+        str, typer.Option("--read-at", metavar="TIME", help="With --window: when the table was read. Units with less time are left out.")
+    ] = "",
+    open_windows: Annotated[
+        OpenWindows, typer.Option("--open-windows", help="Leave units with an open window out, or refuse.")
+    ] = OpenWindows.drop,
+    recover: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--recover", metavar="STEP=SHARE", help="Share of those lost at a step that could realistically be kept; default 0.1 each."
+        ),
+    ] = None,
+    value: Annotated[float | None, typer.Option("--value", metavar="X", help="What one unit at the last step is worth.")] = None,
+    share: Annotated[
+        list[str] | None, typer.Option("--share", metavar="ARM=WEIGHT", help="Planned share of an arm; with it, a wrong split is refused.")
+    ] = None,
+    correction: Annotated[
+        Correction, typer.Option("--correction", help="For steps x arms x segments tested at once.")
+    ] = Correction.benjamini_hochberg,
+    alpha: Annotated[float, typer.Option("--alpha", help="1 - confidence, two-sided.")] = 0.05,
+    where: Annotated[str, typer.Option("--where", metavar="EXPR", help=WHERE_HELP)] = "",
+    as_json: Annotated[bool, typer.Option("--json", help=JSON_HELP)] = False,
+) -> None:
+    """Show where people are lost on the way, which arm loses fewer, and where keeping some would be worth most.
+
+    Rates per assigned unit are causal: their denominator is what was randomised. Rates of those who came to a step are shown beside them
+    and are not. Decision, exposure, click, cart, purchase, retention: any steps, in order.
+
+    Exit codes: 0 answered, 3 refused, 2 asked wrongly.
+
+    Example: liftgate measure funnel --table shop.csv --unit id --arm arm --control none --step exposed --step clicked --step bought
+
+    Example: liftgate measure funnel --table log.parquet --unit person --event event --time at --assigned sent --step seen --step done
+    """
+    if bool(window) != bool(read_at) or (bool(window) and not time):
+        fail("--window, --read-at and --time go together", MISUSED, as_json)
+    if bool(event) != bool(assigned) or (bool(event) and not time):
+        fail("--event, --assigned and --time go together", MISUSED, as_json)
+    if control and not arm:
+        fail("--control wants --arm with it", MISUSED, as_json)
+
+    def compute() -> Answer:
+        from liftgate.measure.funnel_answer import Options, answer_funnel
+        from liftgate.measure.funnel_table import Window, read_events, read_funnel
+        from liftgate.measure.table import open_table
+
+        source = open_table(table, text=[name for name in (unit, arm, segment, event) if name and name != "row"], where=where)
+        closing: Window | None = Window(time, window, read_at, open_windows is OpenWindows.refuse) if window else None
+        if event:
+            read = read_events(source, unit, event, time, assigned, step, arm or None, segment or None, closing)
+        else:
+            read = read_funnel(source, unit, step, arm or None, segment or None, closing)
+        return answer_funnel(read, Options(control or None, alpha, correction.value, _shares(recover or []), value, share or []))
+
+    answer(as_json, compute, _show)
+
+
+def _shares(words: list[str]) -> dict[str, float]:
+    from liftgate.measure.refusal import Misused
+
+    shares = {}
+    for word in words:
+        name, _, number = word.rpartition("=")
+        try:
+            shares[name] = float(number)
+        except ValueError:
+            name = ""
+        if not name:
+            raise Misused(f"--recover {word!r} is not STEP=SHARE, such as cart=0.05")
+    return shares
+
+
+def _show(found: Answer) -> None:
+    for one in found["funnels"]:
+        _show_funnel(one, found["alpha"])
+    if found["differences"]:
+        _show_differences(found)
+    whole = [one for one in found["funnels"] if one["segment"] is None]
+    treated = [one for one in whole if one["arm"] != found["control"]] or whole
+    for one in treated:
+        _show_bottlenecks(one)
+    typer.echo(f"Assumed: {found['definition']['bottleneck']}.")
+    for note in found["notes"]:
+        typer.echo(f"Note: {note}.")
+    if found["srm"] is None and found["control"]:
+        typer.echo("The split was not checked: give --share, or run `liftgate measure srm` first.")
+
+
+def _name(one: dict[str, Any]) -> str:
+    return f"{one['arm']}, {one['segment']}" if one["segment"] is not None else str(one["arm"])
+
+
+def _rate(value: float | None) -> str:
+    return "-" if value is None else f"{100 * value:.2f}%"
+
+
+def _show_funnel(one: dict[str, Any], alpha: float) -> None:
+    header = ["step", "units", "of assigned", f"{1 - alpha:.0%} interval", "lost here", "of those before*"]
+    rows = [
+        [
+            step["step"],
+            f"{step['units']:,}",
+            _rate(step["rate"]),
+            f"{_rate(step['ci_low'])[:-1]} to {_rate(step['ci_high'])}",
+            f"{step['lost']:,}",
+            _rate(step["conditional_rate"]),
+        ]
+        for step in one["steps"]
+    ]
+    print_table(f"{_name(one)}: {one['n']:,} assigned", header, rows)
+    if one["biggest_drop"]:
+        typer.echo(f"The largest share is lost on the way to {one['biggest_drop']}.    * not causal: never compare it between arms")
+
+
+def _show_differences(found: Answer) -> None:
+    header = ["step", "points", f"{1 - found['alpha']:.0%} interval", "lift", "p, corrected", "real?"]
+    by_name: dict[str, list[list[str]]] = {}
+    for one in found["differences"]:
+        row = [
+            one["step"],
+            f"{100 * one['estimate']:+.3f}",
+            f"{100 * one['ci_low']:+.3f} to {100 * one['ci_high']:+.3f}",
+            percent(one["lift"]),
+            figure(one["p_adjusted"], 2),
+            "yes" if one["real"] else "not shown",
+        ]
+        by_name.setdefault(_name(one), []).append(row)
+    for name, rows in by_name.items():
+        print_table(f"{name} against {found['control']}, per assigned unit (causal)", header, rows)
+    typer.echo(f"{found['multiplicity']['tests']} tests at once: {found['multiplicity']['meaning']}.")
+
+
+def _show_bottlenecks(one: dict[str, Any]) -> None:
+    valued = any(each["worth"] is not None for each in one["bottlenecks"])
+    header = ["look first at", "lost", "kept", "more at the end", "per 1,000", *(["worth"] if valued else [])]
+    rows = [
+        [
+            f"{each['rank']}. {each['step']}",
+            f"{each['lost']:,}",
+            f"{each['recovered']:,.0f} ({each['recovered_share']:.0%})",
+            f"{each['extra_at_end']:,.1f}",
+            f"{each['extra_at_end_per_1000']:.2f}",
+            *([f"{each['worth']:,.0f}"] if valued else []),
+        ]
+        for each in one["bottlenecks"]
+    ]
+    print_table(f"{_name(one)}: what a realistic improvement is worth", header, rows)
