@@ -43,17 +43,17 @@ class Input:
             return float("nan")
         if self.type is InputType.STRING:
             if not isinstance(value, str):
-                raise ValueError(f"{self.name} wants text, not {type(value).__name__}")
+                raise ValueError(f"{self.name} wants text, not {_kind(value)}")
             try:
                 return float(self.values.index(value))
             except ValueError:
                 return -1.0
         if self.type is InputType.BOOL:
             if not isinstance(value, bool):
-                raise ValueError(f"{self.name} wants true or false, not {type(value).__name__}")
+                raise ValueError(f"{self.name} wants true or false, not {_kind(value)}")
             return float(value)
         if isinstance(value, bool) or not isinstance(value, (int, float)):
-            raise ValueError(f"{self.name} wants a number, not {type(value).__name__}")
+            raise ValueError(f"{self.name} wants a number, not {_kind(value)}")
         number = float(value)
         if not np.isfinite(number):
             raise ValueError(f"{self.name} wants a finite number")
@@ -124,3 +124,9 @@ class InputSchema:
     def profile(self) -> tuple[Input, ...]:
         """The profile features, in packed order."""
         return self.inputs[: self.profile_count]
+
+
+def _kind(value: Any) -> str:
+    """Return what a value is, as people who write YAML call it; never the value, which may be personal."""
+    names = {str: "text", bool: "true or false", int: "a number", float: "a number", list: "a list", dict: "a mapping"}
+    return names.get(type(value), type(value).__name__)

@@ -164,7 +164,7 @@ class _Reader:
         try:
             number = column.encode(value)
         except ValueError as err:
-            self._refuse(path, str(err), "correct the value")
+            self._refuse(path, str(err), "write a value of the type that `features:` or `context:` declares")
             return
         if column.type is InputType.STRING and number == -1 and name.startswith("profile."):
             self._refuse(

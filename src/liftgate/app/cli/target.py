@@ -15,7 +15,10 @@ TOKEN_VARIABLE = "LIFTGATE_TOKEN"  # noqa: S105  # the variable's name
 FAILED, WRONG = 1, 2
 
 Target = Annotated[str, typer.Option("--target", envvar="LIFTGATE_TARGET", help="Where the service is, HOST:PORT.")]
-TlsCa = Annotated[Path | None, typer.Option("--tls-ca", metavar="FILE", help="Speak TLS; FILE holds the CA's certificates, PEM.")]
+TlsCa = Annotated[
+    Path | None,
+    typer.Option("--tls-ca", metavar="FILE", envvar="LIFTGATE_TLS_CA", help="Speak TLS; FILE holds the CA's certificates, PEM."),
+]
 Plaintext = Annotated[bool, typer.Option("--plaintext", help="Send the token to another machine without TLS.")]
 AsJson = Annotated[bool, typer.Option("--json", help="Print JSON.")]
 TimeoutS = Annotated[float, typer.Option("--timeout-s", min=0.1, help="Longest wait for the answer, in s.")]
