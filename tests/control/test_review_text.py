@@ -9,7 +9,7 @@ import orjson
 import pytest
 
 from liftgate.adapters.review_words import words
-from liftgate.app.cli.review_print import show_item
+from liftgate.app.cli.review_print import show_item, show_list
 from liftgate.bundle.compiled import Bundle
 from liftgate.bundle.load import check_bundle, load_bundle
 from liftgate.domain.review import digest_of, needs_of
@@ -207,7 +207,7 @@ WORDED = [
     ("{email: marketing_email}", "on email nothing is shown without consent to marketing_email"),
     ("{suppression: shadow}", "In shadow: suppression: what it would hold back is noted, and shown all the same"),
     ("pauses:", "after 2 dismissals within 30 days, its whole group waits for 90 days"),
-    ("default: 0}", "their age (int); where missing: taken as 0"),
+    ("default: 0}", "their age (a whole number); where missing: taken as 0"),
     ("max_age: 1d", "where missing or older than 1 day"),
     ("shadow: [caps]", "in any 7 days, for each person, over all offers of group loans together"),
 ]
@@ -249,6 +249,27 @@ def test_what_changed_is_said_in_words_and_as_stored(tmp_path: Path, capsys: pyt
     ]
     assert [line.split()[0] for line in after if '"max"' in line] == ["-", "+"]
     assert lines.count("  Who may get it") == 1
+
+
+def test_a_broken_glass_that_is_over_is_no_approval_that_ran_out(capsys: pytest.CaptureFixture[str]) -> None:
+    """The list says that the glass was broken, that a follow-up is open, and who may not close it."""
+    act = {"act": "break_glass", "by": "ben", "roles": ["compliance"], "at_ms": 1, "reason": "x", "until_ms": 2}
+    item = {
+        "state": "EXPIRED",
+        "kind": "offer",
+        "review_id": "ab" * 32,
+        "subject": "offer/loan",
+        "until_ms": 0,
+        "source": "",
+        "bundle": "bank",
+    }
+    item |= {"in_force": True, "acts": [act], "missing": ["2 more approvals"], "authors": ["ada", "ben"], "follow_up_open": True}
+    show_list([item])
+    said = capsys.readouterr().out
+    for part in ("break-glass is over, not shown", "FOLLOW-UP", "not by ada, ben, who submitted it or broke the glass"):
+        assert part in said, said
+    show_list([], "No decision waits for a verdict.")
+    assert capsys.readouterr().out == "No decision waits for a verdict.\n"
 
 
 @pytest.mark.parametrize(("section", "name"), [("offer", "moon_phase"), ("bundle_wide", "moon")])

@@ -46,6 +46,7 @@ _CONDITIONS = ("eligible_if", "applicable_if", "suitable_if", "suppress_if")
 _SAID_OF_RULES = frozenset({*_CONDITIONS, "purposes", "channels", "caps", "pauses", "sensitive", "review", "review_each_decision"})
 _SAID_OF_OFFERS = frozenset({"group", "value", "propensity", "starts_at_ms", "until_ms", "payload", "shadow"})
 _SAID_OF_ALL = frozenset({"currency", "time_zone", "profile_purpose", "experiment_purpose"})
+_KINDS = {"int": "a whole number", "float": "a number", "bool": "true or false", "string": "a text", "timestamp": "a time"}
 Said = Iterator[tuple[str, str]]
 """(heading, sentence)"""
 
@@ -169,7 +170,9 @@ def _read(document: dict[str, Any]) -> Said:
             missing = "not known" if default is None else f"taken as {plain(default)}"
             known = f", one of {', '.join(item['values'])}" if item.get("values") else ""
             stale = f" or older than {span(age)}" if age else ""
-            yield READS, f"{whose} {name.replace('_', ' ')} ({item['type']}{known}); where missing{stale}: {missing}"
+            words, kind = name.replace("_", " "), _KINDS.get(item["type"], item["type"])
+            called = f'"{words}"' if item["type"] == "bool" else words
+            yield READS, f"{whose} {called} ({kind}{known}); where missing{stale}: {missing}"
 
 
 def _likelihood(document: dict[str, Any]) -> str:

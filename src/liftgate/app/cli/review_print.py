@@ -20,6 +20,7 @@ _STATES = {
     "WITHDRAWN": "withdrawn, not shown",
     "EXPIRED": "approval has run out, not shown",
     "BREAK_GLASS": "shown WITHOUT approval",
+    "GLASS_OVER": "break-glass is over, not shown",
 }
 _DID = {
     "submit": "submitted it",
@@ -91,6 +92,8 @@ def _show_words(sentences: list[str]) -> None:
 def _heading(item: dict[str, Any]) -> None:
     state = item["state"]
     until = f" until {moment(item['until_ms'])}" if item["until_ms"] and item["kind"] != "start" else ""
+    if state == "EXPIRED" and item["follow_up_open"]:
+        state = "GLASS_OVER"
     words = "start again: " + _STATES.get(state, state).replace(", not shown", "") if item["kind"] == "start" else _STATES.get(state, state)
     shown_id = item["review_id"] if item["kind"] == "decision" else item["review_id"][:12]
     line(f"{shown_id}  {item['subject']}  {words}{until}", bold=True, fg=_COLOURS.get(state, "red"))
@@ -106,14 +109,15 @@ def _heading(item: dict[str, Any]) -> None:
 
 def _needs(item: dict[str, Any]) -> Iterator[str]:
     if item["follow_up_open"]:
-        yield "FOLLOW-UP: the glass was broken; another person must approve, reject or withdraw it"
+        yield "FOLLOW-UP: the glass was broken; others must approve it in full, or one of them reject or withdraw it"
     for text in item["missing"]:
         yield f"needs {text}"
     step = _NEXT.get(item["state"]) if item["kind"] == "offer" else None
     if step:
         yield step
     if item["authors"] and item["missing"]:
-        yield f"not by {', '.join(item['authors'])}, who submitted it"
+        broke = any(act["act"] == "break_glass" for act in item["acts"])
+        yield f"not by {', '.join(item['authors'])}, who submitted it{' or broke the glass' if broke else ''}"
 
 
 def _show_changes(answer: dict[str, Any]) -> None:
