@@ -23,6 +23,7 @@ _GROUPS = {
     "lists": ("liftgate.app.cli.lists", "Put people on do-not-contact lists, or take them off."),
     "log": ("liftgate.app.cli.log", "Read, verify and seal the decision log."),
     "measure": ("liftgate.app.cli.measure", "Say what an experiment was worth, or why nobody can say."),
+    "hypotheses": ("liftgate.app.cli.hypotheses", "Rank what to try, tie it to its experiment, and learn how good the guesses were."),
 }
 _COMMANDS = {
     "serve": ("liftgate.app.cli.serve", "Serve decisions until told to stop."),
