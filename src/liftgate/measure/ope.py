@@ -1,7 +1,7 @@
 """Off-policy estimates: what a target policy would have earned, from decisions that another policy logged.
 
-Every estimator here is a sum of ratios of totals over units, so one mean vector and one covariance matrix over the units
-hold all that the estimates, their influence functions and their intervals need.
+Every estimator here is a sum of ratios of totals over units, so one matrix of units by columns holds all that the estimates, their
+influence functions and their intervals need.
 """
 
 from __future__ import annotations
@@ -14,14 +14,12 @@ import numpy as np
 from scipy import stats
 
 from liftgate.measure.resample import bundles, resampled_totals
-from liftgate.measure.statistic import Statistic
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     Floats = NDArray[np.float64]
 
-_COLUMNS = ("rows", "w", "w r", "clipped w r", "q_target", "w (r - q_logged)", "the same where w <= switch", "r")
 _ROWS, _W, _WR, _CLIPPED, _QT, _WD, _SWITCH, _R = range(8)
 
 
@@ -123,11 +121,13 @@ def gradient(estimator: Estimator, mean: Floats) -> Floats:
     return slope
 
 
-def standard_error(slope: Floats, moments: Statistic) -> float:
-    """Return sqrt(slope' S slope / n) with S the covariance over units, ddof 1; NaN with fewer than two units."""
-    if moments.n < 2:
-        return float("nan")
-    return math.sqrt(max(float(slope @ moments.products @ slope), 0.0) / (moments.n - 1) / moments.n)
+def standard_error(slope: Floats, centred: Floats) -> float:
+    """Return the standard error from units less their mean: sqrt(sum of squared influences / (n - 1) / n); NaN below two units.
+
+    The influences are formed unit by unit: squaring first, through a covariance matrix, would leave half of the digits.
+    """
+    influence, n = centred @ slope, len(centred)
+    return math.sqrt(float(influence @ influence) / (n - 1) / n) if n > 1 else float("nan")
 
 
 def estimate_all(
@@ -139,16 +139,17 @@ def estimate_all(
     units; replicates = 0 leaves the bootstrap out. Nothing is refused here: `ope_trust.judge` comes first.
     """
     units = unit_totals(logged, clip, switch)
-    moments = Statistic.of_rows(dict(zip(_COLUMNS, units.T, strict=True)))
-    t = float(stats.t.isf((1 - level) / 2, max(moments.n - 1, 1)))
+    n, mean = len(units), units.mean(axis=0)
+    centred = units - mean
+    t = float(stats.t.isf((1 - level) / 2, max(n - 1, 1)))
     drawn = resampled_totals(bundles(units, seed), replicates, seed) if replicates else None
-    base, base_slope = float(value(_ON_LOG, moments.means)), gradient(_ON_LOG, moments.means)
+    base, base_slope = float(value(_ON_LOG, mean)), gradient(_ON_LOG, mean)
     made = []
     for estimator in (_ON_LOG, *ESTIMATORS):
         if estimator.needs_model and not logged.has_model:
             continue
-        middle, slope = float(value(estimator, moments.means)), gradient(estimator, moments.means)
-        se, gap, gap_se = standard_error(slope, moments), middle - base, standard_error(slope - base_slope, moments)
+        middle, slope = float(value(estimator, mean)), gradient(estimator, mean)
+        se, gap, gap_se = standard_error(slope, centred), middle - base, standard_error(slope - base_slope, centred)
         low = high = None
         if drawn is not None:
             with np.errstate(divide="ignore", invalid="ignore"):
