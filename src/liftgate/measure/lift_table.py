@@ -65,6 +65,7 @@ def read_cells(question: Question) -> Cells:
     """Read the table. Raises Misused, Refused."""
     table = open_table(question.table, text=question.as_written(), where=question.where)
     numbers = list(dict.fromkeys(question.numbers()))
+    table = table.kept([*question.as_written(), *(name for name in PERIODS if name in table.columns)])
     require_complete(table, [question.unit, *question.keys])
     table.check(numbers)
     table, question = _with_kinds(table, question)

@@ -56,6 +56,18 @@ class Table:
         """Return the rows that meet a condition in SQL. Raises Misused where it is not one."""
         return replace(self, rows=self.rows.filter(condition(self.rows, words)))
 
+    def kept(self, columns: Sequence[str]) -> Table:
+        """Return the same rows with these columns alone, read once where reading is slow (CSV): the engine holds them from then on."""
+        self.has(*columns)
+        names = [name for name in dict.fromkeys((*columns, _ROW)) if name in self.columns]
+        rows = self.rows.select(*names) if names else self.rows
+        if not self.name.lower().endswith(_CSV):
+            return replace(self, rows=rows)
+        try:
+            return replace(self, rows=self.backend.create_table(ibis.util.gen_name("kept"), rows, temp=True))
+        except Exception as err:
+            raise Misused(f"{self.name} cannot be read as asked: {str(err).splitlines()[0]}") from err
+
     def number(self, name: str) -> Any:
         """Return a column as float64, null where there is no value. Raises Misused; `check` says where a text is no number."""
         self.has(name)
@@ -112,7 +124,7 @@ class Table:
         names = list(columns)
         plain = {f"x{i}": self.number(v) if isinstance(v, str) else v for i, v in enumerate(columns.values())}
         shape = {x: value.fill_null(0.0) for x, value in plain.items()}
-        rows = self.rows.select(**shape)
+        rows = self.rows.select(**shape) if shape else self.rows
         middle = self.fetch(rows.aggregate(**{x: rows[x].mean() for x in shape}))[0] if shape else {}
         # A multiple of 1/1024 is the same number in binary and in decimal.
         centre = np.array([round((middle[x] or 0.0) * 1024) / 1024 for x in shape])
@@ -120,7 +132,8 @@ class Table:
             x: self._centred(v, float(c)) if isinstance(v, str) else value - ibis.literal(float(c), "float64")
             for (x, value), v, c in zip(shape.items(), columns.values(), centre, strict=True)
         }
-        rows = self.rows.select(**{f"g{i}": self.rows[name].cast("string") for i, name in enumerate(by)}, **shape)
+        kept = {f"g{i}": self.rows[name].cast("string") for i, name in enumerate(by)} | shape
+        rows = self.rows.select(**kept) if kept else self.rows
         centred = {x: rows[x] for x in shape}
         pairs = list(itertools.combinations_with_replacement(range(len(names)), 2))
         sums = {f"s{i}": centred[f"x{i}"].sum() for i in range(len(names))}
@@ -189,6 +202,6 @@ def open_table(path: str, *, text: Sequence[str] = (), where: str = "") -> Table
 
 def _read_csv(backend: Any, named: list[str], text: Sequence[str]) -> Any:
     # The whole file is looked at before a type is chosen, so that a late text makes a text column, which `check` reports by row.
-    rows = backend.read_csv(named, header=True, sample_size=-1)
-    types = {name: "string" for name in text if name in rows.columns and not rows[name].type().is_string()}
-    return backend.read_csv(named, header=True, sample_size=-1, types=types) if types else rows
+    names = backend.read_csv(named, header=True).columns
+    types = {name: "string" for name in text if name in names}
+    return backend.read_csv(named, header=True, sample_size=-1, **({"types": types} if types else {}))
