@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -30,6 +31,7 @@ def wanted(node: Any, key: str = "") -> set[str]:
     return found
 
 
+@cache
 def wants() -> list[Any]:
     """Return what every golden case wants."""
     cases = [case for path in CASES for case in YAML(typ="safe").load(path)]
