@@ -52,7 +52,7 @@ def answer_funnel(read: Funnel, options: Options) -> dict[str, Any]:
         raise Misused(f"alpha lies between 0 and 1; got {options.alpha:g}")
     whole = {arm: replace(pooled(one for one in read.counts if one.arm == arm), segment=None) for arm in arms}
     n = {arm: counts.n for arm, counts in whole.items()}
-    split = gate_split(n, options.share)
+    split = gate_split(n, options.share, options.control) if options.control else None
     segments = [one for one in read.counts if one.segment is not None]
     differences = _differences([*whole.values(), *segments], read.steps, options) if options.control else []
     return {
@@ -64,13 +64,13 @@ def answer_funnel(read: Funnel, options: Options) -> dict[str, Any]:
         "units": read.units,
         "open_windows_left_out": read.open_windows,
         "empty_cells_counted_as_not_done": read.empty_cells,
-        "srm": split,
+        "split": split.document if split else None,
         "alpha": options.alpha,
         "recovered_share": {step: (options.recovered or {}).get(step, RECOVERED) for step in read.steps},
         "funnels": [_funnel(counts, read.steps, options) for counts in (*whole.values(), *segments)],
         "differences": differences,
         "multiplicity": {"method": options.method, "tests": len(differences), "meaning": MEANING[options.method]},
-        "notes": _notes(whole, read),
+        "notes": [*([split.warning] if split and split.warning else []), *_notes(whole, read)],
     }
 
 

@@ -42,7 +42,7 @@ def check_split(cells: Cells) -> Split:
     why: Refusal | None = None
     for name, counts in groups.items():
         one = srm(counts, weights)
-        if one.p_value < level and not weights and (near := _nearest_round(counts, question.control)).p_value >= ALARM_P:
+        if one.p_value < level and not weights and (near := nearest_round(counts, question.control)).p_value >= ALARM_P:
             one, checked = near, "round"
         found[name] = one
         if one.p_value < level:
@@ -85,7 +85,8 @@ def _by_stratum(cells: Cells) -> dict[str, dict[str, int]]:
     }
 
 
-def _nearest_round(counts: Mapping[str, int], control: str) -> Srm:
+def nearest_round(counts: Mapping[str, int], control: str) -> Srm:
+    """Hold units by arm against the round share of the control that is nearest to what came, the others sharing the rest."""
     share = counts[control] / sum(counts.values())
     near = min(_ROUND, key=lambda one: abs(one - share))
     others = len(counts) - 1

@@ -63,7 +63,7 @@ def answer_sequence(streams: Streams, n_star: int | None, fixed_horizon: int | N
         )
     last = {arm: looks[-1] for arm, looks in streams.looks.items()}
     n = {arm: look.n_treatment for arm, look in last.items()} | {streams.control: next(iter(last.values())).n_control}
-    split = gate_split(n, share)
+    split = gate_split(n, share, streams.control)
     if fixed_horizon is not None:
         _refuse_peeking(last, fixed_horizon)
     wanted = n_star if n_star is not None else fixed_horizon or 0
@@ -92,7 +92,8 @@ def answer_sequence(streams: Streams, n_star: int | None, fixed_horizon: int | N
         "planned_as": "sequential" if n_star is not None else "fixed horizon, read after its end",
         "r": r,
         "n": n,
-        "srm": split,
+        "split": split.document,
+        "warnings": [split.warning] if split.warning else [],
         "comparisons": compared,
         "may_stop": all(one["may_stop"] for one in compared.values()),
     }

@@ -29,6 +29,11 @@ class Correction(StrEnum):
     holm = "holm"
 
 
+_SHARE_HELP = (
+    "Planned share of an arm, as a weight; repeat for every arm, or say `unknown`. Left out: equal shares, or a round holdout that fits."
+)
+
+
 def register(app: typer.Typer) -> None:
     """Add the command."""
     app.command("funnel")(funnel)
@@ -71,9 +76,7 @@ def funnel(
         ),
     ] = None,
     value: Annotated[float | None, typer.Option("--value", metavar="X", help="What one unit at the last step is worth.")] = None,
-    share: Annotated[
-        list[str] | None, typer.Option("--share", metavar="ARM=WEIGHT", help="Planned share of an arm; with it, a wrong split is refused.")
-    ] = None,
+    share: Annotated[list[str] | None, typer.Option("--share", metavar="ARM=WEIGHT", help=_SHARE_HELP)] = None,
     correction: Annotated[
         Correction, typer.Option("--correction", help="For steps x arms x segments tested at once.")
     ] = Correction.benjamini_hochberg,
@@ -142,8 +145,6 @@ def _show(found: Answer) -> None:
     typer.echo(f"Assumed: {found['definition']['bottleneck']}.")
     for note in found["notes"]:
         typer.echo(f"Note: {note}.")
-    if found["srm"] is None and found["control"]:
-        typer.echo("The split was not checked: give --share, or run `liftgate measure srm` first.")
 
 
 def _name(one: dict[str, Any]) -> str:

@@ -12,6 +12,10 @@ from liftgate.app.cli.say import fail
 
 _SHOWN_LOOKS = 12
 
+_SHARE_HELP = (
+    "Planned share of an arm, as a weight; repeat for every arm, or say `unknown`. Left out: equal shares, or a round holdout that fits."
+)
+
 
 def register(app: typer.Typer) -> None:
     """Add the command."""
@@ -52,9 +56,7 @@ def sequential(
     alpha: Annotated[
         float, typer.Option("--alpha", help="Chance that it ever says stop without an effect, over all looks and arms.")
     ] = 0.05,
-    share: Annotated[
-        list[str] | None, typer.Option("--share", metavar="ARM=WEIGHT", help="Planned share of an arm; with it, a wrong split is refused.")
-    ] = None,
+    share: Annotated[list[str] | None, typer.Option("--share", metavar="ARM=WEIGHT", help=_SHARE_HELP)] = None,
     where: Annotated[str, typer.Option("--where", metavar="EXPR", help=WHERE_HELP)] = "",
     as_json: Annotated[bool, typer.Option("--json", help=JSON_HELP)] = False,
 ) -> None:
@@ -99,8 +101,8 @@ def _show(found: Answer) -> None:
         header = ["look", "units", "control", "difference", f"holds at every look ({1 - found['alpha_each']:.4g})", "says"]
         print_table(f"{one['arm']} against {one['control']}, {len(one['looks'])} looks, N* {found['n_star']:,}", header, rows)
         typer.echo(_verdict(one, found))
-    if found["srm"] is None:
-        typer.echo("The split was not checked: give --share, or run `liftgate measure srm` first.")
+    for warning in found["warnings"]:
+        typer.echo(f"Note: {warning}.")
 
 
 def _shown(looks: list[dict[str, Any]]) -> list[dict[str, Any]]:
