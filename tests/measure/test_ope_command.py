@@ -125,7 +125,7 @@ def test_an_empty_cell_and_a_person_without_a_name_are_refused(tmp_path: Path, r
     path = tmp_path / "log.csv"
     lines = write(path, columns()).read_text(encoding="utf-8").splitlines()
     first = lines[1].split(",")
-    for place, code in ((2, "not_a_number"), (0, "missing_unit")):
+    for place, code in ((2, "not_a_number"), (0, "missing_key")):
         row = [cell if i != place else "" for i, cell in enumerate(first)]
         path.write_text("\n".join([lines[0], ",".join(row), *lines[2:]]) + "\n", encoding="utf-8")
         ended, out, _ = run("ope", "--table", path, *COLUMNS, "--cluster", "person", "--json")

@@ -115,3 +115,15 @@ def test_support_by_action_adds_up() -> None:
     assert sum(row.logged_share for row in rows) == pytest.approx(1)
     assert sum(row.target_share for row in rows) == pytest.approx(diagnose(Logged(**columns), 10).mean_weight)
     assert rows[0].smallest_logged_probability == 0.45
+
+
+def test_a_small_log_is_refused_however_even_its_weights() -> None:
+    """Below 100 effective decisions there is no answer, even where each of them counts in full."""
+    dice = np.random.default_rng(6)
+    half = np.full(99, 0.5)
+    small = Logged((dice.random(99) < 0.5).astype(np.float64), half, half)
+    seen = diagnose(small, 10.0)
+    assert seen.ess_share == pytest.approx(1)
+    refusal = judge(seen, small.reward, Limits())
+    assert refusal is not None
+    assert refusal.code == "low_ess"

@@ -51,7 +51,7 @@ def value_policy(
     index, names = _coded(found.pop("action"))
     units = found.pop("cluster", None)
     if units is not None and (lost := sum(one is None for one in units)):
-        return {"refusal": Refusal("missing_unit", f"{lost:,} rows have no {cluster}", "keep them out with --where, or mend the table")}
+        return {"refusal": Refusal("missing_key", f"{lost:,} rows have no {cluster}", "keep them out with --where, or mend the table")}
     logged = ope.Logged(**found, cluster=None if units is None else _coded(units)[0])
     return value_decisions(logged, index, names, limits, clip, switch, replicates, seed)
 
