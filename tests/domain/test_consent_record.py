@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from liftgate.domain import consent
-from liftgate.domain.consent_record import ConsentRecord, UnreadableConsent, records, with_record
+from liftgate.domain.consent_record import ConsentRecord, OlderConsent, UnreadableConsent, records, with_record
 from liftgate.domain.reason import Reason
 
 NOW = 1_781_524_800_000
@@ -90,6 +90,26 @@ def test_an_unreadable_document_is_not_overwritten_unasked(raw: bytes) -> None:
     with pytest.raises(UnreadableConsent):
         with_record(raw, FULL)
     assert records(with_record(raw, FULL, replace_unreadable=True)) == {"personalization": FULL}
+
+
+def test_a_late_grant_does_not_undo_a_withdrawal() -> None:
+    """A grant given no later than the withdrawal on record is refused; a later one, or a refusal, is taken."""
+    withdrawn = with_record(None, ConsentRecord(purpose="ads", status="withdrawn", given_at_ms=NOW - 9, withdrawn_at_ms=NOW - 5))
+    for then in (NOW - 9, NOW - 5):
+        with pytest.raises(OlderConsent):
+            with_record(withdrawn, ConsentRecord(purpose="ads", status="granted", given_at_ms=then))
+    again = with_record(withdrawn, ConsentRecord(purpose="ads", status="granted", given_at_ms=NOW - 4))
+    assert consent.parse(again, ["ads"], NOW)[0] == [Reason.ALLOWED]
+    assert with_record(withdrawn, ConsentRecord(purpose="ads", status="denied", given_at_ms=NOW - 9)) != withdrawn
+
+
+def test_a_null_is_a_record_that_says_nothing() -> None:
+    """A stored null is unreadable, not missing: no default stands in for it, and a change does not overwrite it unasked."""
+    raw = orjson.dumps({"v": 1, "purposes": {"ads": None}})
+    assert consent.parse(raw, ["ads", "other"], NOW)[0] == [Reason.CONSENT_UNREADABLE, Reason.CONSENT_MISSING]
+    assert records(raw) == {"ads": None}
+    with pytest.raises(UnreadableConsent):
+        with_record(raw, ConsentRecord(purpose="ads", status="granted"))
 
 
 def test_the_documents_policy_version_goes_on_speaking_for_older_records() -> None:

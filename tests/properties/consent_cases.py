@@ -172,13 +172,15 @@ def granted(case: Case, purpose: str) -> bool:
     """The reference: may this purpose be pursued for this person, as the decision's clock reads?"""
     if case.store_down or (case.gpc and purpose in ("personalization", "experiments")):
         return False
-    record = None
-    if case.raw is not None:
+    absent = object()
+    if case.raw is None:
+        record = absent
+    else:
         document = case.document
         if not isinstance(document, dict) or document.get("v") != 1 or not isinstance(document.get("purposes"), dict):
             return False
-        record = document["purposes"].get(purpose)
-    if record is None:
+        record = document["purposes"].get(purpose, absent)
+    if record is absent:
         return DEFAULTS[purpose].get(case.jurisdiction or _stored_jurisdiction(case), False)
     if not isinstance(record, dict) or record.get("status") != "granted":
         return False

@@ -15,7 +15,7 @@ from liftgate.adapters.grpc_service import Call, Handler, answering, deadline_of
 from liftgate.adapters.operators import Operators
 from liftgate.bundle.mistake import one_of
 from liftgate.domain.consent import STATUSES
-from liftgate.domain.consent_record import BASES, TEXTS, TIMES, ConsentRecord, UnreadableConsent, records
+from liftgate.domain.consent_record import BASES, TEXTS, TIMES, ConsentRecord, OlderConsent, UnreadableConsent, records
 from liftgate.domain.errors import CallerError, FieldViolation, NotNow, Refused, StoreUnavailable
 from liftgate.pipeline.audit import Audit
 from liftgate.pipeline.consent_store import Author, ConsentStore, set_consent
@@ -34,6 +34,7 @@ _STATUS_NAMES, _BASIS_NAMES = ({number: name for name, number in table.items()} 
 _AWAY = "the store of people is away, so it is not known what was changed; try again, the same call twice is one change"
 _UNREADABLE = "what is stored of the person's consent cannot be read, so every purpose counts as no"
 _UNREADABLE_ONE = "what is stored of this purpose cannot be read, so it counts as no"
+_OLDER = "the person withdrew this consent after the grant was given, so the withdrawal stands; a new grant has a later given_at_ms"
 _REPLACE = "; to overwrite it, call again with replace_unreadable"
 
 
@@ -90,6 +91,8 @@ class ConsentService:
             )
         except UnreadableConsent as error:
             raise Refused((_UNREADABLE_ONE if error.purpose else _UNREADABLE) + _REPLACE) from None
+        except OlderConsent:
+            raise Refused(_OLDER) from None
         except StoreUnavailable:
             raise NotNow(_AWAY) from None
         return pb.SetResponse().SerializeToString()

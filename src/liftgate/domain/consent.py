@@ -25,6 +25,7 @@ STATUSES = frozenset({"granted", "denied", "withdrawn", "expired", "pending", "o
 # Names of this module: looking a member up on its enum costs microseconds before Python 3.12.
 _ALLOWED, _MISSING, _DENIED = Reason.ALLOWED, Reason.CONSENT_MISSING, Reason.CONSENT_DENIED
 _EXPIRED, _UNREADABLE = Reason.CONSENT_EXPIRED, Reason.CONSENT_UNREADABLE
+_ABSENT = object()
 
 
 def parse(raw: bytes | None, purposes: Sequence[str], now_ms: int) -> tuple[list[Reason], list[float], str]:
@@ -41,7 +42,7 @@ def parse(raw: bytes | None, purposes: Sequence[str], now_ms: int) -> tuple[list
     reasons: list[Reason] = []
     ends: list[float] = []
     for purpose in purposes:
-        reason, end = _one(records.get(purpose), now_ms)
+        reason, end = _one(records.get(purpose, _ABSENT), now_ms)
         reasons.append(reason)
         ends.append(end)
     version = document.get("policy_version")
@@ -49,7 +50,8 @@ def parse(raw: bytes | None, purposes: Sequence[str], now_ms: int) -> tuple[list
 
 
 def _one(record: Any, now_ms: int) -> tuple[Reason, float]:
-    if record is None:
+    # A null is a record that says nothing, and not the absence of one: no default stands in for it.
+    if record is _ABSENT:
         return _MISSING, inf
     if not isinstance(record, dict):
         return _UNREADABLE, inf

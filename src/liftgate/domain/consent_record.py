@@ -37,6 +37,10 @@ class UnreadableConsent(Exception):
         self.purpose = purpose
 
 
+class OlderConsent(Exception):
+    """A grant that was given no later than a withdrawal on record: a call that comes late must not undo what came after it."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ConsentRecord:
     """What a person said about one purpose. Empty texts and absent times are not known."""
@@ -98,7 +102,7 @@ def records(raw: bytes | None) -> dict[str, ConsentRecord | None] | None:
     found = _purposes(raw)
     if found is None:
         return None
-    stored = {name: record for name, record in found[1].items() if record is not None}
+    stored = found[1]
     reasons, _, version = consent.parse(raw, list(stored), 0)
     return {
         name: None if reason is Reason.CONSENT_UNREADABLE else _record(name, stored[name], version)
@@ -109,7 +113,8 @@ def records(raw: bytes | None) -> dict[str, ConsentRecord | None] | None:
 def with_record(raw: bytes | None, record: ConsentRecord, replace_unreadable: bool = False) -> bytes:
     """Return the stored document with one purpose's record put in the place of the old one; everything else stays as it is.
 
-    Raises UnreadableConsent when the document, or the record in question, cannot be read, unless `replace_unreadable`.
+    Raises UnreadableConsent when the document, or the record in question, cannot be read, unless `replace_unreadable`; OlderConsent when
+    a grant says that it was given no later than the withdrawal on record.
     """
     found = _purposes(raw)
     if found is None:
@@ -118,9 +123,13 @@ def with_record(raw: bytes | None, record: ConsentRecord, replace_unreadable: bo
         found = {}, {}
     document, purposes = found
     old = purposes.get(record.purpose)
-    unreadable = old is not None and consent.parse(raw, [record.purpose], 0)[0][0] is Reason.CONSENT_UNREADABLE
+    unreadable = record.purpose in purposes and consent.parse(raw, [record.purpose], 0)[0][0] is Reason.CONSENT_UNREADABLE
     if unreadable and not replace_unreadable:
         raise UnreadableConsent(record.purpose)
+    if record.status == "granted" and record.given_at_ms is not None and not unreadable and old is not None:
+        withdrawn = old.get("withdrawn_at_ms")
+        if withdrawn is not None and record.given_at_ms <= withdrawn:
+            raise OlderConsent
     version = document.get("policy_version")
     if record.policy_version and isinstance(version, str) and version and version != record.policy_version:
         # The document's version spoke for records without one of their own.

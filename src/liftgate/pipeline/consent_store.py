@@ -53,7 +53,8 @@ async def set_consent(
     """Put one purpose's record on file. `left_s` gives what is left of the call's time, seconds.
 
     The audit chain has the change before it takes effect, once for every attempt: the last entry is the one that did. Setting what stands
-    already is no change and no act. Raises UnreadableConsent, LogUnavailable, StoreUnavailable, and NotNow when others keep changing it.
+    already is no change and no act. Raises UnreadableConsent, OlderConsent, LogUnavailable, StoreUnavailable, and NotNow when others keep
+    changing it.
     """
     for _ in range(ATTEMPTS):
         before = await store.get(person_id, left_s())
