@@ -56,7 +56,9 @@ def moments(table: Table, column: str) -> Moments:
     found = table.rows[column]
     kind = found.type()
     if kind.is_timestamp() or kind.is_date():
-        return Moments(column, True, found.cast("timestamp").epoch_seconds().cast("float64"))
+        # A cast from a time with a zone to one without would read it in the zone of the engine's session.
+        stamp = found.cast("timestamp") if kind.is_date() else found
+        return Moments(column, True, stamp.epoch_seconds().cast("float64"))
     if kind.is_numeric():
         return Moments(column, False, found.cast("float64"))
     raise Misused(f"{column!r} of {table.name} holds neither times nor numbers; write times as 2026-11-22 08:00:00, all of one form")
