@@ -111,7 +111,7 @@ def _show(found: Answer) -> None:
 def _show_weights(found: Answer) -> None:
     seen = found["diagnostics"]
     typer.echo(
-        f"{seen['n']} decisions of {seen['units']} units count for {figure(seen['ess'])} ({seen['ess_share']:.2%}); mean weight "
+        f"{seen['n']:,} decisions of {seen['units']:,} units count for {seen['ess']:,.1f} ({seen['ess_share']:.2%}); mean weight "
         f"{figure(seen['mean_weight'])} (should be 1, s.e. {figure(seen['mean_weight_se'])}), largest {figure(seen['max_weight'])}, "
         f"largest 1 % carry {seen['top_1_percent_share']:.1%}"
     )
@@ -121,16 +121,16 @@ def _show_weights(found: Answer) -> None:
             str(one["n"]),
             f"{one['logged_share']:.2%}",
             f"{one['target_share']:.2%}",
-            figure(one["ess"]),
+            f"{one['ess']:,.0f}",
             figure(one["smallest_logged_probability"]),
         ]
         for one in found["actions"][:_SHOWN_ACTIONS]
     ]
     left = len(found["actions"]) - len(rows)
     title = "Support by action" + (f" (the {left} of the smallest target share are in --json)" if left else "")
-    print_table(title, ["action", "decisions", "in the log", "in the target", "effective", "smallest probability"], rows)
+    print_table(title, ["action", "decisions", "in the log", "in the target", "effective", "least probability"], rows)
 
 
 def _range(one: Answer, name: str) -> str:
     low, high = one[f"{name}_low"], one[f"{name}_high"]
-    return "-" if low is None else f"{figure(low)} to {figure(high)}"
+    return "-" if low is None or low == high == 0 else f"{figure(low, 3)} to {figure(high, 3)}"
