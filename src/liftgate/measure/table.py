@@ -12,9 +12,12 @@ from __future__ import annotations
 
 import glob
 import itertools
+import os
+import tempfile
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from decimal import Decimal
+from pathlib import Path
 from typing import Any
 
 import ibis
@@ -180,7 +183,9 @@ def open_table(path: str, *, text: Sequence[str] = (), where: str = "") -> Table
     named = sorted(glob.glob(path))
     if "://" in path or not named:
         raise Misused(f"there is no file {path!r}; --table takes a file or a pattern in quotes, such as 'logs/*.parquet'")
-    backend = ibis.duckdb.connect(autoinstall_known_extensions=False, autoload_known_extensions=False)
+    # What does not fit in memory goes to a folder of this process, which DuckDB makes when it needs it and removes.
+    spill = str(Path(tempfile.gettempdir()) / f"liftgate-measure-{os.getpid()}")
+    backend = ibis.duckdb.connect(temp_directory=spill, autoinstall_known_extensions=False, autoload_known_extensions=False)
     try:
         if all(name.lower().endswith(_PARQUET) for name in named):
             rows = backend.read_parquet(named)
