@@ -90,7 +90,7 @@ def ope(
 def _show(found: Answer) -> None:
     if "estimates" in found:
         rows = [
-            [one["estimator"], figure(one["estimate"]), _range(one, "ci"), _range(one, "bootstrap_ci"), _range(one, "difference_ci")]
+            [one["estimator"], figure(one["estimate"]), _range(one, "ci"), _range(one, "bootstrap_ci"), _range(one, "difference_ci", 3)]
             for one in (found["on_log"], *found["estimates"])
         ]
         print_table("Reward a decision", ["estimator", "estimate", "95 % interval", "bootstrap", "minus the log"], rows)
@@ -131,6 +131,6 @@ def _show_weights(found: Answer) -> None:
     print_table(title, ["action", "decisions", "in the log", "in the target", "effective", "least probability"], rows)
 
 
-def _range(one: Answer, name: str) -> str:
+def _range(one: Answer, name: str, digits: int = 4) -> str:
     low, high = one[f"{name}_low"], one[f"{name}_high"]
-    return "-" if low is None or low == high == 0 else f"{figure(low, 3)} to {figure(high, 3)}"
+    return "-" if low is None or low == high == 0 else f"{figure(low, digits)} to {figure(high, digits)}"
