@@ -139,3 +139,25 @@ def test_nothing_measured_is_refused_and_an_unknown_name_is_a_misuse(tmp_path: P
     code, found = _run(capsys, tmp_path, "learn")
     assert (code, found["refusal"]["code"]) == (3, "nothing_measured")
     assert _run(capsys, tmp_path, "link", "mial", "--experiment", "e", "--n-star", "500")[0] == 2
+
+
+def test_a_readout_is_taken_from_the_answer_of_lift(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """The JSON of `measure lift` gives lift and interval of the hypothesis' metric; several arms want a name; a refusal stays one."""
+    words = ["--what", "w", "--why", "y", "--expected-lift", "10%", "--metric", "y", "--owner", "bo"]
+    folder = tmp_path / "hypotheses"
+    _run(capsys, folder, "new", "mail", *words)
+    _run(capsys, folder, "link", "mail", "--experiment", "e", "--n-star", "500")
+    rows = [f"{arm},{int(i % ten < 3)}" for arm, ten in (("a", 10), ("b", 8), ("c", 9)) for i in range(1_440)]
+    table, answered = tmp_path / "t.csv", tmp_path / "lift.json"
+    table.write_text("arm,y\n" + "\n".join(rows) + "\n")
+    with pytest.raises(SystemExit):
+        main(["measure", "lift", "--table", str(table), "--unit", "row", "--arm", "arm", "--control", "a", "--metric", "y", "--json"])
+    answered.write_text(capsys.readouterr().out)
+    assert _run(capsys, folder, "learn", "mail", "--from", str(answered))[0] == 2
+    code, found = _run(capsys, folder, "learn", "mail", "--from", str(answered), "--arm", "b")
+    assert code == 0
+    assert found["guesses"][0]["measured"]["lift"] == pytest.approx(0.25)
+    assert found["guesses"][0]["measured"]["ci_low"] < 0.25 < found["guesses"][0]["measured"]["ci_high"]
+    answered.write_text(json.dumps({"refusal": {"code": "sample_ratio_mismatch", "why": "w", "what_to_do": "d"}}))
+    code, found = _run(capsys, folder, "learn", "mail", "--from", str(answered))
+    assert (code, found["refusal"]["code"]) == (3, "sample_ratio_mismatch")

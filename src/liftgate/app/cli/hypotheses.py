@@ -173,6 +173,12 @@ def learn(
     lift: Annotated[str, typer.Option("--lift", metavar="X%", help="The measured lift, relative to control.")] = "",
     ci_low: Annotated[str, typer.Option("--ci-low", metavar="X%", help="Its interval's lower end.")] = "",
     ci_high: Annotated[str, typer.Option("--ci-high", metavar="X%", help="Its upper end.")] = "",
+    read: Annotated[
+        Path | None, typer.Option("--from", metavar="FILE", help="Instead of --lift: what `liftgate measure lift --json` printed.")
+    ] = None,
+    arm: Annotated[
+        str, typer.Option("--arm", metavar="ARM", help="With --from, where it holds several arms: the one that tested it.")
+    ] = "",
     on: Annotated[str, typer.Option("--on", metavar="YYYY-MM-DD", help="The day of the readout.")] = "",
     folder: Folder = _HERE,
     as_json: AsJson = False,
@@ -183,10 +189,12 @@ def learn(
 
     Example: liftgate hypotheses learn banner --lift 3.1% --ci-low 0.8% --ci-high 5.4% --on 2026-11-22
 
+    Example: liftgate hypotheses learn banner --from readout.json --on 2026-11-22
+
     Example: liftgate hypotheses learn
     """
-    if bool(id_) != bool(lift):
-        fail("to record a readout give ID and --lift; to see what was learned give neither", MISUSED, as_json)
+    if bool(id_) != (bool(lift) != (read is not None)):
+        fail("to record a readout give ID and --lift or --from; to see what was learned give none of them", MISUSED, as_json)
     ends = {"ci_low": ci_low, "ci_high": ci_high}
     measured: dict[str, Any] = {name: _share(text, as_json) for name, text in ({"lift": lift} | ends).items() if text} | (
         {"on": on} if on else {}
@@ -194,6 +202,7 @@ def learn(
 
     def compute() -> dict[str, Any]:
         from liftgate.app.backlog import change
+        from liftgate.app.cli.hypotheses_readout import read_out
         from liftgate.measure.hypotheses import track
         from liftgate.measure.refusal import Refused
 
@@ -205,7 +214,8 @@ def learn(
                     f"{id_} has no experiment: a guess is tested by what was set up to test it",
                     f"run `liftgate hypotheses link {id_}` before the experiment starts",
                 )
-            _kept(lambda: change(filed, {"measured": measured}))
+            found_lift = {} if read is None else read_out(read, filed.hypothesis.metric, arm)
+            _kept(lambda: change(filed, {"measured": found_lift | measured}))
         found = track(each.hypothesis for each in _good(folder, as_json).filed.values())
         if found is None:
             raise Refused("nothing_measured", "no hypothesis has a measurement yet", "record one: liftgate hypotheses learn ID --lift X%")
