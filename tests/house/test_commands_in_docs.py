@@ -15,11 +15,15 @@ from liftgate.app.cli.main import make_app
 
 ROOT = Path(__file__).parents[2]
 PAGES = sorted([ROOT / "README.md", *(ROOT / "docs").glob("*.md"), *(ROOT / "examples").glob("*/README.md")])
+COMMAND = re.compile(r"^\$ liftgate (?:\\\n|[^\n])*", re.MULTILINE)
+"""A command with the lines that a backslash continues it on."""
 COMMANDS = [
-    pytest.param(line.strip(), id=f"{page.relative_to(ROOT).as_posix()}:{number}")
+    pytest.param(
+        found[0].replace("\\\n", " ").strip(), id=f"{page.relative_to(ROOT).as_posix()}:{text.count(chr(10), 0, found.start()) + 1}"
+    )
     for page in PAGES
-    for number, line in enumerate(page.read_text(encoding="utf-8").splitlines(), 1)
-    if line.startswith("$ liftgate ")
+    for text in [page.read_text(encoding="utf-8")]
+    for found in COMMAND.finditer(text)
 ]
 
 
