@@ -335,6 +335,19 @@ def test_reach_makes_sensitive_without_a_small_total_cap(caps: str, sensitive: b
     assert (bundle.offer_index["other"] in bundle.reviews) is sensitive
 
 
+def test_caps_in_shadow_everywhere_limit_nobodys_reach(tmp_path: Path) -> None:
+    """A total cap that would keep the reach small does not where the bundle runs all caps in shadow."""
+    caps = ", caps: [{max: 100, per: day, scope: total}]"
+    text = TEXT.replace("{value_above: 500.0}", "{reach_above: 100}").replace(", payload: {title: Other}", caps)
+    text = text.replace("default_offer: other, ", "")
+    reviewed = []
+    for i, shadow in enumerate(("", "guardrails: {caps: shadow}\n")):
+        (tmp_path / str(i)).mkdir()
+        bundle = bundle_of(text + "\n" + shadow, tmp_path / str(i))
+        reviewed.append(bundle.offer_index["other"] in bundle.reviews)
+    assert reviewed == [False, True]
+
+
 @pytest.mark.parametrize(
     ("before", "after", "problem"),
     [
