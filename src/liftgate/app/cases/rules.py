@@ -53,7 +53,7 @@ _EACH = frozenset({Reason.AWAITING_REVIEW, Reason.REVIEW_REJECTED})
 class Seen(StrEnum):
     """What a case can see a rule do."""
 
-    PASS = "pass"  # noqa: S105
+    PASS = "pass"  # noqa: S105  # an outcome of a rule, no password
     DENY = "deny"
     UNKNOWN = "unknown"
 
