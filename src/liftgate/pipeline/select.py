@@ -11,10 +11,9 @@ from liftgate.domain.input import Floats
 from liftgate.domain.profile import ProfileState
 from liftgate.domain.reason import Arm, Branch, Reason
 from liftgate.domain.verdict import review_id_of
+from liftgate.pipeline.choose import choose
 from liftgate.pipeline.live import Live
 from liftgate.pipeline.walk import Walk
-from liftgate.selection.slate import fill
-from liftgate.selection.value import expected_value
 
 # Names of this module: looking a member up on its enum costs microseconds before Python 3.12.
 _TREATMENT, _HELD_OUT, _NOT_ENROLLED = Arm.TREATMENT, Arm.HOLDOUT, Arm.NOT_ENROLLED
@@ -43,16 +42,7 @@ def select(walk: Walk) -> None:
     allowed = batch.allowed
     if any(walk.forced):
         allowed = allowed & np.array([forced is None for forced in walk.forced])[:, None]
-    slates = fill(
-        expected_value(batch.propensity, live.bundle.value),
-        allowed,
-        live.epsilon[batch.placement],
-        np.array(slot_counts, dtype=np.intp),
-        batch.draws,
-        batch.cap_room,
-        live.caps.spends,
-        live.caps.holds,
-    )
+    slates = choose(batch, live, allowed, np.array(slot_counts, dtype=np.intp))
     batch.probability, batch.choice, batch.explored = slates.probability, slates.choice, slates.explored
     first = not walk.decisions
     new_id = walk.ports.ids.decision_id

@@ -14,6 +14,7 @@ from liftgate.domain.decision import Decision
 from liftgate.domain.input import Floats
 from liftgate.domain.reason import Reason
 from liftgate.domain.request import DecideRequest
+from liftgate.pipeline.choose import choose
 from liftgate.pipeline.live import Live
 from liftgate.pipeline.ports import Models
 from liftgate.pipeline.score import score
@@ -22,7 +23,6 @@ from liftgate.pipeline.walk import Ports, Walk
 from liftgate.replay.judge import Judge, batch_of, note
 from liftgate.replay.known import Known, known
 from liftgate.replay.logged import Logged
-from liftgate.selection.slate import fill
 from liftgate.selection.value import expected_value
 
 
@@ -80,17 +80,8 @@ class Redecider:
         reason, allowed = self._judge.guard(logged, about, batch, placement, why_not)
         batch.reason, batch.allowed = reason, allowed
         self._score(logged, about, batch, why_not)
-        no_caps = np.zeros((k, 0), dtype=np.int64)
-        slates = fill(
-            expected_value(batch.propensity, bundle.value),
-            allowed,
-            self._live.epsilon[batch.placement],
-            np.full(logged.n, logged.slots, dtype=np.intp),
-            logged.draws,
-            np.zeros((logged.n, 0), dtype=np.int64),
-            no_caps,
-            no_caps,
-        )
+        batch.draws = logged.draws
+        slates = choose(batch, self._live, allowed, np.full(logged.n, logged.slots, dtype=np.intp), capped=False)
         if logged.slots > 1:
             note(why_not, _shared_caps(self._live, allowed), "a slate of several slots under a cap that its offers share")
         worth = np.nansum(slates.probability * expected_value(batch.propensity, bundle.value), axis=(0, 2))

@@ -1,0 +1,25 @@
+"""Choose: what offers are worth, and the slates drawn from that. Pure; a live walk and a replay both come through here."""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import NDArray
+
+from liftgate.domain.batch import Batch, Bools
+from liftgate.pipeline.live import Live
+from liftgate.selection.slate import Slates, fill
+from liftgate.selection.value import expected_value
+
+
+def choose(batch: Batch, live: Live, allowed: Bools, slot_count: NDArray[np.intp], *, capped: bool = True) -> Slates:
+    """Return the slates drawn with `batch.draws` among the `allowed` [N, K] offers, up to `slot_count` [N] slots each.
+
+    With `capped` False earlier slots use up no cap (a replay does not know contact history).
+    """
+    expected = expected_value(batch.propensity, live.bundle.value)
+    if capped:
+        room, spends, holds = batch.cap_room, live.caps.spends, live.caps.holds
+    else:
+        room, spends = np.zeros((batch.n, 0), dtype=np.int64), np.zeros((len(live.bundle.offers), 0), dtype=np.int64)
+        holds = spends
+    return fill(expected, allowed, live.epsilon[batch.placement], slot_count, batch.draws, room, spends, holds)
