@@ -12,7 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from liftgate.domain.bucketing import SPACE, Salt, bucket
-from liftgate.domain.offer import HoldoutLayer
+from liftgate.domain.layer import HOLDOUT, Layer, first_and_rest
 from liftgate.selection.layers import Layers
 
 VECTORS = Path(__file__).parents[1] / "cases" / "bucketing.csv"
@@ -54,8 +54,8 @@ def test_buckets_are_uniform_and_independent_between_salts() -> None:
         assert ((table - n / k**2) ** 2 / (n / k**2)).sum() < 357  # 255 degrees of freedom, 3e-5
 
 
-def _layer(boundary: int) -> HoldoutLayer:
-    return HoldoutLayer("universal", "universal-2026h2", boundary / SPACE, boundary, "none")
+def _layer(boundary: int) -> Layer:
+    return Layer("universal", "holdout", "universal-2026h2", first_and_rest(HOLDOUT, boundary), share=boundary / SPACE)
 
 
 @given(st.integers(0, SPACE), st.integers(0, SPACE))

@@ -29,7 +29,8 @@ from liftgate.bundle.sections import Draft
 from liftgate.bundle.shadow import shadow_of
 from liftgate.bundle.suppression import suppressions
 from liftgate.domain.bucketing import SPACE
-from liftgate.domain.offer import HoldoutLayer, Offer, Placement
+from liftgate.domain.layer import HOLDOUT, Layer, first_and_rest
+from liftgate.domain.offer import Offer, Placement
 
 A = TypeVar("A", bound=np.generic)
 
@@ -106,7 +107,7 @@ def compile_bundle(draft: Draft, folders: Mapping[str, ModelFolder], zones: Mapp
         offer_output=_column([max(o, 0) for o in outputs], np.intp),
         base_rate=_column(rates, np.float64),
         layers=tuple(
-            HoldoutLayer(name, layer.salt, layer.share, round(layer.share * SPACE), layer.answer)
+            Layer(name, "holdout", layer.salt, first_and_rest(HOLDOUT, round(layer.share * SPACE)), share=layer.share, answer=layer.answer)
             for name, layer in draft.section("layers", HoldoutRule).items()
         ),
         shadow=shadow_of(draft),

@@ -17,7 +17,8 @@ from liftgate.bundle.shadow import Shadow
 from liftgate.bundle.suppression import Suppressions
 from liftgate.domain.batch import Bools
 from liftgate.domain.input import Floats, InputSchema
-from liftgate.domain.offer import Cap, HoldoutLayer, Indices, Offer, Placement
+from liftgate.domain.layer import Layer
+from liftgate.domain.offer import Cap, Indices, Offer, Placement
 from liftgate.domain.pause import Pause
 from liftgate.domain.review import Review
 from liftgate.domain.verdict import EachDecision
@@ -141,7 +142,7 @@ class Bundle:
     """[K] index into the model's outputs."""
     base_rate: Floats
     """[K] of the offer's model output; 1 where there is no model."""
-    layers: tuple[HoldoutLayer, ...]
+    layers: tuple[Layer, ...]
     pauses: tuple[Pause, ...] = ()
     """What outcomes start; the caps that are full meanwhile are in `caps`."""
     consent: ConsentRules = field(default_factory=ConsentRules)

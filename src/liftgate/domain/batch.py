@@ -41,9 +41,11 @@ class Batch:
 
     # assign
     held_out: Bools = field(init=False)
-    """[N]"""
+    """[N] of everything, by some layer."""
     layer_held_out: Bools = field(init=False)
-    """[N, L] per layer."""
+    """[N, L] held out of everything, by which layer."""
+    layer_arm: NDArray[np.int16] = field(init=False)
+    """[N, L] index into the layer's arms, -1: not in the layer."""
 
     # fetch
     profile_state: Codes = field(init=False)

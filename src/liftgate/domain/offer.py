@@ -76,15 +76,3 @@ class Cap:
     reason: Reason = Reason.FREQUENCY_CAP
     shadow: bool = False
     """Counts, and holds nothing back."""
-
-
-@dataclass(frozen=True, slots=True)
-class HoldoutLayer:
-    """A stable group of people who are measured and not treated."""
-
-    name: str
-    salt: str
-    share: float
-    boundary: int
-    """Held out when the bucket (of `bucketing.SPACE`) lies below it."""
-    answer: Literal["none", "default_offer"]

@@ -9,6 +9,7 @@ import numpy as np
 from liftgate.bundle.compiled import Bundle
 from liftgate.domain import consent
 from liftgate.domain.batch import Batch
+from liftgate.domain.layer import OUTSIDE
 from liftgate.domain.profile import ProfileState
 from liftgate.domain.reason import Reason
 
@@ -45,6 +46,7 @@ def enrol(batch: Batch, purpose: int) -> None:
     batch.enrolled = enrolled
     batch.held_out &= enrolled
     batch.layer_held_out &= enrolled[:, None]
+    batch.layer_arm[~enrolled] = OUTSIDE
 
 
 def _apply_defaults(batch: Batch, bundle: Bundle, documents: Sequence[bytes | None]) -> None:

@@ -43,7 +43,8 @@ def assign(walk: Walk) -> None:
     """Put everyone into their layers, from the person id alone."""
     batch, bundle = walk.batch, walk.live.bundle
     batch.placement = np.array([bundle.placement_index[request.placement_id] for request in batch.requests], dtype=np.intp)
-    batch.layer_held_out = walk.live.layers.held_out([request.person_id for request in batch.requests])
+    batch.layer_arm = walk.live.layers.assign(batch.requests, batch.placement, batch.now_ms)
+    batch.layer_held_out = walk.live.layers.universal(batch.layer_arm)
     batch.held_out = np.any(batch.layer_held_out, axis=1)
 
 

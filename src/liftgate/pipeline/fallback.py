@@ -39,7 +39,8 @@ async def answer_failed(request: DecideRequest, live: Live, ports: Ports, now_ms
     walk = Walk(batch, live, ports)
     bundle, k, s = live.bundle, len(live.bundle.offers), request.slot_count
     batch.placement = np.array([bundle.placement_index[request.placement_id]], dtype=np.intp)
-    batch.layer_held_out = live.layers.held_out([request.person_id])
+    batch.layer_arm = live.layers.assign(batch.requests, batch.placement, batch.now_ms)
+    batch.layer_held_out = live.layers.universal(batch.layer_arm)
     batch.held_out = np.any(batch.layer_held_out, axis=1)
     batch.profile_state = unavailable(bundle.schema, 1).state
     batch.profile_state[:] = ProfileState.UNAVAILABLE

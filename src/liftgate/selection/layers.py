@@ -1,25 +1,114 @@
-"""Holdout layers: salted, stable, taken from the person alone before anything else is known."""
+"""Layers, evaluated: salted, stable, from one declared unit alone, before anything else is known. Nothing is looked up and kept."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from bisect import bisect_right
+from collections.abc import Callable, Sequence
 
 import numpy as np
+from numpy.typing import NDArray
 
 from liftgate.domain.batch import Bools
-from liftgate.domain.bucketing import Salt
-from liftgate.domain.offer import HoldoutLayer
+from liftgate.domain.bucketing import SPACE, Salt
+from liftgate.domain.layer import OUTSIDE, Layer
+from liftgate.domain.request import DecideRequest
+
+Arms = NDArray[np.int16]
+"""Indices into a layer's arms, -1 not in the layer."""
+
+UNIT: dict[str, Callable[[DecideRequest], str]] = {
+    "person": lambda request: request.person_id,
+    "account": lambda request: request.account_id,
+    "session": lambda request: "",
+    "visitor": lambda request: "",
+}
+"""How a request names each kind of unit; empty: it does not."""
+
+
+class Assigner:
+    """One layer, salted once at load."""
+
+    __slots__ = ("_arm_of", "_edges", "_namespace", "_range", "_salt", "always", "layer")
+
+    def __init__(self, layer: Layer) -> None:
+        self.layer = layer
+        self._salt = Salt(*layer.salt_parts)
+        self._namespace = Salt("exclusive", layer.exclusive.namespace) if layer.exclusive else None
+        self._range = (layer.exclusive.start, layer.exclusive.end) if layer.exclusive else (0, SPACE)
+        ends = sorted((arm.start, arm.start + arm.used, index) for index, arm in enumerate(layer.arms) if arm.used)
+        self._edges: list[int] = []
+        self._arm_of: list[int] = [OUTSIDE]
+        """Arm between each edge and the next."""
+        for start, end, index in ends:
+            if self._edges and self._edges[-1] == start:
+                self._arm_of[-1] = index
+            else:
+                self._edges.append(start)
+                self._arm_of.append(index)
+            self._edges.append(end)
+            self._arm_of.append(OUTSIDE)
+        dated = layer.starts_at_ms > -np.inf or layer.ends_at_ms < np.inf
+        self.always = not dated and layer.placements is None and layer.channels is None
+        """Concerns every request."""
+
+    def bucket(self, unit: str) -> int:
+        """Return where the unit stands in the arms' ranges, 0..SPACE."""
+        return self._salt.bucket(unit)
+
+    def namespace_bucket(self, unit: str) -> int:
+        """Return where the unit stands in the exclusive namespace, 0..SPACE; -1: the layer shares none."""
+        return -1 if self._namespace is None else self._namespace.bucket(unit)
+
+    def arm(self, unit: str) -> int:
+        """Return the unit's arm; an empty unit is in none. A pure function of unit, salt, phase and ranges."""
+        if not unit:
+            return OUTSIDE
+        if self._namespace is not None and not self._range[0] <= self._namespace.bucket(unit) < self._range[1]:
+            return OUTSIDE
+        return self._arm_of[bisect_right(self._edges, self._salt.bucket(unit))]
+
+    def concerns(self, placement: int, channel: str, now_ms: float) -> bool:
+        """Say whether the layer looks at a request at all: its dates, placements and channels."""
+        layer = self.layer
+        return (
+            layer.starts_at_ms <= now_ms < layer.ends_at_ms
+            and (layer.placements is None or placement in layer.placements)
+            and (layer.channels is None or channel in layer.channels)
+        )
 
 
 class Layers:
-    """The bundle's layers, salted once at load."""
+    """The bundle's layers."""
 
-    def __init__(self, layers: Sequence[HoldoutLayer]) -> None:
-        self._layers = tuple((Salt("layer", layer.salt), layer.boundary) for layer in layers)
+    def __init__(self, layers: Sequence[Layer]) -> None:
+        self.each = tuple(map(Assigner, layers))
+        self._universal = [index for index, layer in enumerate(layers) if layer.universal]
+
+    def assign(self, requests: Sequence[DecideRequest], placement: NDArray[np.intp], now_ms: NDArray[np.int64]) -> Arms:
+        """Return [N, L] arms: from ids, placement, channel and time alone."""
+        out = np.full((len(requests), len(self.each)), OUTSIDE, dtype=np.int16)
+        for index, one in enumerate(self.each):
+            unit_of = UNIT[one.layer.unit]
+            if one.always:
+                out[:, index] = [one.arm(unit_of(request)) for request in requests]
+                continue
+            out[:, index] = [
+                one.arm(unit_of(request)) if one.concerns(place, request.context.channel, at) else OUTSIDE
+                for request, place, at in zip(requests, placement.tolist(), now_ms.tolist(), strict=True)
+            ]
+        return out
+
+    def universal(self, arms: Arms) -> Bools:
+        """Return [N, L]: who is held out of everything, by which layer."""
+        out = np.zeros(arms.shape, dtype=np.bool_)
+        for index in self._universal:
+            out[:, index] = arms[:, index] == 0
+        return out
 
     def held_out(self, people: Sequence[str]) -> Bools:
-        """Return [N, L]: who is held out in which layer. A larger share keeps everyone who was in: buckets grow from 0."""
-        out = np.zeros((len(people), len(self._layers)), dtype=np.bool_)
-        for i, (salt, boundary) in enumerate(self._layers):
-            out[:, i] = [salt.bucket(person) < boundary for person in people]
+        """Return [N, L]: who is in the first arm of which holdout of persons, whatever the time and place."""
+        out = np.zeros((len(people), len(self.each)), dtype=np.bool_)
+        for index, one in enumerate(self.each):
+            if one.layer.kind == "holdout" and one.layer.unit == "person":
+                out[:, index] = [one.arm(person) == 0 for person in people]
         return out
