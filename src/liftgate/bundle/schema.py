@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Annotated, Any, Literal
 
-from pydantic import BeforeValidator, Discriminator, Field, StringConstraints, Tag, model_validator
+from pydantic import BeforeValidator, Field, StringConstraints, model_validator
 
 from liftgate.bundle.duration import duration_ms
 from liftgate.bundle.field_types import (
@@ -20,6 +20,7 @@ from liftgate.bundle.field_types import (
     TimestampMs,
     refuse,
 )
+from liftgate.bundle.schema_candidates import Candidates
 from liftgate.bundle.schema_caps import CapRule, ContactPolicy, PauseRule
 from liftgate.bundle.schema_consent import ChannelPermission, Purpose
 from liftgate.bundle.schema_review import ReviewPolicy, ReviewRule, Sensitive
@@ -147,36 +148,6 @@ class OfferRule(_Shared):
         False, description="Shown to a person only after a reviewer said yes to that; others are shown meanwhile.", examples=[True]
     )
     payload: dict[str, Any] = Field(default_factory=dict, description="Handed on as it is.", examples=[{"title": "Free shipping"}])
-
-
-class GroupCandidates(Strict):
-    """Every offer of some groups."""
-
-    groups: Annotated[list[Name], Field(min_length=1)] = Field(description="Names in `groups:`.", examples=[["shipping"]])
-
-
-def _candidates_tag(value: Any) -> str | None:
-    if isinstance(value, (GroupCandidates, dict)):
-        return "by_group"
-    if isinstance(value, list):
-        return "by_offer"
-    return "all" if isinstance(value, str) else None
-
-
-Candidates = Annotated[
-    Annotated[Literal["all"], Tag("all")]
-    | Annotated[Annotated[list[Name], Field(min_length=1)], Tag("by_offer")]
-    | Annotated[GroupCandidates, Tag("by_group")],
-    Discriminator(
-        _candidates_tag,
-        custom_error_type="refused",
-        custom_error_message="{problem}",
-        custom_error_context={
-            "problem": "wants a list of offers, `{groups: [...]}` or `all`",
-            "mend": "write, for example, `offers: [welcome]`",
-        },
-    ),
-]
 
 
 class Select(Strict):

@@ -1,0 +1,47 @@
+"""What one arm of an experiment changes. Everything that it does not name is as it is for everybody."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+from pydantic import Field
+
+from liftgate.bundle.field_types import Name, Strict
+from liftgate.bundle.schema_candidates import Candidates
+
+Worth = Annotated[float, Field(gt=0, allow_inf_nan=False)]
+Instead = Annotated[int, Field(ge=1)] | Name
+"""Another version of the same model, or the name of another model in `models:`."""
+
+
+class ArmChanges(Strict):
+    """The keys of an arm that change something; an arm with none of them is a control."""
+
+    models: dict[Name, Instead] = Field(
+        default_factory=dict,
+        description="By name in `models:`: the version that scores instead, or the name of another model in `models:`.",
+        examples=[{"purchase_7d": 4}],
+    )
+    offers: Candidates | None = Field(
+        None,
+        description="Candidate offers of the layer's placements for this arm: a list, `{groups: [...]}` or `all`; absent: the placement's.",
+        examples=[["free-shipping", "welcome"]],
+    )
+    values: dict[Name, Worth] = Field(
+        default_factory=dict, description="By offer: its worth for this arm, above 0.", examples=[{"free-shipping": 5.0}]
+    )
+    minimum_value: float | None = Field(
+        None,
+        ge=0,
+        allow_inf_nan=False,
+        description="Offers expected to be worth less are not shown, in the bundle's currency; 0: all are worth showing.",
+        examples=[0.05],
+    )
+    minimum_propensity: float | None = Field(
+        None,
+        ge=0,
+        le=1,
+        allow_inf_nan=False,
+        description="Offers less likely to succeed are not shown; 0: none is too unlikely.",
+        examples=[0.01],
+    )
