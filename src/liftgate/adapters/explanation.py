@@ -51,6 +51,8 @@ SENTENCES: Mapping[Reason, str] = {
     Reason.REVIEW_REJECTED: "A reviewer said no to it.",
     Reason.STOPPED: "An operator has stopped it, its group, or every use of profiles, which it needs.",
     Reason.CONTROLS_UNKNOWN: "What is stopped and approved could not be read, and unknown is no.",
+    Reason.BELOW_THRESHOLD: "It passed every guardrail and is not worth showing: it is expected to bring less than the placement's minimum, or to do harm.",
+    Reason.LOWER_TIER: "It passed every guardrail, and so did an offer of a higher priority tier.",
     Reason.OFFERED: "The placement's policy chose among the allowed offers.",
     Reason.HELD_OUT: "The person is in a holdout, a group that is measured and not treated.",
     Reason.NO_OFFER_ALLOWED: "No offer passed the guardrails.",
@@ -65,6 +67,11 @@ SENTENCES: Mapping[Reason, str] = {
     Reason.STAGE_FAILED: "A stage failed unexpectedly, so only the guarded default could be served.",
     Reason.PERSONALIZATION_STOPPED: "An operator has stopped every use of profiles, so the decision used the context alone.",
     Reason.MODEL_STOPPED: "An operator has stopped a model, so its offers were ranked by their declared base rates.",
+    Reason.CONSENT_REVOKED: "The consent that the exposure's decision needed is gone: it must not be shown, and is not counted.",
+    Reason.NOTHING_WORTH_SHOWING: "Offers passed the guardrails and none of them is worth showing, so nothing is shown.",
+    Reason.OFFER_HELD_OUT: "The person is in a holdout of the offer that was chosen first, or of its programme, so it was not shown.",
+    Reason.BASELINE_SERVED: "The placement learns beside the caller, whose own choice was answered.",
+    Reason.LOGGED_ONLY: "The placement only logs what it would choose, and answers nothing.",
 }
 """Every reason in words. `docs/decide.md` has the same sentences; a test compares them."""
 

@@ -48,6 +48,8 @@ class Reason(IntEnum):
     REVIEW_REJECTED = 52
     STOPPED = 53
     CONTROLS_UNKNOWN = 54
+    BELOW_THRESHOLD = 55
+    LOWER_TIER = 56
     OFFERED = 60
     HELD_OUT = 61
     NO_OFFER_ALLOWED = 62
@@ -62,6 +64,11 @@ class Reason(IntEnum):
     STAGE_FAILED = 71
     PERSONALIZATION_STOPPED = 72
     MODEL_STOPPED = 73
+    CONSENT_REVOKED = 79
+    OFFER_HELD_OUT = 74
+    BASELINE_SERVED = 75
+    LOGGED_ONLY = 76
+    NOTHING_WORTH_SHOWING = 77
 
 
 class Arm(IntEnum):
@@ -82,6 +89,7 @@ class Branch(IntEnum):
     HOLDOUT = 3
     DEFAULT = 4
     FALLBACK = 5
+    BASELINE = 7
 
 
 class InputState(IntEnum):

@@ -17,11 +17,17 @@ class RuleOutcome(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
     RULE_OUTCOME_STOPPED: _ClassVar[RuleOutcome]
     RULE_OUTCOME_ONE_OF: _ClassVar[RuleOutcome]
     RULE_OUTCOME_SHADOW: _ClassVar[RuleOutcome]
+    RULE_OUTCOME_COUNTED: _ClassVar[RuleOutcome]
+    RULE_OUTCOME_NOT_COUNTED: _ClassVar[RuleOutcome]
+    RULE_OUTCOME_NOT_KNOWN: _ClassVar[RuleOutcome]
 RULE_OUTCOME_UNSPECIFIED: RuleOutcome
 RULE_OUTCOME_PASSED: RuleOutcome
 RULE_OUTCOME_STOPPED: RuleOutcome
 RULE_OUTCOME_ONE_OF: RuleOutcome
 RULE_OUTCOME_SHADOW: RuleOutcome
+RULE_OUTCOME_COUNTED: RuleOutcome
+RULE_OUTCOME_NOT_COUNTED: RuleOutcome
+RULE_OUTCOME_NOT_KNOWN: RuleOutcome
 
 class AttributeValue(_message.Message):
     __slots__ = ("string_value", "int_value", "double_value", "bool_value")
@@ -71,7 +77,7 @@ class CandidateList(_message.Message):
     def __init__(self, offer_ids: _Optional[_Iterable[str]] = ...) -> None: ...
 
 class DecideRequest(_message.Message):
-    __slots__ = ("request_id", "person_id", "placement_id", "slot_count", "context", "consent_signals", "candidates", "explain", "account_id", "dry_run")
+    __slots__ = ("request_id", "person_id", "placement_id", "slot_count", "context", "consent_signals", "candidates", "explain", "account_id", "dry_run", "baseline_offers", "deferred")
     REQUEST_ID_FIELD_NUMBER: _ClassVar[int]
     PERSON_ID_FIELD_NUMBER: _ClassVar[int]
     PLACEMENT_ID_FIELD_NUMBER: _ClassVar[int]
@@ -82,6 +88,8 @@ class DecideRequest(_message.Message):
     EXPLAIN_FIELD_NUMBER: _ClassVar[int]
     ACCOUNT_ID_FIELD_NUMBER: _ClassVar[int]
     DRY_RUN_FIELD_NUMBER: _ClassVar[int]
+    BASELINE_OFFERS_FIELD_NUMBER: _ClassVar[int]
+    DEFERRED_FIELD_NUMBER: _ClassVar[int]
     request_id: str
     person_id: str
     placement_id: str
@@ -92,10 +100,20 @@ class DecideRequest(_message.Message):
     explain: bool
     account_id: str
     dry_run: bool
-    def __init__(self, request_id: _Optional[str] = ..., person_id: _Optional[str] = ..., placement_id: _Optional[str] = ..., slot_count: _Optional[int] = ..., context: _Optional[_Union[Context, _Mapping]] = ..., consent_signals: _Optional[_Union[ConsentSignals, _Mapping]] = ..., candidates: _Optional[_Union[CandidateList, _Mapping]] = ..., explain: _Optional[bool] = ..., account_id: _Optional[str] = ..., dry_run: _Optional[bool] = ...) -> None: ...
+    baseline_offers: _containers.RepeatedScalarFieldContainer[str]
+    deferred: bool
+    def __init__(self, request_id: _Optional[str] = ..., person_id: _Optional[str] = ..., placement_id: _Optional[str] = ..., slot_count: _Optional[int] = ..., context: _Optional[_Union[Context, _Mapping]] = ..., consent_signals: _Optional[_Union[ConsentSignals, _Mapping]] = ..., candidates: _Optional[_Union[CandidateList, _Mapping]] = ..., explain: _Optional[bool] = ..., account_id: _Optional[str] = ..., dry_run: _Optional[bool] = ..., baseline_offers: _Optional[_Iterable[str]] = ..., deferred: _Optional[bool] = ...) -> None: ...
+
+class RefusedOffer(_message.Message):
+    __slots__ = ("offer_id", "reason")
+    OFFER_ID_FIELD_NUMBER: _ClassVar[int]
+    REASON_FIELD_NUMBER: _ClassVar[int]
+    offer_id: str
+    reason: _reason_pb2.Reason
+    def __init__(self, offer_id: _Optional[str] = ..., reason: _Optional[_Union[_reason_pb2.Reason, str]] = ...) -> None: ...
 
 class DecideResponse(_message.Message):
-    __slots__ = ("decision_id", "arm", "branch", "slots", "reason", "bundle_digest", "valid_until_ms", "degraded", "explanation", "consent_version", "review_id")
+    __slots__ = ("decision_id", "arm", "branch", "slots", "reason", "bundle_digest", "valid_until_ms", "degraded", "explanation", "consent_version", "review_id", "baseline_refused")
     DECISION_ID_FIELD_NUMBER: _ClassVar[int]
     ARM_FIELD_NUMBER: _ClassVar[int]
     BRANCH_FIELD_NUMBER: _ClassVar[int]
@@ -107,6 +125,7 @@ class DecideResponse(_message.Message):
     EXPLANATION_FIELD_NUMBER: _ClassVar[int]
     CONSENT_VERSION_FIELD_NUMBER: _ClassVar[int]
     REVIEW_ID_FIELD_NUMBER: _ClassVar[int]
+    BASELINE_REFUSED_FIELD_NUMBER: _ClassVar[int]
     decision_id: str
     arm: _reason_pb2.Arm
     branch: _reason_pb2.Branch
@@ -118,7 +137,8 @@ class DecideResponse(_message.Message):
     explanation: Explanation
     consent_version: str
     review_id: str
-    def __init__(self, decision_id: _Optional[str] = ..., arm: _Optional[_Union[_reason_pb2.Arm, str]] = ..., branch: _Optional[_Union[_reason_pb2.Branch, str]] = ..., slots: _Optional[_Iterable[_Union[_offer_pb2.Slot, _Mapping]]] = ..., reason: _Optional[_Union[_reason_pb2.Reason, str]] = ..., bundle_digest: _Optional[str] = ..., valid_until_ms: _Optional[int] = ..., degraded: _Optional[bool] = ..., explanation: _Optional[_Union[Explanation, _Mapping]] = ..., consent_version: _Optional[str] = ..., review_id: _Optional[str] = ...) -> None: ...
+    baseline_refused: _containers.RepeatedCompositeFieldContainer[RefusedOffer]
+    def __init__(self, decision_id: _Optional[str] = ..., arm: _Optional[_Union[_reason_pb2.Arm, str]] = ..., branch: _Optional[_Union[_reason_pb2.Branch, str]] = ..., slots: _Optional[_Iterable[_Union[_offer_pb2.Slot, _Mapping]]] = ..., reason: _Optional[_Union[_reason_pb2.Reason, str]] = ..., bundle_digest: _Optional[str] = ..., valid_until_ms: _Optional[int] = ..., degraded: _Optional[bool] = ..., explanation: _Optional[_Union[Explanation, _Mapping]] = ..., consent_version: _Optional[str] = ..., review_id: _Optional[str] = ..., baseline_refused: _Optional[_Iterable[_Union[RefusedOffer, _Mapping]]] = ...) -> None: ...
 
 class Explanation(_message.Message):
     __slots__ = ("summary", "candidates", "masked_paths", "decision_id", "decided_at_ms", "placement_id", "arm", "branch", "reason", "reason_text", "fallback_reason", "fallback_stage", "degraded", "offered", "default_served", "would_offer", "would_offer_default", "assignments", "slots", "factors", "scored", "inputs", "consent", "consent_version", "bundle", "bundle_digest", "models", "reservation_attempts", "recovered", "jurisdiction", "caveats")

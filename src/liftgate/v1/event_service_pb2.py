@@ -22,25 +22,40 @@ _runtime_version.ValidateProtobufRuntimeVersion(
 _sym_db = _symbol_database.Default()
 
 
+from liftgate.v1 import reason_pb2 as liftgate_dot_v1_dot_reason__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1fliftgate/v1/event_service.proto\x12\x0bliftgate.v1\"\xf9\x01\n\x05\x45vent\x12\x10\n\x08\x65vent_id\x18\x01 \x01(\t\x12$\n\x04kind\x18\x02 \x01(\x0e\x32\x16.liftgate.v1.EventKind\x12\x11\n\tperson_id\x18\x03 \x01(\t\x12\x13\n\x0b\x64\x65\x63ision_id\x18\x04 \x01(\t\x12\x10\n\x08offer_id\x18\x05 \x01(\t\x12\x16\n\x0eoccurred_at_ms\x18\x06 \x01(\x03\x12\x12\n\x05value\x18\x07 \x01(\x01H\x00\x88\x01\x01\x12\x10\n\x08\x63urrency\x18\x08 \x01(\t\x12\x12\n\naccount_id\x18\t \x01(\t\x12\x0f\n\x07\x63hannel\x18\n \x01(\t\x12\x11\n\ttime_zone\x18\x0b \x01(\tB\x08\n\x06_value\"3\n\rRecordRequest\x12\"\n\x06\x65vents\x18\x01 \x03(\x0b\x32\x12.liftgate.v1.Event\"C\n\x0e\x45ventRejection\x12\r\n\x05index\x18\x01 \x01(\r\x12\r\n\x05\x66ield\x18\x02 \x01(\t\x12\x13\n\x0b\x64\x65scription\x18\x03 \x01(\t\"z\n\x0eRecordResponse\x12\x10\n\x08\x61\x63\x63\x65pted\x18\x01 \x01(\r\x12\x12\n\nduplicates\x18\x02 \x01(\r\x12/\n\nrejections\x18\x03 \x03(\x0b\x32\x1b.liftgate.v1.EventRejection\x12\x11\n\tuncounted\x18\x04 \x01(\r*\xbd\x01\n\tEventKind\x12\x1a\n\x16\x45VENT_KIND_UNSPECIFIED\x10\x00\x12\x17\n\x13\x45VENT_KIND_EXPOSURE\x10\x01\x12\x14\n\x10\x45VENT_KIND_CLICK\x10\x02\x12\x17\n\x13\x45VENT_KIND_PURCHASE\x10\x03\x12\x16\n\x12\x45VENT_KIND_DISMISS\x10\x04\x12\x1a\n\x16\x45VENT_KIND_UNSUBSCRIBE\x10\x05\x12\x18\n\x14\x45VENT_KIND_COMPLAINT\x10\x06\x32Q\n\x0c\x45ventService\x12\x41\n\x06Record\x12\x1a.liftgate.v1.RecordRequest\x1a\x1b.liftgate.v1.RecordResponseb\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1fliftgate/v1/event_service.proto\x12\x0bliftgate.v1\x1a\x18liftgate/v1/reason.proto\"r\n\rPropertyValue\x12\x16\n\x0cstring_value\x18\x01 \x01(\tH\x00\x12\x13\n\tint_value\x18\x02 \x01(\x03H\x00\x12\x16\n\x0c\x64ouble_value\x18\x03 \x01(\x01H\x00\x12\x14\n\nbool_value\x18\x04 \x01(\x08H\x00\x42\x06\n\x04kind\"\xff\x03\n\x05\x45vent\x12\x10\n\x08\x65vent_id\x18\x01 \x01(\t\x12$\n\x04kind\x18\x02 \x01(\x0e\x32\x16.liftgate.v1.EventKind\x12\x11\n\tperson_id\x18\x03 \x01(\t\x12\x13\n\x0b\x64\x65\x63ision_id\x18\x04 \x01(\t\x12\x10\n\x08offer_id\x18\x05 \x01(\t\x12\x16\n\x0eoccurred_at_ms\x18\x06 \x01(\x03\x12\x12\n\x05value\x18\x07 \x01(\x01H\x00\x88\x01\x01\x12\x10\n\x08\x63urrency\x18\x08 \x01(\t\x12\x12\n\naccount_id\x18\t \x01(\t\x12\x0f\n\x07\x63hannel\x18\n \x01(\t\x12\x11\n\ttime_zone\x18\x0b \x01(\t\x12\x0c\n\x04name\x18\x0c \x01(\t\x12\x0c\n\x04slot\x18\r \x01(\r\x12\x14\n\x0cplacement_id\x18\x0e \x01(\t\x12\x0e\n\x06\x64\x65vice\x18\x0f \x01(\t\x12\x14\n\x0cjurisdiction\x18\x10 \x01(\t\x12\x36\n\nproperties\x18\x11 \x03(\x0b\x32\".liftgate.v1.Event.PropertiesEntry\x12\x12\n\nprefetched\x18\x12 \x01(\x08\x12\x11\n\tautomated\x18\x13 \x01(\x08\x1aM\n\x0fPropertiesEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12)\n\x05value\x18\x02 \x01(\x0b\x32\x1a.liftgate.v1.PropertyValue:\x02\x38\x01\x42\x08\n\x06_value\"3\n\rRecordRequest\x12\"\n\x06\x65vents\x18\x01 \x03(\x0b\x32\x12.liftgate.v1.Event\"C\n\x0e\x45ventRejection\x12\r\n\x05index\x18\x01 \x01(\r\x12\r\n\x05\x66ield\x18\x02 \x01(\t\x12\x13\n\x0b\x64\x65scription\x18\x03 \x01(\t\"\x83\x01\n\x0f\x45ventRevocation\x12\r\n\x05index\x18\x01 \x01(\r\x12#\n\x06reason\x18\x02 \x01(\x0e\x32\x13.liftgate.v1.Reason\x12+\n\x0e\x63onsent_reason\x18\x03 \x01(\x0e\x32\x13.liftgate.v1.Reason\x12\x0f\n\x07purpose\x18\x04 \x01(\t\"\xd7\x01\n\x0eRecordResponse\x12\x10\n\x08\x61\x63\x63\x65pted\x18\x01 \x01(\r\x12\x12\n\nduplicates\x18\x02 \x01(\r\x12/\n\nrejections\x18\x03 \x03(\x0b\x32\x1b.liftgate.v1.EventRejection\x12\x11\n\tuncounted\x18\x04 \x01(\r\x12\x31\n\x0brevocations\x18\x05 \x03(\x0b\x32\x1c.liftgate.v1.EventRevocation\x12\x0c\n\x04late\x18\x06 \x01(\r\x12\x1a\n\x12\x64ropped_properties\x18\x07 \x01(\r\"9\n\x13RecordStreamRequest\x12\"\n\x06\x65vents\x18\x01 \x03(\x0b\x32\x12.liftgate.v1.Event\"\x80\x02\n\x14RecordStreamResponse\x12\x10\n\x08\x61\x63\x63\x65pted\x18\x01 \x01(\x04\x12\x12\n\nduplicates\x18\x02 \x01(\x04\x12\x10\n\x08rejected\x18\x03 \x01(\x04\x12\x0f\n\x07revoked\x18\x04 \x01(\x04\x12\x11\n\tuncounted\x18\x05 \x01(\x04\x12\x0c\n\x04late\x18\x06 \x01(\x04\x12\x1a\n\x12\x64ropped_properties\x18\x07 \x01(\x04\x12/\n\nrejections\x18\x08 \x03(\x0b\x32\x1b.liftgate.v1.EventRejection\x12\x31\n\x0brevocations\x18\t \x03(\x0b\x32\x1c.liftgate.v1.EventRevocation*\xdf\x03\n\tEventKind\x12\x1a\n\x16\x45VENT_KIND_UNSPECIFIED\x10\x00\x12\x17\n\x13\x45VENT_KIND_EXPOSURE\x10\x01\x12\x14\n\x10\x45VENT_KIND_CLICK\x10\x02\x12\x17\n\x13\x45VENT_KIND_PURCHASE\x10\x03\x12\x16\n\x12\x45VENT_KIND_DISMISS\x10\x04\x12\x1a\n\x16\x45VENT_KIND_UNSUBSCRIBE\x10\x05\x12\x18\n\x14\x45VENT_KIND_COMPLAINT\x10\x06\x12\x1a\n\x16\x45VENT_KIND_CART_ACTION\x10\x07\x12\x19\n\x15\x45VENT_KIND_EMAIL_SENT\x10\x08\x12\x1e\n\x1a\x45VENT_KIND_EMAIL_DELIVERED\x10\t\x12\x1b\n\x17\x45VENT_KIND_EMAIL_OPENED\x10\n\x12\x1c\n\x18\x45VENT_KIND_EMAIL_CLICKED\x10\x0b\x12\x1c\n\x18\x45VENT_KIND_EMAIL_BOUNCED\x10\x0c\x12!\n\x1d\x45VENT_KIND_EMAIL_UNSUBSCRIBED\x10\r\x12\x1f\n\x1b\x45VENT_KIND_EMAIL_COMPLAINED\x10\x0e\x12\x15\n\x11\x45VENT_KIND_REFUND\x10\x0f\x12\x15\n\x11\x45VENT_KIND_CUSTOM\x10\x10*u\n\x0bReliability\x12\x1b\n\x17RELIABILITY_UNSPECIFIED\x10\x00\x12\x18\n\x14RELIABILITY_RELIABLE\x10\x01\x12\x1a\n\x16RELIABILITY_UNRELIABLE\x10\x02\x12\x13\n\x0fRELIABILITY_BOT\x10\x03\x32\xa8\x01\n\x0c\x45ventService\x12\x41\n\x06Record\x12\x1a.liftgate.v1.RecordRequest\x1a\x1b.liftgate.v1.RecordResponse\x12U\n\x0cRecordStream\x12 .liftgate.v1.RecordStreamRequest\x1a!.liftgate.v1.RecordStreamResponse(\x01\x62\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
 _builder.BuildTopDescriptorsAndMessages(DESCRIPTOR, 'liftgate.v1.event_service_pb2', _globals)
 if not _descriptor._USE_C_DESCRIPTORS:
   DESCRIPTOR._loaded_options = None
-  _globals['_EVENTKIND']._serialized_start=547
-  _globals['_EVENTKIND']._serialized_end=736
-  _globals['_EVENT']._serialized_start=49
-  _globals['_EVENT']._serialized_end=298
-  _globals['_RECORDREQUEST']._serialized_start=300
-  _globals['_RECORDREQUEST']._serialized_end=351
-  _globals['_EVENTREJECTION']._serialized_start=353
-  _globals['_EVENTREJECTION']._serialized_end=420
-  _globals['_RECORDRESPONSE']._serialized_start=422
-  _globals['_RECORDRESPONSE']._serialized_end=544
-  _globals['_EVENTSERVICE']._serialized_start=738
-  _globals['_EVENTSERVICE']._serialized_end=819
+  _globals['_EVENT_PROPERTIESENTRY']._loaded_options = None
+  _globals['_EVENT_PROPERTIESENTRY']._serialized_options = b'8\001'
+  _globals['_EVENTKIND']._serialized_start=1497
+  _globals['_EVENTKIND']._serialized_end=1976
+  _globals['_RELIABILITY']._serialized_start=1978
+  _globals['_RELIABILITY']._serialized_end=2095
+  _globals['_PROPERTYVALUE']._serialized_start=74
+  _globals['_PROPERTYVALUE']._serialized_end=188
+  _globals['_EVENT']._serialized_start=191
+  _globals['_EVENT']._serialized_end=702
+  _globals['_EVENT_PROPERTIESENTRY']._serialized_start=615
+  _globals['_EVENT_PROPERTIESENTRY']._serialized_end=692
+  _globals['_RECORDREQUEST']._serialized_start=704
+  _globals['_RECORDREQUEST']._serialized_end=755
+  _globals['_EVENTREJECTION']._serialized_start=757
+  _globals['_EVENTREJECTION']._serialized_end=824
+  _globals['_EVENTREVOCATION']._serialized_start=827
+  _globals['_EVENTREVOCATION']._serialized_end=958
+  _globals['_RECORDRESPONSE']._serialized_start=961
+  _globals['_RECORDRESPONSE']._serialized_end=1176
+  _globals['_RECORDSTREAMREQUEST']._serialized_start=1178
+  _globals['_RECORDSTREAMREQUEST']._serialized_end=1235
+  _globals['_RECORDSTREAMRESPONSE']._serialized_start=1238
+  _globals['_RECORDSTREAMRESPONSE']._serialized_end=1494
+  _globals['_EVENTSERVICE']._serialized_start=2098
+  _globals['_EVENTSERVICE']._serialized_end=2266
 # @@protoc_insertion_point(module_scope)

@@ -40,6 +40,11 @@ class EventServiceStub:
                 request_serializer=liftgate_dot_v1_dot_event__service__pb2.RecordRequest.SerializeToString,
                 response_deserializer=liftgate_dot_v1_dot_event__service__pb2.RecordResponse.FromString,
                 _registered_method=True)
+        self.RecordStream = channel.stream_unary(
+                '/liftgate.v1.EventService/RecordStream',
+                request_serializer=liftgate_dot_v1_dot_event__service__pb2.RecordStreamRequest.SerializeToString,
+                response_deserializer=liftgate_dot_v1_dot_event__service__pb2.RecordStreamResponse.FromString,
+                _registered_method=True)
 
 
 class EventServiceServicer:
@@ -53,6 +58,14 @@ class EventServiceServicer:
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def RecordStream(self, request_iterator, context):
+        """RecordStream stores as many batches as the caller sends, one after another, and answers once, at the end, when all of them are in
+        the event log. A stream that breaks may have stored any part of what was sent: sent again, it changes nothing twice.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
 
 def add_EventServiceServicer_to_server(servicer, server):
     rpc_method_handlers = {
@@ -60,6 +73,11 @@ def add_EventServiceServicer_to_server(servicer, server):
                     servicer.Record,
                     request_deserializer=liftgate_dot_v1_dot_event__service__pb2.RecordRequest.FromString,
                     response_serializer=liftgate_dot_v1_dot_event__service__pb2.RecordResponse.SerializeToString,
+            ),
+            'RecordStream': grpc.stream_unary_rpc_method_handler(
+                    servicer.RecordStream,
+                    request_deserializer=liftgate_dot_v1_dot_event__service__pb2.RecordStreamRequest.FromString,
+                    response_serializer=liftgate_dot_v1_dot_event__service__pb2.RecordStreamResponse.SerializeToString,
             ),
     }
     generic_handler = grpc.method_handlers_generic_handler(
@@ -90,6 +108,33 @@ class EventService:
             '/liftgate.v1.EventService/Record',
             liftgate_dot_v1_dot_event__service__pb2.RecordRequest.SerializeToString,
             liftgate_dot_v1_dot_event__service__pb2.RecordResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def RecordStream(request_iterator,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.stream_unary(
+            request_iterator,
+            target,
+            '/liftgate.v1.EventService/RecordStream',
+            liftgate_dot_v1_dot_event__service__pb2.RecordStreamRequest.SerializeToString,
+            liftgate_dot_v1_dot_event__service__pb2.RecordStreamResponse.FromString,
             options,
             channel_credentials,
             insecure,

@@ -46,6 +46,8 @@ class Reason(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
     REASON_REVIEW_REJECTED: _ClassVar[Reason]
     REASON_STOPPED: _ClassVar[Reason]
     REASON_CONTROLS_UNKNOWN: _ClassVar[Reason]
+    REASON_BELOW_THRESHOLD: _ClassVar[Reason]
+    REASON_LOWER_TIER: _ClassVar[Reason]
     REASON_OFFERED: _ClassVar[Reason]
     REASON_HELD_OUT: _ClassVar[Reason]
     REASON_NO_OFFER_ALLOWED: _ClassVar[Reason]
@@ -60,6 +62,11 @@ class Reason(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
     REASON_STAGE_FAILED: _ClassVar[Reason]
     REASON_PERSONALIZATION_STOPPED: _ClassVar[Reason]
     REASON_MODEL_STOPPED: _ClassVar[Reason]
+    REASON_OFFER_HELD_OUT: _ClassVar[Reason]
+    REASON_BASELINE_SERVED: _ClassVar[Reason]
+    REASON_LOGGED_ONLY: _ClassVar[Reason]
+    REASON_NOTHING_WORTH_SHOWING: _ClassVar[Reason]
+    REASON_CONSENT_REVOKED: _ClassVar[Reason]
 
 class Arm(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
     __slots__ = ()
@@ -76,6 +83,7 @@ class Branch(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
     BRANCH_HOLDOUT: _ClassVar[Branch]
     BRANCH_DEFAULT: _ClassVar[Branch]
     BRANCH_FALLBACK: _ClassVar[Branch]
+    BRANCH_BASELINE: _ClassVar[Branch]
 
 class Stage(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
     __slots__ = ()
@@ -128,6 +136,8 @@ REASON_AWAITING_REVIEW: Reason
 REASON_REVIEW_REJECTED: Reason
 REASON_STOPPED: Reason
 REASON_CONTROLS_UNKNOWN: Reason
+REASON_BELOW_THRESHOLD: Reason
+REASON_LOWER_TIER: Reason
 REASON_OFFERED: Reason
 REASON_HELD_OUT: Reason
 REASON_NO_OFFER_ALLOWED: Reason
@@ -142,6 +152,11 @@ REASON_LOG_UNAVAILABLE: Reason
 REASON_STAGE_FAILED: Reason
 REASON_PERSONALIZATION_STOPPED: Reason
 REASON_MODEL_STOPPED: Reason
+REASON_OFFER_HELD_OUT: Reason
+REASON_BASELINE_SERVED: Reason
+REASON_LOGGED_ONLY: Reason
+REASON_NOTHING_WORTH_SHOWING: Reason
+REASON_CONSENT_REVOKED: Reason
 ARM_UNSPECIFIED: Arm
 ARM_TREATMENT: Arm
 ARM_HOLDOUT: Arm
@@ -152,6 +167,7 @@ BRANCH_EXPLORE: Branch
 BRANCH_HOLDOUT: Branch
 BRANCH_DEFAULT: Branch
 BRANCH_FALLBACK: Branch
+BRANCH_BASELINE: Branch
 STAGE_UNSPECIFIED: Stage
 STAGE_ASSIGN: Stage
 STAGE_FETCH: Stage

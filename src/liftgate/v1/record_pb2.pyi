@@ -81,7 +81,7 @@ class ReviewRequested(_message.Message):
     def __init__(self, offer_id: _Optional[str] = ..., review_id: _Optional[str] = ...) -> None: ...
 
 class DecisionRecord(_message.Message):
-    __slots__ = ("decision_id", "request_id", "decided_at_ms", "trace_id", "span_id", "person_pseudonym", "pseudonym_key_id", "placement_id", "bundle", "bundle_digest", "models", "arm", "assignments", "branch", "reason", "degraded", "fallback_reason", "offered", "default_served", "would_offer", "holdout_answer", "slot_count", "slate_scheme", "candidate_offer_id", "candidate_reason", "candidate_propensity", "candidate_value", "slots", "scored", "draws", "reservation_attempts", "inputs", "input_value", "input_age_s", "input_state", "masked_paths", "purpose", "consent_reason", "valid_until_ms", "stage_us", "batch_size", "recovered", "would_offer_default", "consent_version", "candidate_shadow_reason", "account_pseudonym", "review_verdicts", "review_requested", "controls_version", "jurisdiction", "purpose_by_default")
+    __slots__ = ("decision_id", "request_id", "decided_at_ms", "trace_id", "span_id", "person_pseudonym", "pseudonym_key_id", "placement_id", "bundle", "bundle_digest", "models", "arm", "assignments", "branch", "reason", "degraded", "fallback_reason", "offered", "default_served", "would_offer", "holdout_answer", "slot_count", "slate_scheme", "candidate_offer_id", "candidate_reason", "candidate_propensity", "candidate_value", "slots", "scored", "draws", "reservation_attempts", "inputs", "input_value", "input_age_s", "input_state", "masked_paths", "purpose", "consent_reason", "valid_until_ms", "stage_us", "batch_size", "recovered", "would_offer_default", "consent_version", "candidate_shadow_reason", "account_pseudonym", "review_verdicts", "review_requested", "controls_version", "jurisdiction", "purpose_by_default", "candidate_context_weight", "candidate_lever", "candidate_untreated_propensity", "candidate_smoothed_propensity", "withheld_offer", "deferred", "mode", "baseline_offer")
     DECISION_ID_FIELD_NUMBER: _ClassVar[int]
     REQUEST_ID_FIELD_NUMBER: _ClassVar[int]
     DECIDED_AT_MS_FIELD_NUMBER: _ClassVar[int]
@@ -133,6 +133,14 @@ class DecisionRecord(_message.Message):
     CONTROLS_VERSION_FIELD_NUMBER: _ClassVar[int]
     JURISDICTION_FIELD_NUMBER: _ClassVar[int]
     PURPOSE_BY_DEFAULT_FIELD_NUMBER: _ClassVar[int]
+    CANDIDATE_CONTEXT_WEIGHT_FIELD_NUMBER: _ClassVar[int]
+    CANDIDATE_LEVER_FIELD_NUMBER: _ClassVar[int]
+    CANDIDATE_UNTREATED_PROPENSITY_FIELD_NUMBER: _ClassVar[int]
+    CANDIDATE_SMOOTHED_PROPENSITY_FIELD_NUMBER: _ClassVar[int]
+    WITHHELD_OFFER_FIELD_NUMBER: _ClassVar[int]
+    DEFERRED_FIELD_NUMBER: _ClassVar[int]
+    MODE_FIELD_NUMBER: _ClassVar[int]
+    BASELINE_OFFER_FIELD_NUMBER: _ClassVar[int]
     decision_id: str
     request_id: str
     decided_at_ms: int
@@ -184,10 +192,18 @@ class DecisionRecord(_message.Message):
     controls_version: int
     jurisdiction: str
     purpose_by_default: _containers.RepeatedScalarFieldContainer[str]
-    def __init__(self, decision_id: _Optional[str] = ..., request_id: _Optional[str] = ..., decided_at_ms: _Optional[int] = ..., trace_id: _Optional[bytes] = ..., span_id: _Optional[bytes] = ..., person_pseudonym: _Optional[bytes] = ..., pseudonym_key_id: _Optional[str] = ..., placement_id: _Optional[str] = ..., bundle: _Optional[str] = ..., bundle_digest: _Optional[str] = ..., models: _Optional[_Iterable[_Union[ModelPin, _Mapping]]] = ..., arm: _Optional[_Union[_reason_pb2.Arm, str]] = ..., assignments: _Optional[_Iterable[_Union[LayerAssignment, _Mapping]]] = ..., branch: _Optional[_Union[_reason_pb2.Branch, str]] = ..., reason: _Optional[_Union[_reason_pb2.Reason, str]] = ..., degraded: _Optional[bool] = ..., fallback_reason: _Optional[_Union[_reason_pb2.Reason, str]] = ..., offered: _Optional[_Iterable[str]] = ..., default_served: _Optional[bool] = ..., would_offer: _Optional[_Iterable[str]] = ..., holdout_answer: _Optional[str] = ..., slot_count: _Optional[int] = ..., slate_scheme: _Optional[str] = ..., candidate_offer_id: _Optional[_Iterable[str]] = ..., candidate_reason: _Optional[_Iterable[_Union[_reason_pb2.Reason, str]]] = ..., candidate_propensity: _Optional[_Iterable[float]] = ..., candidate_value: _Optional[_Iterable[float]] = ..., slots: _Optional[_Iterable[_Union[SlotProbabilities, _Mapping]]] = ..., scored: _Optional[bool] = ..., draws: _Optional[_Iterable[float]] = ..., reservation_attempts: _Optional[int] = ..., inputs: _Optional[_Iterable[_Union[InputColumn, _Mapping]]] = ..., input_value: _Optional[_Iterable[float]] = ..., input_age_s: _Optional[_Iterable[float]] = ..., input_state: _Optional[_Iterable[_Union[InputState, str]]] = ..., masked_paths: _Optional[_Iterable[str]] = ..., purpose: _Optional[_Iterable[str]] = ..., consent_reason: _Optional[_Iterable[_Union[_reason_pb2.Reason, str]]] = ..., valid_until_ms: _Optional[int] = ..., stage_us: _Optional[_Iterable[int]] = ..., batch_size: _Optional[int] = ..., recovered: _Optional[bool] = ..., would_offer_default: _Optional[bool] = ..., consent_version: _Optional[str] = ..., candidate_shadow_reason: _Optional[_Iterable[_Union[_reason_pb2.Reason, str]]] = ..., account_pseudonym: _Optional[bytes] = ..., review_verdicts: _Optional[_Iterable[_Union[ReviewVerdict, _Mapping]]] = ..., review_requested: _Optional[_Union[ReviewRequested, _Mapping]] = ..., controls_version: _Optional[int] = ..., jurisdiction: _Optional[str] = ..., purpose_by_default: _Optional[_Iterable[str]] = ...) -> None: ...
+    candidate_context_weight: _containers.RepeatedScalarFieldContainer[float]
+    candidate_lever: _containers.RepeatedScalarFieldContainer[float]
+    candidate_untreated_propensity: _containers.RepeatedScalarFieldContainer[float]
+    candidate_smoothed_propensity: _containers.RepeatedScalarFieldContainer[float]
+    withheld_offer: _containers.RepeatedScalarFieldContainer[str]
+    deferred: bool
+    mode: str
+    baseline_offer: _containers.RepeatedScalarFieldContainer[str]
+    def __init__(self, decision_id: _Optional[str] = ..., request_id: _Optional[str] = ..., decided_at_ms: _Optional[int] = ..., trace_id: _Optional[bytes] = ..., span_id: _Optional[bytes] = ..., person_pseudonym: _Optional[bytes] = ..., pseudonym_key_id: _Optional[str] = ..., placement_id: _Optional[str] = ..., bundle: _Optional[str] = ..., bundle_digest: _Optional[str] = ..., models: _Optional[_Iterable[_Union[ModelPin, _Mapping]]] = ..., arm: _Optional[_Union[_reason_pb2.Arm, str]] = ..., assignments: _Optional[_Iterable[_Union[LayerAssignment, _Mapping]]] = ..., branch: _Optional[_Union[_reason_pb2.Branch, str]] = ..., reason: _Optional[_Union[_reason_pb2.Reason, str]] = ..., degraded: _Optional[bool] = ..., fallback_reason: _Optional[_Union[_reason_pb2.Reason, str]] = ..., offered: _Optional[_Iterable[str]] = ..., default_served: _Optional[bool] = ..., would_offer: _Optional[_Iterable[str]] = ..., holdout_answer: _Optional[str] = ..., slot_count: _Optional[int] = ..., slate_scheme: _Optional[str] = ..., candidate_offer_id: _Optional[_Iterable[str]] = ..., candidate_reason: _Optional[_Iterable[_Union[_reason_pb2.Reason, str]]] = ..., candidate_propensity: _Optional[_Iterable[float]] = ..., candidate_value: _Optional[_Iterable[float]] = ..., slots: _Optional[_Iterable[_Union[SlotProbabilities, _Mapping]]] = ..., scored: _Optional[bool] = ..., draws: _Optional[_Iterable[float]] = ..., reservation_attempts: _Optional[int] = ..., inputs: _Optional[_Iterable[_Union[InputColumn, _Mapping]]] = ..., input_value: _Optional[_Iterable[float]] = ..., input_age_s: _Optional[_Iterable[float]] = ..., input_state: _Optional[_Iterable[_Union[InputState, str]]] = ..., masked_paths: _Optional[_Iterable[str]] = ..., purpose: _Optional[_Iterable[str]] = ..., consent_reason: _Optional[_Iterable[_Union[_reason_pb2.Reason, str]]] = ..., valid_until_ms: _Optional[int] = ..., stage_us: _Optional[_Iterable[int]] = ..., batch_size: _Optional[int] = ..., recovered: _Optional[bool] = ..., would_offer_default: _Optional[bool] = ..., consent_version: _Optional[str] = ..., candidate_shadow_reason: _Optional[_Iterable[_Union[_reason_pb2.Reason, str]]] = ..., account_pseudonym: _Optional[bytes] = ..., review_verdicts: _Optional[_Iterable[_Union[ReviewVerdict, _Mapping]]] = ..., review_requested: _Optional[_Union[ReviewRequested, _Mapping]] = ..., controls_version: _Optional[int] = ..., jurisdiction: _Optional[str] = ..., purpose_by_default: _Optional[_Iterable[str]] = ..., candidate_context_weight: _Optional[_Iterable[float]] = ..., candidate_lever: _Optional[_Iterable[float]] = ..., candidate_untreated_propensity: _Optional[_Iterable[float]] = ..., candidate_smoothed_propensity: _Optional[_Iterable[float]] = ..., withheld_offer: _Optional[_Iterable[str]] = ..., deferred: _Optional[bool] = ..., mode: _Optional[str] = ..., baseline_offer: _Optional[_Iterable[str]] = ...) -> None: ...
 
 class EventRecord(_message.Message):
-    __slots__ = ("event_id", "kind", "person_pseudonym", "pseudonym_key_id", "decision_id", "offer_id", "occurred_at_ms", "received_at_ms", "value", "currency", "account_pseudonym", "channel")
+    __slots__ = ("event_id", "kind", "person_pseudonym", "pseudonym_key_id", "decision_id", "offer_id", "occurred_at_ms", "received_at_ms", "value", "currency", "account_pseudonym", "channel", "name", "slot", "placement_id", "device", "properties_json", "reliability", "late", "reason", "consent_reason")
     EVENT_ID_FIELD_NUMBER: _ClassVar[int]
     KIND_FIELD_NUMBER: _ClassVar[int]
     PERSON_PSEUDONYM_FIELD_NUMBER: _ClassVar[int]
@@ -200,6 +216,15 @@ class EventRecord(_message.Message):
     CURRENCY_FIELD_NUMBER: _ClassVar[int]
     ACCOUNT_PSEUDONYM_FIELD_NUMBER: _ClassVar[int]
     CHANNEL_FIELD_NUMBER: _ClassVar[int]
+    NAME_FIELD_NUMBER: _ClassVar[int]
+    SLOT_FIELD_NUMBER: _ClassVar[int]
+    PLACEMENT_ID_FIELD_NUMBER: _ClassVar[int]
+    DEVICE_FIELD_NUMBER: _ClassVar[int]
+    PROPERTIES_JSON_FIELD_NUMBER: _ClassVar[int]
+    RELIABILITY_FIELD_NUMBER: _ClassVar[int]
+    LATE_FIELD_NUMBER: _ClassVar[int]
+    REASON_FIELD_NUMBER: _ClassVar[int]
+    CONSENT_REASON_FIELD_NUMBER: _ClassVar[int]
     event_id: str
     kind: _event_service_pb2.EventKind
     person_pseudonym: bytes
@@ -212,4 +237,13 @@ class EventRecord(_message.Message):
     currency: str
     account_pseudonym: bytes
     channel: str
-    def __init__(self, event_id: _Optional[str] = ..., kind: _Optional[_Union[_event_service_pb2.EventKind, str]] = ..., person_pseudonym: _Optional[bytes] = ..., pseudonym_key_id: _Optional[str] = ..., decision_id: _Optional[str] = ..., offer_id: _Optional[str] = ..., occurred_at_ms: _Optional[int] = ..., received_at_ms: _Optional[int] = ..., value: _Optional[float] = ..., currency: _Optional[str] = ..., account_pseudonym: _Optional[bytes] = ..., channel: _Optional[str] = ...) -> None: ...
+    name: str
+    slot: int
+    placement_id: str
+    device: str
+    properties_json: str
+    reliability: _event_service_pb2.Reliability
+    late: bool
+    reason: _reason_pb2.Reason
+    consent_reason: _reason_pb2.Reason
+    def __init__(self, event_id: _Optional[str] = ..., kind: _Optional[_Union[_event_service_pb2.EventKind, str]] = ..., person_pseudonym: _Optional[bytes] = ..., pseudonym_key_id: _Optional[str] = ..., decision_id: _Optional[str] = ..., offer_id: _Optional[str] = ..., occurred_at_ms: _Optional[int] = ..., received_at_ms: _Optional[int] = ..., value: _Optional[float] = ..., currency: _Optional[str] = ..., account_pseudonym: _Optional[bytes] = ..., channel: _Optional[str] = ..., name: _Optional[str] = ..., slot: _Optional[int] = ..., placement_id: _Optional[str] = ..., device: _Optional[str] = ..., properties_json: _Optional[str] = ..., reliability: _Optional[_Union[_event_service_pb2.Reliability, str]] = ..., late: _Optional[bool] = ..., reason: _Optional[_Union[_reason_pb2.Reason, str]] = ..., consent_reason: _Optional[_Union[_reason_pb2.Reason, str]] = ...) -> None: ...
