@@ -7,10 +7,11 @@ from typing import Any
 
 import pytest
 
+from liftgate.domain.event import EventKind, Reliability
 from liftgate.domain.reason import Arm, Branch, InputState, Reason
 from liftgate.pipeline.audit import Act
 from liftgate.pipeline.stages import Stage
-from liftgate.v1 import audit_pb2, reason_pb2, record_pb2
+from liftgate.v1 import audit_pb2, event_service_pb2, reason_pb2, record_pb2
 
 PAIRS = [
     (Reason, reason_pb2.Reason, "REASON_"),
@@ -18,6 +19,8 @@ PAIRS = [
     (Branch, reason_pb2.Branch, "BRANCH_"),
     (Stage, reason_pb2.Stage, "STAGE_"),
     (InputState, record_pb2.InputState, "INPUT_STATE_"),
+    (EventKind, event_service_pb2.EventKind, "EVENT_KIND_"),
+    (Reliability, event_service_pb2.Reliability, "RELIABILITY_"),
     (Act, audit_pb2.AuditAct, "AUDIT_ACT_"),
 ]
 

@@ -13,7 +13,7 @@ from ruamel.yaml import YAML
 from liftgate.domain.reason import Arm, Branch, Reason
 
 ROOT = Path(__file__).parents[2]
-CASES = sorted((ROOT / "tests/cases/decide").glob("*.yaml"))
+CASES = sorted([*(ROOT / "tests/cases/decide").glob("*.yaml"), *(ROOT / "tests/cases/events").glob("*.yaml")])
 
 
 def wanted(node: Any, key: str = "") -> set[str]:
