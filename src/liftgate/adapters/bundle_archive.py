@@ -91,7 +91,9 @@ def keep(bundle: Bundle, log: Path) -> Path:
     path = archive_path(log, bundle.digest)
     with suppress(ArchiveUnreadable, OSError):
         read(log, bundle.digest)
-        return path
+        if not bundle.texts.files or b'\n  "files": {' in path.read_bytes():
+            return path
+        # Earlier versions kept no files: a replay needs them.
     part = path.with_name(f"{path.name}.{os.urandom(6).hex()}.part")
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
@@ -158,6 +160,8 @@ def document(bundle: Bundle) -> dict[str, Any]:
             }
             for offer in bundle.offers
         },
+        "files": dict(bundle.texts.files),
+        "manifests": dict(bundle.texts.manifests),
     }
 
 

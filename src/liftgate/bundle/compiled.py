@@ -13,7 +13,9 @@ from numpy.typing import NDArray
 
 from liftgate.bundle.clauses import Clauses
 from liftgate.bundle.consent_rules import ConsentRules
+from liftgate.bundle.events import EventRules
 from liftgate.bundle.shadow import Shadow
+from liftgate.bundle.source import Texts
 from liftgate.bundle.suppression import Suppressions
 from liftgate.domain.batch import Bools
 from liftgate.domain.input import Floats, InputSchema
@@ -157,5 +159,9 @@ class Bundle:
     """By offer: what must be approved before it is shown. Offers that are not sensitive are not in it."""
     each_decision: Mapping[int, EachDecision] = field(default_factory=lambda: MappingProxyType({}))
     """By offer: whose every decision is reviewed."""
+    events: EventRules = field(default_factory=EventRules)
+    """Signals, properties and lateness of events."""
     clauses: Clauses = field(default_factory=Clauses)
     """Rules as written, for explanations."""
+    texts: Texts = field(default_factory=Texts)
+    """The files that it was read from, for a replay; empty: made by hand."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import stat
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cache
 from pathlib import Path
 from types import MappingProxyType
@@ -21,7 +21,7 @@ from liftgate.bundle.mistake import BundleError, Caution, Mistake, did_you_mean
 from liftgate.bundle.model_specs import ModelFolder
 from liftgate.bundle.schema import ModelPin
 from liftgate.bundle.sections import Draft, read
-from liftgate.bundle.source import MAX_BYTES, Source, parse
+from liftgate.bundle.source import MAX_BYTES, Source, Texts, parse
 from liftgate.bundle.wording import explain
 
 MAX_FILES = 256
@@ -66,10 +66,31 @@ def check_bundle(directory: Path, models: Path | None = None) -> Checked:
     if models is None:
         inside = directory / "models"
         models = inside if inside.is_dir() else directory.parent / "models"
-    draft = read(*_sources(directory))
-    _time_zone(draft)
+    sources, whole = _sources(directory)
+    draft = read(sources, whole)
     folders = _folders(draft, models)
+    return _checked(draft, folders, sources)
+
+
+def check_texts(texts: Texts, models: Path) -> Checked:
+    """Return the bundle of texts that a log kept, or every mistake in them. `models` is where model files would lie: none is read."""
+    sources = [parse(name, text.encode()) for name, text in sorted(texts.files.items())]
+    draft = read(sources, sources[0].file if sources else "")
+    folders = {}
+    for name, pin in draft.section("models", ModelPin).items():
+        relative = f"{name}/{pin.version}/model.yaml"
+        source = parse(f"models/{relative}", texts.manifests.get(relative, "").encode())
+        folders[name] = ModelFolder(name, pin.version, models / name / str(pin.version), source, mistakes=source.mistakes)
+        _manifest(folders[name])
+    return _checked(draft, folders, sources)
+
+
+def _checked(draft: Draft, folders: dict[str, ModelFolder], sources: list[Source]) -> Checked:
+    _time_zone(draft)
     bundle = compile_bundle(draft, folders, time_zones() if draft.entries["contact_policy"].get("quiet_hours") else {})
+    if bundle is not None:
+        manifests = {f"{folder.name}/{folder.version}/model.yaml": folder.source.text for folder in folders.values()}
+        bundle = replace(bundle, texts=Texts({source.file: source.text for source in sources}, manifests))
     mistakes = {*draft.mistakes, *(mistake for folder in folders.values() for mistake in folder.mistakes)}
     cautions = [*draft.cautions, *(advise(draft, bundle) if bundle else ())]
     return Checked(bundle, tuple(sorted(mistakes)), tuple(sorted(set(cautions))), exploration(bundle) if bundle else (), draft)
@@ -157,16 +178,22 @@ def _folder(draft: Draft, models: Path, name: str, version: int) -> ModelFolder:
         problem = f"`{shown}` {raw.mistakes[0].problem}"
         draft.refuse(("models", name, "version"), problem, "add the model's folder, correct the version, or give --models")
         return folder
-    if source.broken:
-        return folder
+    manifest = _manifest(folder)
+    if manifest is not None:
+        _weigh(folder, models, manifest)
+    return folder
+
+
+def _manifest(folder: ModelFolder) -> Manifest | None:
+    """Read the folder's manifest; None: it has a mistake, which is noted."""
+    if folder.source.broken:
+        return None
     try:
-        folder.manifest = Manifest.model_validate(source.value if source.value is not None else {})
+        folder.manifest = Manifest.model_validate(folder.source.value if folder.source.value is not None else {})
     except ValidationError as err:
         for path, problem, mend in explain(err, Manifest, ()):
             folder.refuse(path, problem, mend)
-        return folder
-    _weigh(folder, models, folder.manifest)
-    return folder
+    return folder.manifest
 
 
 def _weigh(folder: ModelFolder, models: Path, manifest: Manifest) -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -47,6 +47,8 @@ class Source:
     mistakes: list[Mistake] = field(default_factory=list)
     broken: bool = False
     """The file could not be read to its end: names in it may be unknown."""
+    text: str = ""
+    """As written; empty where it could not be decoded."""
 
     def locate(self, path: Sequence[str | int]) -> tuple[Path, int]:
         """Return the nearest known place: segments that the file does not hold are left out."""
@@ -55,6 +57,16 @@ class Source:
             if (*known, segment) in self.lines:
                 known = (*known, segment)
         return known, self.lines.get(known, 1)
+
+
+@dataclass(frozen=True, slots=True)
+class Texts:
+    """What a bundle was read from, as written."""
+
+    files: Mapping[str, str] = field(default_factory=dict)
+    """File name to text."""
+    manifests: Mapping[str, str] = field(default_factory=dict)
+    """`<name>/<version>/model.yaml` to text, for each model."""
 
 
 def scalar(text: str) -> Any:
@@ -96,6 +108,7 @@ def parse(file: str, raw: bytes) -> Source:
     except UnicodeDecodeError as err:
         line = raw.count(b"\n", 0, err.start) + 1
         return _broken(source, line, f"is not UTF-8 (byte {raw[err.start]:#04x})", "save the file as UTF-8")
+    source.text = text
     try:
         _build(source, text)
     except MarkedYAMLError as err:
