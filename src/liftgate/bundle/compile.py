@@ -17,19 +17,20 @@ from liftgate.bundle.compiled import Bundle
 from liftgate.bundle.conditions import Scope
 from liftgate.bundle.consent_rules import consent_rules
 from liftgate.bundle.digest import canonical_json, digest
+from liftgate.bundle.events import check_events, event_rules
 from liftgate.bundle.inputs import build_schema, context_inputs, tainted, undeclared_texts
+from liftgate.bundle.layer_conditions import compile_layer_conditions, written_of_layers
+from liftgate.bundle.layers import compile_layers
 from liftgate.bundle.model_specs import ModelFolder, build_spec, compared_texts, output_index
 from liftgate.bundle.references import check_references
 from liftgate.bundle.review import check_review, each_decision, reviews
 from liftgate.bundle.rules import compile_rules, inputs_of, texts_of, written
-from liftgate.bundle.schema import Group, HoldoutRule, OfferRule, PlacementRule
+from liftgate.bundle.schema import Group, OfferRule, PlacementRule
 from liftgate.bundle.schema_caps import ContactChannels
 from liftgate.bundle.schema_consent import Purpose
 from liftgate.bundle.sections import Draft
 from liftgate.bundle.shadow import shadow_of
 from liftgate.bundle.suppression import suppressions
-from liftgate.domain.bucketing import SPACE
-from liftgate.domain.layer import HOLDOUT, Layer, first_and_rest
 from liftgate.domain.offer import Offer, Placement
 
 A = TypeVar("A", bound=np.generic)
@@ -38,8 +39,8 @@ A = TypeVar("A", bound=np.generic)
 def compile_bundle(draft: Draft, folders: Mapping[str, ModelFolder], zones: Mapping[str, ZoneInfo]) -> Bundle | None:
     """Return the bundle; None: the draft or a model folder has mistakes, all of them noted. `zones`: time zones by name."""
     context = context_inputs(draft)
-    conditions = written(draft)
-    texts = texts_of(conditions)
+    conditions, of_layers = written(draft), written_of_layers(draft)
+    texts = texts_of([*conditions, *of_layers])
     for name, text in compared_texts(folders):
         texts.setdefault(name, set()).add(text)
     groups, offers = draft.section("groups", Group), draft.section("offers", OfferRule)
@@ -48,12 +49,14 @@ def compile_bundle(draft: Draft, folders: Mapping[str, ModelFolder], zones: Mapp
     scope = Scope(schema, undeclared_texts(context), tuple(offers), tuple(groups), tainted(draft))
     if draft.broken:
         # Names may stand in what could not be read: types cannot be judged.
-        conditions = []
+        conditions = of_layers = []
     rules = compile_rules(draft, conditions, scope)
+    targeting = compile_layer_conditions(draft, of_layers, scope)
     specs = {name: build_spec(folder, schema, scope.tainted) for name, folder in folders.items()}
     outputs = [output_index(draft, name, offer, folders) for name, offer in offers.items()]
     payloads = check_references(draft)
     check_review(draft)
+    check_events(draft)
     found = draft.mistakes or any(folder.mistakes for folder in folders.values())
     models = tuple(spec for spec in specs.values() if spec is not None)
     if found or len(models) < len(specs):
@@ -69,6 +72,7 @@ def compile_bundle(draft: Draft, folders: Mapping[str, ModelFolder], zones: Mapp
     counters = compile_caps(draft, groups, offers, channels, allowed)
     canonical_form = canonical_json(draft, schema, folders)
     placements, members = _placements(draft, offers)
+    layers = compile_layers(draft, {placement.placement_id: i for i, placement in enumerate(placements)}, offers)
     return Bundle(
         name=draft.head["bundle"],
         digest=digest(canonical_form),
@@ -106,16 +110,15 @@ def compile_bundle(draft: Draft, folders: Mapping[str, ModelFolder], zones: Mapp
         offer_model=_column(offer_model, np.intp),
         offer_output=_column([max(o, 0) for o in outputs], np.intp),
         base_rate=_column(rates, np.float64),
-        layers=tuple(
-            Layer(name, "holdout", layer.salt, first_and_rest(HOLDOUT, round(layer.share * SPACE)), share=layer.share, answer=layer.answer)
-            for name, layer in draft.section("layers", HoldoutRule).items()
-        ),
+        layers=layers,
+        layer_if=MappingProxyType({i: targeting[layer.name] for i, layer in enumerate(layers) if layer.name in targeting}),
         shadow=shadow_of(draft),
         suppressions=held_back,
+        events=event_rules(draft),
         canonical_form=canonical_form,
         reviews=MappingProxyType(reviews(draft, canonical_form)),
         each_decision=MappingProxyType(each_decision(draft, canonical_form)),
-        clauses=clauses(draft, {**rules.source, **counters.source, **held_back.source}, inputs_of(conditions)),
+        clauses=clauses(draft, {**rules.source, **counters.source, **held_back.source}, inputs_of([*conditions, *of_layers])),
     )
 
 

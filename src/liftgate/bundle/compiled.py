@@ -145,6 +145,8 @@ class Bundle:
     base_rate: Floats
     """[K] of the offer's model output; 1 where there is no model."""
     layers: tuple[Layer, ...]
+    layer_if: Mapping[int, Condition] = field(default_factory=lambda: MappingProxyType({}))
+    """By layer: who may be in it, once the profile is read; layers without a condition are not in it."""
     pauses: tuple[Pause, ...] = ()
     """What outcomes start; the caps that are full meanwhile are in `caps`."""
     consent: ConsentRules = field(default_factory=ConsentRules)

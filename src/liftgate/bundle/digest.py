@@ -9,8 +9,10 @@ from typing import Any
 import orjson
 
 from liftgate.bundle.conditions import canonical
+from liftgate.bundle.events import events_form
+from liftgate.bundle.layers import layer_form, layer_rules
 from liftgate.bundle.model_specs import ModelFolder
-from liftgate.bundle.schema import ContextInput, Feature, Group, HoldoutRule, ModelPin, OfferRule, PlacementRule
+from liftgate.bundle.schema import ContextInput, Feature, Group, ModelPin, OfferRule, PlacementRule
 from liftgate.bundle.schema_caps import CapRule
 from liftgate.bundle.schema_consent import ChannelPermission, Purpose
 from liftgate.bundle.schema_review import ReviewRule
@@ -32,10 +34,11 @@ def canonical_json(draft: Draft, schema: InputSchema, folders: Mapping[str, Mode
     document["groups"] = {name: _rules(group) for name, group in draft.section("groups", Group).items()}
     document["offers"] = {name: _offer(offer, folders) for name, offer in draft.section("offers", OfferRule).items()}
     document["placements"] = {name: _placement(rule) for name, rule in draft.section("placements", PlacementRule).items()}
-    document["layers"] = {name: layer.model_dump() for name, layer in draft.section("layers", HoldoutRule).items()}
+    document["layers"] = {name: layer_form(layer) for name, layer in layer_rules(draft).items()}
     document["manifests"] = {name: folder.manifest.model_dump() for name, folder in folders.items() if folder.manifest}
     return orjson.dumps(
-        document | _consent(draft) | _contact_policy(draft) | _review(draft) | _suppression(draft), option=orjson.OPT_SORT_KEYS
+        document | _consent(draft) | _contact_policy(draft) | _review(draft) | _suppression(draft) | events_form(draft),
+        option=orjson.OPT_SORT_KEYS,
     )
 
 

@@ -9,9 +9,11 @@ from typing import Any
 import orjson
 
 from liftgate.bundle.candidates import candidates
-from liftgate.bundle.schema import Group, HoldoutRule, OfferRule, PlacementRule
+from liftgate.bundle.layers import check_layers
+from liftgate.bundle.schema import Group, OfferRule, PlacementRule
 from liftgate.bundle.schema_caps import per_text
 from liftgate.bundle.schema_consent import ChannelPermission
+from liftgate.bundle.schema_layers import HoldoutRule
 from liftgate.bundle.sections import Draft
 from liftgate.bundle.shadow import check_shadow
 from liftgate.bundle.suppression import check_suppressions
@@ -37,7 +39,8 @@ def check_references(draft: Draft) -> dict[str, str]:
         payloads[name] = _payload(draft, name, offer.payload)
     for name, placement in draft.section("placements", PlacementRule).items():
         _placement(draft, name, placement, groups, offers)
-    _layers(draft)
+    check_layers(draft)
+    _answers(draft)
     check_shadow(draft)
     check_suppressions(draft)
     return payloads
@@ -94,13 +97,7 @@ def _placement(draft: Draft, name: str, rule: PlacementRule, groups: Mapping[str
         )
 
 
-def _layers(draft: Draft) -> None:
-    salts: dict[str, str] = {}
-    for name, layer in draft.section("layers", HoldoutRule).items():
-        first = salts.setdefault(layer.salt, name)
-        if first != name:
-            problem = f"layer `{first}` has the same salt: both would pick the same people"
-            draft.refuse(("layers", name, "salt"), problem, f"write a salt of its own, for example `{name}`")
+def _answers(draft: Draft) -> None:
     needs_default = [name for name, layer in draft.section("layers", HoldoutRule).items() if layer.answer == "default_offer"]
     for name, rule in draft.section("placements", PlacementRule).items():
         if rule.default_offer is None and needs_default and not draft.patched & {("placements", name, "default_offer")}:

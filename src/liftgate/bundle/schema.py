@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Annotated, Any, Literal
 
-from pydantic import BeforeValidator, Field, StringConstraints, model_validator
+from pydantic import Field, StringConstraints, model_validator
 
 from liftgate.bundle.duration import duration_ms
 from liftgate.bundle.field_types import (
@@ -15,7 +15,6 @@ from liftgate.bundle.field_types import (
     ConditionText,
     DurationMs,
     Name,
-    Share,
     Strict,
     TimestampMs,
     refuse,
@@ -23,8 +22,23 @@ from liftgate.bundle.field_types import (
 from liftgate.bundle.schema_candidates import Candidates
 from liftgate.bundle.schema_caps import CapRule, ContactPolicy, PauseRule
 from liftgate.bundle.schema_consent import ChannelPermission, Purpose
+from liftgate.bundle.schema_events import EventProperty, EventsPolicy, SignalRule
+from liftgate.bundle.schema_layers import AnyLayerRule
 from liftgate.bundle.schema_review import ReviewPolicy, ReviewRule, Sensitive
+from liftgate.bundle.schema_select import Diversity, Select
 from liftgate.bundle.schema_suppression import ExclusionRule, GuardrailMode, ListRule, ShadowSection
+from liftgate.bundle.schema_value import (
+    ContextWeights,
+    Evidence,
+    Levers,
+    MinimumPropensity,
+    MinimumValue,
+    ModelOutput,
+    Output,
+    Smoothing,
+    Tier,
+    UpliftOutputs,
+)
 
 MAX_OFFERS = 10_000
 
@@ -112,21 +126,28 @@ class _Shared(Strict):
     shadow: list[ShadowSection] = Field(
         default_factory=list, description="Keys of its own that deny nothing and are noted instead.", examples=[["suppress_if"]]
     )
+    levers: Levers = Field(
+        default_factory=list, description="Multipliers set on purpose.", examples=[[{"name": "black-friday", "percent": 20}]]
+    )
+    context_weight: ContextWeights = Field(
+        default_factory=list,
+        description="Multipliers by the moment.",
+        examples=[[{"if": 'context.device == "mobile"', "weight": 1.5}]],
+    )
+    tier: Tier | None = Field(
+        None, description="Priority, 1 (first) to 9; absent: 5. Only the first tier with an offer to show is shown.", examples=[1]
+    )
+    smoothing: Smoothing | None = Field(None, description="A start for offers that are new.", examples=[{"prior": 0.02, "weight": 200}])
 
 
 class Group(_Shared):
     """Rules shared by offers. Its caps count over all of them together."""
 
-
-class Propensity(Strict):
-    """The model output that says how likely the outcome is."""
-
-    model: Name = Field(description="Name in `models:`.", examples=["purchase_7d"])
-    output: Name | None = Field(None, description="Name of the output; absent: the model's only one.", examples=["purchase"])
-
-
-def _propensity(value: Any) -> Any:
-    return {"model": value} if isinstance(value, str) else value
+    select: Select | None = Field(
+        None,
+        description="The group selects among its offers by itself, and placements see it as one entry; absent: they see its offers.",
+        examples=[{"policy": "softmax", "temperature": 0.2}],
+    )
 
 
 class OfferRule(_Shared):
@@ -139,8 +160,16 @@ class OfferRule(_Shared):
         description="Worth of the outcome, minus cost; above 0, for offers rank by propensity x value.",
         examples=[4.0],
     )
-    propensity: Annotated[Propensity, BeforeValidator(_propensity, json_schema_input_type=Name | Propensity)] | None = Field(
-        None, description="Model, or model and output; absent: 1.", examples=["purchase_7d"]
+    propensity: Output | None = Field(None, description="Model, or model and output; absent: 1.", examples=["purchase_7d"])
+    uplift: UpliftOutputs | None = Field(
+        None,
+        description="Instead of `propensity`: two models, of people who were shown it and of people who were not; the difference counts.",
+        examples=[["purchase_7d", "purchase_7d_untreated"]],
+    )
+    evidence: Evidence | None = Field(
+        None,
+        description="What has been seen of it, for `smoothing`; absent: the model output's.",
+        examples=[{"positives": 12, "trials": 800}],
     )
     starts_at: TimestampMs | None = Field(None, alias="from", description="First moment.", examples=["2026-11-01T00:00:00Z"])
     until: TimestampMs | None = Field(None, description="First moment after the last.", examples=["2027-01-01T00:00:00Z"])
@@ -149,14 +178,16 @@ class OfferRule(_Shared):
     )
     payload: dict[str, Any] = Field(default_factory=dict, description="Handed on as it is.", examples=[{"title": "Free shipping"}])
 
+    @property
+    def treated(self) -> ModelOutput | None:
+        """The model output that says how likely the outcome is when the offer is shown; None: none, it counts as 1."""
+        return self.uplift.treated if self.uplift is not None else self.propensity
 
-class Select(Strict):
-    """How an offer is chosen among those allowed."""
-
-    policy: Literal["epsilon_greedy"] = Field(description="The only policy so far.", examples=["epsilon_greedy"])
-    epsilon: float = Field(
-        ge=0, le=1, allow_inf_nan=False, description="Probability spread evenly over the allowed offers.", examples=[0.1]
-    )
+    @model_validator(mode="after")
+    def _ranks_by_one(self) -> OfferRule:
+        if self.propensity is not None and self.uplift is not None:
+            raise refuse("has both `propensity` and `uplift`", "keep `uplift`, whose first model is the propensity, or remove it")
+        return self
 
 
 class PlacementRule(Strict):
@@ -169,18 +200,11 @@ class PlacementRule(Strict):
     slots: int = Field(1, ge=1, le=10, description="Most offers in one answer, 1..10.", examples=[1])
     valid_for: DurationMs = Field(duration_ms("5m"), description="How long an answer may be used; default 5m.", examples=["5m"])
     select: Select = Field(description="How an offer is chosen.", examples=[{"policy": "epsilon_greedy", "epsilon": 0.1}])
-
-
-class HoldoutRule(Strict):
-    """A stable group of people who are measured and not treated."""
-
-    kind: Literal["holdout"] = Field(description="The only kind so far.", examples=["holdout"])
-    unit: Literal["person"] = Field(description="What is randomised.", examples=["person"])
-    salt: Annotated[str, StringConstraints(min_length=1, max_length=128)] = Field(
-        description="Namespace of the randomness; no two layers may share one.", examples=["universal-2026h2"]
+    diversity: Diversity | None = Field(
+        None, description="How alike the offers of one answer may be; absent: as alike as they come.", examples=[{"max_per_group": 1}]
     )
-    share: Share = Field(description="Part of all people that is held out, 0..1 in steps of one millionth.", examples=[0.05])
-    answer: Literal["none", "default_offer"] = Field(description="What a held-out person is answered.", examples=["none"])
+    minimum_propensity: MinimumPropensity = None
+    minimum_value: MinimumValue = None
 
 
 FeatureName = Annotated[str, StringConstraints(pattern=FEATURE_PATTERN)]
@@ -224,7 +248,12 @@ class BundleDocument(Strict):
     review_policy: ReviewPolicy = Field(
         default_factory=lambda: ReviewPolicy.model_validate({}), description="What is sensitive although nothing marks it."
     )
-    layers: dict[Name, HoldoutRule] = Field(default_factory=dict, description="Holdouts.")
+    signals: dict[Name, SignalRule] = Field(default_factory=dict, description="How far to trust each kind of event; custom events by name.")
+    event_properties: dict[FeatureName, EventProperty] = Field(default_factory=dict, description="Properties of events that are kept.")
+    events: EventsPolicy = Field(
+        default_factory=lambda: EventsPolicy.model_validate({}), description="What holds for events of every kind."
+    )
+    layers: dict[Name, AnyLayerRule] = Field(default_factory=dict, description="Holdouts, ablations and experiments.")
 
 
 def json_schema() -> dict[str, Any]:

@@ -18,13 +18,14 @@ from liftgate.bundle.schema import (
     ContextInput,
     Feature,
     Group,
-    HoldoutRule,
     ModelPin,
     OfferRule,
     PlacementRule,
 )
 from liftgate.bundle.schema_caps import ContactChannels, ContactPolicy
 from liftgate.bundle.schema_consent import ChannelPermission, Purpose
+from liftgate.bundle.schema_events import EventProperty, LateAfter, SignalRule
+from liftgate.bundle.schema_layers import LayerRule, model_of
 from liftgate.bundle.schema_review import ReachAbove, ReviewPolicy, ReviewRule, ValueAbove
 from liftgate.bundle.schema_suppression import ExclusionRule, GuardrailMode, ListRule, QuietHours
 from liftgate.bundle.source import Source, dotted
@@ -49,10 +50,14 @@ SECTIONS: Mapping[str, type[BaseModel]] = {
     "contact_policy": ContactPolicy,
     "review_classes": ReviewRule,
     "review_policy": ReviewPolicy,
-    "layers": HoldoutRule,
+    "signals": SignalRule,
+    "event_properties": EventProperty,
+    "events": LateAfter,
+    "layers": LayerRule,
 }
 PARTS: Mapping[str, Mapping[str, type[BaseModel]]] = {
     "contact_policy": {"channels": ContactChannels, "quiet_hours": QuietHours},
+    "events": {"late_after": LateAfter},
     "review_policy": {"value_above": ValueAbove, "reach_above": ReachAbove},
 }
 """Sections whose entries are not alike: the model of each."""
@@ -150,7 +155,8 @@ def read(sources: Iterable[Source], first: str) -> Draft:
                 mend = did_you_mean(name, PARTS[section], f"remove it ({one_of(PARTS[section])})")
                 draft.refuse((section, name), "is not known here", mend)
                 continue
-            _entry(draft, section, name, value, PARTS.get(section, {}).get(name, model))
+            kind = model_of(value) if section == "layers" else PARTS.get(section, {}).get(name, model)
+            _entry(draft, section, name, value, kind)
     for section in ("offers", "placements"):
         if not raws[section] and not draft.broken:
             draft.refuse((section,), "is missing", f"add `{section}:` with at least one entry")
@@ -233,7 +239,7 @@ def _patch(draft: Draft, section: str, name: str, value: Any, err: ValidationErr
 
 
 def _named(draft: Draft, section: str, name: str) -> bool:
-    if section in ("features", "context"):
+    if section in ("features", "context", "event_properties"):
         if not re.fullmatch(FEATURE_PATTERN[1:-1], name):
             mend = "write lower-case letters, digits and `_`, beginning with a letter; at most 64"
             draft.refuse((section, name), f"`{name}` is no name that conditions can say", mend)
