@@ -48,6 +48,7 @@ class Reason(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
     REASON_CONTROLS_UNKNOWN: _ClassVar[Reason]
     REASON_BELOW_THRESHOLD: _ClassVar[Reason]
     REASON_LOWER_TIER: _ClassVar[Reason]
+    REASON_NOT_IN_ARM: _ClassVar[Reason]
     REASON_OFFERED: _ClassVar[Reason]
     REASON_HELD_OUT: _ClassVar[Reason]
     REASON_NO_OFFER_ALLOWED: _ClassVar[Reason]
@@ -83,6 +84,7 @@ class Branch(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
     BRANCH_HOLDOUT: _ClassVar[Branch]
     BRANCH_DEFAULT: _ClassVar[Branch]
     BRANCH_FALLBACK: _ClassVar[Branch]
+    BRANCH_ABLATION: _ClassVar[Branch]
     BRANCH_BASELINE: _ClassVar[Branch]
 
 class Stage(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
@@ -138,6 +140,7 @@ REASON_STOPPED: Reason
 REASON_CONTROLS_UNKNOWN: Reason
 REASON_BELOW_THRESHOLD: Reason
 REASON_LOWER_TIER: Reason
+REASON_NOT_IN_ARM: Reason
 REASON_OFFERED: Reason
 REASON_HELD_OUT: Reason
 REASON_NO_OFFER_ALLOWED: Reason
@@ -167,6 +170,7 @@ BRANCH_EXPLORE: Branch
 BRANCH_HOLDOUT: Branch
 BRANCH_DEFAULT: Branch
 BRANCH_FALLBACK: Branch
+BRANCH_ABLATION: Branch
 BRANCH_BASELINE: Branch
 STAGE_UNSPECIFIED: Stage
 STAGE_ASSIGN: Stage

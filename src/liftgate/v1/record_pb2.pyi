@@ -16,11 +16,24 @@ class InputState(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
     INPUT_STATE_DEFAULT_MISSING: _ClassVar[InputState]
     INPUT_STATE_DEFAULT_STALE: _ClassVar[InputState]
     INPUT_STATE_MASKED: _ClassVar[InputState]
+
+class ProfileState(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
+    __slots__ = ()
+    PROFILE_STATE_UNSPECIFIED: _ClassVar[ProfileState]
+    PROFILE_STATE_FOUND: _ClassVar[ProfileState]
+    PROFILE_STATE_MISSING: _ClassVar[ProfileState]
+    PROFILE_STATE_UNREADABLE: _ClassVar[ProfileState]
+    PROFILE_STATE_UNAVAILABLE: _ClassVar[ProfileState]
 INPUT_STATE_UNSPECIFIED: InputState
 INPUT_STATE_STORED: InputState
 INPUT_STATE_DEFAULT_MISSING: InputState
 INPUT_STATE_DEFAULT_STALE: InputState
 INPUT_STATE_MASKED: InputState
+PROFILE_STATE_UNSPECIFIED: ProfileState
+PROFILE_STATE_FOUND: ProfileState
+PROFILE_STATE_MISSING: ProfileState
+PROFILE_STATE_UNREADABLE: ProfileState
+PROFILE_STATE_UNAVAILABLE: ProfileState
 
 class LayerAssignment(_message.Message):
     __slots__ = ("layer", "arm")
@@ -80,8 +93,26 @@ class ReviewRequested(_message.Message):
     review_id: str
     def __init__(self, offer_id: _Optional[str] = ..., review_id: _Optional[str] = ...) -> None: ...
 
+class ArmChange(_message.Message):
+    __slots__ = ("layer", "arm", "changed")
+    LAYER_FIELD_NUMBER: _ClassVar[int]
+    ARM_FIELD_NUMBER: _ClassVar[int]
+    CHANGED_FIELD_NUMBER: _ClassVar[int]
+    layer: str
+    arm: str
+    changed: _containers.RepeatedScalarFieldContainer[str]
+    def __init__(self, layer: _Optional[str] = ..., arm: _Optional[str] = ..., changed: _Optional[_Iterable[str]] = ...) -> None: ...
+
+class CapRoom(_message.Message):
+    __slots__ = ("cap_id", "room")
+    CAP_ID_FIELD_NUMBER: _ClassVar[int]
+    ROOM_FIELD_NUMBER: _ClassVar[int]
+    cap_id: bytes
+    room: int
+    def __init__(self, cap_id: _Optional[bytes] = ..., room: _Optional[int] = ...) -> None: ...
+
 class DecisionRecord(_message.Message):
-    __slots__ = ("decision_id", "request_id", "decided_at_ms", "trace_id", "span_id", "person_pseudonym", "pseudonym_key_id", "placement_id", "bundle", "bundle_digest", "models", "arm", "assignments", "branch", "reason", "degraded", "fallback_reason", "offered", "default_served", "would_offer", "holdout_answer", "slot_count", "slate_scheme", "candidate_offer_id", "candidate_reason", "candidate_propensity", "candidate_value", "slots", "scored", "draws", "reservation_attempts", "inputs", "input_value", "input_age_s", "input_state", "masked_paths", "purpose", "consent_reason", "valid_until_ms", "stage_us", "batch_size", "recovered", "would_offer_default", "consent_version", "candidate_shadow_reason", "account_pseudonym", "review_verdicts", "review_requested", "controls_version", "jurisdiction", "purpose_by_default", "candidate_context_weight", "candidate_lever", "candidate_untreated_propensity", "candidate_smoothed_propensity", "withheld_offer", "deferred", "mode", "baseline_offer")
+    __slots__ = ("decision_id", "request_id", "decided_at_ms", "trace_id", "span_id", "person_pseudonym", "pseudonym_key_id", "placement_id", "bundle", "bundle_digest", "models", "arm", "assignments", "branch", "reason", "degraded", "fallback_reason", "offered", "default_served", "would_offer", "holdout_answer", "slot_count", "slate_scheme", "candidate_offer_id", "candidate_reason", "candidate_propensity", "candidate_value", "slots", "scored", "draws", "reservation_attempts", "inputs", "input_value", "input_age_s", "input_state", "masked_paths", "purpose", "consent_reason", "valid_until_ms", "stage_us", "batch_size", "recovered", "would_offer_default", "consent_version", "candidate_shadow_reason", "account_pseudonym", "review_verdicts", "review_requested", "controls_version", "jurisdiction", "purpose_by_default", "candidate_context_weight", "candidate_lever", "candidate_untreated_propensity", "candidate_smoothed_propensity", "withheld_offer", "deferred", "mode", "baseline_offer", "candidate_model", "ablation", "arm_changes", "input_check", "silent_model", "cap_room", "profile_state")
     DECISION_ID_FIELD_NUMBER: _ClassVar[int]
     REQUEST_ID_FIELD_NUMBER: _ClassVar[int]
     DECIDED_AT_MS_FIELD_NUMBER: _ClassVar[int]
@@ -141,6 +172,13 @@ class DecisionRecord(_message.Message):
     DEFERRED_FIELD_NUMBER: _ClassVar[int]
     MODE_FIELD_NUMBER: _ClassVar[int]
     BASELINE_OFFER_FIELD_NUMBER: _ClassVar[int]
+    CANDIDATE_MODEL_FIELD_NUMBER: _ClassVar[int]
+    ABLATION_FIELD_NUMBER: _ClassVar[int]
+    ARM_CHANGES_FIELD_NUMBER: _ClassVar[int]
+    INPUT_CHECK_FIELD_NUMBER: _ClassVar[int]
+    SILENT_MODEL_FIELD_NUMBER: _ClassVar[int]
+    CAP_ROOM_FIELD_NUMBER: _ClassVar[int]
+    PROFILE_STATE_FIELD_NUMBER: _ClassVar[int]
     decision_id: str
     request_id: str
     decided_at_ms: int
@@ -200,7 +238,14 @@ class DecisionRecord(_message.Message):
     deferred: bool
     mode: str
     baseline_offer: _containers.RepeatedScalarFieldContainer[str]
-    def __init__(self, decision_id: _Optional[str] = ..., request_id: _Optional[str] = ..., decided_at_ms: _Optional[int] = ..., trace_id: _Optional[bytes] = ..., span_id: _Optional[bytes] = ..., person_pseudonym: _Optional[bytes] = ..., pseudonym_key_id: _Optional[str] = ..., placement_id: _Optional[str] = ..., bundle: _Optional[str] = ..., bundle_digest: _Optional[str] = ..., models: _Optional[_Iterable[_Union[ModelPin, _Mapping]]] = ..., arm: _Optional[_Union[_reason_pb2.Arm, str]] = ..., assignments: _Optional[_Iterable[_Union[LayerAssignment, _Mapping]]] = ..., branch: _Optional[_Union[_reason_pb2.Branch, str]] = ..., reason: _Optional[_Union[_reason_pb2.Reason, str]] = ..., degraded: _Optional[bool] = ..., fallback_reason: _Optional[_Union[_reason_pb2.Reason, str]] = ..., offered: _Optional[_Iterable[str]] = ..., default_served: _Optional[bool] = ..., would_offer: _Optional[_Iterable[str]] = ..., holdout_answer: _Optional[str] = ..., slot_count: _Optional[int] = ..., slate_scheme: _Optional[str] = ..., candidate_offer_id: _Optional[_Iterable[str]] = ..., candidate_reason: _Optional[_Iterable[_Union[_reason_pb2.Reason, str]]] = ..., candidate_propensity: _Optional[_Iterable[float]] = ..., candidate_value: _Optional[_Iterable[float]] = ..., slots: _Optional[_Iterable[_Union[SlotProbabilities, _Mapping]]] = ..., scored: _Optional[bool] = ..., draws: _Optional[_Iterable[float]] = ..., reservation_attempts: _Optional[int] = ..., inputs: _Optional[_Iterable[_Union[InputColumn, _Mapping]]] = ..., input_value: _Optional[_Iterable[float]] = ..., input_age_s: _Optional[_Iterable[float]] = ..., input_state: _Optional[_Iterable[_Union[InputState, str]]] = ..., masked_paths: _Optional[_Iterable[str]] = ..., purpose: _Optional[_Iterable[str]] = ..., consent_reason: _Optional[_Iterable[_Union[_reason_pb2.Reason, str]]] = ..., valid_until_ms: _Optional[int] = ..., stage_us: _Optional[_Iterable[int]] = ..., batch_size: _Optional[int] = ..., recovered: _Optional[bool] = ..., would_offer_default: _Optional[bool] = ..., consent_version: _Optional[str] = ..., candidate_shadow_reason: _Optional[_Iterable[_Union[_reason_pb2.Reason, str]]] = ..., account_pseudonym: _Optional[bytes] = ..., review_verdicts: _Optional[_Iterable[_Union[ReviewVerdict, _Mapping]]] = ..., review_requested: _Optional[_Union[ReviewRequested, _Mapping]] = ..., controls_version: _Optional[int] = ..., jurisdiction: _Optional[str] = ..., purpose_by_default: _Optional[_Iterable[str]] = ..., candidate_context_weight: _Optional[_Iterable[float]] = ..., candidate_lever: _Optional[_Iterable[float]] = ..., candidate_untreated_propensity: _Optional[_Iterable[float]] = ..., candidate_smoothed_propensity: _Optional[_Iterable[float]] = ..., withheld_offer: _Optional[_Iterable[str]] = ..., deferred: _Optional[bool] = ..., mode: _Optional[str] = ..., baseline_offer: _Optional[_Iterable[str]] = ...) -> None: ...
+    candidate_model: _containers.RepeatedScalarFieldContainer[int]
+    ablation: str
+    arm_changes: _containers.RepeatedCompositeFieldContainer[ArmChange]
+    input_check: bytes
+    silent_model: _containers.RepeatedScalarFieldContainer[str]
+    cap_room: _containers.RepeatedCompositeFieldContainer[CapRoom]
+    profile_state: ProfileState
+    def __init__(self, decision_id: _Optional[str] = ..., request_id: _Optional[str] = ..., decided_at_ms: _Optional[int] = ..., trace_id: _Optional[bytes] = ..., span_id: _Optional[bytes] = ..., person_pseudonym: _Optional[bytes] = ..., pseudonym_key_id: _Optional[str] = ..., placement_id: _Optional[str] = ..., bundle: _Optional[str] = ..., bundle_digest: _Optional[str] = ..., models: _Optional[_Iterable[_Union[ModelPin, _Mapping]]] = ..., arm: _Optional[_Union[_reason_pb2.Arm, str]] = ..., assignments: _Optional[_Iterable[_Union[LayerAssignment, _Mapping]]] = ..., branch: _Optional[_Union[_reason_pb2.Branch, str]] = ..., reason: _Optional[_Union[_reason_pb2.Reason, str]] = ..., degraded: _Optional[bool] = ..., fallback_reason: _Optional[_Union[_reason_pb2.Reason, str]] = ..., offered: _Optional[_Iterable[str]] = ..., default_served: _Optional[bool] = ..., would_offer: _Optional[_Iterable[str]] = ..., holdout_answer: _Optional[str] = ..., slot_count: _Optional[int] = ..., slate_scheme: _Optional[str] = ..., candidate_offer_id: _Optional[_Iterable[str]] = ..., candidate_reason: _Optional[_Iterable[_Union[_reason_pb2.Reason, str]]] = ..., candidate_propensity: _Optional[_Iterable[float]] = ..., candidate_value: _Optional[_Iterable[float]] = ..., slots: _Optional[_Iterable[_Union[SlotProbabilities, _Mapping]]] = ..., scored: _Optional[bool] = ..., draws: _Optional[_Iterable[float]] = ..., reservation_attempts: _Optional[int] = ..., inputs: _Optional[_Iterable[_Union[InputColumn, _Mapping]]] = ..., input_value: _Optional[_Iterable[float]] = ..., input_age_s: _Optional[_Iterable[float]] = ..., input_state: _Optional[_Iterable[_Union[InputState, str]]] = ..., masked_paths: _Optional[_Iterable[str]] = ..., purpose: _Optional[_Iterable[str]] = ..., consent_reason: _Optional[_Iterable[_Union[_reason_pb2.Reason, str]]] = ..., valid_until_ms: _Optional[int] = ..., stage_us: _Optional[_Iterable[int]] = ..., batch_size: _Optional[int] = ..., recovered: _Optional[bool] = ..., would_offer_default: _Optional[bool] = ..., consent_version: _Optional[str] = ..., candidate_shadow_reason: _Optional[_Iterable[_Union[_reason_pb2.Reason, str]]] = ..., account_pseudonym: _Optional[bytes] = ..., review_verdicts: _Optional[_Iterable[_Union[ReviewVerdict, _Mapping]]] = ..., review_requested: _Optional[_Union[ReviewRequested, _Mapping]] = ..., controls_version: _Optional[int] = ..., jurisdiction: _Optional[str] = ..., purpose_by_default: _Optional[_Iterable[str]] = ..., candidate_context_weight: _Optional[_Iterable[float]] = ..., candidate_lever: _Optional[_Iterable[float]] = ..., candidate_untreated_propensity: _Optional[_Iterable[float]] = ..., candidate_smoothed_propensity: _Optional[_Iterable[float]] = ..., withheld_offer: _Optional[_Iterable[str]] = ..., deferred: _Optional[bool] = ..., mode: _Optional[str] = ..., baseline_offer: _Optional[_Iterable[str]] = ..., candidate_model: _Optional[_Iterable[int]] = ..., ablation: _Optional[str] = ..., arm_changes: _Optional[_Iterable[_Union[ArmChange, _Mapping]]] = ..., input_check: _Optional[bytes] = ..., silent_model: _Optional[_Iterable[str]] = ..., cap_room: _Optional[_Iterable[_Union[CapRoom, _Mapping]]] = ..., profile_state: _Optional[_Union[ProfileState, str]] = ...) -> None: ...
 
 class EventRecord(_message.Message):
     __slots__ = ("event_id", "kind", "person_pseudonym", "pseudonym_key_id", "decision_id", "offer_id", "occurred_at_ms", "received_at_ms", "value", "currency", "account_pseudonym", "channel", "name", "slot", "placement_id", "device", "properties_json", "reliability", "late", "reason", "consent_reason")
