@@ -119,6 +119,8 @@ def _later(rule: Group | OfferRule) -> dict[str, Any]:
         found["review"] = rule.review.model_dump()
     if rule.shadow:
         found["shadow"] = sorted(set(rule.shadow))
+    if isinstance(rule, Group) and rule.select is not None:
+        found["select"] = rule.select.model_dump(exclude_none=True)
     return found | ({"pauses": sorted((pause.model_dump() for pause in rule.pauses), key=repr)} if rule.pauses else {})
 
 
@@ -144,4 +146,6 @@ def _placement(rule: PlacementRule) -> dict[str, Any]:
         candidates = {"offers": sorted(set(rule.offers))}
     else:
         candidates = {"groups": sorted(set(rule.offers.groups))}
-    return rule.model_dump(exclude={"offers"}) | {"offers": candidates}
+    # Keys that came after format 1 was published stand in it where they are used.
+    said = {key: value for key, value in rule.model_dump(exclude={"offers", "select"}).items() if value is not None or key == "default_offer"}
+    return said | {"offers": candidates, "select": rule.select.model_dump(exclude_none=True)}
