@@ -50,6 +50,7 @@ class Reason(IntEnum):
     CONTROLS_UNKNOWN = 54
     BELOW_THRESHOLD = 55
     LOWER_TIER = 56
+    NOT_IN_ARM = 57
     OFFERED = 60
     HELD_OUT = 61
     NO_OFFER_ALLOWED = 62
@@ -89,6 +90,7 @@ class Branch(IntEnum):
     HOLDOUT = 3
     DEFAULT = 4
     FALLBACK = 5
+    ABLATION = 6
     BASELINE = 7
 
 

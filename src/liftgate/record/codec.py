@@ -18,21 +18,25 @@ from numpy.typing import NDArray
 
 from liftgate.record.columns import BatchColumns, DecisionHead
 from liftgate.record.wire import ahead, layout, tag, varint
-from liftgate.v1.record_pb2 import DecisionRecord, InputColumn, LayerAssignment, ModelPin, ReviewVerdict
+from liftgate.v1.record_pb2 import ArmChange, DecisionRecord, InputColumn, LayerAssignment, ModelPin, ReviewVerdict
 
 __all__ = [
     "BatchColumns",
     "DecisionHead",
     "account_part",
     "assignment_part",
+    "cap_room_part",
     "constant_part",
     "controls_part",
     "decode_decision",
     "default_part",
     "encode_columns",
     "encode_head",
+    "input_check",
     "mark_recovered",
     "review_part",
+    "silent_part",
+    "variant_part",
 ]
 
 if sys.byteorder != "little":  # packed doubles are copied as they lie in memory
@@ -43,6 +47,7 @@ _DECIDED_AT_MS, _VALID_UNTIL_MS = tag("decided_at_ms", 0), tag("valid_until_ms",
 _TRACE_ID, _SPAN_ID, _PSEUDONYM = tag("trace_id"), tag("span_id"), tag("person_pseudonym")
 _ASSIGNMENTS = tag("assignments")
 _ACCOUNT_PSEUDONYM = tag("account_pseudonym")
+_INPUT_CHECK = tag("input_check")
 _STAGE_US = tag("stage_us")
 _SHADOW_REASON = tag("candidate_shadow_reason")
 _RECOVERED = tag("recovered", 0) + b"\x01"
@@ -80,6 +85,25 @@ def constant_part(
     ).SerializeToString()
 
 
+def input_check(value: NDArray[np.float64]) -> NDArray[np.uint16]:
+    """Return [N, I] the exclusive or of the four 16-bit words of each value: no change within one word leaves it as it was."""
+    n, inputs = value.shape
+    words = np.ascontiguousarray(value).view(np.uint16).reshape(n, inputs, 4)
+    check: NDArray[np.uint16] = np.bitwise_xor.reduce(words, axis=2)
+    return check
+
+
+@lru_cache(maxsize=256)
+def silent_part(models: tuple[str, ...]) -> bytes:
+    """Return which models did not answer, encoded, for `DecisionHead.more`."""
+    return DecisionRecord(silent_model=models).SerializeToString()
+
+
+def cap_room_part(room: Iterable[tuple[bytes, int]]) -> bytes:
+    """Return (cap id, room) of caps that had less room than slots, encoded, for `DecisionHead.more`."""
+    return DecisionRecord(cap_room=[CapRoom(cap_id=cap_id, room=left) for cap_id, left in room]).SerializeToString()
+
+
 @lru_cache(maxsize=4096)
 def assignment_part(layer: str, arm: str) -> bytes:
     """Return one encoded `LayerAssignment` field, to be concatenated into `DecisionHead.assignments`."""
@@ -109,6 +133,15 @@ def review_part(verdicts: Iterable[tuple[str, bool, str, int, int, str]], reques
     return record.SerializeToString()
 
 
+def variant_part(candidate_model: Iterable[int], ablation: str, changes: Iterable[tuple[str, str, Iterable[str]]]) -> bytes:
+    """Return what arms changed, encoded, for `DecisionHead.more`; empty where that is nothing.
+
+    `candidate_model` as in the record, `changes` are (layer, arm, changed) as in `ArmChange`.
+    """
+    changed = [ArmChange(layer=layer, arm=arm, changed=words) for layer, arm, words in changes]
+    return DecisionRecord(candidate_model=candidate_model, ablation=ablation, arm_changes=changed).SerializeToString()
+
+
 @lru_cache(maxsize=64)
 def controls_part(version: int) -> bytes:
     """Return the version of the controls, encoded, to go with the constant parts."""
@@ -135,6 +168,7 @@ def _small_part(
     batch_size: int,
     would_offer_default: bool,
     consent_version: str,
+    profile_state: int,
 ) -> bytes:
     return DecisionRecord(
         arm=arm,  # type: ignore[arg-type]
@@ -150,6 +184,7 @@ def _small_part(
         batch_size=batch_size,
         would_offer_default=would_offer_default,
         consent_version=consent_version,
+        profile_state=profile_state,  # type: ignore[arg-type]
     ).SerializeToString()
 
 
@@ -181,6 +216,7 @@ def _row_type(
         (ahead_of.input_value, "input_value", "<f8", inputs),
         (ahead_of.input_age_s, "input_age_s", "<f8", inputs),
         (ahead_of.input_state, "input_state", "u1", inputs),
+        (ahead(_INPUT_CHECK, 2 * inputs), "input_check", "<u2", inputs),
         (ahead_of.consent_reason, "consent_reason", "u1", purposes),
         (ahead_of.draws, "draws", "<f8", draws),
         *([(ahead(_SHADOW_REASON, candidates), "candidate_shadow_reason", "u1", candidates)] if shadowed else []),
@@ -206,7 +242,7 @@ def encode_columns(template: bytes, columns: BatchColumns) -> list[bytes]:
     wanted, prototype = _row_type(template, candidates, slots, draws, inputs, purposes, shadowed is not None)
     rows = np.repeat(prototype, n)
     for name, kind, width in wanted:
-        column = getattr(columns, name)
+        column = input_check(columns.input_value) if name == "input_check" else getattr(columns, name)
         if column.shape != (n, width) or column.dtype != kind:
             raise ValueError(
                 f"{name}: columns of a record must be aligned: float64 numbers and uint8 codes, one for each candidate or input"
@@ -258,6 +294,7 @@ def encode_head(columns: bytes, head: DecisionHead) -> bytes:
             head.batch_size,
             head.would_offer_default,
             head.consent_version,
+            head.profile_state,
         ),
     ]
     if head.trace_id:

@@ -1,0 +1,20 @@
+"""What the arms of layers change for a row, as the record and an explanation name it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal, get_args
+
+Ablation = Literal["random_allowed", "propensity_only", "no_levers", "eligibility_only", "random_propensity"]
+"""A part of deciding that is taken out for a few, to learn what it is worth."""
+ABLATIONS: tuple[Ablation, ...] = get_args(Ablation)
+
+
+@dataclass(frozen=True, slots=True)
+class ArmChange:
+    """One arm that changes something where a row was decided."""
+
+    layer: str
+    arm: str
+    changed: tuple[str, ...]
+    """What it changes, as the bundle says it: `models.purchase_7d: 4`, `offers`, `random_allowed`."""
