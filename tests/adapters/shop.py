@@ -10,6 +10,7 @@ from liftgate.bundle.compiled import Bundle, ModelSpec
 from liftgate.domain.errors import ModelFailed
 from liftgate.domain.input import Floats, Input, InputSchema, InputType
 from liftgate.domain.offer import Cap, Offer, Placement
+from liftgate.domain.policy import Policy
 from liftgate.pipeline.live import Live
 
 OFFERS = ("welcome", "free-shipping", "ten-percent", "gift", "news", "capped")
@@ -39,8 +40,8 @@ def shop(digest: str = DIGEST) -> Bundle:
     offers = tuple(
         Offer(name, "", float(i), f'{{"title":"{name}"}}' if i else "", f"offers.yaml:{10 * i}") for i, name in enumerate(OFFERS)
     )
-    hero = Placement("home.hero", np.arange(1, k), 0, 3, 0.1, 60_000)
-    strip = Placement("strip", np.array([1, 2]), -1, 1, 0.0, 60_000)
+    hero = Placement("home.hero", np.arange(1, k), 0, 3, Policy("epsilon_greedy", epsilon=0.1), 60_000)
+    strip = Placement("strip", np.array([1, 2]), -1, 1, Policy("epsilon_greedy"), 60_000)
     cap = Cap(b"capcapca", "capped: at most 1 decision per 1d", 1, 86_400_000, "decision", 0, np.array([5]), "offers.yaml:55")
     candidates = np.zeros((2, k), dtype=np.bool_)
     candidates[0, 1:] = True

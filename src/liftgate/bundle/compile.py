@@ -22,6 +22,7 @@ from liftgate.bundle.inputs import build_schema, context_inputs, tainted, undecl
 from liftgate.bundle.layer_conditions import compile_layer_conditions, written_of_layers
 from liftgate.bundle.layers import compile_layers
 from liftgate.bundle.model_specs import ModelFolder, build_spec, compared_texts, output_index
+from liftgate.bundle.policies import check_policies, group_policies, policy_of
 from liftgate.bundle.references import check_references
 from liftgate.bundle.review import check_review, each_decision, reviews
 from liftgate.bundle.rules import compile_rules, inputs_of, texts_of, written
@@ -55,6 +56,7 @@ def compile_bundle(draft: Draft, folders: Mapping[str, ModelFolder], zones: Mapp
     specs = {name: build_spec(folder, schema, scope.tainted) for name, folder in folders.items()}
     outputs = [output_index(draft, name, offer, folders) for name, offer in offers.items()]
     payloads = check_references(draft)
+    check_policies(draft)
     check_review(draft)
     check_events(draft)
     found = draft.mistakes or any(folder.mistakes for folder in folders.values())
@@ -118,6 +120,7 @@ def compile_bundle(draft: Draft, folders: Mapping[str, ModelFolder], zones: Mapp
         canonical_form=canonical_form,
         reviews=MappingProxyType(reviews(draft, canonical_form)),
         each_decision=MappingProxyType(each_decision(draft, canonical_form)),
+        group_policies=tuple(group_policies(draft)),
         clauses=clauses(draft, {**rules.source, **counters.source, **held_back.source}, inputs_of([*conditions, *of_layers])),
     )
 
@@ -151,6 +154,10 @@ def _channels(offer: OfferRule, groups: Mapping[str, Group]) -> set[str] | None:
     return set.intersection(*lists) if lists else None
 
 
+def _most_alike(rule: PlacementRule) -> int:
+    return rule.diversity.max_per_group if rule.diversity else 0
+
+
 def _placements(draft: Draft, offers: Mapping[str, OfferRule]) -> tuple[tuple[Placement, ...], NDArray[np.bool_]]:
     index = {name: k for k, name in enumerate(offers)}
     rules = draft.section("placements", PlacementRule)
@@ -160,6 +167,6 @@ def _placements(draft: Draft, offers: Mapping[str, OfferRule]) -> tuple[tuple[Pl
         chosen = _column(sorted(index[offer] for offer in candidates(rule, offers)), np.intp)
         members[row, chosen] = True
         default = -1 if rule.default_offer is None else index[rule.default_offer]
-        placements.append(Placement(name, chosen, default, rule.slots, rule.select.epsilon, rule.valid_for))
+        placements.append(Placement(name, chosen, default, rule.slots, policy_of(rule.select, list(offers)), rule.valid_for, _most_alike(rule)))
     members.setflags(write=False)
     return tuple(placements), members

@@ -22,6 +22,7 @@ from liftgate.domain.input import Floats, InputSchema
 from liftgate.domain.layer import Layer
 from liftgate.domain.offer import Cap, Indices, Offer, Placement
 from liftgate.domain.pause import Pause
+from liftgate.domain.policy import GroupPolicy
 from liftgate.domain.review import Review
 from liftgate.domain.verdict import EachDecision
 
@@ -165,5 +166,7 @@ class Bundle:
     """Signals, properties and lateness of events."""
     clauses: Clauses = field(default_factory=Clauses)
     """Rules as written, for explanations."""
+    group_policies: tuple[GroupPolicy, ...] = ()
+    """Groups that select by themselves; no offer is in two."""
     texts: Texts = field(default_factory=Texts)
     """The files that it was read from, for a replay; empty: made by hand."""

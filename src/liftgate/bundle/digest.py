@@ -147,5 +147,7 @@ def _placement(rule: PlacementRule) -> dict[str, Any]:
     else:
         candidates = {"groups": sorted(set(rule.offers.groups))}
     # Keys that came after format 1 was published stand in it where they are used.
-    said = {key: value for key, value in rule.model_dump(exclude={"offers", "select"}).items() if value is not None or key == "default_offer"}
+    said = {
+        key: value for key, value in rule.model_dump(exclude={"offers", "select"}).items() if value is not None or key == "default_offer"
+    }
     return said | {"offers": candidates, "select": rule.select.model_dump(exclude_none=True)}

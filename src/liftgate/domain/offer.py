@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from liftgate.domain.calendar import Period
+from liftgate.domain.policy import Policy
 from liftgate.domain.reason import Reason
 
 Indices = NDArray[np.intp]
@@ -38,9 +39,15 @@ class Placement:
     """Index of the guarded default offer, -1: none."""
     slots: int
     """1..10"""
-    epsilon: float
-    """Mass spread evenly over the allowed offers, 0..1."""
+    policy: Policy
     valid_for_ms: int
+    max_per_group: int = 0
+    """Most offers of one group in one answer, 1..10; 0: no limit."""
+
+    @property
+    def epsilon(self) -> float:
+        """Mass that epsilon-greedy spreads evenly over the allowed offers, 0..1; 0 for other policies."""
+        return self.policy.epsilon
 
 
 @dataclass(frozen=True, slots=True)

@@ -56,6 +56,8 @@ _KNOWN_KEYS = frozenset(
         "sensitive",
         "review",
         "review_each_decision",
+        # Decided anew.
+        "select",
     }
 )
 """Keys of offers and groups in the canonical form that no rule is made of here."""
