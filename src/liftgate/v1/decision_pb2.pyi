@@ -77,7 +77,7 @@ class CandidateList(_message.Message):
     def __init__(self, offer_ids: _Optional[_Iterable[str]] = ...) -> None: ...
 
 class DecideRequest(_message.Message):
-    __slots__ = ("request_id", "person_id", "placement_id", "slot_count", "context", "consent_signals", "candidates", "explain", "account_id", "dry_run", "baseline_offers", "deferred")
+    __slots__ = ("request_id", "person_id", "placement_id", "slot_count", "context", "consent_signals", "candidates", "explain", "account_id", "dry_run", "session_id", "visitor_id", "baseline_offers", "deferred")
     REQUEST_ID_FIELD_NUMBER: _ClassVar[int]
     PERSON_ID_FIELD_NUMBER: _ClassVar[int]
     PLACEMENT_ID_FIELD_NUMBER: _ClassVar[int]
@@ -88,6 +88,8 @@ class DecideRequest(_message.Message):
     EXPLAIN_FIELD_NUMBER: _ClassVar[int]
     ACCOUNT_ID_FIELD_NUMBER: _ClassVar[int]
     DRY_RUN_FIELD_NUMBER: _ClassVar[int]
+    SESSION_ID_FIELD_NUMBER: _ClassVar[int]
+    VISITOR_ID_FIELD_NUMBER: _ClassVar[int]
     BASELINE_OFFERS_FIELD_NUMBER: _ClassVar[int]
     DEFERRED_FIELD_NUMBER: _ClassVar[int]
     request_id: str
@@ -100,9 +102,11 @@ class DecideRequest(_message.Message):
     explain: bool
     account_id: str
     dry_run: bool
+    session_id: str
+    visitor_id: str
     baseline_offers: _containers.RepeatedScalarFieldContainer[str]
     deferred: bool
-    def __init__(self, request_id: _Optional[str] = ..., person_id: _Optional[str] = ..., placement_id: _Optional[str] = ..., slot_count: _Optional[int] = ..., context: _Optional[_Union[Context, _Mapping]] = ..., consent_signals: _Optional[_Union[ConsentSignals, _Mapping]] = ..., candidates: _Optional[_Union[CandidateList, _Mapping]] = ..., explain: _Optional[bool] = ..., account_id: _Optional[str] = ..., dry_run: _Optional[bool] = ..., baseline_offers: _Optional[_Iterable[str]] = ..., deferred: _Optional[bool] = ...) -> None: ...
+    def __init__(self, request_id: _Optional[str] = ..., person_id: _Optional[str] = ..., placement_id: _Optional[str] = ..., slot_count: _Optional[int] = ..., context: _Optional[_Union[Context, _Mapping]] = ..., consent_signals: _Optional[_Union[ConsentSignals, _Mapping]] = ..., candidates: _Optional[_Union[CandidateList, _Mapping]] = ..., explain: _Optional[bool] = ..., account_id: _Optional[str] = ..., dry_run: _Optional[bool] = ..., session_id: _Optional[str] = ..., visitor_id: _Optional[str] = ..., baseline_offers: _Optional[_Iterable[str]] = ..., deferred: _Optional[bool] = ...) -> None: ...
 
 class RefusedOffer(_message.Message):
     __slots__ = ("offer_id", "reason")
