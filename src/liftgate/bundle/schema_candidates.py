@@ -23,11 +23,16 @@ def _tag(value: Any) -> str | None:
     return "all" if isinstance(value, str) else None
 
 
+class _ByShape(Discriminator):
+    # `Candidates | None` hashes what annotates it, and the error's words are a mapping.
+    __hash__ = object.__hash__
+
+
 Candidates = Annotated[
     Annotated[Literal["all"], Tag("all")]
     | Annotated[Annotated[list[Name], Field(min_length=1)], Tag("by_offer")]
     | Annotated[GroupCandidates, Tag("by_group")],
-    Discriminator(
+    _ByShape(
         _tag,
         custom_error_type="refused",
         custom_error_message="{problem}",
