@@ -112,6 +112,8 @@ class Batch:
     explored: Bools = field(init=False)
     """[N] the first slot's draw fell in the explore mass."""
     draws: Floats = field(init=False)
+    silent: dict[str, Bools] = field(default_factory=dict)
+    """Model to [N] whom it should have scored and did not, stopped or failing."""
     """[N, S] uniform draws."""
 
     stage_us: dict[int, int] = field(default_factory=dict)

@@ -28,6 +28,7 @@ from liftgate.record.codec import (
     encode_head,
     review_part,
 )
+from liftgate.record.replay_part import cap_room_part, silent_part
 
 _CHOSEN = np.uint8(Reason.CHOSEN)
 _TIMED = tuple(stage for stage in Stage if stage < Stage.ENCODE)
@@ -97,6 +98,9 @@ class _RowColumns:
         self._layers = [{out: assignment_part(layer.name, _ARM[out]) for out in (False, True)} for layer in layers]
         self._answers = [layer.answer for layer in layers]
         self._enrolled: list[bool] = [True] * batch.n if batch.enrolled is None else batch.enrolled.tolist()
+        self._profile_state = (batch.profile_state + 1).tolist()
+        self._silent = {model: rows.tolist() for model, rows in batch.silent.items()}
+        self._slates = any(request.slot_count > 1 for request in batch.requests) and walk.live.bundle.caps
         self._by_default = None if batch.by_default is None else batch.by_default.tolist()
 
     def _more(self, row: int) -> bytes:
@@ -113,6 +117,16 @@ class _RowColumns:
         """Return what the record says of verdicts on single decisions."""
         verdicts, requested = self._walk.batch.verdicts, self._walk.batch.requested
         if verdicts is None or requested is None:
+    def _for_replay(self, row: int) -> bytes:
+        """Return which models did not answer, and which caps had less room than the slots of a slate."""
+        silent = silent_part(tuple([model for model, rows in self._silent.items() if rows[row]])) if self._silent else b""
+        slots = self._requests[row].slot_count
+        if not self._slates or slots == 1:
+            return silent
+        room = self._walk.batch.cap_room[row]
+        caps = self._walk.live.bundle.caps
+        return silent + cap_room_part((caps[c].cap_id, int(room[c])) for c in np.flatnonzero((room > 0) & (room < slots)))
+
             return b""
         said = [
             (offer_id, one.approved, one.by, one.at_ms, max(one.at_ms - one.asked_at_ms, 0), one.review_id)
@@ -149,7 +163,8 @@ class _RowColumns:
             batch_size=self._n,
             would_offer_default=decision.would_offer_default,
             consent_version=self._consent_version[row],
-            more=self._more(row) + self._reviewed(decision),
+            profile_state=self._profile_state[row],
+            more=self._more(row) + self._for_replay(row) + self._reviewed(decision),
         )
 
 

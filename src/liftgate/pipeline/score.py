@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
+from liftgate.domain.batch import Bools
 from liftgate.domain.errors import ModelFailed
 from liftgate.domain.offer import Indices
 from liftgate.domain.profile import ProfileState
@@ -35,13 +36,14 @@ def score(walk: Walk) -> None:
     readable = batch.profile_state == _FOUND
     readable &= ~batch.masked
     for plan in walk.live.plans:
-        able = scorable[:, plan.span].any(axis=1)
+        able: Bools = np.any(scorable[:, plan.span], axis=1)
         if plan.personal:
             batch.scored &= ~able | readable
             able &= readable
         if stopped and plan.spec.name in stopped:
             batch.scored &= ~able
             batch.model_stopped |= able
+            batch.silent[plan.spec.name] = able
             continue
         count = int(np.count_nonzero(able))
         if not count:
@@ -54,6 +56,7 @@ def score(walk: Walk) -> None:
             walk.ports.observer.fell_back(Stage.SCORE, type(error).__name__, [batch.requests[row] for row in np.flatnonzero(able).tolist()])
             batch.scored[rows] = False
             batch.model_failed[rows] = True
+            batch.silent[plan.spec.name] = able
             continue
         if plan.in_order:
             propensity[rows, plan.span] = scores

@@ -17,6 +17,7 @@ from google.protobuf.message import DecodeError
 from numpy.typing import NDArray
 
 from liftgate.record.columns import BatchColumns, DecisionHead
+from liftgate.record.replay_part import input_check
 from liftgate.record.wire import ahead, layout, tag, varint
 from liftgate.v1.record_pb2 import ArmChange, DecisionRecord, InputColumn, LayerAssignment, ModelPin, ReviewVerdict
 
@@ -25,17 +26,14 @@ __all__ = [
     "DecisionHead",
     "account_part",
     "assignment_part",
-    "cap_room_part",
     "constant_part",
     "controls_part",
     "decode_decision",
     "default_part",
     "encode_columns",
     "encode_head",
-    "input_check",
     "mark_recovered",
     "review_part",
-    "silent_part",
     "variant_part",
 ]
 
@@ -83,25 +81,6 @@ def constant_part(
         inputs=[InputColumn(name=name, type=kind, values=values) for name, kind, values in inputs],
         purpose=purpose,
     ).SerializeToString()
-
-
-def input_check(value: NDArray[np.float64]) -> NDArray[np.uint16]:
-    """Return [N, I] the exclusive or of the four 16-bit words of each value: no change within one word leaves it as it was."""
-    n, inputs = value.shape
-    words = np.ascontiguousarray(value).view(np.uint16).reshape(n, inputs, 4)
-    check: NDArray[np.uint16] = np.bitwise_xor.reduce(words, axis=2)
-    return check
-
-
-@lru_cache(maxsize=256)
-def silent_part(models: tuple[str, ...]) -> bytes:
-    """Return which models did not answer, encoded, for `DecisionHead.more`."""
-    return DecisionRecord(silent_model=models).SerializeToString()
-
-
-def cap_room_part(room: Iterable[tuple[bytes, int]]) -> bytes:
-    """Return (cap id, room) of caps that had less room than slots, encoded, for `DecisionHead.more`."""
-    return DecisionRecord(cap_room=[CapRoom(cap_id=cap_id, room=left) for cap_id, left in room]).SerializeToString()
 
 
 @lru_cache(maxsize=4096)

@@ -41,6 +41,7 @@ class DecisionHead:
     batch_size: int
     would_offer_default: bool = False
     consent_version: str = ""
+    profile_state: int = 0
     more: bytes = b""
     """Further fields, encoded, that most records have not."""
 
