@@ -50,6 +50,23 @@ class Moments:
         return at.strftime("%Y-%m-%d") if value % 86_400 == 0 else at.strftime("%Y-%m-%d %H:%M:%S UTC")
 
 
+def seconds_of(text: str, option: str) -> float:
+    """Return a length such as 14d, 36h or 2w in seconds. Raises Misused."""
+    match = _SPAN.fullmatch(text.strip())
+    if match is None or not match[2] or not float(match[1]) > 0:
+        raise Misused(f"{option} {text!r}: give a length such as 14d, 36h or 2w, above 0")
+    return float(match[1]) * _UNITS_S[match[2]]
+
+
+def timestamp_of(text: str, option: str) -> float:
+    """Return a moment in ISO 8601, UTC where no zone is said, in seconds since 1970. Raises Misused."""
+    try:
+        parsed = datetime.fromisoformat(text)
+    except ValueError as err:
+        raise Misused(f"{option} {text!r}: give a date or time such as 2026-11-22 or 2026-11-22T08:00:00Z") from err
+    return (parsed if parsed.tzinfo else parsed.replace(tzinfo=UTC)).timestamp()
+
+
 def moments(table: Table, column: str) -> Moments:
     """Return a column of dates, timestamps or numbers. Raises Misused where it is neither."""
     table.has(column)

@@ -175,6 +175,13 @@ def _statistic(names: tuple[str, ...], centre: Floats, row: Mapping[str, Any]) -
     return Statistic(names, n, centre + sums / n, products)
 
 
+def connect() -> Any:
+    """Return an embedded engine of its own."""
+    # What does not fit in memory goes to a folder of this process, which DuckDB makes when it needs it and removes.
+    spill = str(Path(tempfile.gettempdir()) / f"liftgate-measure-{os.getpid()}")
+    return ibis.duckdb.connect(temp_directory=spill, autoinstall_known_extensions=False, autoload_known_extensions=False)
+
+
 def open_table(path: str, *, text: Sequence[str] = (), where: str = "") -> Table:
     """Open a CSV (plain or .gz) or Parquet file, or a glob of one kind. Columns in `text` are read as they are written: "007" stays.
 
@@ -183,9 +190,7 @@ def open_table(path: str, *, text: Sequence[str] = (), where: str = "") -> Table
     named = sorted(glob.glob(path))
     if "://" in path or not named:
         raise Misused(f"there is no file {path!r}; --table takes a file or a pattern in quotes, such as 'logs/*.parquet'")
-    # What does not fit in memory goes to a folder of this process, which DuckDB makes when it needs it and removes.
-    spill = str(Path(tempfile.gettempdir()) / f"liftgate-measure-{os.getpid()}")
-    backend = ibis.duckdb.connect(temp_directory=spill, autoinstall_known_extensions=False, autoload_known_extensions=False)
+    backend = connect()
     try:
         if all(name.lower().endswith(_PARQUET) for name in named):
             rows = backend.read_parquet(named)

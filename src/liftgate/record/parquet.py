@@ -132,18 +132,22 @@ def read_table(directory: Path, stream: str = "decision", columns: list[str] | N
 
 
 def _batches(directory: Path, stream: Stream, names: list[str] | None) -> Iterator[Any]:
-    stems = sorted({path.name.removesuffix(path.suffix) for path in directory.iterdir() if path.suffix in (PARQUET, SEALED, OPEN)})
     wanted = schema(stream)
     if names is not None:
         wanted = pa.schema([wanted.field(name) for name in names])
-    for stem in stems:
-        if stem.startswith(f"{stream.label}-"):
-            for batch in _of_stem(directory, stem, names):
-                yield batch.select(wanted.names).cast(wanted)
+    for stem in stems(directory, stream):
+        for batch in stem_batches(directory, stem, names):
+            yield batch.select(wanted.names).cast(wanted)
 
 
-def _of_stem(directory: Path, stem: str, names: list[str] | None) -> Iterator[Any]:
-    """Read the best that there is of one segment. It may be sealed or shipped while we look: then look again."""
+def stems(directory: Path, stream: Stream) -> list[str]:
+    """Return the names of a stream's segments without their suffixes, oldest first, in whichever states they are."""
+    found = {path.name.removesuffix(path.suffix) for path in directory.iterdir() if path.suffix in (PARQUET, SEALED, OPEN)}
+    return sorted(stem for stem in found if stem.startswith(f"{stream.label}-"))
+
+
+def stem_batches(directory: Path, stem: str, names: list[str] | None) -> Iterator[Any]:
+    """Yield the best that there is of one segment, repeated ids included. It may be sealed or shipped while we look: then look again."""
     for suffix in (PARQUET, SEALED, OPEN) * 3:
         path = directory / f"{stem}{suffix}"
         try:

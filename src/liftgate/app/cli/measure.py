@@ -13,6 +13,8 @@ import importlib
 import typer
 
 _SUBCOMMANDS = (
+    "liftgate.app.cli.measure_quality",
+    "liftgate.app.cli.measure_table",
     "liftgate.app.cli.measure_srm",
     "liftgate.app.cli.measure_lift",
     "liftgate.app.cli.measure_ope",

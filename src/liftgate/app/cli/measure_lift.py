@@ -6,6 +6,7 @@ from typing import Annotated, Any
 
 import typer
 
+from liftgate.app.cli import measure_source as source
 from liftgate.app.cli.measure_answer import JSON_HELP, TABLE_HELP, WHERE_HELP, Answer, answer, figure, percent, print_table
 from liftgate.app.cli.measure_srm import ARM_HELP, UNIT_HELP
 
@@ -20,10 +21,23 @@ def register(app: typer.Typer) -> None:
 
 
 def lift(
-    table: Annotated[str, typer.Option("--table", metavar="FILE", help=TABLE_HELP)],
-    unit: Annotated[str, typer.Option("--unit", metavar="COL|row", help=UNIT_HELP)],
-    arm: Annotated[str, typer.Option("--arm", metavar="COL", help=ARM_HELP)],
-    control: Annotated[str, typer.Option("--control", metavar="VALUE", help="The arm that the others are held against.")],
+    table: Annotated[str, typer.Option("--table", metavar="FILE", help=TABLE_HELP)] = "",
+    log: source.LogOption = None,
+    events: source.EventsOption = None,
+    layer: source.LayerOption = "",
+    placement: source.PlacementOption = "",
+    offer: source.OfferOption = None,
+    window: source.WindowOption = "7d",
+    before: source.BeforeOption = "",
+    since: source.SinceOption = "",
+    until: source.UntilOption = "",
+    read_at: source.ReadAtOption = "",
+    allow_gaps: source.GapsOption = False,
+    unit: Annotated[str, typer.Option("--unit", metavar="COL|row", help=UNIT_HELP)] = "",
+    arm: Annotated[str, typer.Option("--arm", metavar="COL", help=ARM_HELP)] = "",
+    control: Annotated[
+        str, typer.Option("--control", metavar="VALUE", help="The arm that the others are held against; with --log: holdout unless named.")
+    ] = "",
     metric: Annotated[list[str] | None, typer.Option("--metric", metavar="COL[:KIND]", help=_METRIC)] = None,
     guardrail: Annotated[list[str] | None, typer.Option("--guardrail", metavar="METRIC,up|down,MARGIN", help=_GUARDRAIL)] = None,
     covariate: Annotated[list[str] | None, typer.Option("--covariate", metavar="COL", help=_COVARIATE)] = None,
@@ -72,38 +86,45 @@ def lift(
 
     Example: liftgate measure lift --table 'log/*.parquet' --unit person --arm arm --control holdout --metric orders:ratio:sessions
     --covariate orders_before --stratum period --json
+
+    Example: liftgate measure lift --log log --window 7d --metric purchase --metric purchase_value --triggered triggered
     """
+    asked = source.Source(
+        table, log, events, layer, placement, tuple(offer or ()), window, before, since, until, read_at, allow_gaps
+    )  # fmt: skip
 
     def compute() -> Answer:
         from liftgate.measure.lift import measure_lift
         from liftgate.measure.lift_question import Question, guardrail_of, metric_of
 
-        return measure_lift(
-            Question(
-                table=table,
-                unit=unit,
-                arm=arm,
-                control=control,
-                metrics=tuple(metric_of(word) for word in metric or ()),
-                guardrails=tuple(guardrail_of(word) for word in guardrail or ()),
-                covariates=tuple(metric_of(word, "--covariate") for word in covariate or ()),
-                strata=tuple(stratum or ()),
-                segments=tuple(segment or ()),
-                period=period,
-                triggered=triggered,
-                exposed=exposed,
-                where=where,
-                shares=tuple(share or ()),
-                winsorise=winsorise,
-                alpha=alpha,
-                correction=correction,
+        with asked.opened() as (path, made):
+            return source.said_of(made) | measure_lift(
+                Question(
+                    table=path,
+                    unit=source.role(unit, source.ROW, made, "--unit"),
+                    arm=source.role(arm, source.ARM, made, "--arm"),
+                    control=source.role(control, "" if layer else source.CONTROL, made, "--control"),
+                    metrics=tuple(metric_of(word) for word in metric or ([source.METRIC] if made and not guardrail else [])),
+                    guardrails=tuple(guardrail_of(word) for word in guardrail or ()),
+                    covariates=tuple(metric_of(word, "--covariate") for word in covariate or ()),
+                    strata=source.strata(stratum or (), made),
+                    segments=tuple(segment or ()),
+                    period=period or (source.VERSION if made else ""),
+                    triggered=triggered,
+                    exposed=exposed,
+                    where=where,
+                    shares=tuple(share or ()),
+                    winsorise=winsorise,
+                    alpha=alpha,
+                    correction=correction,
+                )
             )
-        )
 
     answer(as_json, compute, _show)
 
 
 def _show(found: Answer) -> None:
+    source.show(found)
     typer.echo("Units: " + ", ".join(f"{name} {n}" for name, n in found["n"].items()))
     for name, one in found["split"]["by_stratum"].items():
         where = f" where {name}" if name else ""

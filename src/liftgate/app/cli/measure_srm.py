@@ -6,6 +6,7 @@ from typing import Annotated
 
 import typer
 
+from liftgate.app.cli import measure_source as source
 from liftgate.app.cli.measure_answer import JSON_HELP, TABLE_HELP, WHERE_HELP, Answer, answer, figure, print_table
 
 UNIT_HELP = "Column of what was randomised, such as the customer; `row` where every row is one."
@@ -19,9 +20,15 @@ def register(app: typer.Typer) -> None:
 
 
 def srm(
-    table: Annotated[str, typer.Option("--table", metavar="FILE", help=TABLE_HELP)],
-    unit: Annotated[str, typer.Option("--unit", metavar="COL|row", help=UNIT_HELP)],
-    arm: Annotated[str, typer.Option("--arm", metavar="COL", help=ARM_HELP)],
+    table: Annotated[str, typer.Option("--table", metavar="FILE", help=TABLE_HELP)] = "",
+    log: source.LogOption = None,
+    layer: source.LayerOption = "",
+    placement: source.PlacementOption = "",
+    since: source.SinceOption = "",
+    until: source.UntilOption = "",
+    allow_gaps: source.GapsOption = False,
+    unit: Annotated[str, typer.Option("--unit", metavar="COL|row", help=UNIT_HELP)] = "",
+    arm: Annotated[str, typer.Option("--arm", metavar="COL", help=ARM_HELP)] = "",
     share: Annotated[list[str] | None, typer.Option("--share", metavar="ARM=WEIGHT", help=SHARE_HELP)] = None,
     stratum: Annotated[
         list[str] | None, typer.Option("--stratum", metavar="COL", help="Check each value of this column alone, too; may be repeated.")
@@ -38,17 +45,30 @@ def srm(
     Example: liftgate measure srm --table customers.csv --unit customer_id --arm group
 
     Example: liftgate measure srm --table 'log/*.parquet' --unit person --arm arm --share treatment=9 --share holdout=1 --json
+
+    Example: liftgate measure srm --log log --share treatment=9 --share holdout=1
     """
 
     def compute() -> Answer:
         from liftgate.measure.srm_table import check_split
 
-        return check_split(table, unit, arm, share or [], stratum or [], where)
+        # Whoever came counts, however little time they have had since: no window is waited for.
+        asked = source.Source(table, log, None, layer, placement, (), "", "", since, until, "", allow_gaps)
+        with asked.opened() as (path, made):
+            return source.said_of(made) | check_split(
+                path,
+                source.role(unit, source.ROW, made, "--unit"),
+                source.role(arm, source.ARM, made, "--arm"),
+                share or [],
+                stratum or [],
+                where,
+            )
 
     answer(as_json, compute, _show)
 
 
 def _show(found: Answer) -> None:
+    source.show(found)
     rows = [[name, str(n), f"{n / max(1, sum(found['n'].values())):.2%}", f"{found['shares'][name]:.2%}"] for name, n in found["n"].items()]
     print_table("Units by arm", ["arm", "units", "seen", "planned"], rows)
     typer.echo(f"chi-square {figure(found['chi2'])} on {found['df']} df, p {figure(found['p_value'])}; e-value {figure(found['e_value'])}")

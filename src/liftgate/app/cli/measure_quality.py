@@ -1,0 +1,57 @@
+"""`liftgate measure quality`: is the log fit to be measured?"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from liftgate.app.cli import measure_source as source
+from liftgate.app.cli.measure_answer import JSON_HELP, Answer, answer, figure, print_table
+
+
+def register(app: typer.Typer) -> None:
+    """Add the command."""
+    app.command("quality")(quality)
+
+
+def quality(
+    log: Annotated[Path, typer.Option("--log", metavar="DIR", help="A decision log.")],
+    events: source.EventsOption = None,
+    window: Annotated[str, typer.Option("--window", metavar="SPAN", help="Count decisions with less time than this, such as 7d.")] = "",
+    read_at: source.ReadAtOption = "",
+    as_json: Annotated[bool, typer.Option("--json", help=JSON_HELP)] = False,
+) -> None:
+    """Say whether a log is whole: gaps in a writer's numbers, rows that are there twice, how complete each arm is, versions, open windows.
+
+    Exit codes: 0 fit to be measured (with warnings, perhaps), 3 records are missing, 2 asked wrongly.
+
+    Example: liftgate measure quality --log log
+
+    Example: liftgate measure quality --log log --window 7d --json
+    """
+
+    def compute() -> Answer:
+        from liftgate.measure.quality import measure_quality
+
+        return measure_quality(log, events, source.span_ms(window, "--window") if window else None, source.time_ms(read_at, "--read-at"))
+
+    answer(as_json, compute, _show)
+
+
+def _show(found: Answer) -> None:
+    typer.echo(f"{found['decisions']:,} decisions and {found['events']:,} events; {found['lost_records']:,} records missing")
+    rows = [
+        [name.lower(), f"{one['n']:,}", f"{one['degraded']:,}", f"{one['offered']:,}", f"{one['exposed']:,}"]
+        for name, one in found["arms"].items()
+    ]
+    print_table("By arm", ["arm", "decisions", "degraded", "something shown", "exposure reported"], rows)
+    for one in found["gaps"]:
+        typer.echo(f"Missing: {one['stream']} writer {one['writer_id'][:8]}, numbers {one['first']:,} to {one['last']:,}")
+    if found["open_windows"] is not None:
+        typer.echo(f"{found['open_windows']:,} decisions have an open window")
+    if found["degraded_p"] is not None:
+        typer.echo(f"Degraded answers alike in all arms: p {figure(found['degraded_p'])}")
+    for words in found["warnings"]:
+        typer.echo(f"Mind: {words}.")

@@ -1,0 +1,201 @@
+"""From a log to an experiment table: one row a person, with the arm of the first decision and what was done in one window for every arm.
+
+assigned    the moment of the person's first decision in the layer
+outcome     every event of the person in [assigned, assigned + window), whatever was shown: the same rule for both arms
+dropped     people whose window is still open at `read_at`, in every arm alike
+triggered   an offer (one of `offers`, where they are named) was chosen in some decision, shown or withheld: computed alike in all arms
+exposed     an exposure was reported in the window
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import ibis
+
+from liftgate.measure.log import Log, new_aside, open_log
+from liftgate.measure.quality import gap_refusal, lost_records
+from liftgate.measure.refusal import Misused, Refused
+
+HELD_OUT, TREATED = "holdout", "treatment"
+DECISION_COLUMNS = (
+    "decision_id", "decided_at_ms", "person_pseudonym", "pseudonym_key_id", "placement_id", "bundle_digest", "arm", "assignments",
+    "branch", "offered", "default_served", "would_offer", "would_offer_default",
+)  # fmt: skip
+EVENT_COLUMNS = ("event_id", "kind", "person_pseudonym", "occurred_at_ms", "received_at_ms", "value")
+KINDS = ("EXPOSURE", "CLICK", "PURCHASE")
+_DAY_MS = 86_400_000
+
+
+@dataclass(frozen=True)
+class Asked:
+    """What the table is to hold."""
+
+    layer: str = ""
+    """The layer whose arms are compared; empty: treatment against everybody held out."""
+    window_ms: int = 7 * _DAY_MS
+    before_ms: int = 0
+    """Length of the time before assignment over which covariates count; 0: no covariates."""
+    placement: str = ""
+    offers: tuple[str, ...] = ()
+    """The trigger asks for one of these; empty: any offer."""
+    since_ms: int | None = None
+    until_ms: int | None = None
+    """Of first decisions: who came earlier is out, with all that followed."""
+    read_at_ms: int | None = None
+    """None: the latest moment in the log."""
+    allow_gaps: bool = False
+    """Go on although records are missing."""
+
+
+@dataclass(frozen=True)
+class Made:
+    """What came of it."""
+
+    path: Path
+    units: int
+    open_windows: int
+    """People left out because their window is still open."""
+    read_at_ms: int
+    kinds: tuple[str, ...]
+    """Events counted: `<kind>` 0 or 1, `<kind>_count`, `<kind>_value`."""
+    versions: int
+    """Bundles among first decisions; the table's `version` says which."""
+    repeated_events: int
+    """Events that were there twice and count once."""
+    lost_records: int
+    """Records that were written and are in no file."""
+
+
+def experiment_table(directory: Path, events: Path | None, asked: Asked, target: Path) -> Made:
+    """Write the table as Parquet, with columns arm, version, assigned_at_ms, decisions, triggered, exposed and those of each kind.
+
+    Raises Misused, and Refused: `log_gaps`, `no_rows`, `open_windows`, `mixed_keys`, `unit_in_two_groups`.
+    """
+    with new_aside() as aside:
+        log = open_log(directory, events, Path(aside), decision_columns=DECISION_COLUMNS, event_columns=EVENT_COLUMNS)
+        return _Making(log, asked).write(target)
+
+
+class _Making:
+    def __init__(self, log: Log, asked: Asked) -> None:
+        self._log, self._asked = log, asked
+
+    def write(self, target: Path) -> Made:
+        lost, gaps = lost_records(self._log)
+        if (why := gap_refusal(lost, gaps)) is not None and not self._asked.allow_gaps:
+            raise Refused(why.code, why.why, why.what_to_do)
+        people = self._people()
+        last = self._one(
+            decided=self._log.decisions.decided_at_ms.max(),
+            received=self._log.events.received_at_ms.max(),
+            keys=self._log.decisions.pseudonym_key_id.nunique(),
+        )
+        if last["keys"] > 1:
+            raise Refused(
+                "mixed_keys",
+                f"the log has pseudonyms of {last['keys']} keys: one person is several there",
+                "measure the time of one key alone, with --since and --until",
+            )
+        read_at = self._asked.read_at_ms or max(last["decided"] or 0, last["received"] or 0)
+        closed = people.filter(people.assigned_at_ms + self._asked.window_ms <= read_at)
+        whole, versions = self._count(people), self._one(versions=people.version.nunique())["versions"]
+        if not whole:
+            raise Refused(
+                "no_rows", f"no decision of {self._log.name} is in the experiment", "look at --layer, --placement, --since and --until"
+            )
+        units = self._count(closed)
+        if not units:
+            raise Refused(
+                "open_windows",
+                f"all {whole:,} people had less than their window of time until the log was read: what they will do is not known yet",
+                "read again when the windows have closed, or choose a shorter --window",
+            )
+        events = self._log.once(self._log.events, "event_id")
+        counted = self._fetch(events.group_by("kind").aggregate(n=events.count()))
+        kinds = tuple(sorted({row["kind"] for row in counted} | set(KINDS)))
+        rows = self._with_outcomes(closed, events, kinds)
+        self._log.backend.to_parquet(rows, str(target))
+        twice = self._count(self._log.events) - sum(row["n"] for row in counted)
+        return Made(target, units, whole - units, read_at, tuple(map(str.lower, kinds)), versions, twice, lost)
+
+    def _people(self) -> Any:
+        """Return one row a person: pseudonym, arm, assigned_at_ms, version, decisions, triggered."""
+        asked, rows = self._asked, self._log.decisions
+        if asked.placement:
+            rows = rows.filter(rows.placement_id == asked.placement)
+        rows = self._with_arm(rows)
+        would = ibis.ifelse(rows.would_offer.length() > 0, rows.would_offer, rows.offered)
+        any_offer = (would.length() > 0) & ~ibis.ifelse(rows.would_offer.length() > 0, rows.would_offer_default, rows.default_served)
+        hit = any_offer
+        if asked.offers:
+            named = [would.contains(offer) for offer in asked.offers]
+            hit = any_offer & ibis.or_(*named)
+        rows = rows.mutate(hit=hit.cast("int8"))
+        people = rows.group_by("person_pseudonym").aggregate(
+            arm=rows.group.min(),
+            other=rows.group.max(),
+            assigned_at_ms=rows.decided_at_ms.min(),
+            version=rows.bundle_digest.argmin(rows.decided_at_ms),
+            decisions=rows.count(),
+            triggered=rows.hit.max(),
+        )
+        two = self._count(people.filter(people.arm != people.other))
+        if two:
+            raise Refused(
+                "unit_in_two_groups",
+                f"{two:,} people were in two arms of {asked.layer or 'the holdouts'}",
+                "a new phase or salt moves people: measure one phase at a time, with --since and --until",
+            )
+        if asked.since_ms is not None:
+            people = people.filter(people.assigned_at_ms >= asked.since_ms)
+        if asked.until_ms is not None:
+            people = people.filter(people.assigned_at_ms < asked.until_ms)
+        return people.drop("other")
+
+    def _with_arm(self, rows: Any) -> Any:
+        """Return the decisions that are in an arm, with it as `group`."""
+        layer = self._asked.layer
+        if not layer:
+            held = ibis.cases((rows.arm == "HOLDOUT", HELD_OUT), (rows.arm == "TREATMENT", TREATED))
+            return rows.mutate(group=held).filter(lambda t: t.group.notnull())
+        # One row an assignment: engines do not agree on functions over arrays.
+        flat = rows.mutate(one=rows.assignments.unnest())
+        mine = flat.filter(flat.one.layer == layer)
+        if not self._count(mine.limit(1)):
+            named = sorted(row["layer"] for row in self._fetch(flat.select(layer=flat.one.layer).distinct().limit(50)))
+            raise Misused(f"no decision of {self._log.name} is in a layer {layer!r}; it has {', '.join(named) or 'none'}")
+        return mine.mutate(group=mine.one.arm)
+
+    def _with_outcomes(self, people: Any, events: Any, kinds: Sequence[str]) -> Any:
+        asked = self._asked
+        mine = events.inner_join(people.select("person_pseudonym", "assigned_at_ms"), "person_pseudonym")
+        since = mine.occurred_at_ms - mine.assigned_at_ms
+        after = (since >= 0) & (since < asked.window_ms)
+        before = (since < 0) & (since >= -asked.before_ms)
+        sums: dict[str, Any] = {}
+        for kind in kinds:
+            name, of_kind = kind.lower(), mine.kind == kind
+            sums[f"{name}_count"] = (after & of_kind).cast("int64").sum()
+            sums[f"{name}_value"] = ibis.ifelse(after & of_kind, mine.value.fill_null(0.0), 0.0).sum()
+            if asked.before_ms:
+                sums[f"{name}_count_before"] = (before & of_kind).cast("int64").sum()
+                sums[f"{name}_value_before"] = ibis.ifelse(before & of_kind, mine.value.fill_null(0.0), 0.0).sum()
+        totals = mine.group_by("person_pseudonym").aggregate(**sums)
+        joined = people.left_join(totals, "person_pseudonym")
+        filled = {name: joined[name].fill_null(0).cast("float64") for name in sums}
+        flags = {kind.lower(): (joined[f"{kind.lower()}_count"].fill_null(0) > 0).cast("int64") for kind in kinds}
+        return joined.select("arm", "version", "assigned_at_ms", "decisions", "triggered", exposed=flags["exposure"], **flags, **filled)
+
+    def _one(self, **aggregates: Any) -> dict[str, Any]:
+        return {name: self._fetch(value.name(name).as_table())[0][name] for name, value in aggregates.items()}
+
+    def _count(self, rows: Any) -> int:
+        return int(self._fetch(rows.count().name("n").as_table())[0]["n"])
+
+    def _fetch(self, expression: Any) -> list[dict[str, Any]]:
+        found: list[dict[str, Any]] = self._log.backend.to_pyarrow(expression).to_pylist()
+        return found

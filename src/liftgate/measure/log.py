@@ -1,0 +1,97 @@
+"""A decision log and its events on an engine. Sealed segments (Parquet) are read where they lie; open ones are copied aside first."""
+
+from __future__ import annotations
+
+import tempfile
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import ibis
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from liftgate.measure.refusal import Misused
+from liftgate.measure.table import connect
+from liftgate.record.columnar import schema
+from liftgate.record.frame import Stream
+from liftgate.record.parquet import PARQUET, stem_batches, stems
+
+_WRITER = ("writer_id", "sequence")
+
+
+@dataclass(frozen=True)
+class Log:
+    """What was decided and what happened, as Ibis tables with the columns of `record.proto`, `writer_id` and `sequence`.
+
+    Rows may be there twice (another worker completed a decision, a client sent an event again): what sums over rows takes `once` first.
+    """
+
+    backend: Any
+    name: str
+    decisions: Any
+    events: Any
+    """No rows where the log has no events."""
+
+    def once(self, rows: Any, row_id: str) -> Any:
+        """Return one row for each id, the first that was written."""
+        place = ibis.row_number().over(ibis.window(group_by=row_id, order_by=_WRITER))
+        return rows.mutate(place=place).filter(lambda t: t.place == 0).drop("place")
+
+
+def open_log(directory: Path, events: Path | None, aside: Path, *, decision_columns: Sequence[str], event_columns: Sequence[str]) -> Log:
+    """Open a log with these columns of it. `events`: where the event log is; None: in the same directory.
+
+    `aside` is a directory of the caller's, for copies of segments that are not Parquet yet; the log itself is only read. A column that an
+    older segment has not is null there. Raises Misused where there is no log.
+    """
+    backend = connect()
+    decisions = _stream(backend, directory, Stream.DECISION, decision_columns, aside)
+    if decisions is None:
+        raise Misused(f"{directory} holds no decision log: give the directory that `liftgate serve` writes to (its `log.directory`)")
+    happened = _stream(backend, events or directory, Stream.EVENT, event_columns, aside)
+    if happened is None:
+        if events is not None:
+            raise Misused(f"{events} holds no event log")
+        happened = _empty(Stream.EVENT, event_columns)
+    return Log(backend, str(directory), decisions, happened)
+
+
+def new_aside() -> tempfile.TemporaryDirectory[str]:
+    """Return a directory for `open_log`, removed when its `with` block ends."""
+    return tempfile.TemporaryDirectory(prefix="liftgate-measure-")
+
+
+def _stream(backend: Any, directory: Path, stream: Stream, columns: Sequence[str], aside: Path) -> Any:
+    if not directory.is_dir():
+        raise Misused(f"there is no directory {directory}")
+    wanted = [*columns, *_WRITER]
+    files: list[str] = []
+    for stem in stems(directory, stream):
+        sealed = directory / f"{stem}{PARQUET}"
+        files.append(str(sealed if sealed.exists() else _copied(directory, stem, stream, wanted, aside)))
+    if not files:
+        return None
+    full = schema(stream)
+    rows = backend.read_parquet(files, union_by_name=True)
+    missing = {
+        name: ibis.null(ibis.Schema.from_pyarrow(pa.schema([full.field(name)]))[name]) for name in wanted if name not in rows.columns
+    }
+    return rows.mutate(**missing).select(*wanted) if missing else rows.select(*wanted)
+
+
+def _copied(directory: Path, stem: str, stream: Stream, columns: Sequence[str], aside: Path) -> Path:
+    """Write what is whole of a segment that is not Parquet yet; a segment that is being written is read as far as it is."""
+    target = aside / f"{stem}{PARQUET}"
+    full = schema(stream)
+    narrow = pa.schema([full.field(name) for name in columns])
+    with pq.ParquetWriter(target, narrow) as writer:
+        for batch in stem_batches(directory, stem, list(columns)):
+            writer.write_batch(batch.select(narrow.names).cast(narrow))
+    return target
+
+
+def _empty(stream: Stream, columns: Sequence[str]) -> Any:
+    full = schema(stream)
+    return ibis.memtable(pa.schema([full.field(name) for name in (*columns, *_WRITER)]).empty_table())
