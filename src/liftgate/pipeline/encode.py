@@ -113,10 +113,6 @@ class _RowColumns:
         names = tuple([name for name, used in zip(purposes, self._by_default[row], strict=True) if used])
         return account + default_part(self._walk.batch.jurisdiction[row], names)
 
-    def _reviewed(self, decision: Decision) -> bytes:
-        """Return what the record says of verdicts on single decisions."""
-        verdicts, requested = self._walk.batch.verdicts, self._walk.batch.requested
-        if verdicts is None or requested is None:
     def _for_replay(self, row: int) -> bytes:
         """Return which models did not answer, and which caps had less room than the slots of a slate."""
         silent = silent_part(tuple([model for model, rows in self._silent.items() if rows[row]])) if self._silent else b""
@@ -127,6 +123,10 @@ class _RowColumns:
         caps = self._walk.live.bundle.caps
         return silent + cap_room_part((caps[c].cap_id, int(room[c])) for c in np.flatnonzero((room > 0) & (room < slots)))
 
+    def _reviewed(self, decision: Decision) -> bytes:
+        """Return what the record says of verdicts on single decisions."""
+        verdicts, requested = self._walk.batch.verdicts, self._walk.batch.requested
+        if verdicts is None or requested is None:
             return b""
         said = [
             (offer_id, one.approved, one.by, one.at_ms, max(one.at_ms - one.asked_at_ms, 0), one.review_id)
