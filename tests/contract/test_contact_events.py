@@ -17,7 +17,7 @@ from liftgate.domain.errors import StoreUnavailable
 from liftgate.domain.pause import Pause
 from liftgate.domain.total_counter import total_count
 from liftgate.pipeline.contact_ports import CapCount, ContactEvent, CountStatus, TotalCount
-from liftgate.pipeline.ports import EventKey, PersonKey
+from liftgate.pipeline.ports import EventKey, PersonKey, Seen
 from tests.contract.conftest import BUDGET_MS, Backend
 from tests.contract.test_profile_store import SCHEMA
 from tests.contract.test_reservations import CAP_A, CAP_B, DAY, MADE, MINUTE, NOW, charge, claim
@@ -85,7 +85,7 @@ async def test_an_event_counts_once(backend: Backend) -> None:
     assert list(await backend.contacts().count([one])) == [KNOWN] if backend.client else True
     assert await counts(backend) == 1
     if backend.client is not None:
-        assert list(await RedisEventsSeen(backend.client, budget_ms=BUDGET_MS).logged([one.key])) == [True]
+        assert (await RedisEventsSeen(backend.client, budget_ms=BUDGET_MS).look([one.key]))[0] == [Seen.LOGGED]
 
 
 async def test_a_second_exposure_of_a_decision_counts_by_itself(backend: Backend) -> None:

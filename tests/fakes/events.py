@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from time import monotonic
 
 from liftgate.domain.errors import StoreUnavailable
-from liftgate.pipeline.ports import EventKey
+from liftgate.pipeline.ports import EventKey, Seen
 
 
 @dataclass
@@ -18,17 +18,21 @@ class FakeEventsSeen:
     clock: Callable[[], float] = monotonic
     down: bool = False
     """True: every call raises StoreUnavailable."""
-    _until: dict[EventKey, float] = field(default_factory=dict)
+    consent: dict[str, bytes] = field(default_factory=dict)
+    """Documents by person, to be read; share a FakeConsentStore's."""
+    _until: dict[EventKey, tuple[float, Seen]] = field(default_factory=dict)
 
-    async def logged(self, keys: Sequence[EventKey]) -> Sequence[bool]:
+    async def look(self, keys: Sequence[EventKey], people: Sequence[str] = ()) -> tuple[Sequence[Seen], Sequence[bytes | None]]:
         """See `pipeline.ports.EventsSeen`."""
         self._check()
-        return [self._until.get(key, 0.0) > self.clock() for key in keys]
+        now = self.clock()
+        known = [self._until.get(key, (0.0, Seen.UNKNOWN)) for key in keys]
+        return [seen if until > now else Seen.UNKNOWN for until, seen in known], [self.consent.get(person) for person in people]
 
-    async def confirm(self, keys: Sequence[EventKey]) -> None:
+    async def confirm(self, keys: Sequence[EventKey], seen: Seen = Seen.LOGGED) -> None:
         """See `pipeline.ports.EventsSeen`."""
         self._check()
-        self._until.update(dict.fromkeys(keys, self.clock() + self.horizon_ms / 1000))
+        self._until.update(dict.fromkeys(keys, (self.clock() + self.horizon_ms / 1000, seen)))
 
     def _check(self) -> None:
         if self.down:

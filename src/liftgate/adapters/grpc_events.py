@@ -114,10 +114,10 @@ class EventService:
         if not keys:
             return []
         try:
-            logged = await self._seen.logged(keys)
+            seen, _ = await self._seen.look(keys)
         except StoreUnavailable:
             return keys
-        return [key for key, known in zip(keys, logged, strict=True) if not known]
+        return [key for key, known in zip(keys, seen, strict=True) if not known]
 
     async def _count(self, logged: list[tuple[EventKey, event_service_pb2.Event]], now_ms: int) -> int:
         """Count what concerns caps and pauses; say that the rest is logged. Returns how many were not counted, or not in full."""

@@ -29,10 +29,11 @@ class MemoryContactEvents:
     """True: every call raises StoreUnavailable."""
     _known: set[EventKey] = field(default_factory=set)
 
-    async def count(self, events: Sequence[ContactEvent]) -> Sequence[CountStatus]:
+    async def count(self, events: Sequence[ContactEvent], others: Sequence[EventKey] = ()) -> Sequence[CountStatus]:
         """See `pipeline.contact_ports.ContactEvents`."""
         if self.down:
             raise StoreUnavailable("switched off")
+        self._known.update(others)
         return [self._count(event) for event in events]
 
     def _count(self, event: ContactEvent) -> CountStatus:
@@ -42,35 +43,45 @@ class MemoryContactEvents:
         person = event.key.person_id
         sides = [_Book(self.history.get((person, ghost), b""), event) for ghost in (False, True)]
         held = [bool(event.reservation_id) and any(e[1] == event.reservation_id for e in book.entries) for book in sides]
-        ghost = held[1] and not held[0] if any(held) else event.held_out
-        whole = sides[ghost].count(event.caps)
-        counted = [ghost]
+        if event.partly:
+            ghost = event.held_out and held[1]
+        else:
+            ghost = held[1] and not held[0] if any(held) else event.held_out
+        whole = sides[ghost].count(event.caps, sides[not ghost] if event.partly else None)
         if event.unsure and ghost and not held[1]:
             whole = sides[False].count(event.caps) and whole
-            counted = [False, True]
+            self._count_totals(sides, [False], event)
         if event.account_id and event.account_caps:
-            who = (event.account_id, ghost)
-            book = _Book(self.accounts.get(who, b""), event)
-            whole = book.count(event.account_caps) and whole
-            self.accounts[who] = book.packed()
-        for side in counted:
-            self._count_totals(sides[side], side, event)
+            books = [_Book(self.accounts.get((event.account_id, side), b""), event) for side in (False, True)]
+            whole = books[ghost].count(event.account_caps, books[not ghost] if event.partly else None) and whole
+            for side in (False, True) if event.partly else (ghost,):
+                self.accounts[event.account_id, side] = books[side].packed()
+        self._count_totals(sides, [ghost, not ghost] if event.partly else [ghost], event)
+        if event.both:
+            self._count_totals(sides, [not ghost], event)
         for pause in event.pauses:
-            for side in (False, True) if event.held_out else (False,):
+            for side in (False, True) if event.held_out and not event.partly else (False,):
                 whole = sides[side].pause(pause) and whole
         for side, book in zip((False, True), sides, strict=True):
             self.history[person, side] = book.packed()
         return CountStatus.COUNTED if whole and not sides[ghost].damaged else CountStatus.IN_PART
 
-    def _count_totals(self, book: _Book, ghost: bool, event: ContactEvent) -> None:
+    def _count_totals(self, books: Sequence[_Book], order: Sequence[bool], event: ContactEvent) -> None:
+        """Count on the first side of `order` (is it the ghosts'?), or on the one on which the charge's receipt lies."""
         for total in event.totals:
-            buckets = self.totals.setdefault((total.cap_id, ghost), {})
-            lease = book.find(total.receipt_id, event.reservation_id, leased=False) if event.reservation_id else None
+            leases = ((side, books[side].find(total.receipt_id, event.reservation_id, leased=False)) for side in order)
+            known = event.reservation_id and next(((side, lease) for side, lease in leases if lease is not None), None)
+            side, lease = known or (order[0], None)
+            if lease is not None and lease[3] == 0:
+                continue  # a decision that has counted already
+            buckets = self.totals.setdefault((total.cap_id, side), {})
             if lease is not None:
                 buckets[lease[3]] = max(buckets.get(lease[3], 0) - 1, 0)
-                book.entries.remove(lease)
+                books[side].entries.remove(lease)
             if (lease is not None or not total.leased_only) and total.bucket_until_ms > event.now_ms:
                 buckets[total.bucket_until_ms] = buckets.get(total.bucket_until_ms, 0) + 1
+                if total.once and event.reservation_id:
+                    books[side].add((total.receipt_id, event.reservation_id, total.bucket_until_ms, 0.0))
 
 
 class _Book:
@@ -84,30 +95,45 @@ class _Book:
         wanted = (e for e in self.entries if e[0] == cap_id and e[1] == reservation_id and (not leased or e[2] != e[3]))
         return next(wanted, None)
 
-    def _add(self, entry: Entry) -> bool:
+    def add(self, entry: Entry) -> bool:
+        """Add an entry; False: there is no place."""
         if self.damaged or len(self.entries) >= MAX_ENTRIES:
             return False
         self.entries.append(entry)
         return True
 
-    def count(self, caps: Sequence[CapCount]) -> bool:
+    def count(self, caps: Sequence[CapCount], beside: _Book | None = None) -> bool:
+        """Count against caps; `beside` is where leases may lie too. False: not all found a place."""
         event, whole = self._event, True
         for cap in caps:
-            lease = self.find(cap.cap_id, event.reservation_id, leased=True) if event.reservation_id else None
-            if lease is not None:
-                until = lease[3] if cap.lease_window and event.occurred_at_ms < lease[3] else cap.until_ms
-                at = self.entries.index(lease)
-                self.entries[at : at + 1] = [(lease[0], lease[1], until, until)] if until > event.now_ms else []
-            elif not cap.leased_only and cap.until_ms > event.now_ms and self.find(cap.cap_id, self._id, leased=False) is None:
-                whole = self._add((cap.cap_id, self._id, cap.until_ms, cap.until_ms)) and whole
+            found = []
+            for book in (self, *([] if beside is None else [beside])):
+                lease = book.find(cap.cap_id, event.reservation_id, leased=True) if event.reservation_id else None
+                if lease is not None and (not found or event.both):
+                    found.append((book, lease))
+            for book, lease in found:
+                book.commit(lease, cap)
+            if found or cap.leased_only or cap.until_ms <= event.now_ms:
+                continue
+            name = event.reservation_id or NOBODY if cap.once else self._id
+            others = beside is not None and cap.once and beside.find(cap.cap_id, name, leased=False) is not None
+            if not others and self.find(cap.cap_id, name, leased=False) is None:
+                whole = self.add((cap.cap_id, name, cap.until_ms, cap.until_ms)) and whole
         return whole
+
+    def commit(self, lease: Entry, cap: CapCount) -> None:
+        """Make a lease count for its window."""
+        event = self._event
+        until = lease[3] if cap.lease_window and event.occurred_at_ms < lease[3] else cap.until_ms
+        at = self.entries.index(lease)
+        self.entries[at : at + 1] = [(lease[0], lease[1], until, until)] if until > event.now_ms else []
 
     def pause(self, pause: Pause) -> bool:
         event = self._event
         live_until = event.occurred_at_ms + pause.within_ms + pause.lasts_ms
         if live_until <= event.now_ms or self.find(pause.outcome_id, self._id, leased=False) is not None:
             return True
-        whole = self._add((pause.outcome_id, self._id, live_until, event.occurred_at_ms))
+        whole = self.add((pause.outcome_id, self._id, live_until, event.occurred_at_ms))
         times = sorted(entry[3] for entry in self.entries if entry[0] == pause.outcome_id)
         ends = [
             times[i] + pause.lasts_ms
@@ -117,7 +143,7 @@ class _Book:
         if ends and ends[-1] > event.now_ms:
             paused = self.find(pause.cap_id, NOBODY, leased=False)
             if paused is None:
-                whole = self._add((pause.cap_id, NOBODY, ends[-1], ends[-1])) and whole
+                whole = self.add((pause.cap_id, NOBODY, ends[-1], ends[-1])) and whole
             elif ends[-1] > paused[2]:
                 self.entries[self.entries.index(paused)] = (pause.cap_id, NOBODY, ends[-1], ends[-1])
         if len(times) > MAX_OUTCOMES:

@@ -131,14 +131,15 @@ class MemoryReservations:
             self._memory[claim.person_id, claim.request_id] = _Memory(claim.fingerprint, response, None, ends_s)
         if response and response == claim.response:
             return
-        receipts = {use.receipt_id: use.cap_id for use in claim.totals if use.count}
-        for entry in self._without(self.history, (claim.person_id, claim.ghost), claim):
-            if entry[0] in receipts:
-                buckets = self.totals.get((receipts[entry[0]], claim.ghost), {})
-                if buckets.get(entry[3], 0) > 0:
-                    buckets[entry[3]] -= 1
-        if claim.account is not None:
-            self._without(self.accounts, (claim.account.account_id, claim.ghost), claim)
+        receipts = {use.receipt_id: use.cap_id for use in claim.totals if use.count or use.withheld}
+        for side in (False, True) if claim.partly else (claim.ghost,):
+            for entry in self._without(self.history, (claim.person_id, side), claim):
+                if entry[0] in receipts:
+                    buckets = self.totals.get((receipts[entry[0]], side), {})
+                    if buckets.get(entry[3], 0) > 0:
+                        buckets[entry[3]] -= 1
+            if claim.account is not None:
+                self._without(self.accounts, (claim.account.account_id, side), claim)
 
     @staticmethod
     def _without(histories: History, who: tuple[str, bool], claim: Claim) -> list[Entry]:
@@ -165,7 +166,7 @@ class MemoryReservations:
         known = self._known(claim)
         if known is not None:
             return known
-        if claim.charges or claim.watch.entries or claim.account is not None or claim.totals:
+        if claim.charges or claim.watch.entries or claim.account is not None or claim.totals or claim.withheld:
             lost = self._charge(claim)
             if lost is not None:
                 return lost
@@ -177,40 +178,51 @@ class MemoryReservations:
     def _charge(self, claim: Claim) -> ClaimOutcome | None:
         now, account = claim.now_ms, claim.account
         who = (claim.person_id, claim.ghost)
-        person = _Book(self.history.get(who, b""), b"", claim)
-        lost = person.judge(claim.charges, claim.watch) if claim.charges or claim.watch.entries or claim.totals else None
-        shared, shown, before = None, b"", len(claim.charges)
+        ghosts = self.history.get((claim.person_id, True), b"") if claim.partly else b""
+        person = _Book(self.history.get(who, b""), ghosts, claim)
+        mine = claim.charges or claim.watch.entries or claim.totals or claim.withheld
+        lost = person.judge(claim.charges, claim.watch, claim.withheld) if mine else None
+        shared, shown, before = None, b"", len(claim.charges) + len(claim.withheld)
         if account is not None:
-            beside = self.accounts.get((account.account_id, False), b"") if claim.ghost else b""
+            beside = self.accounts.get((account.account_id, claim.partly), b"") if claim.ghost or claim.partly else b""
             shared = _Book(self.accounts.get((account.account_id, claim.ghost), b""), beside, claim)
-            found = shared.judge(account.charges, account.watch)
+            found = shared.judge(account.charges, account.watch, account.withheld)
             if lost is None and found is not None:
                 lost = found if found < 0 else before + found
             shown = shared.shown
-            before += len(account.charges)
+            before += len(account.charges) + len(account.withheld)
         counts = []
         for use in claim.totals:
             counts.append(total_count(packed(self.totals.get((use.cap_id, False), {})), now))
+            count = use.count + use.withheld
             if lost is None and counts[-1] > use.most:
                 lost = -1
-            elif lost is None and use.count and counts[-1] + use.count > use.limit:
+            elif lost is None and count and counts[-1] + count > use.limit:
                 lost = before
-            before += use.count
+            before += count
         if lost is None:
             for use in claim.totals:
-                if len(person.kept) + use.count > MAX_ENTRIES:
-                    lost = before
                 receipt_until = use.bucket_until_ms if use.leased else now + self.horizon_ms
-                person.kept += [(use.receipt_id, claim.reservation_id, receipt_until, use.bucket_until_ms)] * use.count
+                for kept, count in ((person.kept, use.count), (person.beside, use.withheld)):
+                    if len(kept) + count > MAX_ENTRIES:
+                        lost = before
+                    kept += [(use.receipt_id, claim.reservation_id, receipt_until, use.bucket_until_ms)] * count
         if lost is not None:
             return ClaimOutcome(ClaimStatus.CAP_REACHED, lost, person.shown, shown, tuple(counts))
-        self.history[who] = person.packed()
+        if mine:
+            self.history[who] = person.packed()
         if account is not None and shared is not None:
             self.accounts[account.account_id, claim.ghost] = shared.packed()
+        if claim.partly:
+            if mine:
+                self.history[claim.person_id, True] = person.packed_beside()
+            if account is not None and shared is not None:
+                self.accounts[account.account_id, True] = shared.packed_beside()
         for use in claim.totals:
-            if use.count:
-                buckets = self.totals.setdefault((use.cap_id, claim.ghost), {})
-                buckets[use.bucket_until_ms] = buckets.get(use.bucket_until_ms, 0) + use.count
+            for side, count in ((claim.ghost, use.count), (True, use.withheld)):
+                if count:
+                    buckets = self.totals.setdefault((use.cap_id, side), {})
+                    buckets[use.bucket_until_ms] = buckets.get(use.bucket_until_ms, 0) + count
         return None
 
 
@@ -218,37 +230,50 @@ Entry = tuple[bytes, bytes, float, float]
 
 
 class _Book:
-    """A contact history that a claim is judged by, with what others' entries beside it count."""
+    """A contact history that a claim is judged by, with what entries beside it count: the account's others, or what was withheld."""
 
     def __init__(self, raw: bytes, beside: bytes, claim: Claim) -> None:
         self._claim = claim
         self._damaged = bool(len(raw) % ENTRY.size or len(beside) % ENTRY.size)
         self.shown = raw + beside
         self.kept: list[Entry] = []
+        self.beside: list[Entry] = []
         if not self._damaged:
             live, others = ([entry for entry in ENTRY.iter_unpack(each) if entry[2] > claim.now_ms] for each in (raw, beside))
-            self.kept = live
+            self.kept, self.beside = live, others
             self.shown = b"".join(ENTRY.pack(*entry) for entry in (*live, *others))
             self._used = Counter(entry[0] for entry in (*live, *others))
 
-    def judge(self, charges: Sequence[Charge], watch: Watch) -> int | None:
-        """Add the charges and return None; or the index of the first without room, -1 for a watched cap."""
+    def judge(self, charges: Sequence[Charge], watch: Watch, withheld: Sequence[Charge] = ()) -> int | None:
+        """Add the charges and return None; or the index of the first without room, -1 for a watched cap. What is withheld goes beside."""
         if self._damaged:
             return 0
         if any(self._used[cap_id] > most for cap_id, most in watch.entries):
             return -1
+        lost = self._take(self.kept, charges)
+        if lost is None and withheld:
+            lost = self._take(self.beside, withheld)
+            return lost if lost is None else len(charges) + lost
+        return lost
+
+    def _take(self, side: list[Entry], charges: Sequence[Charge]) -> int | None:
         for i, charge in enumerate(charges):
             entry = (charge.cap_id, self._claim.reservation_id, charge.live_until_ms, charge.until_ms)
-            same = [at for at, kept in enumerate(self.kept) if kept[0] == charge.cap_id] if charge.limit >= MARKER else []
-            if len(same) >= 2:
-                self.kept[min(same, key=lambda at: self.kept[at][2])] = entry
+            used = self._used[charge.cap_id]
+            same = [at for at, kept in enumerate(side) if kept[0] == charge.cap_id] if charge.limit >= MARKER and used >= 2 else []
+            if same:
+                side[min(same, key=lambda at: side[at][2])] = entry
                 continue
-            if self._used[charge.cap_id] >= charge.limit or len(self.kept) >= MAX_ENTRIES:
+            if used >= charge.limit or len(side) >= MAX_ENTRIES:
                 return i
             self._used[charge.cap_id] += 1
-            self.kept.append(entry)
+            side.append(entry)
         return None
 
     def packed(self) -> bytes:
         """Return it as it is stored."""
         return b"".join(ENTRY.pack(*entry) for entry in self.kept)
+
+    def packed_beside(self) -> bytes:
+        """Return what is stored beside it."""
+        return b"".join(ENTRY.pack(*entry) for entry in self.beside)

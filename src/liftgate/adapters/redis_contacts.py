@@ -9,9 +9,10 @@ from struct import Struct
 from liftgate.adapters import redis_keys
 from liftgate.adapters.breaker import Breaker
 from liftgate.adapters.redis_client import DEFAULT_BUDGET_MS, RedisClient
-from liftgate.adapters.redis_events import DEFAULT_HORIZON_MS
+from liftgate.adapters.redis_events import DEFAULT_HORIZON_MS, remember
 from liftgate.adapters.redis_reservations import run_script
 from liftgate.pipeline.contact_ports import CapCount, ContactEvent, CountStatus
+from liftgate.pipeline.ports import EventKey, Seen
 
 CHUNK = 64
 """Events in one script call: bounds how long the server is busy with it."""
@@ -22,7 +23,8 @@ _TOTAL = Struct("<HH8sdB")
 _PAUSE = Struct("<8s8sBdd")
 _COUNTS = Struct("<HH")
 _NOBODY = b"\0" * 8
-_HELD_OUT, _ACCOUNT, _UNSURE = 1, 2, 4
+_HELD_OUT, _ACCOUNT, _UNSURE, _PARTLY, _BOTH = 1, 2, 4, 8, 16
+_LEASED_ONLY, _LEASE_WINDOW, _ONCE = 1, 2, 4
 
 
 def event_entry_id(event_id: str) -> bytes:
@@ -47,13 +49,14 @@ class RedisContactEvents:
         self._budget_s = budget_ms / 1000
         self._horizon_ms = horizon_ms
 
-    async def count(self, events: Sequence[ContactEvent]) -> Sequence[CountStatus]:
-        """See `pipeline.ports.ContactEvents`."""
-        if not events:
+    async def count(self, events: Sequence[ContactEvent], others: Sequence[EventKey] = ()) -> Sequence[CountStatus]:
+        """See `pipeline.contact_ports.ContactEvents`."""
+        if not events and not others:
             return []
         size = 1 if self._client.clustered else CHUNK
         calls = [self._call(events[i : i + size]) for i in range(0, len(events), size)]
-        replies = await run_script("count.lua", calls, self._client, self._breaker, self._budget_s)
+        beside = remember(others, Seen.LOGGED, self._horizon_ms)
+        replies = await run_script("count.lua", calls, self._client, self._breaker, self._budget_s, beside=beside)
         return [CountStatus(reply) for chunk in replies for reply in chunk]
 
     def _call(self, events: Sequence[ContactEvent]) -> tuple[list[bytes], list[bytes]]:
@@ -72,12 +75,13 @@ class RedisContactEvents:
             if account_id:
                 keys += [redis_keys.account(account_id, ghost) for ghost in (False, True)]
             flags = _HELD_OUT * event.held_out | _ACCOUNT * bool(account_id) | _UNSURE * event.unsure
+            flags |= _PARTLY * event.partly | _BOTH * event.both
             named = event_entry_id(event.key.event_id)
             reservation = event.reservation_id or _NOBODY
             totals = []
             for total in event.totals:
                 real, ghosts = (places[redis_keys.total(total.cap_id, ghost)] for ghost in (False, True))
-                totals.append(_TOTAL.pack(real, ghosts, total.receipt_id, total.bucket_until_ms, total.leased_only))
+                totals.append(_TOTAL.pack(real, ghosts, total.receipt_id, total.bucket_until_ms, total.leased_only | _ONCE * total.once))
             arguments += [
                 _HEADER.pack(reservation, named, event.now_ms, event.occurred_at_ms, self._horizon_ms, flags),
                 _caps(event.caps),
@@ -90,4 +94,9 @@ class RedisContactEvents:
 
 
 def _caps(caps: Sequence[CapCount]) -> bytes:
-    return b"".join([_CAP.pack(cap.cap_id, cap.until_ms, cap.leased_only | cap.lease_window << 1) for cap in caps])
+    return b"".join(
+        [
+            _CAP.pack(cap.cap_id, cap.until_ms, _LEASED_ONLY * cap.leased_only | _LEASE_WINDOW * cap.lease_window | _ONCE * cap.once)
+            for cap in caps
+        ]
+    )

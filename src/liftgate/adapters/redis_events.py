@@ -4,13 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+import hiredis
+
 from liftgate.adapters import redis_keys
 from liftgate.adapters.breaker import Breaker
-from liftgate.adapters.redis_client import DEFAULT_BUDGET_MS, Command, RedisClient, check, guarded
-from liftgate.pipeline.ports import EventKey
+from liftgate.adapters.redis_client import DEFAULT_BUDGET_MS, Command, RedisClient, check, code, guarded
+from liftgate.pipeline.ports import EventKey, Seen
 
 DEFAULT_HORIZON_MS = 24 * 60 * 60 * 1000
-_LOGGED = b"L"
+_VALUES = {Seen.LOGGED: b"L", Seen.REVOKED: b"R"}
+"""As `lua/count.lua` reads them."""
+_SEEN = {value: seen for seen, value in _VALUES.items()}
 
 
 class RedisEventsSeen:
@@ -30,21 +34,31 @@ class RedisEventsSeen:
         self._budget_s = budget_ms / 1000
         self._horizon_ms = horizon_ms
 
-    async def logged(self, keys: Sequence[EventKey]) -> Sequence[bool]:
+    async def look(self, keys: Sequence[EventKey], people: Sequence[str] = ()) -> tuple[Sequence[Seen], Sequence[bytes | None]]:
         """See `pipeline.ports.EventsSeen`."""
-        return [reply == _LOGGED for reply in await self._run([("GET", _key(key)) for key in keys])]
+        if not keys and not people:
+            return [], []
+        names = [redis_keys.event(*key) for key in keys]
+        asked: list[Command] = [("MGET", name) for name in names] if self._client.clustered else [("MGET", *names)] if names else []
+        documents: list[Command] = [("GET", redis_keys.consent(person)) for person in people]
+        replies = await guarded(self._client, self._breaker, [*asked, *documents], self._budget_s)
+        check(replies[: len(asked)])
+        # A key of another type is no consent document, and not the absence of one.
+        found = [b"" if _wrong_type(reply) else reply for reply in replies[len(asked) :]]
+        check(found)
+        return [_SEEN.get(value, Seen.UNKNOWN) for reply in replies[: len(asked)] for value in reply], found
 
-    async def confirm(self, keys: Sequence[EventKey]) -> None:
+    async def confirm(self, keys: Sequence[EventKey], seen: Seen = Seen.LOGGED) -> None:
         """See `pipeline.ports.EventsSeen`."""
-        await self._run([("SET", _key(key), _LOGGED, "PX", self._horizon_ms) for key in keys])
-
-    async def _run(self, commands: list[Command]) -> Sequence[object]:
-        if not commands:
-            return []
-        replies = await guarded(self._client, self._breaker, commands, self._budget_s)
-        check(replies)
-        return replies
+        if keys:
+            check(await guarded(self._client, self._breaker, remember(keys, seen, self._horizon_ms), self._budget_s))
 
 
-def _key(key: EventKey) -> bytes:
-    return redis_keys.event(key.person_id, key.event_id)
+def remember(keys: Sequence[EventKey], seen: Seen, horizon_ms: int) -> list[Command]:
+    """Return the commands after which events are known as seen."""
+    value = _VALUES[seen]
+    return [("SET", redis_keys.event(*key), value, "PX", horizon_ms) for key in keys]
+
+
+def _wrong_type(reply: object) -> bool:
+    return isinstance(reply, hiredis.ReplyError) and code(reply) == "WRONGTYPE"

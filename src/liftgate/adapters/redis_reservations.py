@@ -20,7 +20,7 @@ from liftgate.adapters import redis_keys
 from liftgate.adapters.breaker import Breaker
 from liftgate.adapters.redis_client import DEFAULT_BUDGET_MS, Command, RedisClient, check, code, guarded
 from liftgate.domain.errors import StoreUnavailable
-from liftgate.pipeline.ports import Amendment, Claim, ClaimOutcome, ClaimStatus, TotalUse
+from liftgate.pipeline.ports import Amendment, Charge, Claim, ClaimOutcome, ClaimStatus, TotalUse
 
 DEFAULT_HORIZON_MS = 60_000
 CHUNK = 64
@@ -32,7 +32,8 @@ _TOTAL = Struct("<HHdddd8sB")
 _COUNTS = Struct("<HH")
 _WATCHED = Struct("<H")
 _USED = Struct("<d")
-_REQUEST, _ACCOUNT, _TOTALS, _GHOST, _STANDS = 1, 2, 4, 8, 4
+_REQUEST, _ACCOUNT, _TOTALS, _GHOST, _PARTLY = 1, 2, 4, 8, 16
+_STANDS, _BESIDE = 4, 8
 """Flags, as the scripts name them."""
 _CHARGE = Struct("<8sddd")
 _MEMORY = Struct("<c8sI")
@@ -106,30 +107,33 @@ class RedisReservations:
             flags = _REQUEST if claim.request_id else 0
             if account is not None or claim.totals:
                 flags |= (_ACCOUNT if account is not None else 0) | (_TOTALS if claim.totals else 0) | (_GHOST if claim.ghost else 0)
+            if claim.partly:
+                flags |= _PARTLY
             header = _HEADER.pack(claim.fingerprint, claim.reservation_id, claim.now_ms, self._horizon_ms, flags, len(watched.entries))
             header += watched.packed
-            for charge in claim.charges:
-                header += _CHARGE.pack(charge.cap_id, charge.limit, charge.live_until_ms, charge.until_ms)
-            arguments.append(header)
+            arguments.append(header + _charges(claim.charges))
             if claim.request_id:
                 keys.append(redis_keys.request(claim.person_id, claim.request_id))
                 arguments.append(_MEMORY.pack(b"P", claim.fingerprint, len(claim.response)) + claim.response + claim.record)
             if account is not None:
                 keys.append(redis_keys.account(account.account_id, claim.ghost))
-                if claim.ghost:
-                    keys.append(redis_keys.account(account.account_id, False))
-                charges = [_CHARGE.pack(each.cap_id, each.limit, each.live_until_ms, each.until_ms) for each in account.charges]
-                arguments.append(_WATCHED.pack(len(account.watch.entries)) + account.watch.packed + b"".join(charges))
+                if claim.ghost or claim.partly:
+                    keys.append(redis_keys.account(account.account_id, claim.partly))
+                arguments.append(_WATCHED.pack(len(account.watch.entries)) + account.watch.packed + _charges(account.charges))
             if claim.totals:
                 arguments.append(b"".join([self._total(use, claim, totals) for use in claim.totals]))
+            if claim.partly:
+                keys.append(redis_keys.history(claim.person_id, True))
+                arguments += [_charges(claim.withheld), *([] if account is None else [_charges(account.withheld)])]
         arguments.append(_COUNTS.pack(len(claims), len(totals)))
         return [*totals, *keys], arguments
 
     def _total(self, use: TotalUse, claim: Claim, places: Mapping[bytes, int]) -> bytes:
         real = places[redis_keys.total(use.cap_id, False)]
-        own = places[redis_keys.total(use.cap_id, True)] if claim.ghost else real
+        own = places[redis_keys.total(use.cap_id, True)] if claim.ghost or claim.partly else real
         receipt_until = use.bucket_until_ms if use.leased else claim.now_ms + self._horizon_ms
-        return _TOTAL.pack(real, own, use.most, use.limit, use.bucket_until_ms, receipt_until, use.receipt_id, use.count)
+        charges = use.count + 16 * use.withheld
+        return _TOTAL.pack(real, own, use.most, use.limit, use.bucket_until_ms, receipt_until, use.receipt_id, charges)
 
     async def amend(self, amendments: Sequence[Amendment]) -> None:
         """See `pipeline.ports.Reservations`."""
@@ -146,10 +150,19 @@ class RedisReservations:
                 keys.append(redis_keys.account(claim.account.account_id, claim.ghost))
             charged = [use for use in claim.totals if use.count]
             keys += [redis_keys.total(use.cap_id, claim.ghost) for use in charged]
+            receipts = [b"".join([use.receipt_id for use in charged])]
+            if claim.partly:
+                flags |= _BESIDE
+                keys.append(redis_keys.history(claim.person_id, True))
+                if claim.account is not None:
+                    keys.append(redis_keys.account(claim.account.account_id, True))
+                beside = [use for use in claim.totals if use.withheld]
+                keys += [redis_keys.total(use.cap_id, True) for use in beside]
+                receipts.append(b"".join([use.receipt_id for use in beside]))
             claimed = _MEMORY.pack(b"P", claim.fingerprint, len(claim.response)) + claim.response
             instead = _MEMORY.pack(b"L", claim.fingerprint, len(response)) + response if response else b""
             header = _AMENDED.pack(claim.reservation_id, self._horizon_ms, flags)
-            calls.append((keys, [header, claimed, instead, b"".join([use.receipt_id for use in charged])]))
+            calls.append((keys, [header, claimed, instead, *receipts]))
         if calls:
             await self._run("amend.lua", calls)
 
@@ -164,11 +177,21 @@ ScriptCall = tuple[list[bytes], list[bytes]]
 
 
 async def run_script(
-    name: str, calls: Sequence[ScriptCall], client: RedisClient, breaker: Breaker, budget_s: float, hurried: bool = False
+    name: str,
+    calls: Sequence[ScriptCall],
+    client: RedisClient,
+    breaker: Breaker,
+    budget_s: float,
+    hurried: bool = False,
+    beside: Sequence[Command] = (),
 ) -> list[Any]:
-    """Run a script once for each call, in one round trip; where a server does not know it yet, send it along in another."""
+    """Run a script once for each call, in one round trip; where a server does not know it yet, send it along in another.
+
+    `beside` are sent after them in the same round trip; their replies are checked and left out.
+    """
     body, digest = _script(name)
     commands: list[Command] = [("EVALSHA", digest, len(keys), *keys, *arguments) for keys, arguments in calls]
+    commands += beside
     loop = asyncio.get_running_loop()
     deadline = loop.time() + budget_s
     replies = await guarded(client, breaker, commands, budget_s, hurried)
@@ -178,7 +201,7 @@ async def run_script(
         for i, reply in zip(unknown, again, strict=True):
             replies[i] = reply
     check(replies)
-    return replies
+    return replies[: len(calls)]
 
 
 def _total_keys(claims: Sequence[Claim]) -> dict[bytes, int]:
@@ -187,9 +210,13 @@ def _total_keys(claims: Sequence[Claim]) -> dict[bytes, int]:
     for claim in claims:
         for use in claim.totals:
             places.setdefault(redis_keys.total(use.cap_id, False), len(places) + 1)
-            if claim.ghost:
+            if claim.ghost or claim.partly:
                 places.setdefault(redis_keys.total(use.cap_id, True), len(places) + 1)
     return places
+
+
+def _charges(charges: Sequence[Charge]) -> bytes:
+    return b"".join([_CHARGE.pack(each.cap_id, each.limit, each.live_until_ms, each.until_ms) for each in charges])
 
 
 def _outcome(reply: Any) -> ClaimOutcome:

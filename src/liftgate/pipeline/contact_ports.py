@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from enum import IntEnum
 from typing import Protocol
 
+from liftgate.domain.event import Event
 from liftgate.domain.pause import Pause
 from liftgate.pipeline.ports import EventKey
 
@@ -22,6 +23,8 @@ class CapCount:
     """Counts only where the event's decision holds a lease on the cap."""
     lease_window: bool
     """While the lease's window lasts, its end holds: it knows the person's time zone."""
+    once: bool = False
+    """The decision counts and not the event, however many events it has; it needs a known decision."""
 
 
 @dataclass(slots=True)
@@ -32,6 +35,8 @@ class TotalCount:
     receipt_id: bytes
     bucket_until_ms: float
     leased_only: bool
+    once: bool = False
+    """As in CapCount."""
 
 
 @dataclass(slots=True)
@@ -52,6 +57,13 @@ class ContactEvent:
     account_caps: tuple[CapCount, ...] = ()
     totals: tuple[TotalCount, ...] = ()
     pauses: tuple[Pause, ...] = ()
+    partly: bool = False
+    """The person is held out of some offers, `held_out` says whether of this one: a lease counts where it lies, real or ghost; without one
+    the event counts for real, but for an offer that is withheld and whose decision holds anything among ghosts."""
+    both: bool = False
+    """With `partly`: about a whole answer, so leases on either side count."""
+    features: bytes = b""
+    """What it changes of the person's live features, as `FeatureUpdates` says it; empty: nothing."""
 
 
 class CountStatus(IntEnum):
@@ -64,12 +76,21 @@ class CountStatus(IntEnum):
     """A history was full or damaged; the rest was counted."""
 
 
-class ContactEvents(Protocol):
-    """Counts events against caps and pauses. An event that is counted is also known to be logged (`EventsSeen`)."""
+class FeatureUpdates(Protocol):
+    """What events change of people's live features: compiled once for a bundle, and pure."""
 
-    async def count(self, events: Sequence[ContactEvent]) -> Sequence[CountStatus]:
+    def of(self, event: Event) -> bytes:
+        """Return what the event changes, as the store's script reads it; empty: nothing. Late and revoked events are not asked about."""
+        ...
+
+
+class ContactEvents(Protocol):
+    """Counts events against caps and pauses, and applies them to features. What is counted is also known to be logged (`EventsSeen`)."""
+
+    async def count(self, events: Sequence[ContactEvent], others: Sequence[EventKey] = ()) -> Sequence[CountStatus]:
         """Count each event atomically, in any order to the same end: a lease of its decision becomes what it was held for.
 
-        Raises StoreUnavailable; then any of them may or may not have been counted, and counting them again is safe.
+        ONE round trip for all. `others` count nowhere; that they are logged is remembered. Raises StoreUnavailable; then any of them may
+        or may not have been counted, and counting them again is safe.
         """
         ...

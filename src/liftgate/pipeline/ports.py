@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import IntEnum
 from struct import Struct
-from typing import Protocol
+from typing import NamedTuple, Protocol
 
 from liftgate.bundle.compiled import Bundle, ModelSpec
 from liftgate.domain.batch import Batch
@@ -120,6 +120,8 @@ class AccountClaim:
     account_id: str
     charges: tuple[Charge, ...] = ()
     watch: Watch = NOTHING_WATCHED
+    withheld: tuple[Charge, ...] = ()
+    """Of a partly held-out person: charged to the ghost entries."""
 
 
 @dataclass(slots=True)
@@ -141,6 +143,8 @@ class TotalUse:
     """The charge is a lease: its receipt lives as long; else for the retry horizon."""
     count: int
     """Charges, 0: only watched."""
+    withheld: int = 0
+    """Of a partly held-out person: further charges, to the ghost counter; they need room in the real one all the same."""
 
 
 @dataclass(slots=True)
@@ -164,11 +168,16 @@ class Claim:
     watch: Watch = NOTHING_WATCHED
     account: AccountClaim | None = None
     totals: tuple[TotalUse, ...] = ()
+    partly: bool = False
+    """Of a partly held-out person, and no ghost's: judged by real and ghost entries together; `charges` are real, `withheld` ghost ones."""
+    withheld: tuple[Charge, ...] = ()
+    """What would have been charged, had nothing been withheld, and is not."""
 
     @property
     def charged(self) -> bool:
         """Something is counted."""
-        return bool(self.charges) or bool(self.account and self.account.charges) or any(use.count for use in self.totals)
+        account = self.account is not None and (self.account.charges or self.account.withheld)
+        return bool(self.charges or self.withheld or account) or any(use.count or use.withheld for use in self.totals)
 
 
 @dataclass(frozen=True, slots=True)
@@ -201,7 +210,8 @@ class ClaimOutcome:
 
     status: ClaimStatus
     charge: int = -1
-    """CAP_REACHED: index of the first charge without room (the person's, then the account's, then totals), -1: a watched cap."""
+    """CAP_REACHED: index of the first charge without room (the person's, then the account's, each with what is withheld after it, then
+    totals), -1: a watched cap."""
     history: bytes = b""
     """CAP_REACHED: the contact history that the check saw, pruned of what no longer counts."""
     account_history: bytes = b""
@@ -264,25 +274,34 @@ class Log(Protocol):
         ...
 
 
-@dataclass(frozen=True, slots=True)
-class EventKey:
+class EventKey(NamedTuple):
     """An event's identity: the same id about another person is another event."""
 
     person_id: str
     event_id: str
 
 
+class Seen(IntEnum):
+    """What is known of an event."""
+
+    UNKNOWN = 0
+    """It is not known to be logged."""
+    LOGGED = 1
+    REVOKED = 2
+    """Logged, and it was answered that the consent that it needed is gone."""
+
+
 class EventsSeen(Protocol):
     """Which events are in the event log already. A help to the log's readers, who drop repeated ids in any case."""
 
-    async def logged(self, keys: Sequence[EventKey]) -> Sequence[bool]:
-        """Return, for each, whether it is known to be logged, in ONE round trip. False: no, or not known.
+    async def look(self, keys: Sequence[EventKey], people: Sequence[str] = ()) -> tuple[Sequence[Seen], Sequence[bytes | None]]:
+        """Return what is known of each event, and the consent documents of people, in ONE round trip.
 
-        Raises StoreUnavailable within its budget.
+        A document that is certainly not stored is None; one that cannot be one is b"". Raises StoreUnavailable within its budget.
         """
         ...
 
-    async def confirm(self, keys: Sequence[EventKey]) -> None:
+    async def confirm(self, keys: Sequence[EventKey], seen: Seen = Seen.LOGGED) -> None:
         """Say that these are in the log; remembered for the horizon. Idempotent. Raises StoreUnavailable."""
         ...
 

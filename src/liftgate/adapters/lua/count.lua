@@ -3,8 +3,10 @@
 -- ARGV: for each event its header, the person's caps, the account's, totals and pauses; last of all <I2 events> <I2 total counters>
 --   header  <c8 reservation of its decision, or zeros> <c8 id of the event> <d now_ms> <d occurred_at_ms> <d horizon_ms> <B flags>
 --   flags   1 by what is known of the person alone, held out | 2 names an account | 4 whether held out depends on consent
+--           | 8 partly held out: 1 says whether of this offer; a lease counts where it lies | 16 leases on both sides count
 --   caps    each <c8 cap> <d until_ms> <B how>: 1 only where the decision holds a lease | 2 the lease's own window wins while it lasts
---   totals  each <I2 real counter> <I2 ghost counter> <c8 receipt> <d bucket> <B how>: 1 as above
+--           | 4 the decision counts, not the event: once
+--   totals  each <I2 real counter> <I2 ghost counter> <c8 receipt> <d bucket> <B how>: 1 and 4 as above
 --   pauses  each <c8 cap> <c8 outcome> <B after> <d within_ms> <d lasts_ms>
 -- Reply, for each event: 0 known before | 1 counted | 2 counted, but a history was full
 local HEADER, CAP, TOTAL, PAUSE = '<c8c8dddB', '<c8dB', '<I2I2c8dB', '<c8c8Bdd'
@@ -62,20 +64,32 @@ local function add(book, entry)
   return true
 end
 
--- A lease becomes what it was held for; without one the event counts by itself, for the window of its own time.
-local function count_caps(book, section, reservation, event, now, occurred)
+local function commit(book, i, lease, until_ms, how, now, occurred)
+  if how % 4 >= 2 and occurred < lease[4] then until_ms = lease[4] end
+  book.changed = true
+  if until_ms > now then lease[3], lease[4] = until_ms, until_ms else table.remove(book.entries, i) end
+end
+
+-- A lease becomes what it was held for; without one the event counts by itself, for the window of its own time. `beside`: where leases
+-- may lie too; `both`: those of both sides count.
+local function count_caps(book, beside, both, section, reservation, event, now, occurred)
   local at, whole = 1, true
   while at <= #section do
     local cap, until_ms, how
     cap, until_ms, how, at = struct.unpack(CAP, section, at)
-    local i, lease
-    if reservation ~= NOBODY then i, lease = find(book, cap, reservation, true) end
-    if lease then
-      if how >= 2 and occurred < lease[4] then until_ms = lease[4] end
-      book.changed = true
-      if until_ms > now then lease[3], lease[4] = until_ms, until_ms else table.remove(book.entries, i) end
-    elseif how % 2 == 0 and until_ms > now and not find(book, cap, event) then
-      whole = add(book, {cap, event, until_ms, until_ms}) and whole
+    local i, lease, j, other
+    if reservation ~= NOBODY then
+      i, lease = find(book, cap, reservation, true)
+      if beside and (both or not lease) then j, other = find(beside, cap, reservation, true) end
+    end
+    if lease then commit(book, i, lease, until_ms, how, now, occurred) end
+    if other then commit(beside, j, other, until_ms, how, now, occurred) end
+    if not lease and not other and how % 2 == 0 and until_ms > now then
+      -- A decision counts once: under its own name, whichever event says so.
+      local name = how >= 4 and reservation or event
+      if not find(book, cap, name) and not (how >= 4 and beside and find(beside, cap, name)) then
+        whole = add(book, {cap, name, until_ms, until_ms}) and whole
+      end
     end
   end
   return whole
@@ -101,23 +115,33 @@ local function counter(index)
 end
 
 local dirty = {}
-local function count_totals(book, ghost, section, reservation, now)
+-- `where`: books in which the charge's receipt may lie, each with whether it is the ghosts'; the first is the event's own side.
+local function count_totals(where, section, reservation, now)
   local at = 1
   while at <= #section do
-    local real, own, receipt, bucket, how
-    real, own, receipt, bucket, how, at = struct.unpack(TOTAL, section, at)
-    if ghost then real = own end
+    local real, ghosts, receipt, bucket, how
+    real, ghosts, receipt, bucket, how, at = struct.unpack(TOTAL, section, at)
+    local book, ghost = where[1].book, where[1].ghost
     local i, lease
-    if reservation ~= NOBODY then i, lease = find(book, receipt, reservation) end
-    local found = counter(real)
-    if lease then
+    if reservation ~= NOBODY then
+      i, lease = find(book, receipt, reservation)
+      if not lease and where[2] then
+        i, lease = find(where[2].book, receipt, reservation)
+        if lease then book, ghost = where[2].book, where[2].ghost end
+      end
+    end
+    local index = ghost and ghosts or real
+    local found = counter(index)
+    local counted = lease and lease[4] == 0 -- a decision that has counted already
+    if lease and not counted then
       found[lease[4]] = math.max((found[lease[4]] or 0) - 1, 0)
       table.remove(book.entries, i)
-      book.changed, dirty[real] = true, now
+      book.changed, dirty[index] = true, now
     end
-    if (lease or how % 2 == 0) and bucket > now then
+    if not counted and (lease or how % 2 == 0) and bucket > now then
       found[bucket] = (found[bucket] or 0) + 1
-      dirty[real] = now
+      dirty[index] = now
+      if how >= 4 and reservation ~= NOBODY then add(book, {receipt, reservation, bucket, 0}) end
     end
   end
 end
@@ -172,35 +196,46 @@ for i = 1, events do
   local event_key, real_key, ghost_key = KEYS[key], KEYS[key + 1], KEYS[key + 2]
   local account_key = key + 3
   arg, key = arg + 5, key + (flags % 4 >= 2 and 5 or 3)
-  if redis.pcall('GET', event_key) == 'L' then
+  local seen = redis.pcall('GET', event_key)
+  if seen == 'L' or seen == 'R' then
     replies[i] = 0
   else
     local real, ghosts = open(real_key, now), open(ghost_key, now)
-    local own, whole, held_out, known = real, true, flags % 2 == 1, false
-    if reservation ~= NOBODY and holds(real, reservation) then
+    local own, beside, whole, held_out, known = real, nil, true, flags % 2 == 1, false
+    local partly, both = flags % 16 >= 8, flags >= 16
+    if partly then
+      if held_out and reservation ~= NOBODY and holds(ghosts, reservation) then own = ghosts end
+      beside = own == real and ghosts or real
+    elseif reservation ~= NOBODY and holds(real, reservation) then
       known = true
     elseif reservation ~= NOBODY and holds(ghosts, reservation) then
       own, known = ghosts, true
     elseif held_out then
       own = ghosts
     end
-    whole = count_caps(own, caps, reservation, event, now, occurred) and whole
-    if flags >= 4 and own == ghosts and not known then
+    whole = count_caps(own, beside, both, caps, reservation, event, now, occurred) and whole
+    if flags % 8 >= 4 and not partly and own == ghosts and not known then
       -- It may have been shown after all: counted too often is the safe side.
-      whole = count_caps(real, caps, reservation, event, now, occurred) and whole
-      count_totals(real, false, total_caps, reservation, now)
+      whole = count_caps(real, nil, false, caps, reservation, event, now, occurred) and whole
+      count_totals({{book = real, ghost = false}}, total_caps, reservation, now)
     end
     if flags % 4 >= 2 and #account_caps > 0 then
-      local book = open(KEYS[account_key + (own == ghosts and 1 or 0)], now)
-      whole = count_caps(book, account_caps, reservation, event, now, occurred) and whole
+      local side = own == ghosts and 1 or 0
+      local book = open(KEYS[account_key + side], now)
+      local other = partly and open(KEYS[account_key + 1 - side], now) or nil
+      whole = count_caps(book, other, both, account_caps, reservation, event, now, occurred) and whole
       close(book, now)
+      if other then close(other, now) end
       whole = whole and not book.damaged
     end
-    count_totals(own, own == ghosts, total_caps, reservation, now)
+    local sides = {{book = own, ghost = own == ghosts}}
+    if beside then sides[2] = {book = beside, ghost = beside == ghosts} end
+    count_totals(sides, total_caps, reservation, now)
+    if both then count_totals({sides[2]}, total_caps, reservation, now) end
     if #pauses > 0 then
       -- What a person did is true whatever they were shown.
       whole = pause(real, pauses, event, now, occurred) and whole
-      if held_out then whole = pause(ghosts, pauses, event, now, occurred) and whole end
+      if held_out and not partly then whole = pause(ghosts, pauses, event, now, occurred) and whole end
     end
     whole = whole and not own.damaged
     close(real, now)
