@@ -78,35 +78,28 @@ def write_segment(
 
 
 def by_hand(record: Any) -> dict[str, Any]:
-    """A message as the row that is wanted, made by another route than columns."""
-    enums = {"arm", "branch", "reason", "fallback_reason", "candidate_reason", "input_state", "consent_reason", "kind"}
+    """A message as the row that is wanted, made by another route than columns; an absent message is an empty one."""
     named = MessageToDict(record, preserving_proto_field_name=True, always_print_fields_with_no_presence=True)
     row: dict[str, Any] = {}
     for field in record.DESCRIPTOR.fields:
         value = getattr(record, field.name)
-        if field.name in enums:
+        if field.message_type:
+            row[field.name] = [one_of(each) for each in value] if field.is_repeated else one_of(value)
+        elif field.has_presence and not record.HasField(field.name):
+            row[field.name] = None
+        elif field.enum_type:
             strip = field.enum_type.values[0].name.removesuffix("UNSPECIFIED")
             raw = named[field.name]
             row[field.name] = [one.removeprefix(strip) for one in raw] if field.is_repeated else raw.removeprefix(strip)
-        elif field.name == "slots":
-            row[field.name] = [list(slot.probability) for slot in value]
-        elif field.message_type and not field.is_repeated:
-            # Absent is an empty one.
-            row[field.name] = {child.name: getattr(value, child.name) for child in field.message_type.fields}
-        elif field.message_type:
-            row[field.name] = [
-                {
-                    child.name: list(got) if child.is_repeated else got
-                    for child in field.message_type.fields
-                    for got in [getattr(one, child.name)]
-                }
-                for one in value
-            ]
-        elif field.has_presence:
-            row[field.name] = value if record.HasField(field.name) else None
         else:
             row[field.name] = list(value) if field.is_repeated else value
     return row
+
+
+def one_of(message: Any) -> Any:
+    """A message inside a record: its only field, or its fields by name."""
+    row = by_hand(message)
+    return next(iter(row.values())) if len(row) == 1 else row
 
 
 def comparable(row: dict[str, Any]) -> str:
