@@ -43,10 +43,8 @@ class MemoryContactEvents:
         person = event.key.person_id
         sides = [_Book(self.history.get((person, ghost), b""), event) for ghost in (False, True)]
         held = [bool(event.reservation_id) and any(e[1] == event.reservation_id for e in book.entries) for book in sides]
-        if event.partly:
-            ghost = event.held_out and held[1]
-        else:
-            ghost = held[1] and not held[0] if any(held) else event.held_out
+        known = any(held) and not event.partly
+        ghost = held[1] and not held[0] if known else event.held_out and (held[1] or not event.partly)
         whole = sides[ghost].count(event.caps, sides[not ghost] if event.partly else None)
         if event.unsure and ghost and not held[1]:
             whole = sides[False].count(event.caps) and whole
@@ -106,7 +104,7 @@ class _Book:
         """Count against caps; `beside` is where leases may lie too. False: not all found a place."""
         event, whole = self._event, True
         for cap in caps:
-            found = []
+            found: list[tuple[_Book, Entry]] = []
             for book in (self, *([] if beside is None else [beside])):
                 lease = book.find(cap.cap_id, event.reservation_id, leased=True) if event.reservation_id else None
                 if lease is not None and (not found or event.both):

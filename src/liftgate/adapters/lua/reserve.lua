@@ -1,13 +1,11 @@
 -- Make claims in order, each atomically over all its caps and its request_id.
--- KEYS: total counters; then for each claim its history key, its request key if it has one, its account's history if it names one
---       (a ghost claim: the ghost history, then the real one; one of somebody partly held out: the real one, then the ghost one), and
---       the ghost history of who is partly held out.
+-- KEYS: total counters; then for each claim its history key, its request key if it has one, its account's history if it names one (a ghost
+--       claim: ghost, then real; of somebody partly held out: real, then ghost), and the ghost history of who is partly held out.
 -- ARGV: for each claim its header, then the value to remember, the account's section, the totals, what is withheld, and what is withheld
 --       of the account, as its flags say; last of all <I2 claims> <I2 total counters>
 --   header  <c8 fingerprint> <c8 reservation> <d now_ms> <d horizon_ms> <B flags> <I2 caps watched>,
 --           then for each watched cap <c8 cap> <d most>, then for each charge <c8 cap> <d limit> <d live_until_ms> <d until_ms>
---   flags   1 has a request key | 2 names an account | 4 has totals | 8 is a ghost's | 16 is of somebody partly held out: judged by real
---           and ghost entries together, charged to the real ones; what is withheld is charged to the ghost ones
+--   flags   1 has a request key | 2 names an account | 4 has totals | 8 is a ghost's | 16 is of somebody partly held out: judged by both
 --   value   'P' <c8 fingerprint> <I4 length of the response> response record
 --   account <I2 caps watched>, then as in the header
 --   totals  each <I2 real counter> <I2 own counter> <d most> <d limit> <d bucket> <d receipt live_until_ms> <c8 receipt> <B charges>
@@ -70,8 +68,7 @@ end
 
 -- Add charges to one side; limits hold for all that `counts` counts. Return the index of the first without room; nil: all have room.
 local function take(side, counts, section, at, reservation)
-  local kept, n, last, charge = side.kept, side.n, side.last, 0
-  local lost
+  local kept, n, last, charge, lost = side.kept, side.n, side.last, 0, nil
   while at <= #section do
     local cap, limit, live_until, ends
     cap, limit, live_until, ends, at = struct.unpack(CHARGE, section, at)

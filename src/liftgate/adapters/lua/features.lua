@@ -1,0 +1,156 @@
+-- Let events change what is kept of people for their features, each event once. Layouts: signals/cell.py.
+-- KEYS: for each event its own key, then the person's state.
+-- ARGV: for each event a header and its changes; then <what is of no more use> and last <I4 events> <d longest state in bytes>
+--   header   <d horizon_ms> <d lives_ms> <B 1: nothing else counts the event>
+--   changes  each <B how> <c8 cell> <d number> <c8 other cell> <d other number>
+--   of no use  each <I4 series> <B 0 by slot, 1 by value, 2 never> <d least that is>
+-- Reply, for each event: 0 known before | 1 applied | 2 the state was no state and has been begun anew
+local CHANGE, BOUND = '<Bc8dc8d', '<I4Bd'
+local HEADER = '\0\0\0\0\1\0\0\0'
+local MOST, REGISTERS = 9007199254740991, 256
+local sub, find, pack, unpack_struct = string.sub, string.find, struct.pack, struct.unpack
+
+-- Where a cell lies; the first four bytes of one find any cell of its series.
+local function seek(state, cell, at)
+  while true do
+    at = find(state, cell, at, true)
+    if not at or at % 16 == 1 then return at end
+    at = at + 1
+  end
+end
+
+local function number_at(state, at) return (unpack_struct('<d', state, at + 8)) end
+
+local function put(state, at, cell, number)
+  if not at then return state .. cell .. pack('<d', number) end
+  return sub(state, 1, at + 7) .. pack('<d', number) .. sub(state, at + 16)
+end
+
+local function raise(state, cell, number)
+  local at = seek(state, cell, 17)
+  if at and number_at(state, at) >= number then return state end
+  return put(state, at, cell, number)
+end
+
+local function distinct(state, cell, bucket, other, most)
+  local series, registers = sub(cell, 1, 4), sub(other, 1, 4)
+  local function register(slot, number)
+    state = raise(state, registers .. pack('<I4', slot % REGISTERS), number)
+  end
+  local slot = unpack_struct('<I4', cell, 5)
+  local kept = seek(state, registers, 17)
+  if seek(state, cell, 17) then
+    state = raise(state, cell, bucket)
+  else
+    local mine, at = {}, seek(state, series, 17)
+    while at do
+      mine[#mine + 1] = {unpack_struct('<I4', state, at + 4), number_at(state, at)}
+      at = seek(state, series, at + 16)
+    end
+    if #mine < most then
+      state = put(state, nil, cell, bucket)
+    else
+      if not kept then
+        for _, each in ipairs(mine) do register(each[1], each[2]) end
+        kept = true
+      end
+      local oldest = {slot, bucket}
+      for _, each in ipairs(mine) do
+        if each[2] < oldest[2] or (each[2] == oldest[2] and each[1] < oldest[1]) then oldest = each end
+      end
+      if oldest[1] ~= slot then
+        local place = seek(state, series .. pack('<I4', oldest[1]), 17)
+        state = sub(state, 1, place - 1) .. cell .. pack('<d', bucket) .. sub(state, place + 16)
+      end
+    end
+  end
+  if kept then register(slot, bucket) end
+  return state
+end
+
+local function change(state, changes)
+  local at = 1
+  while at <= #changes do
+    local how, cell, number, other, more
+    how, cell, number, other, more, at = unpack_struct(CHANGE, changes, at)
+    if how == 0 then
+      local place = seek(state, cell, 17)
+      if place then number = number + number_at(state, place) end
+      state = put(state, place, cell, math.max(math.min(number, MOST), -MOST))
+    elseif how == 1 then
+      state = raise(state, cell, number)
+    elseif how == 4 then
+      state = distinct(state, cell, number, other, more)
+    else
+      local place, second = seek(state, cell, 17), seek(state, other, 17)
+      local wins = true
+      if place then
+        local before, value = number_at(state, place), second and number_at(state, second) or more
+        if how == 2 then
+          wins = number > before or (number == before and more > value)
+        else
+          wins = number < before or (number == before and more < value)
+        end
+      end
+      if wins then
+        state = put(state, place, cell, number)
+        state = put(state, second, other, more)
+      end
+    end
+  end
+  return state
+end
+
+local events, longest = unpack_struct('<I4d', ARGV[#ARGV])
+local bounds
+local function prune(state)
+  if not bounds then
+    bounds = {}
+    local packed, at = ARGV[#ARGV - 1], 1
+    while at <= #packed do
+      local series, how, least
+      series, how, least, at = unpack_struct(BOUND, packed, at)
+      bounds[series] = {how, least}
+    end
+  end
+  local kept, crowded = {}, #state > longest
+  for at = 17, #state, 16 do
+    local series, slot, number = unpack_struct('<I4I4d', state, at)
+    local bound = bounds[series]
+    local stays = not crowded
+    if bound then stays = bound[1] == 2 or (bound[1] == 0 and slot or number) >= bound[2] end
+    if stays then kept[#kept + 1] = sub(state, at, at + 15) end
+  end
+  local cells = table.concat(kept)
+  return HEADER .. pack('<d', #cells + 16) .. cells
+end
+
+local replies, states, lives = {}, {}, {}
+for i = 1, events do
+  local seen, key = KEYS[2 * i - 1], KEYS[2 * i]
+  local horizon, life, only = unpack_struct('<ddB', ARGV[2 * i - 1])
+  local mark = redis.pcall('GET', seen)
+  if mark == 'L' or mark == 'F' then
+    replies[i] = 0
+  else
+    replies[i] = 1
+    local state = states[key]
+    if not state then
+      state = redis.pcall('GET', key)
+      if type(state) ~= 'string' or #state % 16 ~= 0 or sub(state, 1, 8) ~= HEADER then
+        if state then replies[i] = 2 end
+        state = HEADER .. pack('<d', 16)
+      end
+    end
+    states[key] = change(state, ARGV[2 * i])
+    lives[key] = math.max(lives[key] or 0, life)
+    redis.call('SET', seen, only == 1 and 'L' or 'F', 'PX', string.format('%.0f', horizon))
+  end
+end
+
+for key, state in pairs(states) do
+  if #state > 2 * number_at(state, 1) + 1024 then state = prune(state) end
+  local life = math.max(lives[key], redis.call('PTTL', key))
+  redis.call('SET', key, state, 'PX', string.format('%.0f', life))
+end
+return replies
