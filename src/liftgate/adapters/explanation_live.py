@@ -18,6 +18,7 @@ from liftgate.bundle.rules import KINDS
 from liftgate.domain.batch import Batch
 from liftgate.domain.decision import Decision
 from liftgate.domain.reason import Reason
+from liftgate.domain.variant import InForce
 from liftgate.v1.decision_pb2 import Explanation
 from liftgate.v1.record_pb2 import DecisionRecord, InputColumn, ModelPin, SlotProbabilities
 
@@ -67,11 +68,12 @@ def record_of(batch: Batch, bundle: Bundle, decision: Decision) -> DecisionRecor
         slot_count=request.slot_count,
     )
     # Unset columns raise AttributeError: a stage before them failed.
-    held = getattr(batch, "layer_held_out", None)
+    arms = getattr(batch, "layer_arm", None)
     enrolled = batch.enrolled is None or bool(batch.enrolled[row])
-    if held is not None and enrolled:
-        for layer, out in zip(bundle.layers, held[row].tolist(), strict=True):
-            record.assignments.add(layer=layer.name, arm="holdout" if out else "treatment")
+    for layer, arm in zip(bundle.layers, arms[row].tolist() if arms is not None else (), strict=arms is not None):
+        if arm >= 0:
+            assignment = record.assignments.add(layer=layer.name, arm=layer.arms[arm].name, phase=layer.phase, unit=layer.unit)
+            assignment.share = layer.share_of(arm)
     masked, scored = getattr(batch, "masked", None), getattr(batch, "scored", None)
     if masked is not None and masked[row]:
         record.masked_paths.append("profile.*")
@@ -81,7 +83,17 @@ def record_of(batch: Batch, bundle: Bundle, decision: Decision) -> DecisionRecor
     versions = getattr(batch, "consent_version", None)
     record.consent_version = versions[row] if versions is not None else ""
     _columns(record, batch, bundle, decision)
+    if batch.in_force is not None:
+        _arms(record, batch.in_force[batch.variant[row]], bundle)
     return record
+
+
+def _arms(record: DecisionRecord, said: InForce, bundle: Bundle) -> None:
+    record.ablation = said.ablation or ""
+    for change in said.changes:
+        record.arm_changes.add(layer=change.layer, arm=change.arm, changed=change.changed)
+    if said.models:
+        record.candidate_model.extend(said.models[bundle.offer_index[offer_id]] for offer_id in record.candidate_offer_id)
 
 
 def _names(bundle: Bundle, offers: Iterable[int]) -> list[str]:
@@ -117,7 +129,8 @@ def _columns(record: DecisionRecord, batch: Batch, bundle: Bundle, decision: Dec
     if batch.shadow_reason is not None:
         record.candidate_shadow_reason.extend(batch.shadow_reason[row, offers].tolist())
     nan = float("nan")
-    record.candidate_value.extend(bundle.value.item(k) if fine else nan for k, fine in zip(offers, allowed, strict=True))
+    value: Any = bundle.value if batch.value is None else batch.value[row]
+    record.candidate_value.extend(value.item(k) if fine else nan for k, fine in zip(offers, allowed, strict=True))
     propensity: Any = getattr(batch, "propensity", None)
     if propensity is not None:
         record.candidate_propensity.extend(propensity[row, offers].tolist())

@@ -18,6 +18,8 @@ from liftgate.v1 import decision_pb2, decision_service_pb2
 
 PERSON_ID_BYTES = 256
 ACCOUNT_ID_BYTES = 256
+UNIT_ID_BYTES = 256
+"""Of a session or visitor."""
 REQUEST_ID_BYTES = 128
 CONTEXT_TEXT_BYTES = 64
 ATTRIBUTE_NAME_BYTES = 64
@@ -119,6 +121,10 @@ class RequestReader:
         account_id = message.account_id
         if account_id and not fits(account_id, ACCOUNT_ID_BYTES):
             violations.append(FieldViolation(f"{at}account_id", f"wants at most {ACCOUNT_ID_BYTES} bytes, not {len(account_id.encode())}"))
+        session_id, visitor_id = message.session_id, message.visitor_id
+        for name, unit_id in (("session_id", session_id), ("visitor_id", visitor_id)) if session_id or visitor_id else ():
+            if unit_id and not fits(unit_id, UNIT_ID_BYTES):
+                violations.append(FieldViolation(f"{at}{name}", f"wants at most {UNIT_ID_BYTES} bytes, not {len(unit_id.encode())}"))
         slot_count = message.slot_count
         place = bundle.placement_index.get(placement_id)
         if place is None:
@@ -142,6 +148,8 @@ class RequestReader:
             account_id,
             idempotent,
             _fingerprint(message, raw) if idempotent else b"\0" * 8,
+            session_id=session_id,
+            visitor_id=visitor_id,
         )
 
     def _prepare(self, bundle: Bundle) -> None:

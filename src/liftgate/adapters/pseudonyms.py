@@ -30,6 +30,11 @@ class Pseudonyms:
         """Return pseudonyms of accounts: under a key that is made from the people's, so that neither kind can be told from the other."""
         return cls(key_id, new(key, b"liftgate accounts", sha256).digest())
 
+    @classmethod
+    def of_units(cls, kind: str, key_id: str, key: bytes) -> Pseudonyms:
+        """Return pseudonyms of sessions or visitors: `kind` is what they are called, and each kind has a key of its own."""
+        return cls(key_id, new(key, f"liftgate {kind}s".encode(), sha256).digest())
+
     def __call__(self, person_id: str) -> bytes:
         """Return 16 bytes, the same for the same person and key."""
         inner, outer = self._inner.copy(), self._outer.copy()

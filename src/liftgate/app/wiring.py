@@ -181,6 +181,8 @@ def wire(
         clock=clock,
         pseudonym=pseudonyms,
         account_pseudonym=accounts,
+        session_pseudonym=Pseudonyms.of_units("session", key.key_id, key.key),
+        visitor_pseudonym=Pseudonyms.of_units("visitor", key.key_id, key.key),
         pseudonym_key_id=pseudonyms.key_id,
         on_log_failure=settings.on_log_failure,
         controls=controls.panel,

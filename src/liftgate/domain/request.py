@@ -43,3 +43,7 @@ class DecideRequest:
     trace_id: bytes = b""
     span_id: bytes = b""
     sampled: bool = False
+    session_id: str = ""
+    """The visit, for layers drawn by session; empty: not named."""
+    visitor_id: str = ""
+    """The device or browser, the same before and after a login, for layers drawn by visitor; empty: not named."""

@@ -20,6 +20,7 @@ from liftgate.domain.verdict import parse as parse_verdicts
 from liftgate.pipeline.consent import read_consent
 from liftgate.pipeline.ports import Fetched, PersonKey
 from liftgate.pipeline.stages import Stage
+from liftgate.pipeline.targeting import target
 from liftgate.pipeline.walk import Walk
 
 _STORED, _DEFAULT_MISSING = np.uint8(InputState.STORED), np.uint8(InputState.DEFAULT_MISSING)
@@ -64,6 +65,7 @@ async def fetch(walk: Walk) -> None:
         batch.verdicts = [parse_verdicts(fetched.verdicts.get(row)) for row in range(batch.n)]
     caps.read(batch, _histories(batch, fetched), fetched)
     _read_inputs(batch, bundle, fetched.profiles)
+    target(batch, bundle)
 
 
 def _read_lists(batch: Batch, bundle: Bundle, fetched: Fetched) -> None:

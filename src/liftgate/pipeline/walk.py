@@ -34,6 +34,9 @@ class Ports:
     on_log_failure: Literal["refuse", "serve_default"] = "refuse"
     account_pseudonym: Callable[[str], bytes] = lambda account_id: b""
     """Account id to 16 bytes under a key of its own."""
+    session_pseudonym: Callable[[str], bytes] = lambda session_id: b""
+    visitor_pseudonym: Callable[[str], bytes] = lambda visitor_id: b""
+    """Session and visitor ids to 16 bytes, under keys of their own."""
     controls: ControlPanel = field(default_factory=ControlPanel)
     """What is stopped and approved; each batch takes it once."""
     review_queue: ReviewQueue | None = None

@@ -19,8 +19,8 @@ Arms = NDArray[np.int16]
 UNIT: dict[str, Callable[[DecideRequest], str]] = {
     "person": lambda request: request.person_id,
     "account": lambda request: request.account_id,
-    "session": lambda request: "",
-    "visitor": lambda request: "",
+    "session": lambda request: request.session_id,
+    "visitor": lambda request: request.visitor_id,
 }
 """How a request names each kind of unit; empty: it does not."""
 
@@ -82,6 +82,8 @@ class Layers:
 
     def __init__(self, layers: Sequence[Layer]) -> None:
         self.each = tuple(map(Assigner, layers))
+        self.by_visit = frozenset(layer.unit for layer in layers) & {"session", "visitor"}
+        """Units that some layer is drawn by and that are not the person's own."""
         self._universal = [index for index, layer in enumerate(layers) if layer.universal]
 
     def assign(self, requests: Sequence[DecideRequest], placement: NDArray[np.intp], now_ms: NDArray[np.int64]) -> Arms:
