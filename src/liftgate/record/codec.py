@@ -35,6 +35,7 @@ __all__ = [
     "mark_recovered",
     "review_part",
     "variant_part",
+    "visit_part",
 ]
 
 if sys.byteorder != "little":  # packed doubles are copied as they lie in memory
@@ -84,9 +85,9 @@ def constant_part(
 
 
 @lru_cache(maxsize=4096)
-def assignment_part(layer: str, arm: str) -> bytes:
-    """Return one encoded `LayerAssignment` field, to be concatenated into `DecisionHead.assignments`."""
-    raw = LayerAssignment(layer=layer, arm=arm).SerializeToString()
+def assignment_part(layer: str, arm: str, phase: int = 1, share: float | None = None, unit: str = "person") -> bytes:
+    """Return one encoded `LayerAssignment` field, to be concatenated into `DecisionHead.assignments`. `share`: of all units, 0..1."""
+    raw = LayerAssignment(layer=layer, arm=arm, phase=phase, share=share, unit=unit).SerializeToString()
     return _ASSIGNMENTS + varint(len(raw)) + raw
 
 
@@ -125,6 +126,11 @@ def variant_part(candidate_model: Iterable[int], ablation: str, changes: Iterabl
 def controls_part(version: int) -> bytes:
     """Return the version of the controls, encoded, to go with the constant parts."""
     return DecisionRecord(controls_version=version).SerializeToString()
+
+
+def visit_part(session_pseudonym: bytes, visitor_pseudonym: bytes) -> bytes:
+    """Return what stands for the session and the visitor, encoded, for `DecisionHead.more`; empty ones are not written."""
+    return DecisionRecord(session_pseudonym=session_pseudonym, visitor_pseudonym=visitor_pseudonym).SerializeToString()
 
 
 def account_part(account_pseudonym: bytes) -> bytes:
