@@ -48,13 +48,39 @@ def schema(stream: Stream) -> Any:
     return pa.schema([*fields, pa.field("writer_id", pa.string()), pa.field("sequence", pa.int64())])
 
 
-def record_batch(header: Header, frames: Sequence[Frame]) -> Any:
-    """Return frames of one segment as a `pyarrow.RecordBatch`. Raises ValueError when a payload is no record of its stream."""
+def record_batch(header: Header, frames: Sequence[Frame], names: Sequence[str] | None = None) -> Any:
+    """Return frames of one segment as a `pyarrow.RecordBatch`, some of its columns or all (None), in the order of the schema.
+
+    Raises ValueError when a payload is no record of its stream.
+    """
     messages: list[Message] = [_DECODE[header.stream](frame.payload) for frame in frames]
-    columns = [_column(field, messages) for field in _MESSAGES[header.stream].DESCRIPTOR.fields]
-    columns.append(pa.array([header.writer_id.hex()] * len(frames), pa.string()))
-    columns.append(pa.array([frame.sequence for frame in frames], pa.int64()))
-    return pa.RecordBatch.from_arrays(columns, schema=schema(header.stream))
+    whole = schema(header.stream)
+    wanted = whole if names is None else pa.schema([field for field in whole if field.name in names])
+    fields = _MESSAGES[header.stream].DESCRIPTOR.fields_by_name
+    columns = []
+    for name in wanted.names:
+        if name == "writer_id":
+            columns.append(pa.array([header.writer_id.hex()] * len(frames), pa.string()))
+        elif name == "sequence":
+            columns.append(pa.array([frame.sequence for frame in frames], pa.int64()))
+        else:
+            columns.append(_column(fields[name], messages))
+    return pa.RecordBatch.from_arrays(columns, schema=wanted)
+
+
+def absent(field: Any, rows: int) -> Any:
+    """Return a column that a file of an earlier version has not: what a message says of a field that was never set."""
+    kind = field.type
+    if pa.types.is_list(kind):
+        return pa.ListArray.from_arrays(pa.array([0] * (rows + 1), pa.int32()), pa.array([], kind.value_type)).cast(kind)
+    if pa.types.is_struct(kind):
+        return pa.nulls(rows, kind)
+    if pa.types.is_dictionary(kind):
+        return pa.DictionaryArray.from_arrays(pa.array([0] * rows, pa.int8()), pa.array(["UNSPECIFIED"]))
+    return pa.array([_UNSET.get(kind, 0)] * rows, kind)
+
+
+_UNSET = {pa.string(): "", pa.binary(): b"", pa.bool_(): False}
 
 
 def _element_type(field: Any) -> Any:

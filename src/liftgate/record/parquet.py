@@ -13,11 +13,13 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from liftgate.record.columnar import ROW_ID, record_batch, schema
+from liftgate.record.columnar import ROW_ID, absent, record_batch, schema
 from liftgate.record.frame import Damage, Damaged, SegmentReader, Stream
 from liftgate.record.segment import OPEN, SEALED
 
 PARQUET = ".parquet"
+OnDamage = Callable[[Path, Damage], None]
+"""Told of a segment and where it could not be read further."""
 ROW_GROUP_ROWS = 8192
 _METADATA = b"liftgate.segment"
 
@@ -96,17 +98,19 @@ def check_parquet(path: Path) -> int:
         return sum(batch.num_rows for batch in file.iter_batches(ROW_GROUP_ROWS))
 
 
-def read_batches(directory: Path, stream: str = "decision", columns: list[str] | None = None) -> Iterator[Any]:
+def read_batches(
+    directory: Path, stream: str = "decision", columns: list[str] | None = None, on_damage: OnDamage | None = None
+) -> Iterator[Any]:
     """Yield the log of a directory as `pyarrow.RecordBatch`es, every id once, oldest files first.
 
     Reads Parquet where there is some, segments otherwise, and open segments (of live writers too) as far as they are
-    whole. `columns` reads only these; None: all. Damaged Parquet raises OSError; damage ends a segment without a word:
-    `liftgate log verify` tells. Memory: one row group and the ids seen.
+    whole. `columns` reads only these; None: all. Damaged Parquet raises OSError; damage ends a segment, and `on_damage` is told of it
+    (`liftgate log verify` tells more). Memory: one row group and the ids seen.
     """
     kind = Stream[stream.upper()]
     names = None if columns is None else [*columns, *({ROW_ID[kind]} - set(columns))]
     seen: set[str] = set()
-    for batch in _batches(directory, kind, names):
+    for batch in _batches(directory, kind, names, on_damage):
         fresh: list[bool] = []
         for row_id in batch.column(ROW_ID[kind]).to_pylist():
             fresh.append(row_id not in seen)
@@ -131,13 +135,25 @@ def read_table(directory: Path, stream: str = "decision", columns: list[str] | N
     return pa.Table.from_batches(batches, schema=wanted).unify_dictionaries()
 
 
-def _batches(directory: Path, stream: Stream, names: list[str] | None) -> Iterator[Any]:
+def _batches(directory: Path, stream: Stream, names: list[str] | None, on_damage: OnDamage | None = None) -> Iterator[Any]:
     wanted = schema(stream)
     if names is not None:
         wanted = pa.schema([wanted.field(name) for name in names])
     for stem in stems(directory, stream):
-        for batch in stem_batches(directory, stem, names):
-            yield batch.select(wanted.names).cast(wanted)
+        for batch in stem_batches(directory, stem, names, on_damage):
+            yield _shaped(batch, wanted)
+
+
+def _shaped(batch: Any, wanted: Any) -> Any:
+    """Return a batch with the wanted columns, those that its file has not included."""
+    if batch.schema.equals(wanted):
+        return batch
+    there = set(batch.schema.names)
+    columns = [
+        batch.column(field.name).cast(field.type) if field.name in there else absent(field, batch.num_rows).cast(field.type)
+        for field in wanted
+    ]
+    return pa.RecordBatch.from_arrays(columns, schema=wanted)
 
 
 def stems(directory: Path, stream: Stream) -> list[str]:
@@ -146,7 +162,7 @@ def stems(directory: Path, stream: Stream) -> list[str]:
     return sorted(stem for stem in found if stem.startswith(f"{stream.label}-"))
 
 
-def stem_batches(directory: Path, stem: str, names: list[str] | None) -> Iterator[Any]:
+def stem_batches(directory: Path, stem: str, names: list[str] | None, on_damage: OnDamage | None = None) -> Iterator[Any]:
     """Yield the best that there is of one segment, repeated ids included. It may be sealed or shipped while we look: then look again."""
     for suffix in (PARQUET, SEALED, OPEN) * 3:
         path = directory / f"{stem}{suffix}"
@@ -159,10 +175,15 @@ def stem_batches(directory: Path, stem: str, names: list[str] | None) -> Iterato
                 try:
                     reader = SegmentReader(source)
                 except Damaged:
+                    if on_damage is not None and suffix == SEALED:
+                        on_damage(path, Damage(0, path.stat().st_size, "header"))
                     return
                 frames = iter(reader)
                 while group := list(islice(frames, ROW_GROUP_ROWS)):
-                    yield record_batch(reader.header, group)
+                    yield record_batch(reader.header, group, names)
+                # What is cut at the end of an open segment is still being written.
+                if on_damage is not None and reader.damage is not None and (suffix == SEALED or reader.damage.cause == "checksum"):
+                    on_damage(path, reader.damage)
                 return
         except FileNotFoundError:
             continue
