@@ -53,7 +53,7 @@ class Counting:
         pauses = tuple(_on_channel([p for p in bundle.pauses if p.of == kind and offer in p.offers], channel, self._rule))
         if not caps and not pauses:
             return None
-        held_out = bool(self.live.layers.held_out([key.person_id]).any())
+        held_out, certain = self.live.layers.held_out_of_everything(key.person_id, account_id, occurred_at_ms)
         leased_only = offer is None
         return ContactEvent(
             key=key,
@@ -61,7 +61,7 @@ class Counting:
             now_ms=now_ms,
             occurred_at_ms=occurred_at_ms,
             held_out=held_out,
-            unsure=held_out and bundle.consent.experiment_purpose >= 0,
+            unsure=held_out and (not certain or bundle.consent.experiment_purpose >= 0),
             account_id=account_id,
             caps=tuple(self._cap(cap, occurred_at_ms, time_zone, leased_only) for cap in caps if cap.scope == "person"),
             account_caps=tuple(self._cap(cap, occurred_at_ms, "", leased_only) for cap in caps if cap.scope == "account"),

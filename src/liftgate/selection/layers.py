@@ -107,6 +107,25 @@ class Layers:
             out[:, index] = arms[:, index] == 0
         return out
 
+    def held_out_of_everything(self, person_id: str, account_id: str, at_ms: float) -> tuple[bool, bool]:
+        """Return (held out, it is certain) of what is known with an event: ids, perhaps without the account's, and a time.
+
+        A layer drawn by session or visitor, or by an account that is not named, leaves it open: then held out, and not certain.
+        """
+        known = {"person": person_id, "account": account_id}
+        certain = True
+        for index in self._universal:
+            one = self.each[index]
+            layer = one.layer
+            if not layer.boundary or not layer.starts_at_ms <= at_ms < layer.ends_at_ms:
+                continue
+            unit = known.get(layer.unit, "")
+            if not unit:
+                certain = False
+            elif one.arm(unit) == 0:
+                return True, True
+        return not certain, certain
+
     def held_out(self, people: Sequence[str]) -> Bools:
         """Return [N, L]: who is in the first arm of which holdout of persons, whatever the time and place."""
         out = np.zeros((len(people), len(self.each)), dtype=np.bool_)
