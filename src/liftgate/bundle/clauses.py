@@ -39,7 +39,7 @@ class Clause:
 
 Sections = Mapping[str, tuple[Clause, ...]]
 """Section such as `eligible_if` to its clauses."""
-Inputs = Mapping[tuple[str, str, str], tuple[str, ...]]
+Inputs = Mapping[tuple[str | int, ...], tuple[str, ...]]
 """Path of a condition, such as (offers, card, eligible_if), to the inputs that it names."""
 _NONE: Sections = MappingProxyType({})
 

@@ -32,6 +32,8 @@ from liftgate.bundle.schema_consent import Purpose
 from liftgate.bundle.sections import Draft
 from liftgate.bundle.shadow import shadow_of
 from liftgate.bundle.suppression import suppressions
+from liftgate.bundle.worth_checks import check_worth
+from liftgate.bundle.worth_rules import compile_factors, factors_written, worth_of
 from liftgate.domain.offer import Offer, Placement
 
 A = TypeVar("A", bound=np.generic)
@@ -40,8 +42,8 @@ A = TypeVar("A", bound=np.generic)
 def compile_bundle(draft: Draft, folders: Mapping[str, ModelFolder], zones: Mapping[str, ZoneInfo]) -> Bundle | None:
     """Return the bundle; None: the draft or a model folder has mistakes, all of them noted. `zones`: time zones by name."""
     context = context_inputs(draft)
-    conditions, of_layers = written(draft), written_of_layers(draft)
-    texts = texts_of([*conditions, *of_layers])
+    conditions, of_layers, of_worth = written(draft), written_of_layers(draft), factors_written(draft)
+    texts = texts_of([*conditions, *of_layers, *of_worth])
     for name, text in compared_texts(folders):
         texts.setdefault(name, set()).add(text)
     groups, offers = draft.section("groups", Group), draft.section("offers", OfferRule)
@@ -50,13 +52,20 @@ def compile_bundle(draft: Draft, folders: Mapping[str, ModelFolder], zones: Mapp
     scope = Scope(schema, undeclared_texts(context), tuple(offers), tuple(groups), tainted(draft))
     if draft.broken:
         # Names may stand in what could not be read: types cannot be judged.
-        conditions = of_layers = []
+        conditions = of_layers = of_worth = []
     rules = compile_rules(draft, conditions, scope)
     targeting = compile_layer_conditions(draft, of_layers, scope)
+    factors = compile_factors(draft, of_worth, scope)
     specs = {name: build_spec(folder, schema, scope.tainted) for name, folder in folders.items()}
-    outputs = [output_index(draft, name, offer, folders) for name, offer in offers.items()]
+    places = [("offers", name, "propensity" if offer.uplift is None else "uplift") for name, offer in offers.items()]
+    outputs = [output_index(draft, path, offer.treated, folders) for path, offer in zip(places, offers.values(), strict=True)]
+    untreated = [
+        output_index(draft, path, offer.uplift.untreated if offer.uplift else None, folders)
+        for path, offer in zip(places, offers.values(), strict=True)
+    ]
     payloads = check_references(draft)
     check_policies(draft)
+    check_worth(draft)
     check_review(draft)
     check_events(draft)
     found = draft.mistakes or any(folder.mistakes for folder in folders.values())
@@ -66,7 +75,7 @@ def compile_bundle(draft: Draft, folders: Mapping[str, ModelFolder], zones: Mapp
     purposes = tuple(draft.section("purposes", Purpose))
     profile_purpose = draft.head["profile_purpose"]
     model_index = {spec.name: i for i, spec in enumerate(models)}
-    offer_model = [model_index[offer.propensity.model] if offer.propensity else -1 for offer in offers.values()]
+    offer_model = [model_index[offer.treated.model] if offer.treated else -1 for offer in offers.values()]
     rates = [models[m].base_rates[o] if m >= 0 else 1.0 for m, o in zip(offer_model, outputs, strict=True)]
     channels = sorted({channel for rule in (*groups.values(), *offers.values()) for channel in rule.channels or ()})
     allowed = [_channels(offer, groups) for offer in offers.values()]
@@ -121,7 +130,8 @@ def compile_bundle(draft: Draft, folders: Mapping[str, ModelFolder], zones: Mapp
         reviews=MappingProxyType(reviews(draft, canonical_form)),
         each_decision=MappingProxyType(each_decision(draft, canonical_form)),
         group_policies=tuple(group_policies(draft)),
-        clauses=clauses(draft, {**rules.source, **counters.source, **held_back.source}, inputs_of([*conditions, *of_layers])),
+        worth=worth_of(draft, factors, folders, model_index, untreated),
+        clauses=clauses(draft, {**rules.source, **counters.source, **held_back.source}, inputs_of([*conditions, *of_layers, *of_worth])),
     )
 
 
@@ -167,6 +177,8 @@ def _placements(draft: Draft, offers: Mapping[str, OfferRule]) -> tuple[tuple[Pl
         chosen = _column(sorted(index[offer] for offer in candidates(rule, offers)), np.intp)
         members[row, chosen] = True
         default = -1 if rule.default_offer is None else index[rule.default_offer]
-        placements.append(Placement(name, chosen, default, rule.slots, policy_of(rule.select, list(offers)), rule.valid_for, _most_alike(rule)))
+        placements.append(
+            Placement(name, chosen, default, rule.slots, policy_of(rule.select, list(offers)), rule.valid_for, _most_alike(rule))
+        )
     members.setflags(write=False)
     return tuple(placements), members

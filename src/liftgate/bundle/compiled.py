@@ -17,6 +17,8 @@ from liftgate.bundle.events import EventRules
 from liftgate.bundle.shadow import Shadow
 from liftgate.bundle.source import Texts
 from liftgate.bundle.suppression import Suppressions
+from liftgate.bundle.variant import Variation
+from liftgate.bundle.worth import Worth
 from liftgate.domain.batch import Bools
 from liftgate.domain.input import Floats, InputSchema
 from liftgate.domain.layer import Layer
@@ -148,6 +150,8 @@ class Bundle:
     layers: tuple[Layer, ...]
     layer_if: Mapping[int, Condition] = field(default_factory=lambda: MappingProxyType({}))
     """By layer: who may be in it, once the profile is read; layers without a condition are not in it."""
+    variation: Variation = field(default_factory=Variation)
+    """What arms of layers change."""
     pauses: tuple[Pause, ...] = ()
     """What outcomes start; the caps that are full meanwhile are in `caps`."""
     consent: ConsentRules = field(default_factory=ConsentRules)
@@ -166,6 +170,8 @@ class Bundle:
     """Signals, properties and lateness of events."""
     clauses: Clauses = field(default_factory=Clauses)
     """Rules as written, for explanations."""
+    worth: Worth = field(default_factory=Worth)
+    """Levers, weights, priors, tiers and thresholds."""
     group_policies: tuple[GroupPolicy, ...] = ()
     """Groups that select by themselves; no offer is in two."""
     texts: Texts = field(default_factory=Texts)

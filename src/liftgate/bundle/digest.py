@@ -18,6 +18,7 @@ from liftgate.bundle.schema_consent import ChannelPermission, Purpose
 from liftgate.bundle.schema_review import ReviewRule
 from liftgate.bundle.schema_suppression import GuardrailMode
 from liftgate.bundle.sections import HEADS, Draft
+from liftgate.bundle.worth_form import manifest_form, output_form, worth_form
 from liftgate.domain.input import InputSchema
 
 FORMAT = 1
@@ -31,11 +32,11 @@ def canonical_json(draft: Draft, schema: InputSchema, folders: Mapping[str, Mode
     document["context"] = {name: item.model_dump() for name, item in draft.section("context", ContextInput).items()}
     document["purposes"] = {name: purpose_form(purpose) for name, purpose in draft.section("purposes", Purpose).items()}
     document["models"] = {name: pin.model_dump() for name, pin in draft.section("models", ModelPin).items()}
-    document["groups"] = {name: _rules(group) for name, group in draft.section("groups", Group).items()}
+    document["groups"] = {name: _rules(group) | worth_form(group, folders) for name, group in draft.section("groups", Group).items()}
     document["offers"] = {name: _offer(offer, folders) for name, offer in draft.section("offers", OfferRule).items()}
     document["placements"] = {name: _placement(rule) for name, rule in draft.section("placements", PlacementRule).items()}
     document["layers"] = {name: layer_form(layer) for name, layer in layer_rules(draft).items()}
-    document["manifests"] = {name: folder.manifest.model_dump() for name, folder in folders.items() if folder.manifest}
+    document["manifests"] = {name: manifest_form(folder.manifest) for name, folder in folders.items() if folder.manifest}
     return orjson.dumps(
         document | _consent(draft) | _contact_policy(draft) | _review(draft) | _suppression(draft) | events_form(draft),
         option=orjson.OPT_SORT_KEYS,
@@ -125,18 +126,18 @@ def _later(rule: Group | OfferRule) -> dict[str, Any]:
 
 
 def _offer(offer: OfferRule, folders: Mapping[str, ModelFolder]) -> dict[str, Any]:
-    propensity = None if offer.propensity is None else offer.propensity.model_dump()
-    if propensity is not None and propensity["output"] is None:
-        manifest = folders[propensity["model"]].manifest
-        propensity["output"] = manifest.outputs[0].name if manifest else None
-    return _rules(offer) | {
-        "group": offer.group,
-        "value": offer.value,
-        "propensity": propensity,
-        "starts_at_ms": offer.starts_at,
-        "until_ms": offer.until,
-        "payload": offer.payload,
-    }
+    return (
+        _rules(offer)
+        | worth_form(offer, folders)
+        | {
+            "group": offer.group,
+            "value": offer.value,
+            "propensity": None if offer.propensity is None else output_form(offer.propensity, folders),
+            "starts_at_ms": offer.starts_at,
+            "until_ms": offer.until,
+            "payload": offer.payload,
+        }
+    )
 
 
 def _placement(rule: PlacementRule) -> dict[str, Any]:

@@ -14,7 +14,7 @@ from liftgate.bundle.conditions import (
     names_offer,
     parse,
 )
-from liftgate.bundle.rules import Written
+from liftgate.bundle.rules import Written, note
 from liftgate.bundle.schema_layers import LayerRule
 from liftgate.bundle.sections import Draft
 
@@ -32,7 +32,7 @@ def written_of_layers(draft: Draft) -> list[Written]:
         try:
             node = parse(text)
         except ConditionError as err:
-            _note(draft, path, err)
+            note(draft, path, err)
             continue
         if names_offer(node):
             mend = "use `profile.` and `context.` alone; conditions on offers stand with the offers"
@@ -47,14 +47,9 @@ def compile_layer_conditions(draft: Draft, written: Sequence[Written], scope: Sc
     found = {}
     for item in written:
         try:
-            found[item.path[1]] = compile_condition(item.text, item.node, scope, item.offer)
+            found[str(item.path[1])] = compile_condition(item.text, item.node, scope, item.offer)
         except ConditionError as err:
-            _note(draft, item.path, err)
+            note(draft, item.path, err)
         except Tainted:
             pass
     return found
-
-
-def _note(draft: Draft, path: tuple[str, str, str], err: ConditionError) -> None:
-    for flaw in err.flaws:
-        draft.refuse(path, f"column {flaw.column}: {flaw.problem}", flaw.mend)

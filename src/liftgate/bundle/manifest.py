@@ -7,6 +7,7 @@ from typing import Annotated
 from pydantic import Field, StringConstraints, model_validator
 
 from liftgate.bundle.field_types import INPUT_PATTERN, SHA256_PATTERN, Name, Strict, refuse
+from liftgate.bundle.schema_value import Evidence
 
 MAX_MODEL_BYTES = 64 * 1024 * 1024
 
@@ -32,6 +33,9 @@ class ManifestOutput(Strict):
     name: Name = Field(description="What offers call it.", examples=["purchase"])
     column: int = Field(ge=0, description="Column of the ONNX output.", examples=[1])
     base_rate: float = Field(gt=0, lt=1, description="The outcome's rate in training, used where nobody is scored.", examples=[0.12])
+    evidence: Evidence | None = Field(
+        None, description="What the model has seen of it, for offers that smooth.", examples=[{"positives": 40, "trials": 2000}]
+    )
 
 
 class Golden(Strict):

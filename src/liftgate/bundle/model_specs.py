@@ -11,7 +11,7 @@ import numpy as np
 from liftgate.bundle.compiled import ModelInput, ModelSpec
 from liftgate.bundle.manifest import Manifest, ManifestInput
 from liftgate.bundle.mistake import Mistake, did_you_mean, nearest, one_of
-from liftgate.bundle.schema import OfferRule
+from liftgate.bundle.schema_value import ModelOutput
 from liftgate.bundle.sections import Draft
 from liftgate.bundle.source import Source, dotted
 from liftgate.domain.input import Input, InputSchema, InputType
@@ -106,23 +106,22 @@ def _one_hot(folder: ModelFolder, path: tuple[str | int, ...], index: int, colum
     return ModelInput(index, number, float(item.missing))
 
 
-def output_index(draft: Draft, offer_id: str, offer: OfferRule, folders: Mapping[str, ModelFolder]) -> int:
-    """Return the index of an offer's model output; -1: it has none, or a mistake, which is noted."""
-    if offer.propensity is None or not draft.refer(("offers", offer_id, "propensity"), "models", offer.propensity.model):
+def output_index(draft: Draft, path: tuple[str, ...], wanted: ModelOutput | None, folders: Mapping[str, ModelFolder]) -> int:
+    """Return the index of the model output that is named at a path; -1: it is None, or a mistake, which is noted."""
+    if wanted is None or not draft.refer(path, "models", wanted.model):
         return -1
-    folder = folders.get(offer.propensity.model)
+    folder = folders.get(wanted.model)
     if folder is None or folder.manifest is None:
         return -1
     names = [output.name for output in folder.manifest.outputs]
-    wanted = offer.propensity.output
-    path = ("offers", offer_id, "propensity", "output")
-    if wanted is None:
+    if wanted.output is None:
         if len(names) == 1:
             return 0
-        mend = f"write `propensity: {{model: {folder.name}, output: {names[0]}}}` ({one_of(names)})"
-        draft.refuse(path[:3], f"model `{folder.name}` has {len(names)} outputs", mend)
+        mend = f"write `{path[-1]}: {{model: {folder.name}, output: {names[0]}}}` ({one_of(names)})"
+        draft.refuse(path, f"model `{folder.name}` has {len(names)} outputs", mend)
         return -1
-    if wanted not in names:
-        draft.refuse(path, f"model `{folder.name}` has no output `{wanted}`", did_you_mean(wanted, names, one_of(names)))
+    if wanted.output not in names:
+        problem = f"model `{folder.name}` has no output `{wanted.output}`"
+        draft.refuse((*path, "output"), problem, did_you_mean(wanted.output, names, one_of(names)))
         return -1
-    return names.index(wanted)
+    return names.index(wanted.output)

@@ -27,7 +27,7 @@ from liftgate.domain.offer import Indices
 
 KINDS = ("eligible_if", "applicable_if", "suitable_if", "suppress_if")
 """Sections of conditions, in the order in which they are judged."""
-Path = tuple[str, str, str]
+Path = tuple[str | int, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,7 +68,7 @@ def written(draft: Draft) -> list[Written]:
                 nodes[text] = parse(text)
             except ConditionError as err:
                 nodes[text] = None
-                _note(draft, path, err)
+                note(draft, path, err)
         seen.add(path)
         node = nodes[text]
         if node is not None:
@@ -138,7 +138,7 @@ def _compile(draft: Draft, item: Written, scope: Scope, faulty: set[Path]) -> Co
     try:
         return compile_condition(item.text, item.node, scope, item.offer)
     except ConditionError as err:
-        _note(draft, item.path, err)
+        note(draft, item.path, err)
     except Tainted:
         pass
     faulty.add(item.path)
@@ -163,6 +163,7 @@ def _indices(offers: Iterable[int]) -> Indices:
     return column
 
 
-def _note(draft: Draft, path: Path, err: ConditionError) -> None:
+def note(draft: Draft, path: Path, err: ConditionError) -> None:
+    """Add every flaw of a condition to the draft's mistakes."""
     for flaw in err.flaws:
         draft.refuse(path, f"column {flaw.column}: {flaw.problem}", flaw.mend)

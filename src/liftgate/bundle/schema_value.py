@@ -22,7 +22,7 @@ MinimumPropensity = Annotated[
         ge=0,
         le=1,
         allow_inf_nan=False,
-        description="Offers of which the expected response (in uplift mode: the difference) is smaller are not shown; 0 or absent: no minimum.",
+        description="Offers of a smaller propensity (in uplift mode: difference) are not shown; 0 or absent: no minimum.",
         examples=[0.01],
     ),
 ]

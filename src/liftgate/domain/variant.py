@@ -18,3 +18,13 @@ class ArmChange:
     arm: str
     changed: tuple[str, ...]
     """What it changes, as the bundle says it: `models.purchase_7d: 4`, `offers`, `random_allowed`."""
+
+
+@dataclass(frozen=True, slots=True)
+class InForce:
+    """What a row's record says of its arms."""
+
+    ablation: Ablation | None
+    changes: tuple[ArmChange, ...]
+    models: tuple[int, ...]
+    """[K] 1 + the index of the model that gives each offer's propensity, 0: none; empty where no arm changes models."""

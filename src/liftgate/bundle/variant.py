@@ -1,0 +1,133 @@
+"""Variants: a placement as the arms of experiments and ablations change it. Everything that a row is decided by comes from one of them."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from types import MappingProxyType
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from liftgate.domain.batch import Bools
+from liftgate.domain.input import Floats
+from liftgate.domain.offer import Indices
+from liftgate.domain.policy import Policy
+from liftgate.domain.variant import Ablation, ArmChange, InForce
+
+if TYPE_CHECKING:
+    from liftgate.bundle.compiled import Bundle
+
+NO_MINIMUM = float("-inf")
+
+
+@dataclass(frozen=True, slots=True)
+class Replacement:
+    """One model in another's place: the offers of `model` are scored by `by`."""
+
+    model: int
+    """Index into the bundle's models."""
+    by: int
+    output: Indices
+    """[K] index into the outputs of `by`, for the offers of `model`; 0 elsewhere."""
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class ArmEffect:
+    """What one arm changes, over K offers. None or empty: it does not."""
+
+    changed: tuple[str, ...]
+    """As `ArmChange.changed`; never empty."""
+    models: Mapping[int, int] = field(default_factory=lambda: MappingProxyType({}))
+    """Index of a model to that of the one that scores instead."""
+    offers: Bools | None = None
+    """[K]"""
+    values: Floats | None = None
+    """[K], NaN: as it is."""
+    policy: Policy | None = None
+    minimum_value: float | None = None
+    minimum_propensity: float | None = None
+    ablation: Ablation | None = None
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Variation:
+    """Everything that the arms of a bundle's layers change."""
+
+    effects: Mapping[tuple[int, int], ArmEffect] = field(default_factory=lambda: MappingProxyType({}))
+    """By layer and arm. Arms that change nothing are not in it."""
+    replacements: tuple[Replacement, ...] = ()
+    own_candidates: Bools | None = None
+    """[placements, K] what each placement may show where no arm says otherwise; None: its candidates, for no arm changes offers."""
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Variant:
+    """What is in force for a row. K offers, M models."""
+
+    placement: int
+    candidates: Bools
+    """[K]"""
+    value: Floats
+    """[K] worth of the outcome that offers are ranked by."""
+    model: Indices
+    """[M] the model that scores the offers of each."""
+    base_rate: Floats
+    """[K]"""
+    policy: Policy
+    minimum_value: float
+    """-inf: none."""
+    minimum_propensity: float
+    """-inf: none."""
+    ablation: Ablation | None
+    in_force: InForce
+    """What its records say."""
+
+
+def variant_of(bundle: Bundle, placement: int, arms: Sequence[tuple[int, int]]) -> Variant:
+    """Return a placement as some arms, (layer, arm) each, change it. The load refuses arms that would change the same thing."""
+    own = bundle.variation.own_candidates
+    candidates = (bundle.candidates if own is None else own)[placement]
+    value, model, base_rate = bundle.value, np.arange(len(bundle.models), dtype=np.intp), bundle.base_rate
+    policy = bundle.placements[placement].policy
+    minimum_value = minimum_propensity = NO_MINIMUM
+    ablation: Ablation | None = None
+    changes = []
+    for layer, arm in sorted(arms):
+        effect = bundle.variation.effects[layer, arm]
+        changes.append(ArmChange(bundle.layers[layer].name, bundle.layers[layer].arms[arm].name, effect.changed))
+        if effect.offers is not None:
+            candidates = effect.offers
+        if effect.values is not None:
+            value = np.where(np.isnan(effect.values), value, effect.values)
+        for index, by in effect.models.items():
+            model[index] = by
+        minimum_value = minimum_value if effect.minimum_value is None else effect.minimum_value
+        minimum_propensity = minimum_propensity if effect.minimum_propensity is None else effect.minimum_propensity
+        policy = effect.policy or policy
+        ablation = effect.ablation or ablation
+    for one in bundle.variation.replacements:
+        if model[one.model] == one.by:
+            rates = np.array(bundle.models[one.by].base_rates)[one.output]
+            base_rate = np.where(bundle.offer_model == one.model, rates, base_rate)
+    models: tuple[int, ...] = ()
+    if bundle.variation.replacements:
+        models = tuple([0 if m < 0 else int(model[m]) + 1 for m in bundle.offer_model.tolist()])
+    if ablation == "propensity_only":
+        value = np.ones_like(value)
+    if ablation == "random_allowed":
+        policy = Policy("uniform", flat=True)
+    elif ablation == "random_propensity":
+        policy = Policy("random_propensity", flat=True)
+    return Variant(
+        placement=placement,
+        candidates=candidates,
+        value=value,
+        model=model,
+        base_rate=base_rate,
+        policy=policy,
+        minimum_value=minimum_value,
+        minimum_propensity=minimum_propensity,
+        ablation=ablation,
+        in_force=InForce(ablation, tuple(changes), models),
+    )
