@@ -4,6 +4,7 @@
     lg:{<person>}:f   plain HASH of features  lg:{<person>}:h   contact history    lg:{<person>}:e:<event_id>     event seen
                                               lg:{<person>}:g   ghost contact history (held-out people)
                                               lg:{<person>}:s   do-not-contact lists that the person is on
+                                              lg:{<person>}:w   what events say of the person, for features over windows
     lg:{%a:<account>}:h, :g   contact history of an account          lg:{%t:<cap id>}:h, :g   total counter
 
 In `<person>`, `%`, `{` and `}` are written %25, %7B and %7D, and an empty id is a lone `%`: a tag is never empty or cut short.
@@ -69,3 +70,8 @@ def event(person_id: str, event_id: str) -> bytes:
 def verdicts(person_id: str) -> bytes:
     """Return the key of what reviewers said of showing offers to the person."""
     return tag(person_id) + b"v"
+
+
+def windows(person_id: str) -> bytes:
+    """Return the key of what is kept of a person's events for features."""
+    return tag(person_id) + b"w"

@@ -134,16 +134,18 @@ for i = 1, events do
     replies[i] = 0
   else
     replies[i] = 1
-    local state = states[key]
-    if not state then
-      state = redis.pcall('GET', key)
-      if type(state) ~= 'string' or #state % 16 ~= 0 or sub(state, 1, 8) ~= HEADER then
-        if state then replies[i] = 2 end
-        state = HEADER .. pack('<d', 16)
+    if #ARGV[2 * i] > 0 then
+      local state = states[key]
+      if not state then
+        state = redis.pcall('GET', key)
+        if type(state) ~= 'string' or #state == 0 or #state % 16 ~= 0 or sub(state, 1, 8) ~= HEADER then
+          if state then replies[i] = 2 end
+          state = HEADER .. pack('<d', 16)
+        end
       end
+      states[key] = change(state, ARGV[2 * i])
+      lives[key] = math.max(lives[key] or 0, life)
     end
-    states[key] = change(state, ARGV[2 * i])
-    lives[key] = math.max(lives[key] or 0, life)
     redis.call('SET', seen, only == 1 and 'L' or 'F', 'PX', string.format('%.0f', horizon))
   end
 end
