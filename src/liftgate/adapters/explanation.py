@@ -53,6 +53,7 @@ SENTENCES: Mapping[Reason, str] = {
     Reason.CONTROLS_UNKNOWN: "What is stopped and approved could not be read, and unknown is no.",
     Reason.BELOW_THRESHOLD: "It passed every guardrail and is not worth showing: it is expected to bring less than the placement's minimum, or to do harm.",
     Reason.LOWER_TIER: "It passed every guardrail, and so did an offer of a higher priority tier.",
+    Reason.NOT_IN_ARM: "It passed every guardrail, and the experiment arm that the decision is in shows other offers.",
     Reason.OFFERED: "The placement's policy chose among the allowed offers.",
     Reason.HELD_OUT: "The person is in a holdout, a group that is measured and not treated.",
     Reason.NO_OFFER_ALLOWED: "No offer passed the guardrails.",

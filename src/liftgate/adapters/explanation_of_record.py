@@ -92,6 +92,8 @@ def _frame(record: DecisionRecord) -> Explanation:
         bundle=record.bundle,
         bundle_digest=record.bundle_digest,
         models=record.models,
+        ablation=record.ablation,
+        arm_changes=record.arm_changes,
         reservation_attempts=record.reservation_attempts,
         recovered=record.recovered,
     )

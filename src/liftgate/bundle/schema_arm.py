@@ -34,7 +34,7 @@ class ArmChanges(Strict):
         None,
         ge=0,
         allow_inf_nan=False,
-        description="Offers expected to be worth less are not shown, in the bundle's currency; 0: all are worth showing.",
+        description="Instead of the placement's `minimum_value`, in the bundle's currency; 0: no minimum.",
         examples=[0.05],
     )
     minimum_propensity: float | None = Field(
@@ -42,6 +42,6 @@ class ArmChanges(Strict):
         ge=0,
         le=1,
         allow_inf_nan=False,
-        description="Offers less likely to succeed are not shown; 0: none is too unlikely.",
+        description="Instead of the placement's `minimum_propensity`; 0: no minimum.",
         examples=[0.01],
     )

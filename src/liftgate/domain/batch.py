@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from liftgate.domain.control import CLEAR_COLUMNS, ControlColumns
 from liftgate.domain.input import Floats
 from liftgate.domain.request import DecideRequest
+from liftgate.domain.variant import InForce
 from liftgate.domain.verdict import Verdict
 
 Bools = NDArray[np.bool_]
@@ -46,6 +47,8 @@ class Batch:
     """[N, L] held out of everything, by which layer."""
     layer_arm: NDArray[np.int16] = field(init=False)
     """[N, L] index into the layer's arms, -1: not in the layer."""
+    withheld: Bools | None = None
+    """[N, K] the person is in a holdout of the offer, or of its programme; None: nobody here is in any."""
 
     # fetch
     profile_state: Codes = field(init=False)
@@ -84,6 +87,14 @@ class Batch:
     """[N] which lists the person is on cannot be told."""
 
     # guard
+    variant: NDArray[np.intp] = field(init=False)
+    """[N] index into the live bundle's variants: the placement as the row's arms change it."""
+    in_force: Sequence[InForce] | None = None
+    """By variant: what records say of it; None: no arm of the bundle changes anything."""
+    value: Floats | None = None
+    """[N, K] worth of the outcome in the row's arms; None: the bundle's for everyone."""
+    excused: Bools | None = None
+    """[N] applicable_if and suitable_if deny nothing and are noted as in shadow; None: they hold for everyone."""
     allowed: Bools = field(init=False)
     """[N, K]"""
     reason: Codes = field(init=False)
@@ -96,6 +107,14 @@ class Batch:
     # score
     propensity: Floats = field(init=False)
     """[N, K] P(outcome), NaN where not allowed."""
+    untreated: Floats | None = None
+    """[N, K] P(outcome without the offer), 0 for offers that do not rank by uplift; None: none does."""
+    smoothed: Floats | None = None
+    """[N, K] the propensity after smoothing; None: the bundle smooths nothing."""
+    context_weight: Floats | None = None
+    """[N, K] above 0; None: the bundle has no weights. Not to be written to."""
+    lever: Floats | None = None
+    """[N, K] above 0; None: the bundle has no levers. Not to be written to."""
     scored: Bools = field(init=False)
     """[N] by models; False: declared base rates."""
     model_failed: Bools = field(init=False)
@@ -103,8 +122,12 @@ class Batch:
 
     model_stopped: Bools = field(init=False)
     """[N] a stopped model would have scored the person."""
+    silent: dict[str, Bools] = field(default_factory=dict)
+    """Model to [N] whom it should have scored and did not, stopped or failing."""
 
     # select
+    not_shown: Codes | None = None
+    """[N, K] why an allowed offer is out of the draw: BELOW_THRESHOLD or LOWER_TIER, 0: it is in, or not allowed; None: nothing can be."""
     probability: Floats = field(init=False)
     """[S, N, K] P(offer is chosen for the slot given the slots before it); rows sum to 1 or are 0."""
     choice: NDArray[np.intp] = field(init=False)
@@ -112,8 +135,6 @@ class Batch:
     explored: Bools = field(init=False)
     """[N] the first slot's draw fell in the explore mass."""
     draws: Floats = field(init=False)
-    silent: dict[str, Bools] = field(default_factory=dict)
-    """Model to [N] whom it should have scored and did not, stopped or failing."""
     """[N, S] uniform draws."""
 
     stage_us: dict[int, int] = field(default_factory=dict)

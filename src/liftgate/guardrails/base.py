@@ -57,7 +57,7 @@ class Tally:
             np.copyto(self.reason, codes, where=where)
 
     def object_with(self, codes: Codes, in_shadow: Bools | None = None) -> None:
-        """Deny where `codes` [N, K] holds a Reason and nothing has denied before; for offers that are set in `in_shadow` [K], note it."""
+        """Deny where `codes` [N, K] holds a Reason and nothing has denied before; where `in_shadow` is set ([K] to [N, K]) note it."""
         if in_shadow is None:
             np.copyto(self.reason, codes, where=self.reason == PASSES)
             return

@@ -62,7 +62,7 @@ class Chain:
             reason[allowed & ~requested] = Reason.NOT_REQUESTED
             allowed &= requested
         passes = np.ones(reason.shape, dtype=np.bool_)
-        shadow = np.zeros_like(reason) if bundle.shadow else None
+        shadow = np.zeros_like(reason) if bundle.shadow or batch.excused is not None else None
         for guardrail, in_shadow in self.guardrails:
             verdict = guardrail.evaluate(batch)
             if verdict is None:

@@ -26,8 +26,8 @@ class Eligibility:
         self._bundle = bundle
         sections = (
             Rules(bundle, "eligible_if", Reason.NOT_ELIGIBLE, None, Reason.ELIGIBILITY_UNKNOWN),
-            Rules(bundle, "applicable_if", Reason.NOT_APPLICABLE, None, Reason.APPLICABILITY_UNKNOWN),
-            Rules(bundle, "suitable_if", Reason.NOT_SUITABLE, None, Reason.SUITABILITY_UNKNOWN),
+            Rules(bundle, "applicable_if", Reason.NOT_APPLICABLE, None, Reason.APPLICABILITY_UNKNOWN, excusable=True),
+            Rules(bundle, "suitable_if", Reason.NOT_SUITABLE, None, Reason.SUITABILITY_UNKNOWN, excusable=True),
         )
         self._sections = [rules for rules in sections if rules]
         self._channel_code = {name: i for i, name in enumerate(bundle.channels)}

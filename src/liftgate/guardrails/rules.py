@@ -51,8 +51,14 @@ class Judgements:
 class Rules:
     """The conditions of one section. An offer may have two: its group's, which is judged first, and its own."""
 
-    def __init__(self, bundle: Bundle, section: str, false: Reason | None, true: Reason | None, unknown: Reason) -> None:
-        """`false`, `true`: the reason where a condition is false, where it is true; None: the offer passes."""
+    def __init__(
+        self, bundle: Bundle, section: str, false: Reason | None, true: Reason | None, unknown: Reason, excusable: bool = False
+    ) -> None:
+        """`false`, `true`: the reason where a condition is false, where it is true; None: the offer passes.
+
+        `excusable`: for rows that are excused it only notes, as in shadow.
+        """
+        self._excusable = excusable
         rules: Sequence[Rule] = getattr(bundle, section)
         self._judgements = Judgements([rule.condition for rule in rules])
         self._false, self._true = (np.uint8(PASSES if reason is None else reason) for reason in (false, true))
@@ -74,6 +80,9 @@ class Rules:
         codes[:-1] = np.where(true, self._true, np.where(unknown, self._unknown, self._false))
         if codes.any():
             for layer, in_shadow in self._layers:
+                if self._excusable and batch.excused is not None:
+                    # [N, 1] or [N, K].
+                    in_shadow = batch.excused[:, None] if in_shadow is None else batch.excused[:, None] | in_shadow
                 tally.object_with(codes[layer].T, in_shadow)
 
 

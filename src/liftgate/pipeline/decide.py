@@ -49,5 +49,7 @@ def assign(walk: Walk) -> None:
 
 
 def guard(walk: Walk) -> None:
-    """Run the guardrail chain."""
+    """Settle which arms hold, run the guardrail chain, and leave out what the arms leave out."""
+    walk.live.variants.place(walk.batch)
     walk.live.chain.evaluate(walk.batch)
+    walk.live.variants.narrow(walk.batch)

@@ -20,13 +20,13 @@ from liftgate.record.codec import (
     BatchColumns,
     DecisionHead,
     account_part,
-    assignment_part,
     constant_part,
     controls_part,
     default_part,
     encode_columns,
     encode_head,
     review_part,
+    visit_part,
 )
 from liftgate.record.replay_part import cap_room_part, silent_part
 
@@ -73,7 +73,7 @@ def _columns(batch: Batch, live: Live, placement: int, slots: int, members: list
     return BatchColumns(
         candidate_reason=reason[:, offers],
         candidate_propensity=batch.propensity[rows][:, offers],
-        candidate_value=np.where(allowed, live.bundle.value[offers], np.nan),
+        candidate_value=np.where(allowed, live.bundle.value[offers] if batch.value is None else batch.value[rows][:, offers], np.nan),
         slots=batch.probability[:slots, rows][:, :, offers],
         draws=batch.draws[rows, :slots],
         input_value=batch.inputs[rows],
@@ -95,18 +95,24 @@ class _RowColumns:
         self._offers = walk.live.bundle.offers
         self._now_ms, self._scored, self._masked = batch.now_ms.tolist(), batch.scored.tolist(), batch.masked.tolist()
         self._held, self._consent_version = batch.layer_held_out.tolist(), batch.consent_version
-        self._layers = [{out: assignment_part(layer.name, _ARM[out]) for out in (False, True)} for layer in layers]
+        self._arms = batch.layer_arm.tolist()
         self._answers = [layer.answer for layer in layers]
         self._enrolled: list[bool] = [True] * batch.n if batch.enrolled is None else batch.enrolled.tolist()
         self._profile_state = (batch.profile_state + 1).tolist()
         self._silent = {model: rows.tolist() for model, rows in batch.silent.items()}
         self._slates = any(request.slot_count > 1 for request in batch.requests) and walk.live.bundle.caps
         self._by_default = None if batch.by_default is None else batch.by_default.tolist()
+        variants = walk.live.variants
+        self._variant_parts = None if variants.plain else [variants.record_parts[variant] for variant in batch.variant.tolist()]
 
     def _more(self, row: int) -> bytes:
         """Return what the record says of the account, and of defaults that stood in for consent records."""
         account_id = self._requests[row].account_id
         account = account_part(self._walk.ports.account_pseudonym(account_id)) if account_id else b""
+        if self._walk.live.layers.by_visit:
+            account += self._visit(row)
+        if self._variant_parts is not None:
+            account += self._variant_parts[row]
         if self._by_default is None:
             return account
         purposes = self._walk.live.bundle.purposes
@@ -122,6 +128,13 @@ class _RowColumns:
         room = self._walk.batch.cap_room[row]
         caps = self._walk.live.bundle.caps
         return silent + cap_room_part((caps[c].cap_id, int(room[c])) for c in np.flatnonzero((room > 0) & (room < slots)))
+
+    def _visit(self, row: int) -> bytes:
+        """Return what stands for the session and the visitor, as far as layers are drawn by them."""
+        ports, request, drawn_by = self._walk.ports, self._requests[row], self._walk.live.layers.by_visit
+        session = ports.session_pseudonym(request.session_id) if request.session_id and "session" in drawn_by else b""
+        visitor = ports.visitor_pseudonym(request.visitor_id) if request.visitor_id and "visitor" in drawn_by else b""
+        return visit_part(session, visitor) if session or visitor else b""
 
     def _reviewed(self, decision: Decision) -> bytes:
         """Return what the record says of verdicts on single decisions."""
@@ -146,7 +159,7 @@ class _RowColumns:
             span_id=request.span_id,
             person_pseudonym=self._walk.ports.pseudonym(request.person_id),
             arm=decision.arm,
-            assignments=b"".join([part[out] for part, out in zip(self._layers, held, strict=True)]) if self._enrolled[row] else b"",
+            assignments=b"".join([parts[arm] for parts, arm in zip(self._walk.live.assignment_parts, self._arms[row], strict=True)]),
             branch=decision.branch,
             reason=decision.reason,
             degraded=decision.degraded,
@@ -168,7 +181,6 @@ class _RowColumns:
         )
 
 
-_ARM = {True: "holdout", False: "treatment"}
 _MASKED = {
     (masked, enrolled): ("profile.*",) * masked + ("layers.*",) * (not enrolled) for masked in (False, True) for enrolled in (False, True)
 }

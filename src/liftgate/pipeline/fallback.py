@@ -13,6 +13,7 @@ from liftgate.pipeline.encode import encode
 from liftgate.pipeline.live import Live
 from liftgate.pipeline.record import record
 from liftgate.pipeline.select import select
+from liftgate.pipeline.targeting import target
 from liftgate.pipeline.walk import Ports, Walk
 
 
@@ -51,6 +52,8 @@ async def answer_failed(request: DecideRequest, live: Live, ports: Ports, now_ms
     batch.consent_until_ms = np.full((1, len(bundle.purposes)), np.inf)
     if bundle.consent.experiment_purpose >= 0:
         enrol(batch, bundle.consent.experiment_purpose)
+    target(batch, bundle)
+    live.variants.place(batch)
     batch.masked = np.ones(1, dtype=np.bool_)
     batch.consent_version = [""]
     batch.cap_room = np.zeros((1, len(bundle.caps)), dtype=np.int64)

@@ -9,11 +9,13 @@ import numpy as np
 from liftgate.bundle.compiled import Bundle, ModelSpec
 from liftgate.domain.bucketing import Salt
 from liftgate.domain.input import Floats
+from liftgate.domain.layer import Layer
 from liftgate.domain.offer import Indices, Placement
 from liftgate.guardrails.chain import Chain
 from liftgate.pipeline.cap_plan import CapPlan
 from liftgate.pipeline.ports import Models
-from liftgate.record.codec import constant_part
+from liftgate.pipeline.variants import Variants
+from liftgate.record.codec import assignment_part, constant_part
 from liftgate.selection.layers import Layers
 from liftgate.selection.slate import SCHEME
 
@@ -21,9 +23,24 @@ from liftgate.selection.slate import SCHEME
 class ModelPlan:
     """How one model is fed and where its scores go, as index arrays."""
 
-    __slots__ = ("columns", "equals", "in_order", "missing", "offers", "one_hot", "outputs", "personal", "span", "spec")
+    __slots__ = (
+        "columns",
+        "equals",
+        "in_order",
+        "index",
+        "missing",
+        "offers",
+        "one_hot",
+        "outputs",
+        "personal",
+        "span",
+        "spec",
+        "untreated",
+        "untreated_outputs",
+    )
 
     def __init__(self, bundle: Bundle, index: int) -> None:
+        self.index = index
         self.spec: ModelSpec = bundle.models[index]
         inputs = self.spec.inputs
         self.columns: Indices = np.array([column.input for column in inputs], dtype=np.intp)
@@ -38,6 +55,10 @@ class ModelPlan:
         """The offers, as a slice where they lie together."""
         self.in_order = together and self.outputs.tolist() == list(range(len(self.spec.outputs)))
         """The model's outputs are the span's offers, one for one."""
+        second = bundle.worth.untreated
+        self.untreated: Indices = np.flatnonzero(second.model == index) if second is not None else np.zeros(0, dtype=np.intp)
+        """Offers of which it says how likely the outcome is without them."""
+        self.untreated_outputs: Indices = second.output[self.untreated] if second is not None else self.untreated
         self.personal = bool((self.columns < bundle.schema.profile_count).any())
         """Reads profile features: people whose profile may not be read, or is not there, are not scored by it."""
 
@@ -59,9 +80,13 @@ class Live:
     models: Models
     chain: Chain = field(init=False)
     layers: Layers = field(init=False)
+    assignment_parts: tuple[tuple[bytes, ...], ...] = field(init=False)
+    """By layer and arm: what its records say; last, at -1, nothing."""
     plans: tuple[ModelPlan, ...] = field(init=False)
-    epsilon: Floats = field(init=False)
-    """[placements]"""
+    variants: Variants = field(init=False)
+    """What is in force for each row, by the arms that it is in."""
+    narrows: bool = field(init=False)
+    """Allowed offers may be out of the draw: not worth showing, or of a lower tier."""
     draw_salts: tuple[tuple[Salt, ...], ...] = field(init=False)
     """By placement and slot."""
     caps: CapPlan = field(init=False)
@@ -74,8 +99,11 @@ class Live:
         set_once = object.__setattr__
         set_once(self, "chain", Chain(bundle))
         set_once(self, "layers", Layers(bundle.layers))
-        set_once(self, "plans", tuple(plan for plan in (ModelPlan(bundle, i) for i in range(len(bundle.models))) if plan.offers.size))
-        set_once(self, "epsilon", np.array([placement.epsilon for placement in bundle.placements], dtype=np.float64))
+        set_once(self, "assignment_parts", tuple(map(_assignment_parts, bundle.layers)))
+        plans = [ModelPlan(bundle, i) for i in range(len(bundle.models))]
+        set_once(self, "plans", tuple(plan for plan in plans if plan.offers.size or plan.untreated.size))
+        set_once(self, "variants", Variants(bundle))
+        set_once(self, "narrows", bundle.worth.narrows or _minima_vary(bundle))
         salts = tuple(
             tuple(Salt("select", bundle.name, placement.placement_id, str(slot)) for slot in range(placement.slots))
             for placement in bundle.placements
@@ -83,6 +111,16 @@ class Live:
         set_once(self, "draw_salts", salts)
         set_once(self, "caps", CapPlan(bundle))
         set_once(self, "record_parts", tuple(_record_part(bundle, placement) for placement in bundle.placements))
+
+
+def _minima_vary(bundle: Bundle) -> bool:
+    effects = bundle.variation.effects.values()
+    return any(one.minimum_value is not None or one.minimum_propensity is not None for one in effects)
+
+
+def _assignment_parts(layer: Layer) -> tuple[bytes, ...]:
+    arms = [assignment_part(layer.name, arm.name, layer.phase, layer.share_of(i), layer.unit) for i, arm in enumerate(layer.arms)]
+    return *arms, b""
 
 
 def _record_part(bundle: Bundle, placement: Placement) -> bytes:

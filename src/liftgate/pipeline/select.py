@@ -18,6 +18,7 @@ from liftgate.pipeline.walk import Walk
 # Names of this module: looking a member up on its enum costs microseconds before Python 3.12.
 _TREATMENT, _HELD_OUT, _NOT_ENROLLED = Arm.TREATMENT, Arm.HOLDOUT, Arm.NOT_ENROLLED
 _EXPLOIT, _EXPLORE, _HOLDOUT, _DEFAULT, _FALLBACK = Branch.EXPLOIT, Branch.EXPLORE, Branch.HOLDOUT, Branch.DEFAULT, Branch.FALLBACK
+_ABLATION = Branch.ABLATION
 _UNSPECIFIED, _OFFERED, _IN_HOLDOUT, _NONE_ALLOWED = Reason.UNSPECIFIED, Reason.OFFERED, Reason.HELD_OUT, Reason.NO_OFFER_ALLOWED
 _MODEL_UNAVAILABLE, _NOT_CONSENTED = Reason.MODEL_UNAVAILABLE, Reason.PROFILE_NOT_CONSENTED
 _MODEL_STOPPED, _IMPERSONAL = Reason.MODEL_STOPPED, Reason.PERSONALIZATION_STOPPED
@@ -75,6 +76,8 @@ def _decide(walk: Walk, ids: list[str], rows: list[int]) -> list[Decision]:
     impersonal = batch.controls.personalization_stopped
     asked = None if batch.requested is None else batch.requested.tolist()
     enrolled = None if batch.enrolled is None else batch.enrolled.tolist()
+    variants = walk.live.variants
+    ablated = None if variants.plain else variants.ablated[batch.variant].tolist()
     decisions = []
     for row in rows:
         chosen = tuple([offer for offer in choice[row] if offer >= 0])
@@ -88,7 +91,7 @@ def _decide(walk: Walk, ids: list[str], rows: list[int]) -> list[Decision]:
         elif not chosen:
             branch, reason = _DEFAULT, _NONE_ALLOWED
         else:
-            branch = _EXPLORE if explored[row] else _EXPLOIT
+            branch = _ABLATION if ablated is not None and ablated[row] else _EXPLORE if explored[row] else _EXPLOIT
             if failed or model_stopped[row]:
                 reason = _MODEL_UNAVAILABLE if failed else _MODEL_STOPPED
             elif masked[row] or impersonal:

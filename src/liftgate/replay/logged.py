@@ -70,6 +70,8 @@ class Logged:
     now_ms: NDArray[np.int64]
     held_out: dict[str, Bools]
     """Layer to [N]."""
+    arms: dict[str, Sequence[str]]
+    """Layer to [N] arms, empty: not in the layer."""
     offered: Sequence[Sequence[str]]
     would_offer: Sequence[Sequence[str]]
     default_shown: Bools
@@ -138,6 +140,7 @@ def _logged(batch: Any, digest: str, placement: str, slots: int) -> Logged:
         person=np.frombuffer(pseudonyms, dtype="<u8").astype(np.uint64),
         now_ms=batch.column("decided_at_ms").to_numpy(),
         held_out=held,
+        arms={layer: [next((a["arm"] for a in row if a["layer"] == layer), "") for row in assignments] for layer in layers},
         offered=batch.column("offered").to_pylist(),
         would_offer=batch.column("would_offer").to_pylist(),
         default_shown=_bools(batch, "default_served") | _bools(batch, "would_offer_default"),

@@ -20,6 +20,7 @@ from liftgate.pipeline.ports import Models
 from liftgate.pipeline.score import score
 from liftgate.pipeline.stages import Stage
 from liftgate.pipeline.walk import Ports, Walk
+from liftgate.replay.arms import arms_of
 from liftgate.replay.judge import Judge, batch_of, note
 from liftgate.replay.known import Known, known
 from liftgate.replay.logged import Logged
@@ -77,14 +78,20 @@ class Redecider:
         _operational(logged, why_not)
         about = known(logged, self._own, bundle)
         batch = batch_of(logged, about, bundle)
+        batch.layer_arm, arms_lost = arms_of(logged, self._own, bundle)
+        note(why_not, arms_lost, "not in the record: which arm a layer that is new or has moved would have put the person in")
+        self._live.variants.place(batch)
         reason, allowed = self._judge.guard(logged, about, batch, placement, why_not)
         batch.reason, batch.allowed = reason, allowed
+        self._live.variants.narrow(batch)
         self._score(logged, about, batch, why_not)
         batch.draws = logged.draws
         slates = choose(batch, self._live, allowed, np.full(logged.n, logged.slots, dtype=np.intp), capped=False)
         if logged.slots > 1:
             note(why_not, _shared_caps(self._live, allowed), "a slate of several slots under a cap that its offers share")
-        worth = np.nansum(slates.probability * expected_value(batch.propensity, bundle.value), axis=(0, 2))
+        worth = np.nansum(
+            slates.probability * expected_value(batch.propensity, bundle.value if batch.value is None else batch.value), axis=(0, 2)
+        )
         result = Redecided(why_not, reason, batch.propensity, slates.probability, [], [], worth)
         self._answer(logged, about, placement, reason, slates.choice, result)
         return result

@@ -1,0 +1,151 @@
+"""The variants of one bundle as tables, made when the first row needs them: a row's number finds everything that it is decided by."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import numpy as np
+from numpy.typing import NDArray
+
+from liftgate.bundle.compiled import Bundle
+from liftgate.bundle.variant import Variant, variant_of
+from liftgate.domain.batch import Batch, Bools
+from liftgate.domain.input import Floats
+from liftgate.domain.offer import Indices
+from liftgate.domain.policy import Policy
+from liftgate.domain.reason import Reason
+from liftgate.domain.variant import InForce
+from liftgate.record.codec import variant_part
+
+_NOT_IN_ARM = np.uint8(Reason.NOT_IN_ARM)
+
+
+class Variants:
+    """Tables over V variants, the placements as they are first. They grow on first use, in the one thread that decides."""
+
+    candidates: Bools
+    """[V, K]"""
+    value: Floats
+    """[V, K]"""
+    model: Indices
+    """[V, M]"""
+    base_rate: Floats
+    """[V, K]"""
+    epsilon: Floats
+    """[V]"""
+    policies: list[Policy]
+    """By variant."""
+    minimum_value: Floats
+    """[V] -inf: none."""
+    minimum_propensity: Floats
+    """[V] -inf: none."""
+    ablated: Bools
+    """[V]"""
+    excused: Bools
+    """[V] applicable_if and suitable_if deny nothing."""
+
+    in_force: list[InForce]
+    """By variant."""
+
+    def __init__(self, bundle: Bundle) -> None:
+        self._bundle = bundle
+        self.plain = not bundle.variation.effects
+        """No arm changes anything: variants are placements."""
+        effects = bundle.variation.effects.values()
+        self.offers_vary = bundle.variation.own_candidates is not None
+        self.values_vary = any(effect.values is not None or effect.ablation == "propensity_only" for effect in effects)
+        self.models_vary = bool(bundle.variation.replacements)
+        self.rules_vary = any(effect.ablation == "eligibility_only" for effect in effects)
+        self._layers: Indices = np.array(sorted({layer for layer, _ in bundle.variation.effects}), dtype=np.intp)
+        self._digits, self._counts = self._numbering()
+        self._rows = np.arange(len(self._layers))
+        self.each = [variant_of(bundle, placement, ()) for placement in range(len(bundle.placements))]
+        self._number = {placement: placement for placement in range(len(self.each))}
+        """By key: the placement, and what its arms add."""
+        self.record_parts: list[bytes] = []
+        """By variant: what its records say of it."""
+        self._stack()
+
+    def place(self, batch: Batch) -> None:
+        """Fill in which variant each row is, and what it changes for the stages to come; needs placement and arms."""
+        if self.plain:
+            batch.variant = batch.placement
+            return
+        arms = batch.layer_arm[:, self._layers]
+        keys = batch.placement + self._digits[self._rows, batch.placement[:, None], arms].sum(axis=1)
+        number = self._number
+        batch.variant = np.array([number[key] if key in number else self._make(key) for key in keys.tolist()], dtype=np.intp)
+        batch.in_force = self.in_force
+        if self.values_vary:
+            batch.value = self.value[batch.variant]
+        if self.rules_vary:
+            batch.excused = self.excused[batch.variant]
+
+    def narrow(self, batch: Batch) -> None:
+        """Take out what a row's arms do not show. Last, so that NOT_IN_ARM means: nothing else was against it, whatever the arm."""
+        if self.offers_vary:
+            out = batch.allowed & ~self.candidates[batch.variant]
+            batch.reason[out] = _NOT_IN_ARM
+            batch.allowed &= ~out
+
+    def at(self, placement: int) -> Iterator[tuple[tuple[int, int], ...]]:
+        """Yield every combination of arms, (layer, arm) each, that makes a variant of a placement; the one without any first."""
+        for code in range(int(self._counts[placement])):
+            yield self._arms(placement + len(self._bundle.placements) * code)
+
+    def _numbering(self) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+        """Return what each layer's arm adds to the key of a row at each placement, [layers that change something, P, arms + 1], and [P] how
+        many variants there can be. The last arm stands for none."""
+        bundle, places = self._bundle, len(self._bundle.placements)
+        widest = max((len(bundle.layers[layer].arms) for layer in self._layers), default=0)
+        digits = np.zeros((len(self._layers), places, widest + 1), dtype=np.int64)
+        counts = np.ones(places, dtype=np.int64)
+        for i, layer in enumerate(self._layers.tolist()):
+            at = bundle.layers[layer].placements
+            for place in range(places) if at is None else at:
+                changing = [arm for arm in range(len(bundle.layers[layer].arms)) if (layer, arm) in bundle.variation.effects]
+                for rank, arm in enumerate(changing, start=1):
+                    digits[i, place, arm] = rank * counts[place] * places
+                counts[place] *= len(changing) + 1
+        return digits, counts
+
+    def _arms(self, key: int) -> tuple[tuple[int, int], ...]:
+        """Return the arms that a key stands for."""
+        place, rest = key % len(self._bundle.placements), key
+        found = []
+        for i in reversed(range(len(self._layers))):
+            for arm in np.argsort(-self._digits[i, place]).tolist():
+                digit = int(self._digits[i, place, arm])
+                if 0 < digit <= rest:
+                    found.append((int(self._layers[i]), arm))
+                    rest -= digit
+                    break
+        return tuple(reversed(found))
+
+    def _make(self, key: int) -> int:
+        number = len(self.each)
+        self.each.append(variant_of(self._bundle, key % len(self._bundle.placements), self._arms(key)))
+        self._number[key] = number
+        self._stack()
+        return number
+
+    def _stack(self) -> None:
+        """Make the tables anew."""
+        each, k, models = self.each, len(self._bundle.offers), len(self._bundle.models)
+        self.candidates = np.array([one.candidates for one in each], dtype=np.bool_).reshape(len(each), k)
+        self.value = np.array([one.value for one in each], dtype=np.float64).reshape(len(each), k)
+        self.model = np.array([one.model for one in each], dtype=np.intp).reshape(len(each), models)
+        self.base_rate = np.array([one.base_rate for one in each], dtype=np.float64).reshape(len(each), k)
+        self.epsilon = np.array([one.policy.even_mass for one in each], dtype=np.float64)
+        self.policies = [one.policy for one in each]
+        self.minimum_value = np.array([one.minimum_value for one in each], dtype=np.float64)
+        self.minimum_propensity = np.array([one.minimum_propensity for one in each], dtype=np.float64)
+        self.ablated = np.array([one.ablation is not None for one in each], dtype=np.bool_)
+        self.excused = np.array([one.ablation == "eligibility_only" for one in each], dtype=np.bool_)
+        self.in_force = [one.in_force for one in each]
+        self.record_parts += [self._part(one) for one in each[len(self.record_parts) :]]
+
+    def _part(self, one: Variant) -> bytes:
+        said, offers = one.in_force, self._bundle.placements[one.placement].offers.tolist()
+        models = [said.models[k] for k in offers] if said.models else []
+        return variant_part(models, said.ablation or "", [(change.layer, change.arm, change.changed) for change in said.changes])
