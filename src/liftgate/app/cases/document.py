@@ -71,9 +71,16 @@ class Person(Strict):
         examples=[["had free-shipping 2 days ago"]],
     )
     held_out: Name | None = Field(None, description="Layer that holds the person out; absent: none does.", examples=["universal-2026h2"])
-    id: Annotated[str, StringConstraints(min_length=1)] | None = Field(
-        None, description="Exactly this person id; absent: one that fits `held_out` is found.", examples=["customer-17"]
+    arms: dict[Name, Name] = Field(
+        default_factory=dict,
+        description="By layer drawn by person: the arm that they are in, or `outside`; absent: any, but held out of nothing.",
+        examples=[{"hero-explore": "softmax"}],
     )
+    id: Annotated[str, StringConstraints(min_length=1)] | None = Field(
+        None, description="Exactly this person id; absent: one that fits `held_out` and `arms` is found.", examples=["customer-17"]
+    )
+    session: str | None = Field(None, description="The session that the request names.", examples=["visit-1"])
+    visitor: str | None = Field(None, description="The visitor that the request names.", examples=["browser-1"])
 
 
 class Situation(Strict):

@@ -153,6 +153,20 @@ class _Reader:
             self._known((*path, "held_out"), "layer", person.held_out, [layer.name for layer in self._bundle.layers])
             if person.id is not None:
                 self._refuse((*path, "id"), "goes not with `held_out`: the id alone decides who is held out", "remove one of the two")
+        self._arms(path, person)
+
+    def _arms(self, path: Path_, person: Person) -> None:
+        layers = {layer.name: layer for layer in self._bundle.layers}
+        for name, arm in person.arms.items():
+            if not self._known((*path, "arms", name), "layer", name, layers):
+                continue
+            layer = layers[name]
+            self._known((*path, "arms", name), "arm", arm, [*(each.name for each in layer.arms), "outside"])
+            if layer.unit != "person":
+                problem = f"is drawn by {layer.unit}, so the case's `{layer.unit}:` decides"
+                self._refuse((*path, "arms", name), problem, f"remove it, and write a `{layer.unit}:` that is in the arm")
+        if person.arms and person.id is not None:
+            self._refuse((*path, "id"), "goes not with `arms`: the id alone decides them", "remove one of the two")
 
     def _value(self, path: Path_, name: str, value: Any) -> None:
         column = self._bundle.schema.inputs[self._bundle.schema.index[name]]

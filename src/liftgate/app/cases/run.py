@@ -90,6 +90,8 @@ async def _walk(planned: Planned, live: Live, person_id: str, request_id: str) -
             context.channel, context.device, context.locale, context.time_zone, context.attributes, jurisdiction=context.jurisdiction
         ),
         account_id=planned.person.account or "",
+        session_id=planned.person.session or "",
+        visitor_id=planned.person.visitor or "",
         gpc=context.gpc,
         candidates=None if planned.case.candidates is None else tuple(planned.case.candidates),
     )

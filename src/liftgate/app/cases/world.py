@@ -23,6 +23,7 @@ from liftgate.domain.control import UNKNOWN_COLUMNS, ControlColumns, Controls, S
 from liftgate.domain.decision import Decision
 from liftgate.domain.errors import ModelFailed
 from liftgate.domain.input import Floats, InputSchema, InputType
+from liftgate.domain.layer import OUTSIDE, Layer
 from liftgate.domain.profile import pack
 from liftgate.domain.request import DecideRequest
 from liftgate.domain.verdict import Verdict, stored
@@ -32,7 +33,6 @@ from liftgate.pipeline.stages import Stage
 from liftgate.pipeline.walk import Ports
 
 _TRIES = 200_000
-_CHUNK = 256
 
 
 class NobodyFits(Exception):
@@ -138,17 +138,27 @@ def person_id_of(planned: Planned, live: Live) -> str:
 
     Raises NobodyFits.
     """
-    person, layers = planned.person, [layer.name for layer in live.bundle.layers]
+    person = planned.person
     if person.id is not None:
         return person.id
-    wanted = [name == person.held_out for name in layers]
-    for start in range(0, _TRIES, _CHUNK):
-        ids = [f"{planned.person_name}-{i}" if i else planned.person_name for i in range(start, start + _CHUNK)]
-        for person_id, held in zip(ids, live.layers.held_out(ids).tolist(), strict=True):
-            if held == wanted:
-                return person_id
+    drawn = [(one, _wanted(person, one.layer)) for one in live.layers.each if one.layer.unit == "person"]
+    for i in range(_TRIES):
+        person_id = f"{planned.person_name}-{i}" if i else planned.person_name
+        if all(one.arm(person_id) in wanted for one, wanted in drawn):
+            return person_id
     where = f"held out by `{person.held_out}` alone" if person.held_out else "held out by no layer"
+    where += "".join(f" and in arm `{arm}` of `{name}`" for name, arm in person.arms.items())
     raise NobodyFits(f"of {_TRIES:,} people nobody is {where}: look at the shares in `layers:`")
+
+
+def _wanted(person: Person, layer: Layer) -> frozenset[int]:
+    """Return the arms of a layer, -1 none, that the case's person may be in."""
+    if layer.name in person.arms:
+        named = {arm.name: i for i, arm in enumerate(layer.arms)} | {"outside": OUTSIDE}
+        return frozenset({named[person.arms[layer.name]]})
+    if layer.name == person.held_out:
+        return frozenset({0})
+    return frozenset(range(OUTSIDE, len(layer.arms))) - ({0} if layer.kind == "holdout" else frozenset())
 
 
 def _store(store: MemoryProfileStore, planned: Planned, person_id: str, live: Live) -> None:
