@@ -96,6 +96,12 @@ class Layer:
         return ("layer", self.salt) if self.phase == 1 else ("layer", self.salt, str(self.phase))
 
     @property
+    def draw(self) -> tuple[object, ...]:
+        """What says who is drawn where, but for shares: layers with equal draws give a unit the same bucket at the same moments."""
+        part = None if self.exclusive is None else (self.exclusive.namespace, self.exclusive.start, self.exclusive.end)
+        return self.kind, self.unit, self.salt_parts, part, self.starts_at_ms, self.ends_at_ms
+
+    @property
     def space(self) -> float:
         """Part of all units that its arms divide among them, 0..1: below 1 for a part of an exclusive namespace."""
         return 1.0 if self.exclusive is None else (self.exclusive.end - self.exclusive.start) / SPACE

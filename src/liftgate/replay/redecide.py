@@ -131,12 +131,16 @@ class Redecider:
         before = {layer.name: layer for layer in self._own.layers}
         if _enrolled_by(self.bundle) != _enrolled_by(self._own):
             lost |= any(layer.boundary for layer in (*self.bundle.layers, *self._own.layers))
+        nobody = np.zeros(logged.n, dtype=np.bool_)
         for layer in self.bundle.layers:
+            if not layer.universal:
+                continue
             was = before.get(layer.name)
-            if was is None or was.salt != layer.salt or layer.name not in logged.held_out:
+            if was is None or was.draw != layer.draw:
                 lost |= layer.boundary > 0
                 continue
-            out = logged.held_out[layer.name]
+            # A layer that does not concern a decision, by its dates or for want of consent, is not in its record.
+            out = logged.held_out.get(layer.name, nobody)
             # Buckets grow from 0: a larger share keeps everyone who was in, a smaller one nobody who was not.
             lost |= ~out & (layer.boundary > was.boundary) | out & (layer.boundary < was.boundary)
             shows_default |= out & ~held & (layer.answer == "default_offer")
