@@ -90,7 +90,7 @@ def variant_of(bundle: Bundle, placement: int, arms: Sequence[tuple[int, int]]) 
     candidates = (bundle.candidates if own is None else own)[placement]
     value, model, base_rate = bundle.value, np.arange(len(bundle.models), dtype=np.intp), bundle.base_rate
     policy = bundle.placements[placement].policy
-    minimum_value = minimum_propensity = NO_MINIMUM
+    minimum_propensity, minimum_value = bundle.worth.minima(placement)
     ablation: Ablation | None = None
     changes = []
     for layer, arm in sorted(arms):
@@ -102,8 +102,8 @@ def variant_of(bundle: Bundle, placement: int, arms: Sequence[tuple[int, int]]) 
             value = np.where(np.isnan(effect.values), value, effect.values)
         for index, by in effect.models.items():
             model[index] = by
-        minimum_value = minimum_value if effect.minimum_value is None else effect.minimum_value
-        minimum_propensity = minimum_propensity if effect.minimum_propensity is None else effect.minimum_propensity
+        minimum_value = minimum_value if effect.minimum_value is None else effect.minimum_value or NO_MINIMUM
+        minimum_propensity = minimum_propensity if effect.minimum_propensity is None else effect.minimum_propensity or NO_MINIMUM
         policy = effect.policy or policy
         ablation = effect.ablation or ablation
     for one in bundle.variation.replacements:

@@ -16,6 +16,7 @@ from liftgate.domain.batch import Bools
 from liftgate.domain.input import Floats
 from liftgate.domain.offer import Indices
 
+NO_MINIMUM = float("-inf")
 _FEW = 3
 """Up to so many conditions one after the other are cheaper than together."""
 
@@ -99,6 +100,11 @@ class Worth:
         """Some allowed offers may be out of the draw."""
         minima = (self.minimum_propensity, self.minimum_value)
         return self.must_help is not None or self.tier is not None or any(one is not None for one in minima)
+
+    def minima(self, placement: int) -> tuple[float, float]:
+        """Return the least propensity and the least expected worth that are shown at a placement, -inf: none."""
+        least = [NO_MINIMUM if one is None else float(one[placement]) for one in (self.minimum_propensity, self.minimum_value)]
+        return least[0], least[1]
 
     def holding(self, inputs: Floats, now_ms: Floats) -> Bools:
         """Return [conditions, N]: true of [N, I] inputs. A condition that cannot be told does not hold."""

@@ -14,7 +14,8 @@ from liftgate.selection.slate import Slates, fill
 def choose(batch: Batch, live: Live, allowed: Bools, slot_count: NDArray[np.intp], *, capped: bool = True) -> Slates:
     """Return the slates drawn with `batch.draws` among the `allowed` [N, K] offers, up to `slot_count` [N] slots each.
 
-    What is not worth showing, or of a lower tier, is left out and noted in `batch.not_shown`. With `capped` False earlier slots use up no cap (a replay does not know contact history).
+    What is not worth showing, or of a lower tier, is left out and noted in `batch.not_shown`. With `capped` False earlier slots use up no
+    cap (a replay does not know contact history).
     """
     worth = expected(batch, live, batch.propensity)
     if live.narrows:

@@ -9,8 +9,9 @@ from functools import cache
 
 import numpy as np
 
-from liftgate.domain.batch import Batch
+from liftgate.domain.batch import Batch, Bools
 from liftgate.domain.decision import Decision
+from liftgate.domain.input import Floats
 from liftgate.domain.offer import Indices
 from liftgate.domain.reason import Reason
 from liftgate.pipeline.live import Live
@@ -66,6 +67,8 @@ def _columns(batch: Batch, live: Live, placement: int, slots: int, members: list
     offers: Indices | slice = slice(None) if len(some) == len(live.bundle.offers) else some
     rows: Indices | slice = slice(None) if len(members) == batch.n else np.array(members, dtype=np.intp)
     allowed, reason, choice = batch.allowed[rows][:, offers], batch.reason[rows].copy(), batch.choice[rows]
+    if batch.not_shown is not None:
+        np.copyto(reason, batch.not_shown[rows], where=batch.not_shown[rows] > 0)
     for slot in range(slots):
         chosen = choice[:, slot]
         filled = np.flatnonzero(chosen >= 0)
@@ -82,7 +85,16 @@ def _columns(batch: Batch, live: Live, placement: int, slots: int, members: list
         consent_reason=batch.consent[rows],
         stage_us=stage_us,
         candidate_shadow_reason=None if batch.shadow_reason is None else batch.shadow_reason[rows][:, offers],
+        candidate_context_weight=_factor(batch.context_weight, rows, offers, allowed),
+        candidate_lever=_factor(batch.lever, rows, offers, allowed),
+        candidate_untreated_propensity=_factor(batch.untreated, rows, offers, allowed),
+        candidate_smoothed_propensity=_factor(batch.smoothed, rows, offers, allowed),
     )
+
+
+def _factor(column: Floats | None, rows: Indices | slice, offers: Indices | slice, allowed: Bools) -> Floats | None:
+    """Return a factor of some rows and offers, NaN where not `allowed`; None: the bundle does not use it."""
+    return None if column is None else np.where(allowed, column[rows][:, offers], np.nan)
 
 
 class _RowColumns:

@@ -6,11 +6,13 @@ import numpy as np
 
 from liftgate.domain.batch import Bools
 from liftgate.domain.errors import ModelFailed
+from liftgate.domain.input import Floats
 from liftgate.domain.offer import Indices
 from liftgate.domain.profile import ProfileState
 from liftgate.domain.reason import Reason
 from liftgate.pipeline.stages import Stage
 from liftgate.pipeline.walk import Walk
+from liftgate.pipeline.worth import expected, left_out, pair, weigh
 
 _FOUND = np.uint8(ProfileState.FOUND)
 
@@ -29,6 +31,11 @@ def score(walk: Walk) -> None:
         scorable = allowed | awaiting
     propensity = np.empty(allowed.shape)
     propensity[:] = bundle.base_rate
+    untreated: Floats | None = None
+    heard: dict[int, Bools] = {}
+    if bundle.worth.untreated is not None:
+        untreated = np.empty(allowed.shape)
+        untreated[:] = bundle.worth.untreated.base_rate
     batch.scored = np.ones(batch.n, dtype=np.bool_)
     batch.model_failed = np.zeros(batch.n, dtype=np.bool_)
     batch.model_stopped = np.zeros(batch.n, dtype=np.bool_)
@@ -37,6 +44,8 @@ def score(walk: Walk) -> None:
     readable &= ~batch.masked
     for plan in walk.live.plans:
         able: Bools = np.any(scorable[:, plan.span], axis=1)
+        if plan.untreated.size:
+            able |= np.any(scorable[:, plan.untreated], axis=1)
         if plan.personal:
             batch.scored &= ~able | readable
             able &= readable
@@ -63,9 +72,18 @@ def score(walk: Walk) -> None:
         else:
             every = np.arange(batch.n)[rows]
             propensity[every[:, None], plan.offers] = scores[:, plan.outputs]
+        if untreated is not None:
+            heard[plan.index] = able
+            untreated[np.arange(batch.n)[rows][:, None], plan.untreated] = scores[:, plan.untreated_outputs]
+    if untreated is not None:
+        pair(bundle, propensity, untreated, heard)
+    weigh(batch, bundle.worth, propensity, untreated)
     if bundle.each_decision:
-        worth = np.where(scorable, propensity * bundle.value, -np.inf)
+        worth = expected(batch, walk.live, propensity)
+        if walk.live.narrows:
+            scorable = scorable & (left_out(batch, walk.live, propensity, worth, scorable) == 0)
+        worth = np.where(scorable, worth, -np.inf)
         first = worth.argmax(axis=1)
-        batch.requested = np.where(awaiting[np.arange(batch.n), first], first, -1)
+        batch.requested = np.where((awaiting & scorable)[np.arange(batch.n), first], first, -1)
     propensity[~allowed] = np.nan
     batch.propensity = propensity

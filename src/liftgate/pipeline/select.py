@@ -20,6 +20,7 @@ _TREATMENT, _HELD_OUT, _NOT_ENROLLED = Arm.TREATMENT, Arm.HOLDOUT, Arm.NOT_ENROL
 _EXPLOIT, _EXPLORE, _HOLDOUT, _DEFAULT, _FALLBACK = Branch.EXPLOIT, Branch.EXPLORE, Branch.HOLDOUT, Branch.DEFAULT, Branch.FALLBACK
 _ABLATION = Branch.ABLATION
 _UNSPECIFIED, _OFFERED, _IN_HOLDOUT, _NONE_ALLOWED = Reason.UNSPECIFIED, Reason.OFFERED, Reason.HELD_OUT, Reason.NO_OFFER_ALLOWED
+_NONE_WORTH = Reason.NOTHING_WORTH_SHOWING
 _MODEL_UNAVAILABLE, _NOT_CONSENTED = Reason.MODEL_UNAVAILABLE, Reason.PROFILE_NOT_CONSENTED
 _MODEL_STOPPED, _IMPERSONAL = Reason.MODEL_STOPPED, Reason.PERSONALIZATION_STOPPED
 _STATE = {int(ProfileState.MISSING): Reason.UNKNOWN_PERSON, int(ProfileState.UNREADABLE): Reason.PROFILE_UNREADABLE}
@@ -78,6 +79,8 @@ def _decide(walk: Walk, ids: list[str], rows: list[int]) -> list[Decision]:
     enrolled = None if batch.enrolled is None else batch.enrolled.tolist()
     variants = walk.live.variants
     ablated = None if variants.plain else variants.ablated[batch.variant].tolist()
+    # Something was allowed, and if nothing is chosen none of it was worth showing.
+    worthless: list[bool] | None = None if batch.not_shown is None else batch.not_shown.any(axis=1).tolist()
     decisions = []
     for row in rows:
         chosen = tuple([offer for offer in choice[row] if offer >= 0])
@@ -90,6 +93,9 @@ def _decide(walk: Walk, ids: list[str], rows: list[int]) -> list[Decision]:
             branch, reason = _FALLBACK, forced
         elif not chosen:
             branch, reason = _DEFAULT, _NONE_ALLOWED
+            if worthless is not None and worthless[row]:
+                # Nor the default, whatever the arm: nobody is shown anything here.
+                default, reason = (), _NONE_WORTH
         else:
             branch = _ABLATION if ablated is not None and ablated[row] else _EXPLORE if explored[row] else _EXPLOIT
             if failed or model_stopped[row]:

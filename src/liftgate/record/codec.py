@@ -49,6 +49,8 @@ _ACCOUNT_PSEUDONYM = tag("account_pseudonym")
 _INPUT_CHECK = tag("input_check")
 _STAGE_US = tag("stage_us")
 _SHADOW_REASON = tag("candidate_shadow_reason")
+_FACTORS = ("candidate_context_weight", "candidate_lever", "candidate_untreated_propensity", "candidate_smoothed_propensity")
+"""Columns that only bundles with such a factor have."""
 _RECOVERED = tag("recovered", 0) + b"\x01"
 
 _Columns = tuple[tuple[str, np.dtype[Any], int], ...]
@@ -190,7 +192,7 @@ def _masked_part(path: str) -> bytes:
 
 @lru_cache(maxsize=256)
 def _row_type(
-    template: bytes, candidates: int, slots: int, draws: int, inputs: int, purposes: int, shadowed: bool
+    template: bytes, candidates: int, slots: int, draws: int, inputs: int, purposes: int, shadowed: bool, factors: tuple[str, ...]
 ) -> tuple[_Columns, NDArray[np.void]]:
     """Return the columns of one decision with their types, and one row that numpy lays out like the record, constants in place."""
     ahead_of = layout(candidates, 8 * draws, inputs, purposes)
@@ -205,6 +207,7 @@ def _row_type(
         (ahead_of.consent_reason, "consent_reason", "u1", purposes),
         (ahead_of.draws, "draws", "<f8", draws),
         *([(ahead(_SHADOW_REASON, candidates), "candidate_shadow_reason", "u1", candidates)] if shadowed else []),
+        *((ahead(tag(name), 8 * candidates), name, "<f8", candidates) for name in factors),
         *((ahead_of.slot, f"slot {slot}", "<f8", candidates) for slot in range(slots)),
     ]
     fields: list[tuple[str, str] | tuple[str, str, tuple[int]]] = []
@@ -224,7 +227,8 @@ def encode_columns(template: bytes, columns: BatchColumns) -> list[bytes]:
     slots, n, candidates = columns.slots.shape
     draws, inputs, purposes = columns.draws.shape[1], columns.input_state.shape[1], columns.consent_reason.shape[1]
     shadowed = columns.candidate_shadow_reason
-    wanted, prototype = _row_type(template, candidates, slots, draws, inputs, purposes, shadowed is not None)
+    factors = tuple([name for name in _FACTORS if getattr(columns, name) is not None])
+    wanted, prototype = _row_type(template, candidates, slots, draws, inputs, purposes, shadowed is not None, factors)
     rows = np.repeat(prototype, n)
     for name, kind, width in wanted:
         column = input_check(columns.input_value) if name == "input_check" else getattr(columns, name)

@@ -75,3 +75,11 @@ class BatchColumns:
     """By Stage number from ASSIGN, each 0..2**32-1; the same for all."""
     candidate_shadow_reason: Codes | None = None
     """[N, C]; None: nothing runs in shadow, and the record has no such column."""
+    candidate_context_weight: Floats | None = None
+    """[N, C]; None, as for the factors below: the bundle does not use it, and the record has no such column."""
+    candidate_lever: Floats | None = None
+    """[N, C]"""
+    candidate_untreated_propensity: Floats | None = None
+    """[N, C]"""
+    candidate_smoothed_propensity: Floats | None = None
+    """[N, C]"""
