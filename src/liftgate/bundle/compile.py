@@ -178,7 +178,7 @@ def _placements(draft: Draft, offers: Mapping[str, OfferRule]) -> tuple[tuple[Pl
         members[row, chosen] = True
         default = -1 if rule.default_offer is None else index[rule.default_offer]
         placements.append(
-            Placement(name, chosen, default, rule.slots, policy_of(rule.select, list(offers)), rule.valid_for, _most_alike(rule))
+            Placement(name, chosen, default, rule.slots, policy_of(rule.select, list(offers)), rule.valid_for, _most_alike(rule), rule.mode)
         )
     members.setflags(write=False)
     return tuple(placements), members

@@ -151,4 +151,6 @@ def _placement(rule: PlacementRule) -> dict[str, Any]:
     said = {
         key: value for key, value in rule.model_dump(exclude={"offers", "select"}).items() if value is not None or key == "default_offer"
     }
+    if rule.mode == "online":
+        del said["mode"]
     return said | {"offers": candidates, "select": rule.select.model_dump(exclude_none=True)}

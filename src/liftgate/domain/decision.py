@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from liftgate.domain.offer import Mode
 from liftgate.domain.reason import Arm, Branch, Reason
 
 
@@ -24,9 +25,39 @@ class Decision:
     """Offer indices answered, in slot order."""
     default_served: bool
     would_offer: tuple[int, ...]
-    """For held-out people: what would have been answered."""
+    """What would have been answered, where something else is for the sake of measuring."""
     would_offer_default: bool
     """That is the placement's default offer."""
     valid_until_ms: int
     review_id: str = ""
     """Of the offer that waits for a reviewer and would have come first; empty: none does."""
+    withheld: tuple[int, ...] = ()
+    """What is not shown because the person is in a holdout of it."""
+    holdout_answer: str = ""
+    """What that holdout declares as answer; empty: nothing is withheld."""
+    default_slot: int = -1
+    """Index into `offered` of the default offer in the place of one that is withheld; -1: none. `default_served` speaks of whole answers."""
+    chances: tuple[float, ...] | None = None
+    """P(shown) of each of `offered`, where they are not the choice slot by slot; None: they are, or the default."""
+    counted: tuple[int, ...] | None = None
+    """What counts against caps; None: `chosen`."""
+    would_count: tuple[int, ...] | None = None
+    """What would, had nothing been withheld; None: `chosen`."""
+    mode: Mode = "online"
+    refused: tuple[tuple[int, Reason], ...] = ()
+    """Offers of the caller's own choice that are not shown, and why."""
+    deferred: bool = False
+
+
+_VERSION = 12
+"""Place of the version digit in a UUID's 32 hexadecimal digits."""
+
+
+def deferred_id(decision_id: str) -> str:
+    """Return the id with a mark that its decision is deferred: the version digit 8 (a layout of one's own, RFC 9562). Idempotent."""
+    return f"{decision_id[:_VERSION]}8{decision_id[_VERSION + 1 :]}" if decision_id else ""
+
+
+def is_deferred(decision_id: str) -> bool:
+    """Say whether the id is a deferred decision's: an exposure needs nothing else to know that it activates one."""
+    return decision_id[_VERSION : _VERSION + 1] == "8"

@@ -13,6 +13,8 @@ from liftgate.domain.policy import Policy
 from liftgate.domain.reason import Reason
 
 Indices = NDArray[np.intp]
+Mode = Literal["online", "apprentice", "logging_only"]
+"""What a placement answers: what was chosen; the caller's own choice, as far as guardrails allow; nothing."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,6 +45,7 @@ class Placement:
     valid_for_ms: int
     max_per_group: int = 0
     """Most offers of one group in one answer, 1..10; 0: no limit."""
+    mode: Mode = "online"
 
     @property
     def epsilon(self) -> float:

@@ -47,3 +47,7 @@ class DecideRequest:
     """The visit, for layers drawn by session; empty: not named."""
     visitor_id: str = ""
     """The device or browser, the same before and after a login, for layers drawn by visitor; empty: not named."""
+    baseline_offers: tuple[str, ...] = ()
+    """The caller's own choice, in slot order; answered where the placement is in apprentice mode, recorded elsewhere."""
+    deferred: bool = False
+    """Counts nowhere before an exposure activates it; leases hold its places until then."""

@@ -46,6 +46,8 @@ def enrol(batch: Batch, purpose: int) -> None:
     batch.enrolled = enrolled
     batch.held_out &= enrolled
     batch.layer_held_out &= enrolled[:, None]
+    if batch.withheld is not None:
+        batch.withheld &= enrolled[:, None]
     batch.layer_arm[~enrolled] = OUTSIDE
 
 

@@ -43,6 +43,7 @@ async def answer_failed(request: DecideRequest, live: Live, ports: Ports, now_ms
     batch.layer_arm = live.layers.assign(batch.requests, batch.placement, batch.now_ms)
     batch.layer_held_out = live.layers.universal(batch.layer_arm)
     batch.held_out = np.any(batch.layer_held_out, axis=1)
+    batch.withheld = live.layers.withheld(batch.layer_arm, len(bundle.offers))
     batch.profile_state = unavailable(bundle.schema, 1).state
     batch.profile_state[:] = ProfileState.UNAVAILABLE
     batch.inputs = np.full((1, len(bundle.schema.inputs)), np.nan)

@@ -85,6 +85,8 @@ class Layers:
         self.by_visit = frozenset(layer.unit for layer in layers) & {"session", "visitor"}
         """Units that some layer is drawn by and that are not the person's own."""
         self._universal = [index for index, layer in enumerate(layers) if layer.universal]
+        self.withholding = [(index, layer.withholds) for index, layer in enumerate(layers) if layer.withholds is not None]
+        """Holdouts of programmes and offers: the layer, and what it withholds, as indices of offers."""
 
     def assign(self, requests: Sequence[DecideRequest], placement: NDArray[np.intp], now_ms: NDArray[np.int64]) -> Arms:
         """Return [N, L] arms: from ids, placement, channel and time alone."""
@@ -125,6 +127,16 @@ class Layers:
             elif one.arm(unit) == 0:
                 return True, True
         return not certain, certain
+
+    def withheld(self, arms: Arms, offers: int) -> Bools | None:
+        """Return [N, K]: of which offers who is held out; None: nobody of any."""
+        found: Bools | None = None
+        for index, some in self.withholding:
+            rows = np.flatnonzero(arms[:, index] == 0)
+            if rows.size:
+                found = np.zeros((len(arms), offers), dtype=np.bool_) if found is None else found
+                found[np.ix_(rows, some)] = True
+        return found
 
     def held_out(self, people: Sequence[str]) -> Bools:
         """Return [N, L]: who is in the first arm of which holdout of persons, whatever the time and place."""
