@@ -35,8 +35,17 @@ COMPUTED = frozenset(
     }
 )
 """Reasons that are worked out anew from the record's inputs and consent."""
+PASSED = frozenset({Reason.ALLOWED, Reason.CHOSEN, Reason.BELOW_THRESHOLD, Reason.LOWER_TIER})
+"""Reasons of offers that passed every guardrail."""
 _KNOWN_KEYS = frozenset(
     {
+        # What they are worth is worked out anew.
+        "levers",
+        "context_weight",
+        "tier",
+        "smoothing",
+        "evidence",
+        "uplift",
         "purposes",
         "channels",
         "eligible_if",
@@ -92,7 +101,7 @@ _COUNTER = "counter "
 
 def is_carried(code: int) -> bool:
     """Say whether a candidate's logged reason is the verdict of a guardrail whose state the record does not hold."""
-    return code not in (Reason.UNSPECIFIED, Reason.ALLOWED, Reason.CHOSEN, Reason.NOT_REQUESTED) and Reason(code) not in COMPUTED
+    return code not in (Reason.UNSPECIFIED, Reason.NOT_REQUESTED) and Reason(code) not in COMPUTED | PASSED
 
 
 def is_counter(rule: str) -> bool:

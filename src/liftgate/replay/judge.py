@@ -18,7 +18,7 @@ from liftgate.guardrails.chain import Chain
 from liftgate.guardrails.consent import Consent
 from liftgate.guardrails.eligibility import Eligibility
 from liftgate.guardrails.suppression import Suppression
-from liftgate.replay.carried import OPERATIONAL, REVIEWS, carried, is_carried, is_counter, place_in_chain
+from liftgate.replay.carried import OPERATIONAL, PASSED, REVIEWS, carried, is_carried, is_counter, place_in_chain
 from liftgate.replay.known import Known
 from liftgate.replay.logged import Logged
 
@@ -33,7 +33,7 @@ _PLACE = place_in_chain()
 _CARRIED = np.array([code in Reason.__members__.values() and is_carried(code) for code in range(256)], dtype=np.bool_)
 _REVIEWED = np.array([code in REVIEWS for code in range(256)], dtype=np.bool_)
 _OPERATIONAL = np.array([code in OPERATIONAL for code in range(256)], dtype=np.bool_)
-_LET = (int(Reason.ALLOWED), int(Reason.CHOSEN))
+_LET = tuple(int(reason) for reason in sorted(PASSED))
 _NEW_CANDIDATE = "whether a caller's own list holds an offer that is new to the placement"
 _ELSEWHERE = "\0"
 """Stands for a channel whose name the record does not hold: no offer can name it."""
