@@ -2,47 +2,37 @@
 
 from __future__ import annotations
 
-import re
-from collections.abc import Callable, Mapping
-from contextlib import suppress
-from math import isfinite
+import asyncio
+from collections.abc import AsyncIterator, Callable, Iterable
+from typing import Any, cast
 
 from google.protobuf.message import DecodeError
 
+from liftgate.adapters.event_reading import AHEAD_MS, EVENT_ID_BYTES, OFFER_ID_BYTES
+from liftgate.adapters.event_taking import Taken, Taking
 from liftgate.adapters.grpc_errors import CallObserver, Report
-from liftgate.adapters.grpc_requests import ACCOUNT_ID_BYTES, CONTEXT_TEXT_BYTES, PERSON_ID_BYTES, fits, malformed
+from liftgate.adapters.grpc_requests import malformed
 from liftgate.adapters.grpc_service import Call, Handler, answering, deadline_of
 from liftgate.adapters.pseudonyms import Pseudonyms
-from liftgate.domain.errors import CallerError, FieldViolation, StoreUnavailable
-from liftgate.domain.pause import OutcomeKind
-from liftgate.pipeline.contact_ports import ContactEvent, ContactEvents, CountStatus
-from liftgate.pipeline.counting import Counting
+from liftgate.domain.errors import CallerError, Expired, FieldViolation
+from liftgate.domain.reason import Reason
+from liftgate.pipeline.contact_ports import ContactEvents, FeatureUpdates
 from liftgate.pipeline.live import Live
-from liftgate.pipeline.ports import Clock, EventKey, EventsSeen, Log
-from liftgate.record.event_codec import encode_event
-from liftgate.v1 import event_service_pb2
-from liftgate.v1.event_service_pb2 import EventKind
+from liftgate.pipeline.ports import Clock, EventsSeen, Log
+from liftgate.v1 import event_service_pb2 as pb
+from liftgate.v1 import reason_pb2
 
-EVENT_ID_BYTES = 128
-OFFER_ID_BYTES = 256
+__all__ = ["AHEAD_MS", "BATCH_EVENTS", "EVENT_ID_BYTES", "OFFER_ID_BYTES", "EventService"]
+
 BATCH_EVENTS = 1000
-AHEAD_MS = 5 * 60 * 1000
-"""How far an event may lie ahead of our clock."""
-
-_KINDS: Mapping[int, OutcomeKind] = {
-    EventKind.EVENT_KIND_EXPOSURE: "exposure",
-    EventKind.EVENT_KIND_CLICK: "click",
-    EventKind.EVENT_KIND_PURCHASE: "purchase",
-    EventKind.EVENT_KIND_DISMISS: "dismiss",
-    EventKind.EVENT_KIND_UNSUBSCRIBE: "unsubscribe",
-    EventKind.EVENT_KIND_COMPLAINT: "complaint",
-}
-_DECISION_ID = re.compile(r"[0-9a-f]{32}")
-_CURRENCY = re.compile(r"[A-Z]{3}")
+LISTED = 1000
+"""Rejections, and revocations, that the answer to a stream lists; the rest is counted."""
+STREAM_DEADLINE_S = 3600.0
+"""Budget of a stream that carries no deadline."""
 
 
 class EventService:
-    """`liftgate.v1.EventService` in its first form. One event loop."""
+    """`liftgate.v1.EventService`. One event loop."""
 
     def __init__(
         self,
@@ -55,29 +45,28 @@ class EventService:
         *,
         contacts: ContactEvents | None = None,
         accounts: Pseudonyms | None = None,
+        features: Callable[[Live], FeatureUpdates | None] | None = None,
         report: Report | None = None,
         uncounted: Callable[[str, int], None] | None = None,
+        outcomes: Callable[[str, int], None] | None = None,
     ) -> None:
         """`log` is the event log; `live` gives what is in force now; `contacts` counts, None: caps and pauses learn of no event;
-        `accounts` makes pseudonyms of accounts, None: rows name none.
+        `accounts` makes pseudonyms of accounts, None: rows name none; `features` gives what events change of live features.
 
-        `uncounted` is told the cause and number of events that are in the log and could not be counted.
+        `uncounted` is told the cause and number of events that are in the log and could not be counted; `outcomes` how many were accepted,
+        late, duplicate, rejected and revoked.
         """
-        self._live = live
-        self._log = log
-        self._seen = seen
-        self._pseudonyms = pseudonyms
-        self._clock = clock
+        self._taking = Taking(live, log, seen, pseudonyms, accounts, contacts, features, clock, uncounted)
         self._observer = observer
-        self._contacts = contacts
-        self._accounts = accounts
-        self._uncounted = uncounted
-        self._counting: Counting | None = None
         self._report = report
+        self._outcomes = outcomes
 
     def handlers(self) -> dict[str, Handler]:
         """Return the methods by name."""
-        return {"Record": answering("Record", self.record, self._observer, self._report)}
+        return {
+            "Record": answering("Record", self.record, self._observer, self._report),
+            "RecordStream": answering("RecordStream", self.record_stream, self._observer, self._report),
+        }
 
     async def record(self, raw: bytes, call: Call) -> bytes:
         """Answer one encoded RecordRequest: what can be taken is logged, the rest is named.
@@ -85,136 +74,80 @@ class EventService:
         Raises CallerError when nothing of it can be read, LogUnavailable when nothing was logged, Expired.
         """
         deadline_of(call, default_s=1.0)  # raises when it has passed; the transport cancels us when it passes later
+        found = await self._take(raw, pb.RecordRequest, "events")
+        answer = pb.RecordResponse(
+            accepted=found.accepted,
+            duplicates=found.duplicates,
+            uncounted=found.uncounted,
+            late=found.late,
+            dropped_properties=found.dropped,
+        )
+        answer.rejections.extend(_rejections(found, 0))
+        answer.revocations.extend(_revocations(found, 0))
+        return answer.SerializeToString()
+
+    async def record_stream(self, requests: AsyncIterator[bytes], call: Call) -> bytes:
+        """Answer a stream of encoded RecordStreamRequests, once, at its end. A batch is logged before the next one is read.
+
+        Raises what `record` does; what came before is in the log then, and sent again it changes nothing.
+        """
+        loop = asyncio.get_running_loop()
+        deadline = deadline_of(call, default_s=STREAM_DEADLINE_S)
+        answer, position, batch = pb.RecordStreamResponse(), 0, 0
+        async for raw in requests:
+            if loop.time() > deadline:
+                raise Expired
+            found = await self._take(raw, pb.RecordStreamRequest, f"events (message {batch} of the stream)")
+            answer.accepted += found.accepted
+            answer.duplicates += found.duplicates
+            answer.rejected += len(found.rejected)
+            answer.revoked += len(found.revoked)
+            answer.uncounted += found.uncounted
+            answer.late += found.late
+            answer.dropped_properties += found.dropped
+            answer.rejections.extend(_rejections(found, position, LISTED - len(answer.rejections)))
+            answer.revocations.extend(_revocations(found, position, LISTED - len(answer.revocations)))
+            position += found.events
+            batch += 1
+        return answer.SerializeToString()
+
+    async def _take(self, raw: bytes, kind: Any, field: str) -> Taken:
         try:
-            events = event_service_pb2.RecordRequest.FromString(raw).events
+            events = kind.FromString(raw).events
         except DecodeError:
-            raise malformed("liftgate.v1.RecordRequest") from None
+            raise malformed(f"liftgate.v1.{kind.DESCRIPTOR.name}") from None
         if not 0 < len(events) <= BATCH_EVENTS:
-            raise CallerError((FieldViolation("events", f"wants 1 to {BATCH_EVENTS} events, not {len(events)}"),))
-        response = event_service_pb2.RecordResponse()
-        now_ms = self._clock.now_ms()
-        taken: dict[EventKey, event_service_pb2.Event] = {}
-        for index, event in enumerate(events):
-            mistake = mistake_in(event, now_ms)
-            if mistake is not None:
-                response.rejections.add(index=index, field=mistake.field, description=mistake.description)
-                continue
-            response.accepted += 1
-            if taken.setdefault(EventKey(event.person_id, event.event_id), event) is not event:
-                response.duplicates += 1
-        new = await self._unlogged(list(taken))
-        response.duplicates += len(taken) - len(new)
-        if new:
-            await self._log.append([self._row(taken[key], now_ms) for key in new])
-            response.uncounted = await self._count([(key, taken[key]) for key in new], now_ms)
-        return response.SerializeToString()
+            raise CallerError((FieldViolation(field, f"wants 1 to {BATCH_EVENTS} events, not {len(events)}"),))
+        found = await self._taking.take(events)
+        if self._outcomes is not None:
+            for outcome, count in (
+                ("accepted", found.accepted - found.duplicates - found.late),
+                ("late", found.late),
+                ("duplicate", found.duplicates),
+                ("rejected", len(found.rejected)),
+                ("revoked", len(found.revoked)),
+            ):
+                if count:
+                    self._outcomes(outcome, count)
+        return found
 
-    async def _unlogged(self, keys: list[EventKey]) -> list[EventKey]:
-        """Return the keys not known to be logged. With the store away that is all of them: readers drop repeated ids."""
-        if not keys:
-            return []
-        try:
-            seen, _ = await self._seen.look(keys)
-        except StoreUnavailable:
-            return keys
-        return [key for key, known in zip(keys, seen, strict=True) if not known]
 
-    async def _count(self, logged: list[tuple[EventKey, event_service_pb2.Event]], now_ms: int) -> int:
-        """Count what concerns caps and pauses; say that the rest is logged. Returns how many were not counted, or not in full."""
-        live = self._live()
-        if self._counting is None or self._counting.live is not live:
-            self._counting = Counting(live)
-        counted: list[ContactEvent] = []
-        others: list[EventKey] = []
-        for key, event in logged:
-            found = self._counted(key, event, now_ms) if self._contacts is not None else None
-            if found is None:
-                others.append(key)
-            else:
-                counted.append(found)
-        if others:
-            await self._confirm(others)
-        if not counted or self._contacts is None:
-            return 0
-        try:
-            statuses = await self._contacts.count(counted)
-        except StoreUnavailable:
-            # Not known as seen: sent again, they are counted then.
-            self._miss("store_away", len(counted))
-            return len(counted)
-        full = {i for i, status in enumerate(statuses) if status is CountStatus.IN_PART}
-        nameless = {i for i, event in enumerate(counted) if event.account_caps and not event.account_id} - full
-        self._miss("history_full", len(full))
-        self._miss("no_account", len(nameless))
-        return len(full | nameless)
+def _rejections(found: Taken, begins: int, limit: int | None = None) -> Iterable[pb.EventRejection]:
+    for index, violation in found.rejected[:limit]:
+        yield pb.EventRejection(index=begins + index, field=violation.field, description=violation.description)
 
-    def _miss(self, cause: str, events: int) -> None:
-        if events and self._uncounted is not None:
-            self._uncounted(cause, events)
 
-    def _counted(self, key: EventKey, event: event_service_pb2.Event, now_ms: int) -> ContactEvent | None:
-        if self._counting is None:
-            return None
-        return self._counting.event(
-            _KINDS[event.kind],
-            key,
-            decision_id=event.decision_id,
-            offer_id=event.offer_id,
-            account_id=event.account_id,
-            channel=event.channel,
-            time_zone=event.time_zone,
-            occurred_at_ms=event.occurred_at_ms or now_ms,
-            now_ms=now_ms,
-        )
-
-    async def _confirm(self, keys: list[EventKey]) -> None:
-        with suppress(StoreUnavailable):  # then a repeated event gets another row, which readers drop
-            await self._seen.confirm(keys)
-
-    def _row(self, event: event_service_pb2.Event, now_ms: int) -> bytes:
-        money = event.HasField("value")
-        return encode_event(
-            event_id=event.event_id,
-            kind=event.kind,
-            person_pseudonym=self._pseudonyms(event.person_id),
-            pseudonym_key_id=self._pseudonyms.key_id,
-            decision_id=event.decision_id,
-            offer_id=event.offer_id,
-            occurred_at_ms=event.occurred_at_ms or now_ms,
-            received_at_ms=now_ms,
-            value=event.value if money else None,
-            currency=(event.currency or self._live().bundle.currency) if money else "",
-            account_pseudonym=self._accounts(event.account_id) if event.account_id and self._accounts else b"",
-            channel=event.channel,
+def _revocations(found: Taken, begins: int, limit: int | None = None) -> Iterable[pb.EventRevocation]:
+    for index, against in found.revoked[:limit]:
+        reason, purpose = (Reason.UNSPECIFIED, "") if against is None else (against.reason, against.purpose)
+        yield pb.EventRevocation(
+            index=begins + index,
+            reason=_number(Reason.CONSENT_REVOKED),
+            consent_reason=_number(reason),
+            purpose=purpose,
         )
 
 
-def mistake_in(event: event_service_pb2.Event, now_ms: int) -> FieldViolation | None:
-    """Return the first thing that is wrong with an event; None: nothing. `now_ms` is the service's clock."""
-    if not fits(event.event_id, EVENT_ID_BYTES):
-        return FieldViolation("event_id", f"wants 1 to {EVENT_ID_BYTES} bytes")
-    if event.kind not in _KINDS:
-        return FieldViolation("kind", "wants EXPOSURE, CLICK, PURCHASE, DISMISS, UNSUBSCRIBE or COMPLAINT")
-    if not fits(event.person_id, PERSON_ID_BYTES):
-        return FieldViolation("person_id", f"wants 1 to {PERSON_ID_BYTES} bytes")
-    if event.decision_id and not _DECISION_ID.fullmatch(event.decision_id):
-        return FieldViolation("decision_id", "wants 32 lower-case hexadecimal digits, as Decide answered them, or nothing")
-    if event.offer_id and not fits(event.offer_id, OFFER_ID_BYTES):
-        return FieldViolation("offer_id", f"wants at most {OFFER_ID_BYTES} bytes")
-    if event.account_id and not fits(event.account_id, ACCOUNT_ID_BYTES):
-        return FieldViolation("account_id", f"wants at most {ACCOUNT_ID_BYTES} bytes")
-    for name, text in (("channel", event.channel), ("time_zone", event.time_zone)):
-        if text and not fits(text, CONTEXT_TEXT_BYTES):
-            return FieldViolation(name, f"wants at most {CONTEXT_TEXT_BYTES} bytes")
-    if event.occurred_at_ms < 0:
-        return FieldViolation("occurred_at_ms", "wants milliseconds since the Unix epoch, or 0 for now")
-    if event.occurred_at_ms > now_ms + AHEAD_MS:
-        return FieldViolation("occurred_at_ms", "lies more than 5 minutes ahead of the service's clock")
-    if event.HasField("value"):
-        if event.kind != EventKind.EVENT_KIND_PURCHASE:
-            return FieldViolation("value", "belongs to purchases only")
-        if not isfinite(event.value) or event.value < 0:
-            return FieldViolation("value", "wants a finite number that is not negative")
-    if event.currency and not _CURRENCY.fullmatch(event.currency):
-        return FieldViolation("currency", "wants three capital letters (ISO 4217)")
-    return None
+def _number(reason: Reason) -> reason_pb2.Reason:
+    # The stubs want a member; the wire wants its number, and both lists are the same.
+    return cast("reason_pb2.Reason", int(reason))

@@ -22,7 +22,8 @@ from liftgate.pipeline.ports import Ids
 
 Call = Any
 """A grpc.aio.ServicerContext, of either transport."""
-Handler = Callable[[bytes, Call], Awaitable[bytes]]
+Handler = Callable[[Any, Call], Awaitable[bytes]]
+"""Takes the request's bytes; of a method whose requests come as a stream, an asynchronous iterator of them."""
 
 _NO_DEADLINE_S = 1e9
 """Transports say None, or an astronomic number, where the caller sent no deadline."""
@@ -102,7 +103,7 @@ def answering(name: str, method: Handler, observer: CallObserver, report: Report
     """Return the method with its errors turned into status codes, and counted."""
     ok, cancelled, late = (_number(code) for code in (grpc.StatusCode.OK, grpc.StatusCode.CANCELLED, grpc.StatusCode.DEADLINE_EXCEEDED))
 
-    async def handler(raw: bytes, call: Call) -> bytes:
+    async def handler(raw: Any, call: Call) -> bytes:
         started = perf_counter()
         observer.began()
         code = ok

@@ -43,6 +43,14 @@ _METHODS = {
     for service in module.DESCRIPTOR.services_by_name.values()
 }
 """Every service of the contract, with its methods."""
+_STREAMED = frozenset(
+    method.full_name
+    for module in (event_service_pb2,)
+    for service in module.DESCRIPTOR.services_by_name.values()
+    for method in service.methods
+    if method.client_streaming
+)
+"""Methods whose requests come as a stream. The native transport hands them to a grpcio server behind it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,8 +95,7 @@ class GrpcServer:
             unknown = set(handlers) - set(_METHODS.get(service, ()))
             if unknown or service not in _METHODS:
                 raise ValueError(f"{service} is no service of the contract, or has no method {', '.join(sorted(unknown))}")
-            # No (de)serialisers: bytes go through as they are.
-            self._add(service, {name: grpc.unary_unary_rpc_method_handler(handler) for name, handler in handlers.items()})
+            self._add(service, {name: _method(f"{service}.{name}", handler) for name, handler in handlers.items()})
         self._add(HEALTH_SERVICE, self.health.handlers())
         if reflect:
             reflection.enable_server_reflection((*services, HEALTH_SERVICE, reflection.SERVICE_NAME), self._server)
@@ -121,6 +128,13 @@ class GrpcServer:
     async def wait_for_termination(self) -> None:
         """Return when the server has stopped."""
         await self._server.wait_for_termination()
+
+
+def _method(name: str, handler: Handler) -> grpc.RpcMethodHandler[Any, Any]:
+    # No (de)serialisers: bytes go through as they are.
+    if name in _STREAMED:
+        return grpc.stream_unary_rpc_method_handler(handler)
+    return grpc.unary_unary_rpc_method_handler(handler)
 
 
 def _make(transport: Literal["native", "grpcio"], reuse_port: bool, max_request_bytes: int) -> grpc.aio.Server:
