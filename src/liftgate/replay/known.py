@@ -11,6 +11,7 @@ import orjson
 from liftgate.bundle.compiled import Bundle
 from liftgate.domain.batch import Bools, Codes
 from liftgate.domain.input import Floats, Input, InputType
+from liftgate.domain.profile import ProfileState
 from liftgate.domain.reason import InputState, Reason
 from liftgate.replay.logged import Logged, LoggedInput
 
@@ -41,9 +42,18 @@ class Known:
 
 def known(logged: Logged, own: Bundle, bundle: Bundle) -> Known:
     """Return what `bundle` would have seen of decisions that were made under `own`."""
-    consent, consent_unknown = _consent(logged, own, bundle)
+    consent, consent_unknown = (
+        _consent(logged, own, bundle) if bundle is not own else (logged.consent, np.zeros(logged.consent.shape, np.bool_))
+    )
     personal = np.array([one.name.startswith("profile.") for one in logged.inputs], dtype=np.bool_)
     found = np.isin(logged.state[:, personal], (_STORED, _STALE)).any(axis=1) | logged.masked
+    said = logged.profile_state > 0
+    found = np.where(said, logged.profile_state == 1 + ProfileState.FOUND, found)
+    if bundle is own and [one.name for one in logged.inputs] == [one.name for one in bundle.schema.inputs]:
+        # As it was used, whatever it would be today.
+        none = np.zeros(logged.value.shape, dtype=np.bool_)
+        names, others = _channel(logged, {one.name: i for i, one in enumerate(logged.inputs)})
+        return Known(logged.value, none, consent, np.zeros_like(consent_unknown), found, found & logged.masked, names, others)
     if bundle.profile_purpose < 0:
         masked, mask_unknown = np.zeros(logged.n, dtype=np.bool_), np.zeros(logged.n, dtype=np.bool_)
     else:

@@ -4,16 +4,18 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from enum import IntEnum
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 from numpy.typing import NDArray
 
 from liftgate.domain.batch import Bools, Codes
 from liftgate.domain.input import Floats
-from liftgate.domain.reason import InputState, Reason
+from liftgate.domain.reason import Branch, InputState, Reason
 from liftgate.record.parquet import read_batches
 
 COLUMNS = [
@@ -33,6 +35,7 @@ COLUMNS = [
     "candidate_offer_id",
     "candidate_reason",
     "candidate_propensity",
+    "candidate_value",
     "slots",
     "scored",
     "draws",
@@ -43,6 +46,12 @@ COLUMNS = [
     "masked_paths",
     "purpose",
     "consent_reason",
+    "branch",
+    "models",
+    "input_check",
+    "silent_model",
+    "cap_room",
+    "profile_state",
 ]
 
 
@@ -98,6 +107,20 @@ class Logged:
     masked: Bools
     consent: Codes
     """[N, P]"""
+    branch: Codes
+    """[N]"""
+    worth: Floats
+    """[N, C] of the outcome, NaN where not allowed."""
+    pins: tuple[tuple[str, int, str], ...]
+    """Model, version and SHA-256 of each model."""
+    check: NDArray[np.uint16] | None
+    """[N, I] `record.replay_part.input_check` of the inputs as they were written; None: an earlier version wrote none."""
+    silent: dict[str, Bools]
+    """Model to [N] whom it should have scored and did not."""
+    cap_room: Sequence[tuple[int, bytes, int]]
+    """(row, cap id, room) of caps that had less room than slots."""
+    profile_state: Codes
+    """[N] 1 + ProfileState; 0: an earlier version did not say."""
 
     @property
     def n(self) -> int:
@@ -154,9 +177,55 @@ def _logged(batch: Any, digest: str, placement: str, slots: int) -> Logged:
         value=_matrix(batch, "input_value"),
         age_s=_matrix(batch, "input_age_s"),
         state=_codes(batch.column("input_state").flatten(), InputState).reshape(n, -1),
-        masked=np.array([bool(paths) for paths in batch.column("masked_paths").to_pylist()]),
+        masked=_holds(batch.column("masked_paths"), "profile.*"),
         consent=_codes(batch.column("consent_reason").flatten(), Reason).reshape(n, len(first["purpose"])),
+        branch=_codes(batch.column("branch"), Branch),
+        worth=_matrix(batch, "candidate_value"),
+        pins=tuple((one["model"], one["version"], one["sha256"]) for one in first["models"]),
+        check=_check(batch.column("input_check"), n, len(first["inputs"])),
+        silent=_silent(batch.column("silent_model")),
+        cap_room=_cap_room(batch.column("cap_room")),
+        profile_state=_codes(batch.column("profile_state"), _State),
     )
+
+
+class _State(IntEnum):
+    """`ProfileState` as the record numbers it."""
+
+    UNSPECIFIED = 0
+    FOUND = 1
+    MISSING = 2
+    UNREADABLE = 3
+    UNAVAILABLE = 4
+
+
+def _rows(column: Any) -> NDArray[np.intp]:
+    """Return the row of each element of a list column."""
+    rows: NDArray[np.intp] = np.repeat(np.arange(len(column)), np.diff(column.offsets.to_numpy()))
+    return rows
+
+
+def _holds(column: Any, text: str) -> Bools:
+    """Say which rows of a list column hold a text."""
+    found = np.zeros(len(column), dtype=np.bool_)
+    found[_rows(column)[pc.equal(column.flatten(), text).to_numpy(zero_copy_only=False)]] = True
+    return found
+
+
+def _silent(column: Any) -> dict[str, Bools]:
+    return {name: _holds(column, name) for name in pc.unique(column.flatten()).to_pylist()}
+
+
+def _cap_room(column: Any) -> Sequence[tuple[int, bytes, int]]:
+    return [(row, one["cap_id"], one["room"]) for row, one in zip(_rows(column).tolist(), column.flatten().to_pylist(), strict=True)]
+
+
+def _check(column: Any, n: int, inputs: int) -> NDArray[np.uint16] | None:
+    """Return [N, I] checks; None: at least one row has none."""
+    raws = column.to_pylist()
+    if any(len(raw) != 2 * inputs for raw in raws):
+        return None
+    return np.frombuffer(b"".join(raws), dtype="<u2").reshape(n, inputs)
 
 
 def _matrix(batch: Any, name: str) -> Floats:
@@ -169,7 +238,7 @@ def _bools(batch: Any, name: str) -> Bools:
     return found
 
 
-def _codes(column: Any, names: type[Reason] | type[InputState]) -> Codes:
+def _codes(column: Any, names: type[IntEnum]) -> Codes:
     """Return the numbers of an enum column; a name of a newer version is UNSPECIFIED."""
     encoded = column if isinstance(column, pa.DictionaryArray) else column.dictionary_encode()
     known = names.__members__

@@ -24,6 +24,7 @@ from liftgate.replay.arms import arms_of
 from liftgate.replay.judge import Judge, batch_of, note
 from liftgate.replay.known import Known, known
 from liftgate.replay.logged import Logged
+from liftgate.replay.same import as_logged, forced, room_as_logged, silence, stands
 from liftgate.selection.value import expected_value
 
 
@@ -43,6 +44,8 @@ class Redecided:
     """[N] what is answered."""
     would_offer: list[tuple[str, ...]]
     """[N] what a held-out person would have been answered; empty for others."""
+    explored: Bools
+    """[N] the first slot's draw fell in the explore mass."""
     expected: Floats
     """[N] what the policy's choice is expected to be worth, in the bundle's currency: probability x propensity x value, over all slots."""
 
@@ -68,6 +71,7 @@ class Redecider:
             np.zeros((logged.slots, logged.n, k)),
             [()] * logged.n,
             [()] * logged.n,
+            np.zeros(logged.n, dtype=np.bool_),
             np.zeros(logged.n),
         )
         placement = bundle.placement_index.get(logged.placement_id)
@@ -75,24 +79,37 @@ class Redecider:
             gone = "is not in the bundle" if placement is None else "has fewer slots than were asked for"
             nothing.why_not = [f"placement {logged.placement_id} {gone}"] * logged.n
             return nothing
-        _operational(logged, why_not)
+        same = self.bundle is self._own
+        if not same:
+            _operational(logged, why_not)
         about = known(logged, self._own, bundle)
         batch = batch_of(logged, about, bundle)
         batch.layer_arm, arms_lost = arms_of(logged, self._own, bundle)
         note(why_not, arms_lost, "not in the record: which arm a layer that is new or has moved would have put the person in")
         self._live.variants.place(batch)
         reason, allowed = self._judge.guard(logged, about, batch, placement, why_not)
+        if same:
+            stands(logged, self.bundle, reason, allowed, why_not)
         batch.reason, batch.allowed = reason, allowed
         self._live.variants.narrow(batch)
         self._score(logged, about, batch, why_not)
         batch.draws = logged.draws
-        slates = choose(batch, self._live, allowed, np.full(logged.n, logged.slots, dtype=np.intp), capped=False)
+        propensity = batch.propensity
+        if same:
+            # What is exact is so from the scores as logged: models may differ in the last bits between machines.
+            batch.propensity = as_logged(logged, bundle, propensity)
+            batch.cap_room = room_as_logged(logged, bundle)
+            may_choose = batch.allowed & ~forced(logged)[:, None]
+        else:
+            may_choose = batch.allowed
+        slates = choose(batch, self._live, may_choose, np.full(logged.n, logged.slots, dtype=np.intp), capped=same)
         if logged.slots > 1:
-            note(why_not, _shared_caps(self._live, allowed), "a slate of several slots under a cap that its offers share")
+            unsaid = _shared_caps(self._live, batch.allowed) & ((logged.profile_state == 0) if same else True)
+            note(why_not, unsaid, "a slate of several slots under a cap that its offers share")
         worth = np.nansum(
             slates.probability * expected_value(batch.propensity, bundle.value if batch.value is None else batch.value), axis=(0, 2)
         )
-        result = Redecided(why_not, reason, batch.propensity, slates.probability, [], [], worth)
+        result = Redecided(why_not, reason, propensity, slates.probability, [], [], slates.explored, worth)
         self._answer(logged, about, placement, reason, slates.choice, result)
         return result
 
@@ -104,9 +121,12 @@ class Redecider:
                 concerned &= about.found & ~about.masked
             rows: Bools = concerned & np.any(about.input_unknown[:, plan.columns], axis=1)
             note(why_not, rows, f"not in the record: what model {plan.spec.name} would have been fed")
-        note(why_not, batch.model_failed, "a model fails now")
+        for name, failing in batch.silent.items():
+            note(why_not, failing & ~logged.silent.get(name, np.zeros(logged.n, dtype=np.bool_)), f"model {name} does not answer now")
         if self.bundle is self._own:
-            note(why_not, batch.scored & ~logged.scored, "a model did not answer then")
+            silence(logged, self._live, batch)
+            legacy = logged.profile_state == 0
+            note(why_not, batch.scored & ~logged.scored & legacy, "a model did not answer then, and the record does not say which")
 
     def _answer(self, logged: Logged, about: Known, placement: int, reason: Codes, choice: Any, result: Redecided) -> None:
         bundle, names = self.bundle, [offer.offer_id for offer in self.bundle.offers]
@@ -167,7 +187,11 @@ class Redecider:
             lost |= passes & failed
         if not self._judge.carried.none(name) or default in self.bundle.reviews:
             was = logged.default_shown & np.array([offers == [name] for offers in shown], dtype=np.bool_)
-            lost |= passes & ~(was & self._judge.carried.lax(name, self._judge.carried_own))
+            if self.bundle is self._own:
+                # What stood in its way is not in the record, that something did is.
+                passes &= was
+            else:
+                lost |= passes & ~(was & self._judge.carried.lax(name, self._judge.carried_own))
         return passes, lost
 
 

@@ -1,0 +1,74 @@
+"""What a replay under a log's own bundle takes from the record as it stands: facts that no rule gives back."""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import NDArray
+
+from liftgate.bundle.compiled import Bundle
+from liftgate.domain.batch import Batch, Bools, Codes
+from liftgate.domain.input import Floats
+from liftgate.domain.reason import Reason
+from liftgate.pipeline.cap_plan import UNLIMITED
+from liftgate.pipeline.live import Live
+from liftgate.replay.logged import Logged
+
+SCORE_ROUNDING = 1e-6
+"""Largest deviation of a propensity that counts as reproduced: models may differ in the last bits between machines."""
+_FORCED = (
+    Reason.PROFILE_STORE_UNAVAILABLE,
+    Reason.RESERVATION_UNAVAILABLE,
+    Reason.RESERVATION_LOST,
+    Reason.LOG_UNAVAILABLE,
+    Reason.STAGE_FAILED,
+)
+_CHOSEN = np.uint8(Reason.CHOSEN)
+
+
+def forced(logged: Logged) -> Bools:
+    """Return [N] where the guarded default had to answer, whatever was allowed: something was away, or reservations were lost."""
+    found: Bools = np.isin(logged.fallback, _FORCED)
+    return found
+
+
+def stands(logged: Logged, bundle: Bundle, reason: Codes, allowed: Bools, why_not: list[str]) -> None:
+    """Take the reasons of decisions whose walk broke off as they are: no guardrail gave them."""
+    broke = logged.fallback == Reason.STAGE_FAILED
+    if not broke.any():
+        return
+    columns = np.array([bundle.offer_index[name] for name in logged.candidates], dtype=np.intp)
+    rows = np.flatnonzero(broke)
+    reason[rows[:, None], columns] = logged.candidate_reason[rows]
+    allowed[rows] = False
+    for row in rows.tolist():
+        why_not[row] = ""
+
+
+def silence(logged: Logged, live: Live, batch: Batch) -> None:
+    """Put base rates where a model should have scored somebody and did not: it was stopped by hand, or it failed."""
+    for plan in live.plans:
+        rows = logged.silent.get(plan.spec.name)
+        if rows is None:
+            continue
+        where = np.zeros(batch.allowed.shape, dtype=np.bool_)
+        where[np.ix_(rows, plan.offers)] = True
+        np.copyto(batch.propensity, live.bundle.base_rate, where=where & batch.allowed)
+
+
+def as_logged(logged: Logged, bundle: Bundle, propensity: Floats) -> Floats:
+    """Return [N, K] propensities as logged where they agree with the ones worked out anew, else those."""
+    columns = [bundle.offer_index[name] for name in logged.candidates]
+    found = propensity.copy()
+    anew = propensity[:, columns]
+    found[:, columns] = np.where(np.abs(anew - logged.propensity) <= SCORE_ROUNDING, logged.propensity, anew)
+    return found
+
+
+def room_as_logged(logged: Logged, bundle: Bundle) -> NDArray[np.int64]:
+    """Return [N, caps] how many more each cap allowed, as far as it mattered to a slate."""
+    room = np.full((logged.n, len(bundle.caps)), UNLIMITED, dtype=np.int64)
+    for row, cap_id, left in logged.cap_room:
+        for c, cap in enumerate(bundle.caps):
+            if cap.cap_id == cap_id:
+                room[row, c] = left
+    return room
