@@ -12,6 +12,7 @@ from liftgate.adapters.operators import Known, Operators
 from liftgate.adapters.telemetry import Telemetry
 from liftgate.app.link import Link
 from liftgate.app.logging import Logger, where
+from liftgate.bundle import layer_changes
 from liftgate.bundle.mistake import BundleError, Mistake
 from liftgate.domain.errors import BadInput, LogUnavailable
 from liftgate.pipeline.audit import Act, Audit, AuditAct
@@ -83,6 +84,13 @@ class Reloader:
             self._log.info("operators_reloaded", operators=len(known.by_hash))
         old = self._in_force().bundle
         bundle = live.bundle
+        changed = layer_changes.refused(old, bundle, self._clock.now_ms())
+        if changed:
+            return self._refused(actor, tuple(changed))
+        opened = layer_changes.openings(old, bundle)
+        if opened:
+            self._log.info("phases_opened", phases=opened)
+            reason = "; ".join((*filter(None, (reason,)), *opened))
         swapped = bundle.digest != old.digest
         if swapped:
             act = AuditAct(Act.RELOAD, actor, role, f"bundle:{bundle.name}", old.digest, bundle.digest, reason)

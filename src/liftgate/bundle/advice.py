@@ -9,6 +9,7 @@ import numpy as np
 
 from liftgate.bundle.compiled import Bundle, Rule
 from liftgate.bundle.conditions_program import ColumnCondition
+from liftgate.bundle.layer_advice import advise_layers
 from liftgate.bundle.mistake import Caution
 from liftgate.bundle.rules import KINDS
 from liftgate.bundle.sections import Draft
@@ -60,9 +61,7 @@ def advise(draft: Draft, bundle: Bundle) -> Iterator[Caution]:
             yield caution(path, f"{text}: importance weights up to {each.largest_weight:,.0f}")
     if not any(layer.boundary for layer in bundle.layers):
         yield caution(("layers",), "nobody is held out: what the offers achieve cannot be measured")
-    for layer in bundle.layers:
-        if layer.share > 0.5:
-            yield caution(("layers", layer.name, "share"), f"holds out {layer.share:.0%} of all people")
+    yield from advise_layers(draft, bundle)
     shown: Bools = np.array(bundle.candidates.any(axis=0))
     shown[[p.default_offer for p in bundle.placements if p.default_offer >= 0]] = True
     for k in np.flatnonzero(~shown):

@@ -83,6 +83,7 @@ def publish(
                 _say({"result": "unchanged", "bundle": bundle.name, "digest": bundle.digest}, as_json)
                 return
             previous_digest = before.digest if before else ""
+            reason, carried = _layers_go_on(directory / CURRENT, bundle, reason, as_json)
             sidecar = _announced(announcer, bundle, previous_digest, reason)
             version = place(copy, directory, sidecar)
             handed_in = _handed_in(bundle, Asking(target, tls_ca, plaintext, _ASK_S, as_json), reason) if target is not None else []
@@ -97,6 +98,7 @@ def publish(
             "sensitive": sorted(review.subject for review in bundle.reviews.values()),
             "handed_in": handed_in,
             "version": str(version),
+            "cautions": carried,
         }
         _finish(document, client, reason, directory, as_json)
 
@@ -220,6 +222,23 @@ def _tested(copy: Path, bundle: Bundle, as_json: bool) -> int:
     return len(ran)
 
 
+def _layers_go_on(current: Path, bundle: Bundle, reason: str, as_json: bool) -> tuple[str, list[str]]:
+    """Refuse what may not change about layers that run. Return the reason with the phases that are opened, and what is carried over."""
+    from liftgate.adapters.system import SystemClock
+    from liftgate.bundle import layer_changes
+    from liftgate.bundle.load import check_bundle
+
+    old = check_bundle(current).bundle if current.exists() else None
+    if old is None:
+        return reason, []
+    now_ms = SystemClock().now_ms()
+    mistakes = layer_changes.refused_to_publish(old, bundle, now_ms)
+    if mistakes:
+        _mistaken(mistakes, as_json)
+    carried = [f"{one.field}: {one.text}" for one in layer_changes.carry_over(old, bundle, now_ms)]
+    return "; ".join((reason, *layer_changes.openings(old, bundle))), carried
+
+
 def _handed_in(bundle: Bundle, asking: Asking, reason: str) -> list[str]:
     """Hand in for review what is sensitive and nobody has submitted: whoever publishes is its author then. Return what was."""
     if not bundle.reviews:
@@ -280,6 +299,8 @@ def _say(document: dict[str, Any], as_json: bool) -> None:
     cases = f", {document['cases']} case{'s' if document['cases'] != 1 else ''} passed" if "cases" in document else ""
     before = document["previous_digest"][:12] or "nothing"
     typer.echo(f"{document['result']}: {document['bundle']} {document['digest'][:12]} by {document['author']}, was {before}{cases}")
+    for caution in document.get("cautions", ()):
+        typer.echo(f"caution: {caution}")
     if document.get("sensitive"):
         subjects = ", ".join(document["sensitive"])
         typer.echo(f"shown only while an approval of exactly this stands (`liftgate review list`): {subjects}")
