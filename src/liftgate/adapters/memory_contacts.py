@@ -12,6 +12,7 @@ from liftgate.domain.errors import StoreUnavailable
 from liftgate.domain.pause import Pause
 from liftgate.pipeline.contact_ports import CapCount, ContactEvent, CountStatus
 from liftgate.pipeline.ports import EventKey
+from liftgate.signals.cell import apply, packed, pruned, unpacked, unpacked_update
 
 MAX_ENTRIES = 1024
 MAX_OUTCOMES = 64
@@ -27,6 +28,8 @@ class MemoryContactEvents:
     totals: Totals
     down: bool = False
     """True: every call raises StoreUnavailable."""
+    features: dict[str, bytes] = field(default_factory=dict)
+    """Feature states by person."""
     _known: set[EventKey] = field(default_factory=set)
 
     async def count(self, events: Sequence[ContactEvent], others: Sequence[EventKey] = ()) -> Sequence[CountStatus]:
@@ -41,6 +44,9 @@ class MemoryContactEvents:
             return CountStatus.KNOWN
         self._known.add(event.key)
         person = event.key.person_id
+        applied = not event.features or self._apply(person, event.features)
+        if event.features and not (event.caps or event.account_caps or event.totals or event.pauses):
+            return CountStatus.COUNTED if applied else CountStatus.IN_PART
         sides = [_Book(self.history.get((person, ghost), b""), event) for ghost in (False, True)]
         held = [bool(event.reservation_id) and any(e[1] == event.reservation_id for e in book.entries) for book in sides]
         known = any(held) and not event.partly
@@ -62,7 +68,18 @@ class MemoryContactEvents:
                 whole = sides[side].pause(pause) and whole
         for side, book in zip((False, True), sides, strict=True):
             self.history[person, side] = book.packed()
-        return CountStatus.COUNTED if whole and not sides[ghost].damaged else CountStatus.IN_PART
+        return CountStatus.COUNTED if whole and applied and not sides[ghost].damaged else CountStatus.IN_PART
+
+    def _apply(self, person_id: str, raw: bytes) -> bool:
+        """Change a person's features; False: what was there was no state, and it has been begun anew."""
+        update = unpacked_update(raw)
+        state = unpacked(self.features.get(person_id))
+        changed = {} if state is None else state
+        apply(changed, update.changes)
+        found = packed(pruned(changed, update.bounds))
+        if found is not None:
+            self.features[person_id] = found
+        return state is not None
 
     def _count_totals(self, books: Sequence[_Book], order: Sequence[bool], event: ContactEvent) -> None:
         """Count on the first side of `order` (is it the ghosts'?), or on the one on which the charge's receipt lies."""

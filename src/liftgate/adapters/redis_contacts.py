@@ -1,4 +1,4 @@
-"""Counts events against caps and pauses in Redis or Valkey: `pipeline.ports.ContactEvents`. The script is `lua/count.lua`."""
+"""Counts events against caps, pauses and features in Redis or Valkey: `pipeline.contact_ports.ContactEvents`. See `lua/count.lua`."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ _TOTAL = Struct("<HH8sdB")
 _PAUSE = Struct("<8s8sBdd")
 _COUNTS = Struct("<HH")
 _NOBODY = b"\0" * 8
-_HELD_OUT, _ACCOUNT, _UNSURE, _PARTLY, _BOTH = 1, 2, 4, 8, 16
+_HELD_OUT, _ACCOUNT, _UNSURE, _PARTLY, _BOTH, _FEATURES = 1, 2, 4, 8, 16, 32
 _LEASED_ONLY, _LEASE_WINDOW, _ONCE = 1, 2, 4
 
 
@@ -75,7 +75,7 @@ class RedisContactEvents:
             if account_id:
                 keys += [redis_keys.account(account_id, ghost) for ghost in (False, True)]
             flags = _HELD_OUT * event.held_out | _ACCOUNT * bool(account_id) | _UNSURE * event.unsure
-            flags |= _PARTLY * event.partly | _BOTH * event.both
+            flags |= _PARTLY * event.partly | _BOTH * event.both | _FEATURES * bool(event.features)
             named = event_entry_id(event.key.event_id)
             reservation = event.reservation_id or _NOBODY
             totals = []
@@ -89,6 +89,9 @@ class RedisContactEvents:
                 b"".join(totals),
                 b"".join([_PAUSE.pack(one.cap_id, one.outcome_id, one.after, one.within_ms, one.lasts_ms) for one in event.pauses]),
             ]
+            if event.features:
+                keys.append(redis_keys.windows(person_id))
+                arguments.append(event.features)
         arguments.append(_COUNTS.pack(len(events), len(places)))
         return [*places, *keys], arguments
 

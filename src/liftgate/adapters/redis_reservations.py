@@ -37,14 +37,17 @@ _STANDS, _BESIDE = 4, 8
 """Flags, as the scripts name them."""
 _CHARGE = Struct("<8sddd")
 _MEMORY = Struct("<c8sI")
+_BEFORE = {"count.lua": ("features.lua",)}
+"""Scripts whose functions others use."""
 _MADE = ClaimOutcome(ClaimStatus.MADE)
 _MISMATCH = ClaimOutcome(ClaimStatus.MISMATCH)
 
 
 @cache
 def _script(name: str) -> tuple[bytes, bytes]:
-    """Return a script's body and its SHA-1 as EVALSHA wants it."""
-    body = files("liftgate.adapters").joinpath("lua", name).read_bytes()
+    """Return a script's body, after what stands before it, and its SHA-1 as EVALSHA wants it."""
+    folder = files("liftgate.adapters").joinpath("lua")
+    body = b"".join([folder.joinpath(part).read_bytes() for part in (*_BEFORE.get(name, ()), name)])
     return body, sha1(body, usedforsecurity=False).hexdigest().encode()
 
 

@@ -22,6 +22,7 @@ HEADER = b"\0\0\0\0\1\0\0\0"
 KEY = Struct("<II")
 CHANGE = Struct("<B8sd8sd")
 BOUND = Struct("<IBd")
+_UPDATE = Struct("<ddH")
 MOST = 2**53 - 1
 """Sums end here: beyond it a float64 is no longer exact."""
 REGISTERS = 256
@@ -62,6 +63,31 @@ class Bound:
 
 State = dict[tuple[int, int], float]
 """Cells by series and slot."""
+
+
+@dataclass(frozen=True, slots=True)
+class Update:
+    """What one event changes, and what of the whole state is of no more use by then."""
+
+    lives_ms: float
+    """How long from now the changes can matter."""
+    most_bytes: float
+    """A state that is longer loses what no bound names."""
+    bounds: dict[int, Bound]
+    changes: bytes
+
+
+def packed_update(lives_ms: float, most_bytes: float, bounds: bytes, changes: bytes) -> bytes:
+    """Return an update as `adapters/lua/features.lua` reads it. `bounds`: packed as `BOUND`."""
+    return _UPDATE.pack(lives_ms, most_bytes, len(bounds)) + bounds + changes
+
+
+def unpacked_update(raw: bytes) -> Update:
+    """Return a packed update."""
+    lives_ms, most_bytes, length = _UPDATE.unpack_from(raw)
+    end = _UPDATE.size + length
+    bounds = {series: Bound(series, Until(how), least) for series, how, least in BOUND.iter_unpack(raw[_UPDATE.size : end])}
+    return Update(lives_ms, most_bytes, bounds, raw[end:])
 
 
 def changes(raw: bytes) -> Iterator[tuple[Op, bytes, float, bytes, float]]:

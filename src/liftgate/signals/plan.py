@@ -9,9 +9,13 @@ from math import isfinite
 from liftgate.domain.event import Event, Property, Reliability
 from liftgate.domain.feature import Definition, Filter, Source, property_of
 from liftgate.domain.input import Input, InputType
-from liftgate.signals.cell import BOUND, CELL, CHANGE, KEY, REGISTERS, Bound, Op, Until
+from liftgate.signals.cell import BOUND, CELL, CHANGE, KEY, REGISTERS, Bound, Op, Until, packed_update
 from liftgate.signals.series import Keeps, Series, series_of
 
+AHEAD_MS = 5 * 60 * 1000
+"""Events may lie so far ahead of the clock that receives them."""
+_BOUNDS_MS = 10_000
+"""What is of no more use is worked out anew so often."""
 LARGEST = 1e9
 """A property beyond it counts as it, either way."""
 _NOTHING = b"\0" * 8
@@ -31,7 +35,7 @@ _Pack = Callable[[int, Property], bytes | None]
 
 
 class FeaturePlan:
-    """The definitions of one bundle as work per event. Immutable."""
+    """The definitions of one bundle as work per event: `pipeline.contact_ports.FeatureUpdates`. Compiled once."""
 
     def __init__(self, definitions: Sequence[Definition], offer_groups: Mapping[str, str], currency: str) -> None:
         """`offer_groups`: each offer's group, empty: none. `currency`: the only one whose money counts. Raises ValueError on a clash."""
@@ -62,7 +66,19 @@ class FeaturePlan:
         self._feeds = {signal: tuple(some) for signal, some in feeds.items()}
         self.most_cells = sum(_most(series) for series in self.series)
         """Cells that can matter of one person at one moment."""
-        self.longest_ms = max((series.lives_ms for series in self.series), default=0)
+        self._bounds = (-1, b"")
+
+    def of(self, event: Event) -> bytes:
+        """Return the update that an event is, as `signals/cell.py` packs it; empty: it changes nothing. See `FeatureUpdates`."""
+        changes, lives_ms = self.changes(event)
+        if not changes:
+            return b""
+        moment = event.received_at_ms // _BOUNDS_MS
+        known, bounds = self._bounds
+        if known != moment:
+            bounds = self.packed_bounds(moment * _BOUNDS_MS)
+            self._bounds = (moment, bounds)
+        return packed_update(lives_ms + AHEAD_MS, self.most_bytes, bounds, changes)
 
     def changes(self, event: Event) -> tuple[bytes, int]:
         """Return what an event changes, packed, and how long from now that can matter, in ms. Empty: nothing.

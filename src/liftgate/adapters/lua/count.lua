@@ -1,9 +1,12 @@
--- Count events against caps and pauses, each atomically and once.
--- KEYS: total counters; then for each event its key, the person's history and ghost history, and its account's two if it names one.
--- ARGV: for each event its header, the person's caps, the account's, totals and pauses; last of all <I2 events> <I2 total counters>
+-- Count events against caps and pauses and apply them to features, each atomically and once. `features` stands before it: features.lua.
+-- KEYS: total counters; then for each event its key, the person's history and ghost history, and its account's two if it names one;
+--   last the person's feature state, if it changes any.
+-- ARGV: for each event its header, the person's caps, the account's, totals and pauses, and what it changes of features
+--   if it does; last of all <I2 events> <I2 total counters>
 --   header  <c8 reservation of its decision, or zeros> <c8 id of the event> <d now_ms> <d occurred_at_ms> <d horizon_ms> <B flags>
 --   flags   1 by what is known of the person alone, held out | 2 names an account | 4 whether held out depends on consent
 --           | 8 partly held out: 1 says whether of this offer; a lease counts where it lies | 16 leases on both sides count
+--           | 32 changes features
 --   caps    each <c8 cap> <d until_ms> <B how>: 1 only where the decision holds a lease | 2 the lease's own window wins while it lasts
 --           | 4 the decision counts, not the event: once
 --   totals  each <I2 real counter> <I2 ghost counter> <c8 receipt> <d bucket> <B how>: 1 and 4 as above
@@ -196,13 +199,21 @@ for i = 1, events do
   local event_key, real_key, ghost_key = KEYS[key], KEYS[key + 1], KEYS[key + 2]
   local account_key = key + 3
   arg, key = arg + 5, key + (flags % 4 >= 2 and 5 or 3)
+  local update, state_key
+  if flags >= 32 then
+    update, state_key = ARGV[arg], KEYS[key]
+    arg, key = arg + 1, key + 1
+  end
   local seen = redis.pcall('GET', event_key)
   if seen == 'L' or seen == 'R' then
     replies[i] = 0
+  elseif update and #caps + #account_caps + #total_caps + #pauses == 0 then
+    redis.call('SET', event_key, 'L', 'PX', string.format('%.0f', horizon))
+    replies[i] = features.apply(state_key, update) and 1 or 2
   else
     local real, ghosts = open(real_key, now), open(ghost_key, now)
     local own, beside, whole, held_out, known = real, nil, true, flags % 2 == 1, false
-    local partly, both = flags % 16 >= 8, flags >= 16
+    local partly, both = flags % 16 >= 8, flags % 32 >= 16
     if partly then
       if held_out and reservation ~= NOBODY and holds(ghosts, reservation) then own = ghosts end
       beside = own == real and ghosts or real
@@ -238,6 +249,7 @@ for i = 1, events do
       if held_out and not partly then whole = pause(ghosts, pauses, event, now, occurred) and whole end
     end
     whole = whole and not own.damaged
+    if update then whole = features.apply(state_key, update) and whole end
     close(real, now)
     close(ghosts, now)
     redis.call('SET', event_key, 'L', 'PX', string.format('%.0f', horizon))
@@ -256,4 +268,5 @@ for index, now in pairs(dirty) do
     if #ends == 0 then redis.call('DEL', KEYS[index]) else store(KEYS[index], table.concat(packed), ends[#ends], now) end
   end
 end
+features.close()
 return replies

@@ -1,10 +1,10 @@
--- Let events change what is kept of people for their features, each event once. Layouts: signals/cell.py.
--- KEYS: for each event its own key, then the person's state.
--- ARGV: for each event a header and its changes; then <what is of no more use> and last <I4 events> <d longest state in bytes>
---   header   <d horizon_ms> <d lives_ms> <B 1: nothing else counts the event>
---   changes  each <B how> <c8 cell> <d number> <c8 other cell> <d other number>
---   of no use  each <I4 series> <B 0 by slot, 1 by value, 2 never> <d least that is>
--- Reply, for each event: 0 known before | 1 applied | 2 the state was no state and has been begun anew
+-- What events change of a person's features: a table of functions for the scripts that it stands before. Layouts: signals/cell.py.
+--   apply(key, update)  changes the state at a key; false: what was there was no state, and it has been begun anew
+--   close()             writes every changed state
+-- update  <d lives_ms> <d longest state in bytes> <I2 length of what is of no more use> <what is of no more use> <changes>
+--   of no use  each <I4 series> <B 0 by slot, 1 by value, 2 never> <d least that is of use>
+--   changes    each <B how> <c8 cell> <d number> <c8 other cell> <d other number>
+local features = (function()
 local CHANGE, BOUND = '<Bc8dc8d', '<I4Bd'
 local HEADER = '\0\0\0\0\1\0\0\0'
 local MOST, REGISTERS = 9007199254740991, 256
@@ -101,22 +101,17 @@ local function change(state, changes)
   return state
 end
 
-local events, longest = unpack_struct('<I4d', ARGV[#ARGV])
-local bounds
-local function prune(state)
-  if not bounds then
-    bounds = {}
-    local packed, at = ARGV[#ARGV - 1], 1
-    while at <= #packed do
-      local series, how, least
-      series, how, least, at = unpack_struct(BOUND, packed, at)
-      bounds[series] = {how, least}
-    end
+local function prune(state, bounds, longest)
+  local least, at = {}, 1
+  while at <= #bounds do
+    local series, how, number
+    series, how, number, at = unpack_struct(BOUND, bounds, at)
+    least[series] = {how, number}
   end
   local kept, crowded = {}, #state > longest
   for at = 17, #state, 16 do
     local series, slot, number = unpack_struct('<I4I4d', state, at)
-    local bound = bounds[series]
+    local bound = least[series]
     local stays = not crowded
     if bound then stays = bound[1] == 2 or (bound[1] == 0 and slot or number) >= bound[2] end
     if stays then kept[#kept + 1] = sub(state, at, at + 15) end
@@ -125,34 +120,34 @@ local function prune(state)
   return HEADER .. pack('<d', #cells + 16) .. cells
 end
 
-local replies, states, lives = {}, {}, {}
-for i = 1, events do
-  local seen, key = KEYS[2 * i - 1], KEYS[2 * i]
-  local horizon, life, only = unpack_struct('<ddB', ARGV[2 * i - 1])
-  local mark = redis.pcall('GET', seen)
-  if mark == 'L' or mark == 'F' then
-    replies[i] = 0
-  else
-    replies[i] = 1
-    if #ARGV[2 * i] > 0 then
-      local state = states[key]
-      if not state then
-        state = redis.pcall('GET', key)
-        if type(state) ~= 'string' or #state == 0 or #state % 16 ~= 0 or sub(state, 1, 8) ~= HEADER then
-          if state then replies[i] = 2 end
-          state = HEADER .. pack('<d', 16)
-        end
-      end
-      states[key] = change(state, ARGV[2 * i])
-      lives[key] = math.max(lives[key] or 0, life)
+local open, functions = {}, {}
+
+function functions.apply(key, update)
+  local lives, longest, length = unpack_struct('<ddI2', update)
+  local book, whole = open[key], true
+  if not book then
+    local state = redis.pcall('GET', key)
+    if type(state) ~= 'string' or #state == 0 or #state % 16 ~= 0 or sub(state, 1, 8) ~= HEADER then
+      whole = not state
+      state = HEADER .. pack('<d', 16)
     end
-    redis.call('SET', seen, only == 1 and 'L' or 'F', 'PX', string.format('%.0f', horizon))
+    book = {state = state, lives = 0}
+    open[key] = book
+  end
+  book.state = change(book.state, sub(update, 19 + length))
+  book.lives, book.longest, book.bounds = math.max(book.lives, lives), longest, sub(update, 19, 18 + length)
+  return whole
+end
+
+function functions.close()
+  for key, book in pairs(open) do
+    local state = book.state
+    if #state > 2 * number_at(state, 1) + 1024 then state = prune(state, book.bounds, book.longest) end
+    -- PTTL is -2 where nothing is and -1 where it never ends, which nothing of ours does.
+    local lives = math.max(book.lives, redis.call('PTTL', key))
+    redis.call('SET', key, state, 'PX', string.format('%.0f', lives))
   end
 end
 
-for key, state in pairs(states) do
-  if #state > 2 * number_at(state, 1) + 1024 then state = prune(state) end
-  local life = math.max(lives[key], redis.call('PTTL', key))
-  redis.call('SET', key, state, 'PX', string.format('%.0f', life))
-end
-return replies
+return functions
+end)()
