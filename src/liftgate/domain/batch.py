@@ -124,6 +124,8 @@ class Batch:
     """[N] a stopped model would have scored the person."""
     silent: dict[str, Bools] = field(default_factory=dict)
     """Model to [N] whom it should have scored and did not, stopped or failing."""
+    mute: Mapping[str, Bools] = field(default_factory=dict)
+    """Of a replay: model to [N] whom it was silent on then. Empty for a live batch."""
 
     # select
     not_shown: Codes | None = None

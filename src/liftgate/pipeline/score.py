@@ -49,6 +49,8 @@ def score(walk: Walk) -> None:
         if plan.personal:
             batch.scored &= ~able | readable
             able &= readable
+        if batch.mute and plan.spec.name in batch.mute:
+            able &= ~batch.mute[plan.spec.name]
         if stopped and plan.spec.name in stopped:
             batch.scored &= ~able
             batch.model_stopped |= able
