@@ -9,9 +9,11 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from liftgate.domain.policy import Policy
 from liftgate.pipeline.cap_plan import CapPlan
-from liftgate.selection.slate import Slates, fill
+from liftgate.selection.slate import Slates
 from tests.properties.test_shadow import load
+from tests.selection.drawing import slates_of
 
 OFFERS = ("a", "b", "c", "d")
 SLOTS = 3
@@ -63,18 +65,8 @@ def drawn(counters: CapPlan, values: list[float], epsilon: float, grid: int) -> 
     """Return the slates of a fine grid of draws."""
     points = (np.arange(grid) + 0.5) / grid
     draws = np.array(list(product(points, repeat=SLOTS)))
-    n = len(draws)
-    room = np.tile([cap.limit for cap in counters.caps], (n, 1)).reshape(n, len(counters.caps))
-    return fill(
-        np.tile(values, (n, 1)),
-        np.ones((n, len(values)), dtype=np.bool_),
-        np.full(n, epsilon),
-        np.full(n, SLOTS, dtype=np.intp),
-        draws,
-        room,
-        counters.spends,
-        counters.holds,
-    )
+    limits = [cap.limit for cap in counters.caps], counters.spends, counters.holds
+    return slates_of(values, Policy("epsilon_greedy", epsilon=epsilon), draws, limits=limits)
 
 
 @settings(max_examples=25, deadline=None)

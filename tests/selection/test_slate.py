@@ -10,9 +10,12 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from liftgate.domain.bucketing import Salt
+from liftgate.domain.policy import Policy
 from liftgate.selection.draw import draw
 from liftgate.selection.epsilon_greedy import epsilon_greedy
+from liftgate.selection.policy import Policies, Worth
 from liftgate.selection.slate import fill
+from tests.selection.drawing import slates_of
 
 OFFERS = 5
 
@@ -75,10 +78,6 @@ def test_the_draw_never_lands_on_an_offer_without_mass() -> None:
     assert not explored.any()
 
 
-def _uncapped(k: int) -> np.ndarray:
-    return np.zeros((k, 0), dtype=np.int64)
-
-
 @settings(max_examples=60, deadline=None)
 @given(situations(), st.lists(st.integers(0, 2), min_size=2, max_size=2), st.lists(st.booleans(), min_size=2 * OFFERS, max_size=2 * OFFERS))
 def test_slates_under_shared_caps_equal_brute_force(
@@ -91,17 +90,7 @@ def test_slates_under_shared_caps_equal_brute_force(
     grid = (np.arange(50) + 0.5) / 50
     draws = np.array(list(product(grid, grid)))
     n = len(draws)
-    rooms = np.tile(room, (n, 1))
-    slates = fill(
-        np.tile(expected, (n, 1)),
-        np.tile(allowed, (n, 1)),
-        np.full(n, epsilon),
-        np.full(n, 2, dtype=np.intp),
-        draws,
-        rooms,
-        capped_by,
-        capped_by,
-    )
+    slates = slates_of(expected, Policy("epsilon_greedy", epsilon=epsilon), draws, allowed, (room, capped_by, capped_by))
     spent = np.zeros((n, 2), dtype=np.int64)
     for slot in range(2):
         spent += np.where(slates.choice[:, slot, None] >= 0, capped_by[slates.choice[:, slot]], 0)
@@ -122,17 +111,7 @@ def test_slots_repeat_nothing_and_each_has_its_own_vector() -> None:
     n = 5_000
     generator = np.random.default_rng(7)
     draws = generator.random((n, 3))
-    expected = np.tile([3.0, 2.0, 1.0, 1.0], (n, 1))
-    slates = fill(
-        expected,
-        np.ones((n, 4), dtype=bool),
-        np.full(n, 0.4),
-        np.full(n, 3, dtype=np.intp),
-        draws,
-        np.zeros((n, 0), dtype=np.int64),
-        _uncapped(4),
-        _uncapped(4),
-    )
+    slates = slates_of([3.0, 2.0, 1.0, 1.0], Policy("epsilon_greedy", epsilon=0.4), draws)
     assert all(len(set(row)) == 3 for row in slates.choice.tolist())
     assert slates.probability.sum(axis=2) == pytest.approx(1.0)
     second = np.bincount(slates.choice[slates.choice[:, 0] == 0, 1], minlength=4)
@@ -145,17 +124,7 @@ def test_mean_importance_weight_is_one() -> None:
     """For a uniform target policy the mean weight target / logged of each slot is 1 within three standard errors."""
     n = 40_000
     generator = np.random.default_rng(11)
-    expected = np.tile([3.0, 2.0, 1.0, 0.5], (n, 1))
-    slates = fill(
-        expected,
-        np.ones((n, 4), dtype=bool),
-        np.full(n, 0.5),
-        np.full(n, 2, dtype=np.intp),
-        generator.random((n, 2)),
-        np.zeros((n, 0), dtype=np.int64),
-        _uncapped(4),
-        _uncapped(4),
-    )
+    slates = slates_of([3.0, 2.0, 1.0, 0.5], Policy("epsilon_greedy", epsilon=0.5), generator.random((n, 2)))
     rows = np.arange(n)
     for slot, left in ((0, 4), (1, 3)):
         weight = (1 / left) / slates.probability[slot, rows, slates.choice[:, slot]]
@@ -166,9 +135,8 @@ def test_fewer_slots_than_the_batch_are_left_empty() -> None:
     """A request for one slot beside one for two gets one offer, and no mass in the second slot."""
     both = np.ones((2, 3), dtype=bool)
     counts = np.array([1, 2])
-    slates = fill(
-        np.ones((2, 3)), both, np.zeros(2), counts, np.full((2, 2), 0.4), np.zeros((2, 0), dtype=np.int64), _uncapped(3), _uncapped(3)
-    )
+    policies = Policies([Policy("greedy")])
+    slates = fill(Worth(np.ones((2, 3))), both, policies, np.zeros(2, dtype=np.intp), counts, np.full((2, 2), 0.4))
     assert slates.choice[0, 1] == -1
     assert slates.probability[1, 0].sum() == 0
     assert slates.probability[1, 1].sum() == pytest.approx(1.0)

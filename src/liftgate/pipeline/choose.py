@@ -6,9 +6,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from liftgate.domain.batch import Batch, Bools
+from liftgate.domain.input import Floats
 from liftgate.pipeline.live import Live
 from liftgate.pipeline.worth import expected, left_out
+from liftgate.selection.policy import Worth
 from liftgate.selection.slate import Slates, fill
+from liftgate.selection.value import expected_value
 
 
 def choose(batch: Batch, live: Live, allowed: Bools, slot_count: NDArray[np.intp], *, capped: bool = True) -> Slates:
@@ -21,9 +24,14 @@ def choose(batch: Batch, live: Live, allowed: Bools, slot_count: NDArray[np.intp
     if live.narrows:
         batch.not_shown = left_out(batch, live, batch.propensity, worth, allowed)
         allowed = allowed & (batch.not_shown == 0)
-    if capped:
-        room, spends, holds = batch.cap_room, live.caps.spends, live.caps.holds
-    else:
-        room, spends = np.zeros((batch.n, 0), dtype=np.int64), np.zeros((len(live.bundle.offers), 0), dtype=np.int64)
-        holds = spends
-    return fill(worth, allowed, live.variants.epsilon[batch.variant], slot_count, batch.draws, room, spends, holds)
+    policies = live.variants.policies
+    parts = _parts(batch, live, worth) if policies.by_part else Worth(worth)
+    limits = live.slate_limits.of(batch, capped=capped) if batch.draws.shape[1] > 1 else None
+    return fill(parts, allowed, policies, batch.variant, slot_count, batch.draws, limits)
+
+
+def _parts(batch: Batch, live: Live, worth: Floats) -> Worth:
+    """Return worth with what it is made of."""
+    value = live.bundle.value if batch.value is None else batch.value
+    certain = expected_value(np.ones(worth.shape), value, batch.context_weight, batch.lever)
+    return Worth(worth, certain, batch.propensity if batch.smoothed is None else batch.smoothed, batch.untreated)

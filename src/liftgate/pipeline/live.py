@@ -10,10 +10,11 @@ from liftgate.bundle.compiled import Bundle, ModelSpec
 from liftgate.domain.bucketing import Salt
 from liftgate.domain.input import Floats
 from liftgate.domain.layer import Layer
-from liftgate.domain.offer import Indices, Placement
+from liftgate.domain.offer import Indices, Mode, Placement
 from liftgate.guardrails.chain import Chain
 from liftgate.pipeline.cap_plan import CapPlan
 from liftgate.pipeline.ports import Models
+from liftgate.pipeline.slate_limits import SlateLimits
 from liftgate.pipeline.variants import Variants
 from liftgate.record.codec import assignment_part, constant_part
 from liftgate.selection.layers import Layers
@@ -87,10 +88,14 @@ class Live:
     """What is in force for each row, by the arms that it is in."""
     narrows: bool = field(init=False)
     """Allowed offers may be out of the draw: not worth showing, or of a lower tier."""
+    modes: tuple[Mode, ...] = field(init=False)
+    """By placement: what it answers; empty: every one what is chosen."""
     draw_salts: tuple[tuple[Salt, ...], ...] = field(init=False)
     """By placement and slot."""
     caps: CapPlan = field(init=False)
     """The bundle's caps, pauses and contact policies as columns."""
+    slate_limits: SlateLimits = field(init=False)
+    """What earlier slots of an answer leave to later ones."""
     record_parts: tuple[bytes, ...] = field(init=False)
     """By placement: what is constant in its records."""
 
@@ -108,8 +113,11 @@ class Live:
             tuple(Salt("select", bundle.name, placement.placement_id, str(slot)) for slot in range(placement.slots))
             for placement in bundle.placements
         )
+        learns = any(placement.mode != "online" for placement in bundle.placements)
+        set_once(self, "modes", tuple(placement.mode for placement in bundle.placements) if learns else ())
         set_once(self, "draw_salts", salts)
         set_once(self, "caps", CapPlan(bundle))
+        set_once(self, "slate_limits", SlateLimits(bundle, self.caps))
         set_once(self, "record_parts", tuple(_record_part(bundle, placement) for placement in bundle.placements))
 
 

@@ -12,10 +12,10 @@ from liftgate.bundle.variant import Variant, variant_of
 from liftgate.domain.batch import Batch, Bools
 from liftgate.domain.input import Floats
 from liftgate.domain.offer import Indices
-from liftgate.domain.policy import Policy
 from liftgate.domain.reason import Reason
 from liftgate.domain.variant import InForce
 from liftgate.record.codec import variant_part
+from liftgate.selection.policy import Policies
 
 _NOT_IN_ARM = np.uint8(Reason.NOT_IN_ARM)
 
@@ -31,9 +31,7 @@ class Variants:
     """[V, M]"""
     base_rate: Floats
     """[V, K]"""
-    epsilon: Floats
-    """[V]"""
-    policies: list[Policy]
+    policies: Policies
     """By variant."""
     minimum_value: Floats
     """[V] -inf: none."""
@@ -136,8 +134,7 @@ class Variants:
         self.value = np.array([one.value for one in each], dtype=np.float64).reshape(len(each), k)
         self.model = np.array([one.model for one in each], dtype=np.intp).reshape(len(each), models)
         self.base_rate = np.array([one.base_rate for one in each], dtype=np.float64).reshape(len(each), k)
-        self.epsilon = np.array([one.policy.even_mass for one in each], dtype=np.float64)
-        self.policies = [one.policy for one in each]
+        self.policies = Policies([one.policy for one in each], self._bundle.group_policies, k)
         self.minimum_value = np.array([one.minimum_value for one in each], dtype=np.float64)
         self.minimum_propensity = np.array([one.minimum_propensity for one in each], dtype=np.float64)
         self.ablated = np.array([one.ablation is not None for one in each], dtype=np.bool_)

@@ -30,27 +30,24 @@ class Worth:
 
     expected: Floats
     """[N, K] what choosing the offer is expected to be worth, in the bundle's currency."""
+    certain: Floats | None = None
+    """[N, K] what the outcome itself is worth: `expected` without the response; for thompson and random_propensity."""
     propensity: Floats | None = None
     """[N, K] P(outcome); for thompson."""
-    observations: Floats | None = None
-    """[K] or [N, K] observations that the propensity counts for, NaN: the policy's `evidence`; None: NaN for all. For thompson."""
-    certain: Floats | None = None
-    """[K] or [N, K] what the outcome itself is worth: `expected` without the propensity; for random_propensity. None: `expected`."""
+    untreated: Floats | None = None
+    """[N, K] P(outcome without the offer), for thompson in uplift mode; None: offers are ranked by the outcome itself."""
 
     def rows(self, some: NDArray[np.intp]) -> Worth:
         """Return the columns of some rows."""
-        return Worth(self.expected[some], *(one[some] if one is not None and one.ndim == 2 else one for one in self._more()))
+        return Worth(self.expected[some], *(None if one is None else one[some] for one in self._more()))
 
     def cells(self, rows: NDArray[np.intp], columns: NDArray[np.intp]) -> Worth:
         """Return the columns of [M] rows at [M, C] offers of each."""
-
-        def of(one: Floats | None) -> Floats | None:
-            return None if one is None else one[rows[:, None], columns] if one.ndim == 2 else one[columns]
-
-        return Worth(self.expected[rows[:, None], columns], *map(of, self._more()))
+        some = rows[:, None], columns
+        return Worth(self.expected[some], *(None if one is None else one[some] for one in self._more()))
 
     def _more(self) -> tuple[Floats | None, Floats | None, Floats | None]:
-        return self.propensity, self.observations, self.certain
+        return self.certain, self.propensity, self.untreated
 
 
 class Policies:
@@ -69,8 +66,8 @@ class Policies:
         self._grouped = tuple(grouped)
         self._plain = not any(families)
         self._floored = bool(self._floor.any())
-        self.by_evidence = any(policy.kind == "thompson" for policy in (*each, *(one.policy for one in groups)))
-        """Some of them look at the propensity and what it is known from."""
+        self.by_part = any(policy.kind in ("thompson", "random_propensity") for policy in (*each, *(one.policy for one in groups)))
+        """Some of them look at what worth is made of."""
         self.group_of: NDArray[np.int64] = np.full(offers, -1, dtype=np.int64)
         """[K] which of `groups` an offer is in, -1: none."""
         for g, one in enumerate(groups):
@@ -177,12 +174,9 @@ def _shares(policy: Policy, worth: Worth, allowed: Bools, weights: Floats | None
         return softmax(worth.expected, allowed, policy.temperature, policy.relative)
     if policy.kind == "fixed" and weights is not None:
         return proportional(weights, allowed)
-    if policy.kind == "thompson" and worth.propensity is not None:
-        seen: Floats | float = policy.evidence
-        if worth.observations is not None:
-            seen = np.where(np.isnan(worth.observations), policy.evidence, worth.observations)
-        return thompson(worth.expected, spread_of(worth.expected, worth.propensity, seen), allowed)
-    if policy.kind == "random_propensity":
-        certain = worth.expected if worth.certain is None else worth.certain
-        return random_propensity(np.broadcast_to(certain, allowed.shape), allowed)
+    if policy.kind == "thompson" and worth.certain is not None and worth.propensity is not None:
+        spread = spread_of(worth.certain, policy.evidence, worth.propensity, worth.untreated)
+        return thompson(worth.expected, spread, allowed)
+    if policy.kind == "random_propensity" and worth.certain is not None:
+        return random_propensity(worth.certain, allowed)
     raise ValueError(f"policy {policy.kind} lacks what it looks at")

@@ -10,7 +10,9 @@ from numpy.typing import NDArray
 from liftgate.domain.batch import Bools
 from liftgate.domain.input import Floats
 from liftgate.selection.draw import draw
-from liftgate.selection.epsilon_greedy import epsilon_greedy
+from liftgate.selection.limits import Limits
+from liftgate.selection.marginal import marginals
+from liftgate.selection.policy import Policies, Worth
 
 SCHEME = "sequential_without_replacement"
 
@@ -25,48 +27,54 @@ class Slates:
     """[N, S], -1: nothing left or not asked for."""
     explored: Bools
     """[N] the first slot's draw fell in the explore mass."""
+    marginal: Floats | None = None
+    """[S, N, K] P(offer is chosen for the slot), whatever stands in the slots before it; NaN rows: too costly to know. None: one slot."""
+    joint: Floats | None = None
+    """[N] P(the whole slate as drawn): the product of its conditionals; 1 where nothing was drawn. None: one slot."""
 
 
 def fill(
-    expected: Floats,
+    worth: Worth,
     allowed: Bools,
-    epsilon: Floats,
+    policies: Policies,
+    of: NDArray[np.intp],
     slot_count: NDArray[np.intp],
     draws: Floats,
-    cap_room: NDArray[np.int64],
-    spends: NDArray[np.int64],
-    holds: NDArray[np.int64],
+    limits: Limits | None = None,
 ) -> Slates:
-    """Fill up to S slots for N people from `draws` [N, S].
+    """Fill up to S slots for N people from `draws` [N, S], by the policies `of` [N] them.
 
-    `cap_room` [N, C] says how many more each cap allows, `spends` [K, C] is 1 where a chosen offer is charged to a cap and `holds` [K, C]
-    where a full cap holds an offer back: what earlier slots spend is no longer there for later ones, so two offers that share a cap's
-    last place never stand in one slate.
+    What earlier slots spend of `limits` is no longer there for later ones, so two offers that share a cap's last place never stand in one
+    slate.
     """
-    n, k = expected.shape
+    n, k = allowed.shape
     slots = draws.shape[1]
     if slots == 1:
-        explore, exploit = epsilon_greedy(expected, allowed, epsilon)
+        explore, exploit = policies.vector(of, worth, allowed)
         chosen, explored = draw(explore, exploit, draws[:, 0])
         return Slates((explore + exploit)[None], chosen[:, None], explored)
     probability = np.zeros((slots, n, k))
     choice = np.full((n, slots), -1, dtype=np.intp)
     explored = np.zeros(n, dtype=np.bool_)
+    joint = np.ones(n)
     remaining = allowed
+    room = None if limits is None or not limits.room.shape[1] else limits.room
     for s in range(slots):
         asked = remaining if s == 0 else remaining & (slot_count > s)[:, None]
-        explore, exploit = epsilon_greedy(expected, asked, epsilon)
+        explore, exploit = policies.vector(of, worth, asked)
         probability[s] = explore + exploit
         chosen, exploring = draw(explore, exploit, draws[:, s])
         choice[:, s] = chosen
         if s == 0:
             explored = exploring
+        rows = np.flatnonzero(chosen >= 0)
+        joint[rows] *= probability[s, rows, chosen[rows]]
         if s + 1 < slots:
-            rows = np.flatnonzero(chosen >= 0)
             remaining = remaining.copy()
             remaining[rows, chosen[rows]] = False
-            if spends.shape[1]:
-                cap_room = cap_room.copy()
-                cap_room[rows] -= spends[chosen[rows]]
-                remaining &= ((cap_room <= 0).astype(np.int64) @ holds.T) == 0
-    return Slates(probability, choice, explored)
+            if room is not None and limits is not None:
+                room = room.copy()
+                room[rows] -= limits.spends[chosen[rows]]
+                remaining &= ((room <= 0).astype(np.int64) @ limits.holds.T) == 0
+    marginal = marginals(worth, allowed, policies, of, slot_count, probability, limits)
+    return Slates(probability, choice, explored, marginal, joint)

@@ -30,11 +30,15 @@ _HAZARD: Floats = np.array([exp(-z * z / 2) / sqrt(2 * pi) for z in _Z.tolist()]
 """By z: its density over its distribution function."""
 
 
-def spread_of(expected: Floats, propensity: Floats, observations: Floats | float) -> Floats:
-    """Return the posterior's standard deviation of [N, K] `expected` worth, whose `propensity` counts for so many observations."""
-    with np.errstate(divide="ignore", invalid="ignore"):
-        spread: Floats = np.abs(expected) * np.sqrt((1.0 - propensity) / (propensity * (observations + 1.0)))
-    return np.where(np.isfinite(spread), spread, 0.0)
+def spread_of(certain: Floats, observations: float, propensity: Floats, untreated: Floats | None = None) -> Floats:
+    """Return the posterior's standard deviation of [N, K] worth: `certain` is what the outcome is worth.
+
+    The propensity counts for so many observations, above 0, and so does the propensity without the offer in uplift mode.
+    """
+    variance = propensity * (1.0 - propensity)
+    if untreated is not None:
+        variance = variance + np.where(np.isnan(untreated), 0.0, untreated * (1.0 - untreated))
+    return np.abs(certain) * np.sqrt(np.maximum(variance, 0.0) / (observations + 1.0))
 
 
 def thompson(expected: Floats, spread: Floats, allowed: Bools) -> Floats:
