@@ -20,6 +20,7 @@ from liftgate.domain.errors import StoreUnavailable
 from liftgate.domain.reason import Reason
 from liftgate.domain.request import Context, DecideRequest
 from liftgate.pipeline.contact_ports import ContactEvent, CountStatus
+from liftgate.pipeline.ports import EventKey
 from liftgate.v1.decision_pb2 import DecideResponse
 from liftgate.v1.event_service_pb2 import Event, EventKind, RecordRequest, RecordResponse
 from tests.pipeline.cap_state import counted, use_up
@@ -49,10 +50,10 @@ class _Contacts:
         self._inner = inner
         self.down = False
 
-    async def count(self, events: Sequence[ContactEvent]) -> Sequence[CountStatus]:
+    async def count(self, events: Sequence[ContactEvent], others: Sequence[EventKey] = ()) -> Sequence[CountStatus]:
         if self.down:
             raise StoreUnavailable("switched off")
-        return await self._inner.count(events)
+        return await self._inner.count(events, others)
 
 
 @dataclass

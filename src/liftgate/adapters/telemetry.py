@@ -129,6 +129,10 @@ class Telemetry:
         """Events are in the log and could not be counted against caps and pauses, for a cause of `UNCOUNTED`."""
         self._cells[LAYOUT.cell("liftgate_events_uncounted", cause)] += events
 
+    def took(self, outcome: str, events: int) -> None:
+        """So many events were answered with an outcome of `EVENT_OUTCOMES`."""
+        self._cells[LAYOUT.cell("liftgate_events", outcome)] += events
+
     def began(self) -> None:
         """A call has arrived."""
         self._cells[self._in_flight] += 1

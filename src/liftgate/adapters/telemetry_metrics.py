@@ -27,7 +27,7 @@ CODES = (
 )
 """gRPC status codes by number."""
 METHODS = (
-    *("Decide", "DecideBatch", "Explain", "Record", "Set", "Get", "Erase", "GetStatus", "Reload", "Publish"),
+    *("Decide", "DecideBatch", "Explain", "Record", "RecordStream", "Set", "Get", "Erase", "GetStatus", "Reload", "Publish"),
     *("Stop", "Start", "List", "Submit", "Approve", "Reject", "Withdraw", "BreakGlass"),
 )
 STAGES = tuple(stage.label for stage in Stage)
@@ -41,6 +41,8 @@ LOSSES = ("disk_full", "write_error", "sync_error", "failed", "closed", "buffer_
 
 UNCOUNTED = ("store_away", "history_full", "no_account")
 """Why an event is logged and not counted."""
+EVENT_OUTCOMES = ("accepted", "late", "duplicate", "rejected", "revoked")
+"""What became of an event; each is one of them."""
 
 REQUEST_US = (250, 500, 1_000, 2_000, 4_000, 8_000, 16_000, 32_000, 64_000, 128_000, 256_000, 512_000, 1_024_000, 4_096_000)
 STAGE_US = (10, 25, 50, 100, 250, 500, 1_000, 2_500, 5_000, 10_000, 25_000, 50_000, 100_000)
@@ -91,6 +93,7 @@ METRICS = (
     ),
     Metric("liftgate_duplicates", "counter", "Requests answered from memory because their request_id was known."),
     Metric("liftgate_recovered", "counter", "Decisions whose record had to be completed after another worker's crash."),
+    Metric("liftgate_events", "counter", "Events answered, by what became of them.", ("outcome",), (EVENT_OUTCOMES,)),
     Metric(
         "liftgate_events_uncounted",
         "counter",

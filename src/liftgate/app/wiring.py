@@ -250,6 +250,7 @@ def wire(
         accounts=accounts,
         report=telemetry.failed,
         uncounted=telemetry.uncounted,
+        outcomes=telemetry.took,
     )
     consenting = ConsentService(
         in_force,
