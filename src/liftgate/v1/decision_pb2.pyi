@@ -145,7 +145,7 @@ class DecideResponse(_message.Message):
     def __init__(self, decision_id: _Optional[str] = ..., arm: _Optional[_Union[_reason_pb2.Arm, str]] = ..., branch: _Optional[_Union[_reason_pb2.Branch, str]] = ..., slots: _Optional[_Iterable[_Union[_offer_pb2.Slot, _Mapping]]] = ..., reason: _Optional[_Union[_reason_pb2.Reason, str]] = ..., bundle_digest: _Optional[str] = ..., valid_until_ms: _Optional[int] = ..., degraded: _Optional[bool] = ..., explanation: _Optional[_Union[Explanation, _Mapping]] = ..., consent_version: _Optional[str] = ..., review_id: _Optional[str] = ..., baseline_refused: _Optional[_Iterable[_Union[RefusedOffer, _Mapping]]] = ...) -> None: ...
 
 class Explanation(_message.Message):
-    __slots__ = ("summary", "candidates", "masked_paths", "decision_id", "decided_at_ms", "placement_id", "arm", "branch", "reason", "reason_text", "fallback_reason", "fallback_stage", "degraded", "offered", "default_served", "would_offer", "would_offer_default", "assignments", "slots", "factors", "scored", "inputs", "consent", "consent_version", "bundle", "bundle_digest", "models", "reservation_attempts", "recovered", "jurisdiction", "caveats", "ablation", "arm_changes")
+    __slots__ = ("summary", "candidates", "masked_paths", "decision_id", "decided_at_ms", "placement_id", "arm", "branch", "reason", "reason_text", "fallback_reason", "fallback_stage", "degraded", "offered", "default_served", "would_offer", "would_offer_default", "assignments", "slots", "factors", "scored", "inputs", "consent", "consent_version", "bundle", "bundle_digest", "models", "reservation_attempts", "recovered", "jurisdiction", "caveats", "ablation", "arm_changes", "policy", "slate_joint_probability")
     SUMMARY_FIELD_NUMBER: _ClassVar[int]
     CANDIDATES_FIELD_NUMBER: _ClassVar[int]
     MASKED_PATHS_FIELD_NUMBER: _ClassVar[int]
@@ -179,6 +179,8 @@ class Explanation(_message.Message):
     CAVEATS_FIELD_NUMBER: _ClassVar[int]
     ABLATION_FIELD_NUMBER: _ClassVar[int]
     ARM_CHANGES_FIELD_NUMBER: _ClassVar[int]
+    POLICY_FIELD_NUMBER: _ClassVar[int]
+    SLATE_JOINT_PROBABILITY_FIELD_NUMBER: _ClassVar[int]
     summary: str
     candidates: _containers.RepeatedCompositeFieldContainer[CandidateExplanation]
     masked_paths: _containers.RepeatedScalarFieldContainer[str]
@@ -212,7 +214,9 @@ class Explanation(_message.Message):
     caveats: _containers.RepeatedScalarFieldContainer[str]
     ablation: str
     arm_changes: _containers.RepeatedCompositeFieldContainer[_record_pb2.ArmChange]
-    def __init__(self, summary: _Optional[str] = ..., candidates: _Optional[_Iterable[_Union[CandidateExplanation, _Mapping]]] = ..., masked_paths: _Optional[_Iterable[str]] = ..., decision_id: _Optional[str] = ..., decided_at_ms: _Optional[int] = ..., placement_id: _Optional[str] = ..., arm: _Optional[_Union[_reason_pb2.Arm, str]] = ..., branch: _Optional[_Union[_reason_pb2.Branch, str]] = ..., reason: _Optional[_Union[_reason_pb2.Reason, str]] = ..., reason_text: _Optional[str] = ..., fallback_reason: _Optional[_Union[_reason_pb2.Reason, str]] = ..., fallback_stage: _Optional[_Union[_reason_pb2.Stage, str]] = ..., degraded: _Optional[bool] = ..., offered: _Optional[_Iterable[str]] = ..., default_served: _Optional[bool] = ..., would_offer: _Optional[_Iterable[str]] = ..., would_offer_default: _Optional[bool] = ..., assignments: _Optional[_Iterable[_Union[_record_pb2.LayerAssignment, _Mapping]]] = ..., slots: _Optional[_Iterable[_Union[SlotExplanation, _Mapping]]] = ..., factors: _Optional[_Iterable[_Union[FactorShare, _Mapping]]] = ..., scored: _Optional[bool] = ..., inputs: _Optional[_Iterable[_Union[InputExplanation, _Mapping]]] = ..., consent: _Optional[_Iterable[_Union[ConsentExplanation, _Mapping]]] = ..., consent_version: _Optional[str] = ..., bundle: _Optional[str] = ..., bundle_digest: _Optional[str] = ..., models: _Optional[_Iterable[_Union[_record_pb2.ModelPin, _Mapping]]] = ..., reservation_attempts: _Optional[int] = ..., recovered: _Optional[bool] = ..., jurisdiction: _Optional[str] = ..., caveats: _Optional[_Iterable[str]] = ..., ablation: _Optional[str] = ..., arm_changes: _Optional[_Iterable[_Union[_record_pb2.ArmChange, _Mapping]]] = ...) -> None: ...
+    policy: str
+    slate_joint_probability: float
+    def __init__(self, summary: _Optional[str] = ..., candidates: _Optional[_Iterable[_Union[CandidateExplanation, _Mapping]]] = ..., masked_paths: _Optional[_Iterable[str]] = ..., decision_id: _Optional[str] = ..., decided_at_ms: _Optional[int] = ..., placement_id: _Optional[str] = ..., arm: _Optional[_Union[_reason_pb2.Arm, str]] = ..., branch: _Optional[_Union[_reason_pb2.Branch, str]] = ..., reason: _Optional[_Union[_reason_pb2.Reason, str]] = ..., reason_text: _Optional[str] = ..., fallback_reason: _Optional[_Union[_reason_pb2.Reason, str]] = ..., fallback_stage: _Optional[_Union[_reason_pb2.Stage, str]] = ..., degraded: _Optional[bool] = ..., offered: _Optional[_Iterable[str]] = ..., default_served: _Optional[bool] = ..., would_offer: _Optional[_Iterable[str]] = ..., would_offer_default: _Optional[bool] = ..., assignments: _Optional[_Iterable[_Union[_record_pb2.LayerAssignment, _Mapping]]] = ..., slots: _Optional[_Iterable[_Union[SlotExplanation, _Mapping]]] = ..., factors: _Optional[_Iterable[_Union[FactorShare, _Mapping]]] = ..., scored: _Optional[bool] = ..., inputs: _Optional[_Iterable[_Union[InputExplanation, _Mapping]]] = ..., consent: _Optional[_Iterable[_Union[ConsentExplanation, _Mapping]]] = ..., consent_version: _Optional[str] = ..., bundle: _Optional[str] = ..., bundle_digest: _Optional[str] = ..., models: _Optional[_Iterable[_Union[_record_pb2.ModelPin, _Mapping]]] = ..., reservation_attempts: _Optional[int] = ..., recovered: _Optional[bool] = ..., jurisdiction: _Optional[str] = ..., caveats: _Optional[_Iterable[str]] = ..., ablation: _Optional[str] = ..., arm_changes: _Optional[_Iterable[_Union[_record_pb2.ArmChange, _Mapping]]] = ..., policy: _Optional[str] = ..., slate_joint_probability: _Optional[float] = ...) -> None: ...
 
 class CandidateExplanation(_message.Message):
     __slots__ = ("offer_id", "reason", "text", "rule", "propensity", "value", "selection_probability", "stage", "section", "rules", "expected_value", "factors", "slot_probabilities")
@@ -279,14 +283,16 @@ class FactorShare(_message.Message):
     def __init__(self, name: _Optional[str] = ..., share: _Optional[float] = ...) -> None: ...
 
 class SlotExplanation(_message.Message):
-    __slots__ = ("draw", "offer_id", "selection_probability")
+    __slots__ = ("draw", "offer_id", "selection_probability", "marginal_probability")
     DRAW_FIELD_NUMBER: _ClassVar[int]
     OFFER_ID_FIELD_NUMBER: _ClassVar[int]
     SELECTION_PROBABILITY_FIELD_NUMBER: _ClassVar[int]
+    MARGINAL_PROBABILITY_FIELD_NUMBER: _ClassVar[int]
     draw: float
     offer_id: str
     selection_probability: float
-    def __init__(self, draw: _Optional[float] = ..., offer_id: _Optional[str] = ..., selection_probability: _Optional[float] = ...) -> None: ...
+    marginal_probability: float
+    def __init__(self, draw: _Optional[float] = ..., offer_id: _Optional[str] = ..., selection_probability: _Optional[float] = ..., marginal_probability: _Optional[float] = ...) -> None: ...
 
 class InputExplanation(_message.Message):
     __slots__ = ("name", "value", "age_s", "state")
