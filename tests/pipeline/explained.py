@@ -8,7 +8,8 @@ import pytest
 
 from liftgate.adapters.bundle_archive import keep, read
 from liftgate.adapters.explanation import SECTION, SENTENCES
-from liftgate.adapters.explanation_of_record import RANKED, explain_record
+from liftgate.adapters.explanation_of_record import explain_record
+from liftgate.adapters.explanation_ranking import WEIGHED
 from liftgate.bundle.compiled import Bundle
 from liftgate.domain.reason import Reason
 from liftgate.v1.decision_pb2 import CandidateExplanation, Explanation, RuleOutcome
@@ -39,7 +40,7 @@ def check_explained(bundle: Bundle, live: Explanation, record: DecisionRecord, l
 def _check_candidate(entry: CandidateExplanation) -> None:
     reason = Reason(entry.reason)
     assert (entry.stage == Stage.STAGE_UNSPECIFIED) is (reason is Reason.STAGE_FAILED)
-    if reason in RANKED:
+    if reason in WEIGHED:
         assert all(rule.outcome not in _AGAINST for rule in entry.rules)
         shares = [factor.share for factor in entry.factors if factor.HasField("share")]
         assert not shares or sum(shares) == pytest.approx(1.0)

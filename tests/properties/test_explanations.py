@@ -8,7 +8,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from liftgate.adapters.explanation import FALLBACK_STAGE, SENTENCES
-from liftgate.adapters.explanation_of_record import RANKED, explain_record
+from liftgate.adapters.explanation_of_record import explain_record
+from liftgate.adapters.explanation_ranking import RANKED, WEIGHED
 from liftgate.domain.reason import Arm, Branch, Reason
 from liftgate.v1.reason_pb2 import Stage
 from liftgate.v1.record_pb2 import DecisionRecord, SlotProbabilities
@@ -25,12 +26,13 @@ def records(draw: st.DrawFn) -> DecisionRecord:
     value = st.floats(1e-6, 1e6)
     rows: list[Numbers] = draw(st.lists(st.tuples(st.sampled_from(CANDIDATE), probability, value, value), min_size=1, max_size=8))
     offers = [f"offer-{k}" for k in range(len(rows))]
-    allowed = [reason in RANKED for reason, *_ in rows]
+    allowed = [reason in WEIGHED for reason, *_ in rows]
+    drawn = [reason in RANKED for reason, *_ in rows]
     slots = draw(st.integers(1, 3))
     fallback = draw(st.sampled_from(FALLBACK))
-    weights = [weight if fine and not fallback else 0.0 for (*_, weight), fine in zip(rows, allowed, strict=True)]
+    weights = [weight if fine and not fallback else 0.0 for (*_, weight), fine in zip(rows, drawn, strict=True)]
     total = sum(weights) or 1.0
-    shown = [offer for offer, fine in zip(offers, allowed, strict=True) if fine][:slots] if not fallback else []
+    shown = [offer for offer, fine in zip(offers, drawn, strict=True) if fine][:slots] if not fallback else []
     arm = draw(st.sampled_from([Arm.TREATMENT, Arm.HOLDOUT]))
     return DecisionRecord(
         decision_id="0" * 32,
@@ -62,13 +64,13 @@ def test_every_candidate_has_exactly_one_stage(record: DecisionRecord) -> None:
         reason = Reason(entry.reason)
         if reason is Reason.STAGE_FAILED:
             assert entry.stage == Stage.STAGE_UNSPECIFIED
-        elif reason not in RANKED:
+        elif reason not in WEIGHED:
             assert entry.stage == Stage.STAGE_GUARD
         elif unknown:
             assert entry.stage == Stage.STAGE_UNSPECIFIED
         else:
             assert entry.stage == FALLBACK_STAGE.get(Reason(record.fallback_reason), Stage.STAGE_SELECT)
-        assert entry.HasField("expected_value") is (reason in RANKED)
+        assert entry.HasField("expected_value") is (reason in WEIGHED)
         assert entry.text.endswith(".")
     assert explanation.summary
     assert explanation.reason_text == SENTENCES[Reason(record.reason)]

@@ -51,7 +51,7 @@ SENTENCES: Mapping[Reason, str] = {
     Reason.REVIEW_REJECTED: "A reviewer said no to it.",
     Reason.STOPPED: "An operator has stopped it, its group, or every use of profiles, which it needs.",
     Reason.CONTROLS_UNKNOWN: "What is stopped and approved could not be read, and unknown is no.",
-    Reason.BELOW_THRESHOLD: "It passed every guardrail and is not worth showing: it is expected to bring less than the placement's minimum, or to do harm.",
+    Reason.BELOW_THRESHOLD: "It passed every guardrail and is not worth showing: it is expected to bring too little, or to do harm.",
     Reason.LOWER_TIER: "It passed every guardrail, and so did an offer of a higher priority tier.",
     Reason.NOT_IN_ARM: "It passed every guardrail, and the experiment arm that the decision is in shows other offers.",
     Reason.OFFERED: "The placement's policy chose among the allowed offers.",

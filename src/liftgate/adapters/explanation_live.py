@@ -131,6 +131,20 @@ def _columns(record: DecisionRecord, batch: Batch, bundle: Bundle, decision: Dec
     nan = float("nan")
     value: Any = bundle.value if batch.value is None else batch.value[row]
     record.candidate_value.extend(value.item(k) if fine else nan for k, fine in zip(offers, allowed, strict=True))
+    if batch.not_shown is not None:
+        for i, code in enumerate(batch.not_shown[row, offers].tolist()):
+            if code:
+                record.candidate_reason[i] = code
+    factors = {
+        "context_weight": batch.context_weight,
+        "lever": batch.lever,
+        "untreated_propensity": batch.untreated,
+        "smoothed_propensity": batch.smoothed,
+    }
+    for name, column in factors.items():
+        if column is not None:
+            numbers = [column.item(row, k) if fine else nan for k, fine in zip(offers, allowed, strict=True)]
+            getattr(record, f"candidate_{name}").extend(numbers)
     propensity: Any = getattr(batch, "propensity", None)
     if propensity is not None:
         record.candidate_propensity.extend(propensity[row, offers].tolist())

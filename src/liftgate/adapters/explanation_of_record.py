@@ -2,28 +2,26 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from math import isfinite, isnan, log, prod
+from collections.abc import Sequence
+from math import isfinite, isnan, prod
 
 from liftgate.adapters.bundle_archive import Rulebook
 from liftgate.adapters.explanation import FALLBACK_STAGE, FURTHER_SECTIONS, SECTION, SENTENCES
+from liftgate.adapters.explanation_ranking import RESPONSE, WEIGHED, Ranking
 from liftgate.adapters.explanation_rules import Conditions, Judge, in_shadow, schema_of
 from liftgate.adapters.explanation_words import summary
+from liftgate.adapters.explanation_worth import multipliers
 from liftgate.domain.reason import Arm, Branch, Reason
 from liftgate.v1.decision_pb2 import CandidateExplanation, Explanation, Factor, FactorShare, RuleOutcome, SlotExplanation
 from liftgate.v1.reason_pb2 import Stage
 from liftgate.v1.record_pb2 import DecisionRecord
 
-RANKED = frozenset({Reason.ALLOWED, Reason.CHOSEN})
-_RANKED = frozenset(map(int, RANKED))
 HELD_OUT_CHOSEN = "It passed every guardrail and would have been chosen; the person is in a holdout."
 IN_SHADOW = " A guardrail in shadow would have held it back: "
 """Before the sentence of the reason that it would have given."""
 _REASONS = {int(reason): reason for reason in Reason}
 _QUIET = (RuleOutcome.RULE_OUTCOME_PASSED, RuleOutcome.RULE_OUTCOME_SHADOW)
 _NOWHERE, _GUARD, _SELECT = Stage.STAGE_UNSPECIFIED, Stage.STAGE_GUARD, Stage.STAGE_SELECT
-_TINY = 1e-12
-"""Stands in for a factor of 0, whose logarithm has no value."""
 
 
 def explain_record(
@@ -49,7 +47,7 @@ def explain_record(
             message.caveats.append("An input has a type that this version does not know, so conditions are quoted and not judged.")
     judge = Judge(record, conditions, live=live)
     _inputs(message, record, judge, live)
-    ranking = _Ranking(record)
+    ranking = Ranking(record)
     for name, share in ranking.shares.items():
         message.factors.append(FactorShare(name=name, share=share))
     for c in range(len(record.candidate_offer_id)):
@@ -125,7 +123,7 @@ def _inputs(message: Explanation, record: DecisionRecord, judge: Judge, live: bo
 
 
 def _candidate(
-    message: Explanation, record: DecisionRecord, c: int, reason: Reason, rulebook: Rulebook | None, judge: Judge, ranking: _Ranking
+    message: Explanation, record: DecisionRecord, c: int, reason: Reason, rulebook: Rulebook | None, judge: Judge, ranking: Ranking
 ) -> None:
     offer_id = record.candidate_offer_id[c]
     entry = message.candidates.add(offer_id=offer_id, reason=record.candidate_reason[c], stage=_stage(record, reason))
@@ -137,10 +135,12 @@ def _candidate(
     shadow = known(record.candidate_shadow_reason[c]) if c < len(record.candidate_shadow_reason) else Reason.UNSPECIFIED
     if shadow is not Reason.UNSPECIFIED:
         entry.text += IN_SHADOW + SENTENCES[shadow]
-    if reason in RANKED:
+    if reason in WEIGHED:
         _numbers(entry, record, c, ranking)
         if rulebook is not None and not judge.live:
-            entry.rules.extend(judge.passed(rulebook.clauses.of(offer_id, group), offer_id, SECTION.get(shadow, "")))
+            own_rules = rulebook.clauses.of(offer_id, group)
+            entry.rules.extend(judge.passed(own_rules, offer_id, SECTION.get(shadow, "")))
+            entry.rules.extend(multipliers(judge, own_rules, offer_id))
         return
     section = SECTION.get(reason)
     if section is None:
@@ -161,14 +161,14 @@ def _candidate(
 
 def _stage(record: DecisionRecord, reason: Reason) -> Stage:
     """Return the stage that a candidate got to; STAGE_UNSPECIFIED where a stage failed, for the record does not say which."""
-    if reason not in RANKED:
+    if reason not in WEIGHED:
         return _NOWHERE if reason in (Reason.STAGE_FAILED, Reason.UNSPECIFIED) else _GUARD
     if int(record.branch) == Branch.FALLBACK:
         return FALLBACK_STAGE.get(known(record.fallback_reason), _NOWHERE)
     return _SELECT
 
 
-def _numbers(entry: CandidateExplanation, record: DecisionRecord, c: int, ranking: _Ranking) -> None:
+def _numbers(entry: CandidateExplanation, record: DecisionRecord, c: int, ranking: Ranking) -> None:
     for name, column in (("propensity", record.candidate_propensity), ("value", record.candidate_value)):
         if c < len(column) and not isnan(column[c]):
             setattr(entry, name, column[c])
@@ -179,36 +179,7 @@ def _numbers(entry: CandidateExplanation, record: DecisionRecord, c: int, rankin
         return
     shares = ranking.shares_of(c)
     entry.expected_value = prod(factors.values())
-    entry.factors.extend([Factor(name=name, value=value, share=shares.get(name)) for name, value in factors.items()])
-
-
-class _Ranking:
-    """What the allowed offers were ranked by, and how much each factor had to do with it.
-
-    Expected worth is a product, so its logarithm is a sum over the factors. A factor's share is its part in how far an offer (or all of
-    them together) lies from the geometric mean of the allowed ones.
-    """
-
-    def __init__(self, record: DecisionRecord) -> None:
-        self.vectors = [list(slot.probability) for slot in record.slots]
-        self.factors: dict[int, dict[str, float]] = {}
-        """By candidate."""
-        columns = zip(record.candidate_reason, record.candidate_propensity, record.candidate_value, strict=False)
-        for c, (reason, propensity, value) in enumerate(columns):
-            if reason in _RANKED and isfinite(propensity) and isfinite(value):
-                self.factors[c] = {"propensity": propensity, "value": value}
-        logs = {c: {name: log(max(value, _TINY)) for name, value in numbers.items()} for c, numbers in self.factors.items()}
-        names = next(iter(logs.values()), {})
-        mean = {name: sum(one[name] for one in logs.values()) / len(logs) for name in names}
-        self._apart = {c: {name: abs(one[name] - mean[name]) for name in one} for c, one in logs.items()}
-        self.shares = _parts({name: sum(one[name] for one in self._apart.values()) for name in names})
-
-    def shares_of(self, c: int) -> dict[str, float]:
-        """Return each factor's part in what sets a candidate apart; empty: nothing does."""
-        return _parts(self._apart[c])
-
-
-def _parts(amounts: Mapping[str, float]) -> dict[str, float]:
-    """Return each amount's part of the whole; empty where there is nothing to share but rounding."""
-    whole = sum(amounts.values())
-    return {name: amount / whole for name, amount in amounts.items()} if whole > 1e-9 else {}
+    # The first is the response, in whatever form.
+    entry.factors.extend(
+        [Factor(name=name, value=value, share=shares.get(name if i else RESPONSE)) for i, (name, value) in enumerate(factors.items())]
+    )

@@ -21,7 +21,7 @@ from liftgate.domain.reason import InputState, Reason
 from liftgate.v1.decision_pb2 import RuleExplanation, RuleOutcome
 from liftgate.v1.record_pb2 import DecisionRecord
 
-FACTORS = ("value", "propensity")
+FACTORS = ("value", "propensity", "uplift", "smoothing", "evidence", "context_weight", "levers", "tier")
 """Sections that rank and do not stop."""
 _SETTINGS = ("shadow",)
 """Sections that say how rules are run and are none themselves."""
@@ -174,16 +174,38 @@ class Judge:
         channel = self._decoded(i) if i is not None else None
         return channel if isinstance(channel, str) else ""
 
+    @property
+    def now_ms(self) -> int:
+        """When it was decided."""
+        return self._record.decided_at_ms
+
+    def saw(self, names: Iterable[str]) -> list[str]:
+        """Return what was seen of inputs, and of `now`, as far as the record has them."""
+        return [seen for name in names if (name == "now" or name in self._index) and (seen := self.seen(name))]
+
+    def holds(self, text: str, offer_id: str) -> bool | None:
+        """Return whether a condition holds; None: it is unknown. Raises ValueError where this version cannot read it."""
+        readable, value = self._truth(text, offer_id)
+        if not readable:
+            raise ValueError(text)
+        return value
+
     def _holds(self, section: str, clause: Clause, offer_id: str) -> bool | None:
-        condition = self._conditions.condition(clause.text, offer_id) if self._conditions is not None and clause.text else None
-        if condition is None or self._inputs.shape[1] != len(self._index):
+        readable, value = self._truth(clause.text, offer_id)
+        if not readable:
             return None
+        # Unknown is no: of two kinds of no, one passes on true, the other on false.
+        return value is False if section in _STOPS_WHEN_TRUE else value is True
+
+    def _truth(self, text: str, offer_id: str) -> tuple[bool, bool | None]:
+        """Return (it can be judged, what it is)."""
+        condition = self._conditions.condition(text, offer_id) if self._conditions is not None and text else None
+        if condition is None or self._inputs.shape[1] != len(self._index):
+            return False, None
         if id(condition) not in self._held:
             true, unknown = condition.evaluate(self._inputs, self._now_ms)
             self._held[id(condition)] = None if unknown[0] else bool(true[0])
-        value = self._held[id(condition)]
-        # Unknown is no: of two kinds of no, one passes on true, the other on false.
-        return value is False if section in _STOPS_WHEN_TRUE else value is True
+        return True, self._held[id(condition)]
 
     def _told(self, section: str, clause: Clause, outcome: RuleOutcome, offer_id: str) -> RuleExplanation:
         told = RuleExplanation(section=section, rule=clause.where, text=clause.text, group=clause.group, outcome=outcome)
@@ -197,7 +219,7 @@ class Judge:
             told.saw.extend([self.seen("context.channel"), *self._consent_seen([clause.text.partition(": ")[2]])])
         else:
             names = clause.inputs if is_condition(section) else _SEES.get(section, ())
-            told.saw.extend(seen for name in names if (name == "now" or name in self._index) and (seen := self.seen(name)))
+            told.saw.extend(self.saw(names))
         return told
 
     def _reviewed(self, offer_id: str) -> Iterator[str]:
