@@ -53,16 +53,23 @@ class GrpcAnswers:
             _varint(decision.valid_until_ms),
         ]
         for s, k in enumerate(decision.offered):
-            if decision.default_served:
+            if decision.default_served or s == decision.default_slot:
                 slot = _default_part(bundle.offers[k])
             else:
                 propensity = batch.propensity.item(row, k)
-                slot = self._slot_part(bundle, k) + _DOUBLE.pack(_SELECTION_PROBABILITY, batch.probability.item(s, row, k))
+                chance = batch.probability.item(s, row, k) if decision.chances is None else decision.chances[s]
+                slot = self._slot_part(bundle, k) + _DOUBLE.pack(_SELECTION_PROBABILITY, chance)
                 if isfinite(propensity):
                     slot += _DOUBLE.pack(_PROPENSITY, propensity)
             parts += (_SLOTS, _varint(len(slot)), slot)
         if decision.review_id:
             parts.append(decision_pb2.DecideResponse(review_id=decision.review_id).SerializeToString())
+        if decision.refused:
+            refused = [
+                decision_pb2.RefusedOffer(offer_id=bundle.offers[k].offer_id, reason=int(reason))  # type: ignore[arg-type]
+                for k, reason in decision.refused
+            ]
+            parts.append(decision_pb2.DecideResponse(baseline_refused=refused).SerializeToString())
         if request.explain:
             explanation = self._explanations.explain(batch, bundle, decision)
             parts.append(decision_pb2.DecideResponse(explanation=explanation).SerializeToString(deterministic=True))

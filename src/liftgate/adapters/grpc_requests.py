@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from hashlib import blake2b
 from math import isfinite
 
@@ -150,6 +150,10 @@ class RequestReader:
             _fingerprint(message, raw) if idempotent else b"\0" * 8,
             session_id=session_id,
             visitor_id=visitor_id,
+            baseline_offers=_baseline(message.baseline_offers, bundle, place, slot_count, at, violations)
+            if message.baseline_offers
+            else (),
+            deferred=message.deferred,
         )
 
     def _prepare(self, bundle: Bundle) -> None:
@@ -224,6 +228,24 @@ def _wrong(kind: str, value: AttributeValue, column: Input | None) -> str:
     if kind == "int_value" and column.type is not InputType.FLOAT and not -_WHOLE <= value <= _WHOLE:  # type: ignore[operator]
         return "wants a whole number within 2**53"
     return ""
+
+
+def _baseline(
+    offer_ids: Sequence[str], bundle: Bundle, place: int | None, slots: int, at: str, violations: list[FieldViolation]
+) -> tuple[str, ...]:
+    """Return the caller's own choice, each once, among the placement's offers and no more than slots are wanted."""
+    if len(offer_ids) > slots:
+        violations.append(FieldViolation(f"{at}baseline_offers", f"wants at most {slots} offers, one for each slot, not {len(offer_ids)}"))
+        return ()
+    for i, offer_id in enumerate(offer_ids):
+        offer = bundle.offer_index.get(offer_id)
+        if offer is None:
+            violations.append(FieldViolation(f"{at}baseline_offers[{i}]", "no such offer in the bundle"))
+        elif place is not None and not bundle.candidates[place, offer]:
+            violations.append(FieldViolation(f"{at}baseline_offers[{i}]", "wants an offer of this placement"))
+        elif offer_id in offer_ids[:i]:
+            violations.append(FieldViolation(f"{at}baseline_offers[{i}]", "stands in the list already"))
+    return tuple(offer_ids)
 
 
 def _candidates(offer_ids: Iterable[str], bundle: Bundle, place: int | None, at: str, violations: list[FieldViolation]) -> tuple[str, ...]:

@@ -207,8 +207,8 @@ class PlacementRule(Strict):
     minimum_value: MinimumValue = None
     mode: Literal["online", "apprentice", "logging_only"] = Field(
         "online",
-        description="What is answered. online: what is chosen. apprentice: the caller's own choice (`baseline_offers`), as far as guardrails "
-        "allow. logging_only: nothing. What would be chosen is logged in all of them.",
+        description="What is answered. online: what is chosen. apprentice: the caller's own choice (`baseline_offers`), as far as "
+        "guardrails allow. logging_only: nothing. What would be chosen is logged in all of them.",
         examples=["apprentice"],
     )
 

@@ -10,6 +10,26 @@ from uuid import uuid4
 AttributeValue = str | int | float | bool
 
 
+EventKindName = Literal[
+    "exposure",
+    "click",
+    "purchase",
+    "dismiss",
+    "unsubscribe",
+    "complaint",
+    "cart_action",
+    "email_sent",
+    "email_delivered",
+    "email_opened",
+    "email_clicked",
+    "email_bounced",
+    "email_unsubscribed",
+    "email_complained",
+    "refund",
+    "custom",
+]
+
+
 def _fresh_id() -> str:
     return uuid4().hex
 
@@ -37,20 +57,24 @@ class Request:
     """The person's account or household, where caps count by it."""
     jurisdiction: str = ""
     """Whose law holds, as the bundle names it; empty: what the person's consent records say."""
+    baseline_offers: Sequence[str] = ()
+    """What you would show of your own accord, in slot order; a placement in apprentice mode answers it."""
+    deferred: bool = False
+    """Caps count nothing of it before its exposure is recorded; their places are held meanwhile."""
 
 
 @dataclass(frozen=True, slots=True)
 class Event:
     """One thing that happened to a person."""
 
-    kind: Literal["exposure", "click", "purchase", "dismiss", "unsubscribe", "complaint"]
+    kind: EventKindName
     person_id: str
     decision_id: str = ""
     offer_id: str = ""
     occurred_at_ms: int = 0
     """Milliseconds since the Unix epoch; 0: now."""
     value: float | None = None
-    """Money, for purchases."""
+    """Money, for purchases, refunds (positive), cart actions and custom events."""
     currency: str = ""
     """ISO 4217; empty: the bundle's."""
     event_id: str = field(default_factory=_fresh_id)
@@ -61,3 +85,17 @@ class Event:
     """Where it happened."""
     time_zone: str = ""
     """The person's, for calendar windows in it; empty: that of the decision, or the bundle's."""
+    name: str = ""
+    """What a custom event is called, as the bundle's `signals` declare it; of a cart action add, remove, view or checkout."""
+    slot: int = 0
+    """The slot of the answer, from 1; 0: not known."""
+    placement_id: str = ""
+    device: str = ""
+    jurisdiction: str = ""
+    """As the decision was asked with it."""
+    properties: Mapping[str, AttributeValue] = field(default_factory=dict)
+    """Kept where the bundle's `event_properties` declare them, dropped and nowhere recorded otherwise."""
+    prefetched: bool = False
+    """A machine did it ahead of the person, such as a mail proxy that loads pictures: the signal is unreliable."""
+    automated: bool = False
+    """A machine did it, such as a link scanner: a bot's."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any, Self
 
 import grpc
@@ -43,6 +43,11 @@ class Client:
         self._decide = self._method(wire.DECIDE, decision_pb2.DecideResponse.FromString)
         self._decide_batch = self._method(wire.DECIDE_BATCH, decision_service_pb2.DecideBatchResponse.FromString)
         self._record = self._method(wire.RECORD, event_service_pb2.RecordResponse.FromString)
+        self._record_stream = self._channel.stream_unary(
+            wire.RECORD_STREAM,
+            request_serializer=lambda message: message.SerializeToString(),
+            response_deserializer=event_service_pb2.RecordStreamResponse.FromString,
+        )
 
     def _method(self, path: str, parse: Callable[[bytes], Any]) -> Any:
         return self._channel.unary_unary(path, request_serializer=lambda message: message.SerializeToString(), response_deserializer=parse)
@@ -74,6 +79,8 @@ class Client:
         dry_run: bool = False,
         account_id: str = "",
         jurisdiction: str = "",
+        baseline_offers: Sequence[str] = (),
+        deferred: bool = False,
         request_id: str | None = None,
         timeout_ms: float | None = None,
         traceparent: str | None = None,
@@ -82,7 +89,7 @@ class Client:
 
         Raises RequestRefused when the request itself is wrong.
         """
-        fresh = {} if request_id is None else {"request_id": request_id}
+        fresh: Any = {} if request_id is None else {"request_id": request_id}
         request = Request(
             person_id,
             placement_id,
@@ -98,6 +105,8 @@ class Client:
             dry_run,
             account_id=account_id,
             jurisdiction=jurisdiction,
+            baseline_offers=baseline_offers,
+            deferred=deferred,
             **fresh,
         )
         answer = self._call(self._decide, wire.request_message(request), request.request_id, timeout_ms, traceparent)
@@ -128,6 +137,20 @@ class Client:
         answer = self._call(self._record, wire.record_message(events), key, timeout_ms, None)
         if isinstance(answer, Failure):
             raise ServiceUnavailable(answer.code.name)
+        return wire.recorded_of(answer)
+
+    def record_stream(self, events: Iterable[Event], *, timeout_ms: float = 3_600_000.0) -> Recorded:
+        """Return what became of any number of events once all of them are in the event log: one call, batches one after another.
+
+        Positions count from the first event. Nothing is retried. Raises ServiceUnavailable when the stream broke or `timeout_ms` passed:
+        send all of it again, what was stored before changes nothing. Raises RequestRefused when a batch as a whole is wrong.
+        """
+        try:
+            answer = self._record_stream(wire.stream_messages(events), timeout=timeout_ms / 1000.0)
+        except grpc.RpcError as error:
+            failure = Failure.read(error.code(), error.details(), error.trailing_metadata())
+            failure.raise_if_refused()
+            raise ServiceUnavailable(failure.code.name) from None
         return wire.recorded_of(answer)
 
     def _call(self, method: Any, message: Any, key: str, timeout_ms: float | None, traceparent: str | None) -> Any:

@@ -2,19 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from hashlib import blake2b
-from typing import Any
+from itertools import islice
+from typing import Any, get_args
 
-from liftgate.client.answer import Candidate, Decision, Explanation, Offer, Recorded, Rejection
+from liftgate.client.answer import Candidate, Decision, Explanation, Offer, Recorded, Rejection, Revocation
 from liftgate.client.plain import plain
-from liftgate.client.request import AttributeValue, Event, Request
+from liftgate.client.request import AttributeValue, Event, EventKindName, Request
 from liftgate.v1 import decision_pb2, decision_service_pb2, event_service_pb2, offer_pb2, reason_pb2
 from liftgate.v1.event_service_pb2 import EventKind
 
 DECIDE = "/liftgate.v1.DecisionService/Decide"
 DECIDE_BATCH = "/liftgate.v1.DecisionService/DecideBatch"
 RECORD = "/liftgate.v1.EventService/Record"
+RECORD_STREAM = "/liftgate.v1.EventService/RecordStream"
+STREAM_EVENTS = 500
+"""Events in one message of a stream."""
 OPTIONS = (
     # A server that comes back is found again within a deadline, not after grpc's first second.
     ("grpc.initial_reconnect_backoff_ms", 20),
@@ -22,14 +26,7 @@ OPTIONS = (
 )
 
 Defaults = str | Offer | Mapping[str, str | Offer] | None
-_KINDS = {
-    "exposure": EventKind.EVENT_KIND_EXPOSURE,
-    "click": EventKind.EVENT_KIND_CLICK,
-    "purchase": EventKind.EVENT_KIND_PURCHASE,
-    "dismiss": EventKind.EVENT_KIND_DISMISS,
-    "unsubscribe": EventKind.EVENT_KIND_UNSUBSCRIBE,
-    "complaint": EventKind.EVENT_KIND_COMPLAINT,
-}
+_KINDS = {name: getattr(EventKind, f"EVENT_KIND_{name.upper()}") for name in get_args(EventKindName)}
 
 
 def request_message(request: Request) -> decision_pb2.DecideRequest:
@@ -47,6 +44,8 @@ def request_message(request: Request) -> decision_pb2.DecideRequest:
         account_id=request.account_id,
         explain=request.explain,
         dry_run=request.dry_run,
+        baseline_offers=request.baseline_offers,
+        deferred=request.deferred,
     )
     if request.global_privacy_control:
         message.consent_signals.global_privacy_control = True
@@ -63,6 +62,13 @@ def batch_message(requests: Sequence[Request]) -> decision_service_pb2.DecideBat
 def record_message(events: Sequence[Event]) -> event_service_pb2.RecordRequest:
     """Return the message of many events. Raises ValueError on an unknown kind."""
     return event_service_pb2.RecordRequest(events=[_event(event) for event in events])
+
+
+def stream_messages(events: Iterable[Event]) -> Iterator[event_service_pb2.RecordStreamRequest]:
+    """Yield the messages of any number of events. Raises ValueError on an unknown kind."""
+    left = iter(events)
+    while batch := list(islice(left, STREAM_EVENTS)):
+        yield event_service_pb2.RecordStreamRequest(events=[_event(event) for event in batch])
 
 
 def decision_of(request: Request, answer: decision_pb2.DecideResponse) -> Decision:
@@ -97,10 +103,27 @@ def default_decision(request: Request, defaults: Defaults, status: str, detail: 
     )
 
 
-def recorded_of(answer: event_service_pb2.RecordResponse) -> Recorded:
-    """Return what became of the events."""
+def recorded_of(answer: event_service_pb2.RecordResponse | event_service_pb2.RecordStreamResponse) -> Recorded:
+    """Return what became of the events, of a batch or of a stream."""
     rejections = tuple(Rejection(entry.index, entry.field, entry.description) for entry in answer.rejections)
-    return Recorded(answer.accepted, answer.duplicates, rejections, answer.uncounted)
+    revocations = tuple(
+        Revocation(entry.index, _name(reason_pb2.Reason, entry.consent_reason), entry.purpose) for entry in answer.revocations
+    )
+    if isinstance(answer, event_service_pb2.RecordStreamResponse):
+        rejected, revoked = answer.rejected, answer.revoked
+    else:
+        rejected, revoked = len(rejections), len(revocations)
+    return Recorded(
+        answer.accepted,
+        answer.duplicates,
+        rejections,
+        answer.uncounted,
+        revocations,
+        answer.late,
+        answer.dropped_properties,
+        rejected,
+        revoked,
+    )
 
 
 def jitter(key: str, attempt: int) -> float:
@@ -136,7 +159,27 @@ def _event(event: Event) -> event_service_pb2.Event:
         account_id=event.account_id,
         channel=event.channel,
         time_zone=event.time_zone,
+        name=event.name,
+        slot=event.slot,
+        placement_id=event.placement_id,
+        device=event.device,
+        jurisdiction=event.jurisdiction,
+        properties={name: _property(value) for name, value in event.properties.items()} if event.properties else None,
+        prefetched=event.prefetched,
+        automated=event.automated,
     )
+
+
+def _property(value: AttributeValue) -> event_service_pb2.PropertyValue:
+    if isinstance(value, bool):  # before int, which it is too
+        return event_service_pb2.PropertyValue(bool_value=value)
+    if isinstance(value, int):
+        return event_service_pb2.PropertyValue(int_value=value)
+    if isinstance(value, float):
+        return event_service_pb2.PropertyValue(double_value=value)
+    if isinstance(value, str):
+        return event_service_pb2.PropertyValue(string_value=value)
+    raise TypeError(f"a property is text, a number, true or false, not {type(value).__name__}")
 
 
 def _name(enum: Any, number: int) -> str:

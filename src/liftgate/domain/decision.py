@@ -36,7 +36,7 @@ class Decision:
     holdout_answer: str = ""
     """What that holdout declares as answer; empty: nothing is withheld."""
     default_slot: int = -1
-    """Index into `offered` of the default offer in the place of one that is withheld; -1: none. `default_served` speaks of whole answers."""
+    """Index into `offered` of the default offer that stands for one that is withheld; -1: none."""
     chances: tuple[float, ...] | None = None
     """P(shown) of each of `offered`, where they are not the choice slot by slot; None: they are, or the default."""
     counted: tuple[int, ...] | None = None

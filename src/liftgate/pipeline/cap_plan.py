@@ -22,6 +22,8 @@ from liftgate.pipeline.ports import MARKER, NOTHING_WATCHED, AccountClaim, Charg
 
 UNLIMITED = 2**40
 """Room of a cap that does not concern the row."""
+DEFERRED_LEASE_MS = 600_000
+"""Shortest time that a deferred decision holds its places: 10 minutes, the default lease of caps that count exposures."""
 _EXCLUDED = Reason.EXCLUDED
 
 
@@ -207,10 +209,18 @@ class CapPlan:
         cap = self.caps[column]
         until = self.until(cap, now_ms, request.context.time_zone)
         # A lease may outlive a calendar window: an exposure in the next one counts there.
-        live_until = now_ms + cap.lease_ms if cap.counts == "exposure" else until
+        live_until = now_ms + self._lease_ms(cap, request) if cap.counts == "exposure" or request.deferred else until
         # What excludes others is watched for their sake and never refused itself.
         limit = MARKER if cap.reason is _EXCLUDED else UNLIMITED if cap.shadow else cap.limit
         return Charge(cap.cap_id, limit, live_until, until)
+
+    def _lease_ms(self, cap: Cap, request: DecideRequest) -> int:
+        """Return how long a place is held. Of a deferred decision: as long as the answer may be shown, and 10 minutes at the least."""
+        if cap.counts == "exposure":
+            return cap.lease_ms
+        place = self._bundle.placements[self._bundle.placement_index[request.placement_id]]
+        lease_ms = max(place.valid_for_ms, DEFERRED_LEASE_MS)
+        return lease_ms if cap.period is not None else min(lease_ms, cap.window_ms)
 
     def until(self, cap: Cap, at_ms: int, time_zone: str = "") -> int:
         """Return when an event of that moment counts no more: the end of its rolling or calendar window."""
@@ -244,8 +254,8 @@ class CapPlan:
             most = max(limit - int(room[c]), limit - (1 if self._once[c] else slots))
             if cap.shadow:
                 most = limit = UNLIMITED
-            leased = cap.counts == "exposure"
-            until = bucket_until(now_ms, cap.lease_ms) if leased else self.total_until(cap, now_ms)
+            leased = cap.counts == "exposure" or batch.requests[row].deferred
+            until = bucket_until(now_ms, self._lease_ms(cap, batch.requests[row])) if leased else self.total_until(cap, now_ms)
             used.append(TotalUse(cap.cap_id, self._receipts[c], most, limit, until, leased, count))
         return tuple(used)
 
@@ -284,8 +294,9 @@ class CapPlan:
 
     def stands_without_store(self, claim: Claim) -> bool:
         """Say whether a choice may stand whose claim nobody could make: nothing is charged, or only soft caps."""
-        account = claim.account.charges if claim.account else ()
-        charged = (*(charge.cap_id for charge in (*claim.charges, *account)), *(use.cap_id for use in claim.totals if use.count))
+        account = (*claim.account.charges, *claim.account.withheld) if claim.account else ()
+        people = (*claim.charges, *claim.withheld, *account)
+        charged = (*(charge.cap_id for charge in people), *(use.cap_id for use in claim.totals if use.count or use.withheld))
         return all(cap_id in self.soft_ids for cap_id in charged)
 
     def deny_unreserved_defaults(self, batch: Batch, rows: Sequence[int]) -> None:

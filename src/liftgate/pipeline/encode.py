@@ -17,6 +17,7 @@ from liftgate.domain.reason import Reason
 from liftgate.pipeline.live import Live
 from liftgate.pipeline.stages import Stage
 from liftgate.pipeline.walk import Walk
+from liftgate.record.answer_part import ONLINE, answer_part
 from liftgate.record.codec import (
     BatchColumns,
     DecisionHead,
@@ -160,6 +161,14 @@ class _RowColumns:
         asked = (self._offers[requested[decision.row]].offer_id, decision.review_id) if decision.review_id else None
         return review_part(said, asked) if said or asked else b""
 
+    def _answered(self, decision: Decision) -> bytes:
+        """Return what the record says of an answer that is not what was chosen."""
+        baseline = self._requests[decision.row].baseline_offers
+        if not decision.withheld and not decision.deferred and decision.mode == ONLINE and not baseline:
+            return b""
+        withheld = tuple([self._offers[offer].offer_id for offer in decision.withheld])
+        return answer_part(withheld, decision.deferred, decision.mode, baseline)
+
     def head(self, decision: Decision) -> DecisionHead:
         row = decision.row
         request, held = self._requests[row], self._held[row]
@@ -179,7 +188,7 @@ class _RowColumns:
             offered=[self._offers[offer].offer_id for offer in decision.offered],
             default_served=decision.default_served,
             would_offer=[self._offers[offer].offer_id for offer in decision.would_offer],
-            holdout_answer=self._answers[held.index(True)] if True in held else "",
+            holdout_answer=self._answers[held.index(True)] if True in held else decision.holdout_answer,
             slot_count=request.slot_count,
             scored=self._scored[row],
             reservation_attempts=self._walk.attempts[row],
@@ -189,7 +198,7 @@ class _RowColumns:
             would_offer_default=decision.would_offer_default,
             consent_version=self._consent_version[row],
             profile_state=self._profile_state[row],
-            more=self._more(row) + self._for_replay(row) + self._reviewed(decision),
+            more=self._more(row) + self._for_replay(row) + self._reviewed(decision) + self._answered(decision),
         )
 
 

@@ -10,6 +10,7 @@ import numpy as np
 
 from liftgate.bundle.compiled import Bundle
 from liftgate.domain.batch import Batch
+from liftgate.domain.contact_history import ENTRY
 from liftgate.domain.errors import StoreUnavailable
 from liftgate.domain.input import InputSchema
 from liftgate.domain.profile import Profiles, ProfileState, unavailable
@@ -38,6 +39,10 @@ async def fetch(walk: Walk) -> None:
         PersonKey(request.person_id, held, both=held and unsure, certain=certain)
         for request, held in zip(batch.requests, held_out, strict=True)
     ]
+    if batch.withheld is not None:
+        # Judged by both histories: what was shown, and what would have been.
+        for row in np.flatnonzero(batch.withheld.any(axis=1)).tolist():
+            people[row].ghost = people[row].both = True
     caps = walk.live.caps
     if caps.by_account:
         for person, request in zip(people, batch.requests, strict=True):
@@ -77,17 +82,32 @@ def _read_lists(batch: Batch, bundle: Bundle, fetched: Fetched) -> None:
 
 
 def _histories(batch: Batch, fetched: Fetched) -> Sequence[bytes | None]:
-    """Return [N] contact histories: who turned out not to be held out, for want of consent to experiments, has the real one."""
+    """Return [N] contact histories: of who is partly held out both, real and ghost; of who turned out not to be held out the real one."""
     if not fetched.real_history:
         return fetched.history
     history, accounts = list(fetched.history), dict(fetched.account_history)
+    partly = partly_held_out(batch)
     for row, real in fetched.real_history.items():
-        if not batch.held_out[row]:
+        if row in partly:
+            history[row] = _together(real or b"", history[row] or b"")
+        elif not batch.held_out[row]:
             history[row] = real
             if row in accounts:
                 accounts[row] = fetched.real_account_history.get(row)
     fetched.account_history = accounts
     return history
+
+
+def partly_held_out(batch: Batch) -> frozenset[int]:
+    """Return the rows whose people are held out of some offers and not of everything."""
+    if batch.withheld is None:
+        return frozenset()
+    return frozenset(np.flatnonzero(batch.withheld.any(axis=1) & ~batch.held_out).tolist())
+
+
+def _together(real: bytes, ghost: bytes) -> bytes:
+    """Return both histories as one; damage to either is damage to both."""
+    return b"?" if len(real) % ENTRY.size or len(ghost) % ENTRY.size else real + ghost
 
 
 def _read_inputs(batch: Batch, bundle: Bundle, profiles: Profiles) -> None:

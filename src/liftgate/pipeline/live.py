@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from liftgate.bundle.compiled import Bundle, ModelSpec
+from liftgate.bundle.variant import Replacement
 from liftgate.domain.bucketing import Salt
 from liftgate.domain.input import Floats
 from liftgate.domain.layer import Layer
@@ -25,7 +26,9 @@ class ModelPlan:
     """How one model is fed and where its scores go, as index arrays."""
 
     __slots__ = (
+        "by",
         "columns",
+        "contested",
         "equals",
         "in_order",
         "index",
@@ -40,16 +43,21 @@ class ModelPlan:
         "untreated_outputs",
     )
 
-    def __init__(self, bundle: Bundle, index: int) -> None:
+    def __init__(self, bundle: Bundle, index: int, instead: Replacement | None = None) -> None:
+        """`index` says which model the offers rank by, `instead` what scores in its place for some arms."""
         self.index = index
-        self.spec: ModelSpec = bundle.models[index]
+        self.by = index if instead is None else instead.by
+        """Which model scores."""
+        self.contested = any(one.model == index for one in bundle.variation.replacements)
+        """Another plan is for the same offers and other arms."""
+        self.spec: ModelSpec = bundle.models[self.by]
         inputs = self.spec.inputs
         self.columns: Indices = np.array([column.input for column in inputs], dtype=np.intp)
         self.one_hot = np.array([column.equals is not None for column in inputs], dtype=np.bool_)
         self.equals: Floats = np.array([column.equals for column in inputs if column.equals is not None], dtype=np.float64)
         self.missing: Floats = np.array([column.missing for column in inputs], dtype=np.float64)
         self.offers: Indices = np.flatnonzero(bundle.offer_model == index)
-        self.outputs: Indices = bundle.offer_output[self.offers]
+        self.outputs: Indices = (bundle.offer_output if instead is None else instead.treated)[self.offers]
         first, last = int(self.offers.min(initial=0)), int(self.offers.max(initial=-1))
         together = len(self.offers) == last - first + 1
         self.span: Indices | slice = slice(first, last + 1) if together else self.offers
@@ -59,7 +67,8 @@ class ModelPlan:
         second = bundle.worth.untreated
         self.untreated: Indices = np.flatnonzero(second.model == index) if second is not None else np.zeros(0, dtype=np.intp)
         """Offers of which it says how likely the outcome is without them."""
-        self.untreated_outputs: Indices = second.output[self.untreated] if second is not None else self.untreated
+        outputs = second.output if second is not None else bundle.offer_output
+        self.untreated_outputs: Indices = (outputs if instead is None else instead.untreated)[self.untreated]
         self.personal = bool((self.columns < bundle.schema.profile_count).any())
         """Reads profile features: people whose profile may not be read, or is not there, are not scored by it."""
 
@@ -106,6 +115,7 @@ class Live:
         set_once(self, "layers", Layers(bundle.layers))
         set_once(self, "assignment_parts", tuple(map(_assignment_parts, bundle.layers)))
         plans = [ModelPlan(bundle, i) for i in range(len(bundle.models))]
+        plans += [ModelPlan(bundle, one.model, one) for one in bundle.variation.replacements]
         set_once(self, "plans", tuple(plan for plan in plans if plan.offers.size or plan.untreated.size))
         set_once(self, "variants", Variants(bundle))
         set_once(self, "narrows", bundle.worth.narrows or _minima_vary(bundle))

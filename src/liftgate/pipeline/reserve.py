@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from liftgate.domain.errors import FieldViolation, RequestIdReused, StoreUnavailable
 from liftgate.domain.reason import Arm, Reason
-from liftgate.pipeline.ports import NOTHING_WATCHED, AccountClaim, Claim, ClaimOutcome, ClaimStatus, TotalUse, Watch
+from liftgate.pipeline.fetch import partly_held_out
+from liftgate.pipeline.ports import NOTHING_WATCHED, Claim, ClaimOutcome, ClaimStatus, Watch
 from liftgate.pipeline.stages import Stage
 from liftgate.pipeline.walk import Pending, Walk
+from liftgate.pipeline.withheld_claim import withhold
 
 MAX_ATTEMPTS = 3
 """Reservations tried for one decision before the guarded default answers."""
@@ -26,7 +30,8 @@ async def reserve(walk: Walk) -> bool:
     """
     now_ms = walk.batch.now_ms.tolist()
     watches = walk.live.caps.watches(walk.batch)
-    claims = {row: claim for row in walk.unsettled if (claim := _claim(walk, row, now_ms[row], watches[row])) is not None}
+    partly = partly_held_out(walk.batch)
+    claims = {row: claim for row in walk.unsettled if (claim := _claim(walk, row, now_ms[row], watches[row], row in partly)) is not None}
     walk.unsettled = []
     if not claims:
         return False
@@ -47,37 +52,48 @@ async def reserve(walk: Walk) -> bool:
     return bool(walk.unsettled)
 
 
-def _claim(walk: Walk, row: int, now: int, watch: Watch) -> Claim | None:
+def _claim(walk: Walk, row: int, now: int, watch: Watch, partly: bool) -> Claim | None:
     """Return the row's claim; None where there is neither a cap that matters nor an answer to remember."""
-    caps, decision, request = walk.live.caps, walk.decisions[row], walk.batch.requests[row]
+    decision, request = walk.decisions[row], walk.batch.requests[row]
     if request.dry_run or walk.forced[row] in _REDIS_AWAY:
         return None
-    chosen, forced = decision.chosen, walk.forced[row] is not None
-    ghost = decision.arm is _HOLDOUT
-    charges = caps.charges(chosen, request, now, bool(decision.would_offer if ghost else decision.offered))
-    account: AccountClaim | None = None
-    totals: tuple[TotalUse, ...] = ()
-    if forced:
+    forced, ghost = walk.forced[row] is not None, decision.arm is _HOLDOUT
+    if forced or decision.mode == "logging_only":
         watch = NOTHING_WATCHED
-    if not caps.plain:
-        account = caps.account(walk.batch, row, chosen, now, watched=not forced)
-        totals = () if forced else caps.totals(walk.batch, row, chosen, now)
-    if not charges and not watch.entries and not request.idempotent and account is None and not totals:
-        return None
-    return Claim(
+    claim = Claim(
         person_id=request.person_id,
         ghost=ghost,
         request_id=request.request_id if request.idempotent else "",
         fingerprint=request.fingerprint,
         reservation_id=bytes.fromhex(decision.decision_id[16:]),
-        charges=charges,
+        charges=(),
         now_ms=now,
         response=walk.responses[row],
         record=walk.records[row],
         watch=watch,
-        account=account,
-        totals=totals,
+        partly=partly,
     )
+    chosen = decision.chosen if decision.counted is None else decision.counted
+    shows = bool(decision.would_offer if ghost and decision.mode == "online" else decision.counted if ghost else decision.offered)
+    _charge(walk, row, claim, chosen, shows)
+    if partly:
+        would = replace(claim)
+        some = decision.chosen if decision.would_count is None else decision.would_count
+        _charge(walk, row, would, some, shows or (decision.mode == "online" and bool(decision.would_offer)) or bool(decision.would_count))
+        withhold(claim, would)
+    if not claim.charges and not claim.watch.entries and not request.idempotent and claim.account is None and not claim.totals:
+        return claim if claim.withheld else None
+    return claim
+
+
+def _charge(walk: Walk, row: int, claim: Claim, chosen: tuple[int, ...], shows: bool) -> None:
+    """Fill in what the claim counts for a choice, and what it depends on beyond the person's own caps."""
+    caps, request, now, forced = walk.live.caps, walk.batch.requests[row], claim.now_ms, walk.forced[row] is not None
+    claim.charges = caps.charges(chosen, request, now, shows)
+    if not caps.plain:
+        watched = not forced and walk.decisions[row].mode != "logging_only"
+        claim.account = caps.account(walk.batch, row, chosen, now, watched=watched)
+        claim.totals = caps.totals(walk.batch, row, chosen, now) if watched else ()
 
 
 def _settle(walk: Walk, row: int, claim: Claim, outcome: ClaimOutcome) -> None:

@@ -11,6 +11,7 @@ from liftgate.domain.input import Floats
 from liftgate.domain.profile import ProfileState
 from liftgate.domain.reason import Arm, Branch, Reason
 from liftgate.domain.verdict import review_id_of
+from liftgate.pipeline.answer import answer
 from liftgate.pipeline.choose import choose
 from liftgate.pipeline.live import Live
 from liftgate.pipeline.walk import Walk
@@ -54,6 +55,7 @@ def select(walk: Walk) -> None:
         # A claim that may have been made keeps its id: what is answered instead is another decision.
         ids = [new_id() if row in walk.unsure else decision.decision_id for row, decision in enumerate(walk.decisions)]
     decisions = _decide(walk, ids, walk.unsettled)
+    answer(walk, decisions)
     _limit_validity(batch, live.bundle, decisions)
     if (batch.controls.approved_until_ms is not None or batch.verdicts is not None) and "review" not in live.bundle.shadow.guardrails:
         _end_with_approvals(batch, live.bundle, decisions)

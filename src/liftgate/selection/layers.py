@@ -138,6 +138,14 @@ class Layers:
                 found[np.ix_(rows, some)] = True
         return found
 
+    def withheld_from(self, person_id: str, account_id: str, offer: int) -> bool:
+        """Say whether a holdout of an offer or its programme has the person or the account, whatever the time and place."""
+        for index, some in self.withholding:
+            unit = {"person": person_id, "account": account_id}.get(self.each[index].layer.unit, "")
+            if offer in some and self.each[index].arm(unit) == 0:
+                return True
+        return False
+
     def held_out(self, people: Sequence[str]) -> Bools:
         """Return [N, L]: who is in the first arm of which holdout of persons, whatever the time and place."""
         out = np.zeros((len(people), len(self.each)), dtype=np.bool_)

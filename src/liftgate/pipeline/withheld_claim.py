@@ -1,0 +1,45 @@
+"""The claim of somebody partly held out: what would have been counted and is not is charged to the ghost entries."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import replace
+
+from liftgate.pipeline.ports import AccountClaim, Charge, Claim, TotalUse
+
+
+def withhold(claim: Claim, would: Claim) -> None:
+    """Add to a claim what it withholds: whatever `would`, the same claim had nothing been withheld, counts beyond it.
+
+    So a cap counts the larger of the two in both histories together, once where a replacement takes the place of what is withheld.
+    """
+    claim.withheld = _beyond(claim.charges, would.charges)
+    claim.account = _account(claim.account, would.account)
+    claim.totals = _totals(claim.totals, would.totals)
+
+
+def _beyond(some: Sequence[Charge], more: Sequence[Charge]) -> tuple[Charge, ...]:
+    have = Counter(charge.cap_id for charge in some)
+    found = []
+    for charge in more:
+        if have[charge.cap_id]:
+            have[charge.cap_id] -= 1
+        else:
+            found.append(charge)
+    return tuple(found)
+
+
+def _account(some: AccountClaim | None, more: AccountClaim | None) -> AccountClaim | None:
+    if more is None:
+        return some
+    if some is None:
+        return replace(more, charges=(), withheld=more.charges)
+    return replace(some, withheld=_beyond(some.charges, more.charges))
+
+
+def _totals(some: Sequence[TotalUse], more: Sequence[TotalUse]) -> tuple[TotalUse, ...]:
+    have = {use.cap_id: use for use in some}
+    wanted = {use.cap_id: use for use in more}
+    found = [replace(use, withheld=max(wanted[use.cap_id].count - use.count, 0)) if use.cap_id in wanted else use for use in some]
+    return (*found, *(replace(use, count=0, withheld=use.count) for use in more if use.cap_id not in have))

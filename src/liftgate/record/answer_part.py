@@ -1,0 +1,18 @@
+"""Parts of a record that only decisions have whose answer is not what was chosen."""
+
+from __future__ import annotations
+
+from functools import lru_cache
+
+from liftgate.v1.record_pb2 import DecisionRecord
+
+ONLINE = "online"
+"""The mode that is not written."""
+
+
+@lru_cache(maxsize=4096)
+def answer_part(withheld: tuple[str, ...], deferred: bool, mode: str, baseline: tuple[str, ...]) -> bytes:
+    """Return what was withheld, whether it is deferred, the learning mode and the caller's own choice, for `DecisionHead.more`."""
+    return DecisionRecord(
+        withheld_offer=withheld, deferred=deferred, mode="" if mode == ONLINE else mode, baseline_offer=baseline
+    ).SerializeToString()
