@@ -14,12 +14,12 @@ from zoneinfo import ZoneInfo, available_timezones
 from pydantic import ValidationError
 
 from liftgate.bundle.advice import Exploration, advise, exploration
+from liftgate.bundle.arm_models import wanted_models
 from liftgate.bundle.compile import compile_bundle
 from liftgate.bundle.compiled import Bundle
 from liftgate.bundle.manifest import MAX_MODEL_BYTES, Manifest
 from liftgate.bundle.mistake import BundleError, Caution, Mistake, did_you_mean
 from liftgate.bundle.model_specs import ModelFolder
-from liftgate.bundle.schema import ModelPin
 from liftgate.bundle.sections import Draft, read
 from liftgate.bundle.source import MAX_BYTES, Source, Texts, parse
 from liftgate.bundle.wording import explain
@@ -58,17 +58,17 @@ def load_bundle(directory: Path, models: Path | None = None) -> Bundle:
     return checked.bundle
 
 
-def check_bundle(directory: Path, models: Path | None = None) -> Checked:
+def check_bundle(directory: Path, models: Path | None = None, *, weigh: bool = True) -> Checked:
     """Return the bundle or every mistake in it, and cautions. Never raises for what a file holds.
 
-    `models` holds `<name>/<version>/model.yaml`; None: `models` in the folder if it is there, else beside the folder.
+    With `weigh` False model files are not held to their manifests here: whoever loads one does that. `models` holds `<name>/<version>/model.yaml`; None: `models` in the folder if it is there, else beside the folder.
     """
     if models is None:
         inside = directory / "models"
         models = inside if inside.is_dir() else directory.parent / "models"
     sources, whole = _sources(directory)
     draft = read(sources, whole)
-    folders = _folders(draft, models)
+    folders = _folders(draft, models, weigh)
     return _checked(draft, folders, sources)
 
 
@@ -77,11 +77,11 @@ def check_texts(texts: Texts, models: Path) -> Checked:
     sources = [parse(name, text.encode()) for name, text in sorted(texts.files.items())]
     draft = read(sources, sources[0].file if sources else "")
     folders = {}
-    for name, pin in draft.section("models", ModelPin).items():
-        relative = f"{name}/{pin.version}/model.yaml"
+    for key, (name, version, _) in wanted_models(draft).items():
+        relative = f"{name}/{version}/model.yaml"
         source = parse(f"models/{relative}", texts.manifests.get(relative, "").encode())
-        folders[name] = ModelFolder(name, pin.version, models / name / str(pin.version), source, mistakes=source.mistakes)
-        _manifest(folders[name])
+        folders[key] = ModelFolder(name, version, models / name / str(version), source, mistakes=source.mistakes)
+        _manifest(folders[key])
     return _checked(draft, folders, sources)
 
 
@@ -165,10 +165,10 @@ def _time_zone(draft: Draft) -> None:
 
 
 def _folders(draft: Draft, models: Path) -> dict[str, ModelFolder]:
-    return {name: _folder(draft, models, name, pin.version) for name, pin in draft.section("models", ModelPin).items()}
+    return {key: _folder(draft, models, *wanted) for key, wanted in wanted_models(draft).items()}
 
 
-def _folder(draft: Draft, models: Path, name: str, version: int) -> ModelFolder:
+def _folder(draft: Draft, models: Path, name: str, version: int, path: tuple[str | int, ...]) -> ModelFolder:
     relative = f"{name}/{version}/model.yaml"
     shown = f"{models.name or 'models'}/{relative}"
     raw = _read(models, relative, MAX_BYTES)
@@ -176,10 +176,10 @@ def _folder(draft: Draft, models: Path, name: str, version: int) -> ModelFolder:
     folder = ModelFolder(name, version, models / name / str(version), source, mistakes=source.mistakes)
     if isinstance(raw, Source):
         problem = f"`{shown}` {raw.mistakes[0].problem}"
-        draft.refuse(("models", name, "version"), problem, "add the model's folder, correct the version, or give --models")
+        draft.refuse(path, problem, "add the model's folder, correct the version, or give --models")
         return folder
     manifest = _manifest(folder)
-    if manifest is not None:
+    if manifest is not None and weigh:
         _weigh(folder, models, manifest)
     return folder
 

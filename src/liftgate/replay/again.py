@@ -149,13 +149,13 @@ class Again:
         """Return [N] where an input is not the one that was written; each is named."""
         if logged.check is None:
             return np.zeros(logged.n, dtype=np.bool_)
-        wrong: Bools = input_check(logged.value) != logged.check
+        wrong = np.not_equal(input_check(logged.value), logged.check)
         for i in np.flatnonzero(wrong.any(axis=0)).tolist():
             rows = np.flatnonzero(wrong[:, i])
-            name, value = logged.inputs[i].name, logged.value[rows[0], i]
-            said = f"the record's {name} is not the one that was written: it holds {value:.12g} now, and its check does not agree"
+            name = logged.inputs[i].name
+            said = f"the value of {name} in the record is not the one that was written: its check does not agree"
             self.found.note("feature", name, said, len(rows), logged.decision_id[int(rows[0])])
-        altered: Bools = wrong.any(axis=1)
+        altered: Bools = np.any(wrong, axis=1)
         return altered
 
     def _checks(self, logged: Logged, bundle: Bundle, again: Redecided) -> Iterator[tuple[str, str, str, Bools]]:
@@ -183,8 +183,8 @@ class Again:
             row, offer = int(fits[s, :, c].argmin()), logged.candidates[c]
             numbers = f"{logged.probability[s, row, c]:.12g} then, {again.probability[s, row, columns[c]]:.12g} now"
             yield "result", f"probability of {offer} in slot {s + 1}", f"{offer} in slot {s + 1}: {numbers}", fits[s, :, c]
-        explore = logged.branch == Branch.EXPLORE
-        branch: Bools = (explore == again.explored) | ~(explore | (logged.branch == Branch.EXPLOIT))
+        drawn = np.isin(logged.branch, (Branch.EXPLORE, Branch.EXPLOIT))
+        branch: Bools = np.logical_or(~drawn, np.equal(logged.branch == Branch.EXPLORE, again.explored))
         if not branch.all():
             yield "result", "branch", "what was exploration is exploitation now, or the other way round", branch
         answers = ("answer", logged.offered, again.offered), ("would_offer", logged.would_offer, again.would_offer)

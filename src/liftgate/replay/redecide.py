@@ -24,7 +24,7 @@ from liftgate.replay.arms import arms_of
 from liftgate.replay.judge import Judge, batch_of, note
 from liftgate.replay.known import Known, known
 from liftgate.replay.logged import Logged
-from liftgate.replay.same import as_logged, forced, room_as_logged, silence, stands
+from liftgate.replay.same import as_logged, forced, room_as_logged, stands
 from liftgate.selection.value import expected_value
 
 
@@ -114,6 +114,8 @@ class Redecider:
         return result
 
     def _score(self, logged: Logged, about: Known, batch: Batch, why_not: list[str]) -> None:
+        if self.bundle is self._own:
+            batch.mute = logged.silent
         score(Walk(batch, self._live, _SILENT))
         for plan in self._live.plans:
             concerned = batch.allowed[:, plan.offers].any(axis=1)
@@ -122,9 +124,8 @@ class Redecider:
             rows: Bools = concerned & np.any(about.input_unknown[:, plan.columns], axis=1)
             note(why_not, rows, f"not in the record: what model {plan.spec.name} would have been fed")
         for name, failing in batch.silent.items():
-            note(why_not, failing & ~logged.silent.get(name, np.zeros(logged.n, dtype=np.bool_)), f"model {name} does not answer now")
+            note(why_not, failing, f"model {name} does not answer now")
         if self.bundle is self._own:
-            silence(logged, self._live, batch)
             legacy = logged.profile_state == 0
             note(why_not, batch.scored & ~logged.scored & legacy, "a model did not answer then, and the record does not say which")
 

@@ -6,11 +6,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from liftgate.bundle.compiled import Bundle
-from liftgate.domain.batch import Batch, Bools, Codes
+from liftgate.domain.batch import Bools, Codes
 from liftgate.domain.input import Floats
 from liftgate.domain.reason import Reason
 from liftgate.pipeline.cap_plan import UNLIMITED
-from liftgate.pipeline.live import Live
 from liftgate.replay.logged import Logged
 
 SCORE_ROUNDING = 1e-6
@@ -42,17 +41,6 @@ def stands(logged: Logged, bundle: Bundle, reason: Codes, allowed: Bools, why_no
     allowed[rows] = False
     for row in rows.tolist():
         why_not[row] = ""
-
-
-def silence(logged: Logged, live: Live, batch: Batch) -> None:
-    """Put base rates where a model should have scored somebody and did not: it was stopped by hand, or it failed."""
-    for plan in live.plans:
-        rows = logged.silent.get(plan.spec.name)
-        if rows is None:
-            continue
-        where = np.zeros(batch.allowed.shape, dtype=np.bool_)
-        where[np.ix_(rows, plan.offers)] = True
-        np.copyto(batch.propensity, live.bundle.base_rate, where=where & batch.allowed)
 
 
 def as_logged(logged: Logged, bundle: Bundle, propensity: Floats) -> Floats:
