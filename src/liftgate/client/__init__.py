@@ -7,7 +7,7 @@
 """
 
 from liftgate.client.aio import AsyncClient
-from liftgate.client.answer import Candidate, Decision, Explanation, Offer, Recorded, Rejection
+from liftgate.client.answer import Candidate, Decision, Explanation, Offer, Recorded, Rejection, Revocation
 from liftgate.client.failure import RequestRefused, ServiceUnavailable, Violation
 from liftgate.client.request import Event, Request
 from liftgate.client.retry import RetryPolicy
@@ -26,6 +26,7 @@ __all__ = [
     "Request",
     "RequestRefused",
     "RetryPolicy",
+    "Revocation",
     "ServiceUnavailable",
     "Violation",
 ]

@@ -98,12 +98,31 @@ class Rejection:
 
 
 @dataclass(frozen=True, slots=True)
+class Revocation:
+    """An exposure after the consent that its decision needed was gone: what is not shown yet must not be shown."""
+
+    index: int
+    reason: str
+    """Why: `CONSENT_DENIED`, `CONSENT_EXPIRED`, `CONSENT_UNAVAILABLE` and so on; `UNSPECIFIED` when it was answered so before."""
+    purpose: str
+
+
+@dataclass(frozen=True, slots=True)
 class Recorded:
-    """What became of a batch of events."""
+    """What became of a batch of events, or of a whole stream. Every event is accepted, rejected or revoked."""
 
     accepted: int
-    """In the event log now, duplicates included."""
+    """In the event log now, duplicates included, revoked ones left out."""
     duplicates: int
     rejections: tuple[Rejection, ...]
+    """Of a stream the first 1,000; `rejected` counts all."""
     uncounted: int = 0
     """In the event log, and not counted against caps and pauses, or not in full; sent again they are, once."""
+    revocations: tuple[Revocation, ...] = ()
+    """In the event log, marked, and counted nowhere. Of a stream the first 1,000; `revoked` counts all."""
+    late: int = 0
+    """Of the accepted: in the event log, marked, part of no feature and of no training."""
+    dropped_properties: int = 0
+    """Properties that the bundle does not declare."""
+    rejected: int = 0
+    revoked: int = 0
