@@ -122,6 +122,8 @@ class Batch:
 
     model_stopped: Bools = field(init=False)
     """[N] a stopped model would have scored the person."""
+    in_full: tuple[Floats, Floats | None, Floats | None] | None = None
+    """Value, context_weight and lever as they were before ablation arms put 1 in their place; None: no layer of the bundle ablates."""
     silent: dict[str, Bools] = field(default_factory=dict)
     """Model to [N] whom it should have scored and did not, stopped or failing."""
     mute: Mapping[str, Bools] = field(default_factory=dict)
@@ -138,6 +140,10 @@ class Batch:
     """[N] the first slot's draw fell in the explore mass."""
     draws: Floats = field(init=False)
     """[N, S] uniform draws."""
+    slate_marginal: Floats | None = None
+    """[S, N, K] P(offer is chosen for the slot), whatever stands before it; NaN: too costly to know. None: all asked for one slot."""
+    slate_joint: Floats | None = None
+    """[N] P(the slate as drawn); None as above."""
 
     stage_us: dict[int, int] = field(default_factory=dict)
     """Wall time in each stage so far, by Stage number."""

@@ -31,6 +31,7 @@ from liftgate.record.codec import (
     visit_part,
 )
 from liftgate.record.replay_part import cap_room_part, silent_part
+from liftgate.record.slate_part import slate_part
 
 _CHOSEN = np.uint8(Reason.CHOSEN)
 _TIMED = tuple(stage for stage in Stage if stage < Stage.ENCODE)
@@ -142,6 +143,14 @@ class _RowColumns:
         caps = self._walk.live.bundle.caps
         return silent + cap_room_part((caps[c].cap_id, int(room[c])) for c in np.flatnonzero((room > 0) & (room < slots)))
 
+    def _slate(self, row: int) -> bytes:
+        """Return the marginals and the joint of a slate of several slots."""
+        batch, slots = self._walk.batch, self._requests[row].slot_count
+        if slots == 1 or batch.slate_joint is None or batch.slate_marginal is None:
+            return b""
+        own = batch.slate_marginal[:slots, row, self._walk.live.bundle.placements[batch.placement[row]].offers]
+        return slate_part(batch.slate_joint.item(row), None if np.isnan(own[-1, 0]) else own)
+
     def _visit(self, row: int) -> bytes:
         """Return what stands for the session and the visitor, as far as layers are drawn by them."""
         ports, request, drawn_by = self._walk.ports, self._requests[row], self._walk.live.layers.by_visit
@@ -198,7 +207,7 @@ class _RowColumns:
             would_offer_default=decision.would_offer_default,
             consent_version=self._consent_version[row],
             profile_state=self._profile_state[row],
-            more=self._more(row) + self._for_replay(row) + self._reviewed(decision) + self._answered(decision),
+            more=self._more(row) + self._for_replay(row) + self._slate(row) + self._reviewed(decision) + self._answered(decision),
         )
 
 

@@ -151,4 +151,5 @@ def _record_part(bundle: Bundle, placement: Placement) -> bytes:
         candidate_offer_id=[bundle.offers[offer].offer_id for offer in placement.offers],
         inputs=[(column.name, column.type.value, column.values) for column in bundle.schema.inputs],
         purpose=bundle.purposes,
+        policy=placement.policy.kind,
     )

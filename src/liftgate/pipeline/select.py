@@ -47,6 +47,7 @@ def select(walk: Walk) -> None:
         allowed = allowed & np.array([forced is None for forced in walk.forced])[:, None]
     slates = choose(batch, live, allowed, np.array(slot_counts, dtype=np.intp))
     batch.probability, batch.choice, batch.explored = slates.probability, slates.choice, slates.explored
+    batch.slate_marginal, batch.slate_joint = slates.marginal, slates.joint
     first = not walk.decisions
     new_id = walk.ports.ids.decision_id
     if first:

@@ -13,7 +13,7 @@ from liftgate.domain.batch import Batch, Bools
 from liftgate.domain.input import Floats
 from liftgate.domain.offer import Indices
 from liftgate.domain.reason import Reason
-from liftgate.domain.variant import InForce
+from liftgate.domain.variant import Ablation, InForce
 from liftgate.record.codec import variant_part
 from liftgate.selection.policy import Policies
 
@@ -31,6 +31,8 @@ class Variants:
     """[V, M]"""
     base_rate: Floats
     """[V, K]"""
+    untreated_rate: Floats
+    """[V, K]"""
     policies: Policies
     """By variant."""
     minimum_value: Floats
@@ -41,6 +43,14 @@ class Variants:
     """[V]"""
     excused: Bools
     """[V] applicable_if and suitable_if deny nothing."""
+    valueless: Bools
+    """[V] offers rank as if all were worth the same."""
+    weightless: Bools
+    """[V] context weights do not count."""
+    leverless: Bools
+    """[V] levers do not count."""
+    tierless: Bools
+    """[V] tiers do not count."""
 
     in_force: list[InForce]
     """By variant."""
@@ -51,7 +61,8 @@ class Variants:
         """No arm changes anything: variants are placements."""
         effects = bundle.variation.effects.values()
         self.offers_vary = bundle.variation.own_candidates is not None
-        self.values_vary = any(effect.values is not None or effect.ablation == "propensity_only" for effect in effects)
+        self.values_vary = any(effect.values is not None for effect in effects)
+        self.ablates = any(effect.ablation is not None for effect in effects)
         self.models_vary = bool(bundle.variation.replacements)
         self.rules_vary = any(effect.ablation == "eligibility_only" for effect in effects)
         self._layers: Indices = np.array(sorted({layer for layer, _ in bundle.variation.effects}), dtype=np.intp)
@@ -134,15 +145,26 @@ class Variants:
         self.value = np.array([one.value for one in each], dtype=np.float64).reshape(len(each), k)
         self.model = np.array([one.model for one in each], dtype=np.intp).reshape(len(each), models)
         self.base_rate = np.array([one.base_rate for one in each], dtype=np.float64).reshape(len(each), k)
+        self.untreated_rate = np.array([one.untreated_rate for one in each], dtype=np.float64).reshape(len(each), k)
         self.policies = Policies([one.policy for one in each], self._bundle.group_policies, k)
         self.minimum_value = np.array([one.minimum_value for one in each], dtype=np.float64)
         self.minimum_propensity = np.array([one.minimum_propensity for one in each], dtype=np.float64)
         self.ablated = np.array([one.ablation is not None for one in each], dtype=np.bool_)
-        self.excused = np.array([one.ablation == "eligibility_only" for one in each], dtype=np.bool_)
+        self.excused = self._with("eligibility_only")
+        self.valueless = self._with("propensity_only")
+        self.weightless = self._with("propensity_only", "eligibility_only")
+        self.leverless = self._with("propensity_only", "eligibility_only", "no_levers")
+        self.tierless = self._with("propensity_only", "eligibility_only", "random_allowed")
         self.in_force = [one.in_force for one in each]
         self.record_parts += [self._part(one) for one in each[len(self.record_parts) :]]
+
+    def _with(self, *ablations: Ablation) -> Bools:
+        """Return [V] where one of some ablations is in force."""
+        return np.array([one.ablation in ablations for one in self.each], dtype=np.bool_)
 
     def _part(self, one: Variant) -> bytes:
         said, offers = one.in_force, self._bundle.placements[one.placement].offers.tolist()
         models = [said.models[k] for k in offers] if said.models else []
-        return variant_part(models, said.ablation or "", [(change.layer, change.arm, change.changed) for change in said.changes])
+        usual = self._bundle.placements[one.placement].policy.kind
+        policy = "" if one.policy.kind == usual else one.policy.kind
+        return variant_part(models, said.ablation or "", [(change.layer, change.arm, change.changed) for change in said.changes], policy)

@@ -68,6 +68,7 @@ def constant_part(
     candidate_offer_id: Iterable[str] = (),
     inputs: Iterable[tuple[str, str, Iterable[str]]] = (),
     purpose: Iterable[str] = (),
+    policy: str = "",
 ) -> bytes:
     """Return the fields that are constant for a bundle and a placement, encoded. Parts may be concatenated.
 
@@ -83,6 +84,7 @@ def constant_part(
         candidate_offer_id=candidate_offer_id,
         inputs=[InputColumn(name=name, type=kind, values=values) for name, kind, values in inputs],
         purpose=purpose,
+        policy=policy,
     ).SerializeToString()
 
 
@@ -115,13 +117,15 @@ def review_part(verdicts: Iterable[tuple[str, bool, str, int, int, str]], reques
     return record.SerializeToString()
 
 
-def variant_part(candidate_model: Iterable[int], ablation: str, changes: Iterable[tuple[str, str, Iterable[str]]]) -> bytes:
+def variant_part(
+    candidate_model: Iterable[int], ablation: str, changes: Iterable[tuple[str, str, Iterable[str]]], policy: str = ""
+) -> bytes:
     """Return what arms changed, encoded, for `DecisionHead.more`; empty where that is nothing.
 
-    `candidate_model` as in the record, `changes` are (layer, arm, changed) as in `ArmChange`.
+    `candidate_model` as in the record, `changes` are (layer, arm, changed) as in `ArmChange`; `policy` where it is not the placement's.
     """
     changed = [ArmChange(layer=layer, arm=arm, changed=words) for layer, arm, words in changes]
-    return DecisionRecord(candidate_model=candidate_model, ablation=ablation, arm_changes=changed).SerializeToString()
+    return DecisionRecord(candidate_model=candidate_model, ablation=ablation, arm_changes=changed, policy=policy).SerializeToString()
 
 
 @lru_cache(maxsize=64)
