@@ -61,7 +61,8 @@ def load_bundle(directory: Path, models: Path | None = None) -> Bundle:
 def check_bundle(directory: Path, models: Path | None = None, *, weigh: bool = True) -> Checked:
     """Return the bundle or every mistake in it, and cautions. Never raises for what a file holds.
 
-    With `weigh` False model files are not held to their manifests here: whoever loads one does that. `models` holds `<name>/<version>/model.yaml`; None: `models` in the folder if it is there, else beside the folder.
+    With `weigh` False model files are not held to their manifests here: whoever loads one does that. `models` holds
+    `<name>/<version>/model.yaml`; None: `models` in the folder if it is there, else beside the folder.
     """
     if models is None:
         inside = directory / "models"
@@ -164,11 +165,11 @@ def _time_zone(draft: Draft) -> None:
             )
 
 
-def _folders(draft: Draft, models: Path) -> dict[str, ModelFolder]:
-    return {key: _folder(draft, models, *wanted) for key, wanted in wanted_models(draft).items()}
+def _folders(draft: Draft, models: Path, weigh: bool) -> dict[str, ModelFolder]:
+    return {key: _folder(draft, models, *wanted, weigh) for key, wanted in wanted_models(draft).items()}
 
 
-def _folder(draft: Draft, models: Path, name: str, version: int, path: tuple[str | int, ...]) -> ModelFolder:
+def _folder(draft: Draft, models: Path, name: str, version: int, path: tuple[str | int, ...], weigh: bool) -> ModelFolder:
     relative = f"{name}/{version}/model.yaml"
     shown = f"{models.name or 'models'}/{relative}"
     raw = _read(models, relative, MAX_BYTES)
