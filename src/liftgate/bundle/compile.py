@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
+from dataclasses import replace
 from types import MappingProxyType
 from typing import Any, TypeVar
 from zoneinfo import ZoneInfo
@@ -10,6 +11,7 @@ from zoneinfo import ZoneInfo
 import numpy as np
 from numpy.typing import NDArray
 
+from liftgate.bundle.arms import check_arms, variation
 from liftgate.bundle.candidates import candidates
 from liftgate.bundle.caps import compile_caps
 from liftgate.bundle.clauses import clauses
@@ -65,6 +67,7 @@ def compile_bundle(draft: Draft, folders: Mapping[str, ModelFolder], zones: Mapp
     ]
     payloads = check_references(draft)
     check_policies(draft)
+    check_arms(draft, folders)
     check_worth(draft)
     check_review(draft)
     check_events(draft)
@@ -74,7 +77,7 @@ def compile_bundle(draft: Draft, folders: Mapping[str, ModelFolder], zones: Mapp
         return None
     purposes = tuple(draft.section("purposes", Purpose))
     profile_purpose = draft.head["profile_purpose"]
-    model_index = {spec.name: i for i, spec in enumerate(models)}
+    model_index = {key: i for i, key in enumerate(specs)}
     offer_model = [model_index[offer.treated.model] if offer.treated else -1 for offer in offers.values()]
     rates = [models[m].base_rates[o] if m >= 0 else 1.0 for m, o in zip(offer_model, outputs, strict=True)]
     channels = sorted({channel for rule in (*groups.values(), *offers.values()) for channel in rule.channels or ()})
@@ -84,6 +87,7 @@ def compile_bundle(draft: Draft, folders: Mapping[str, ModelFolder], zones: Mapp
     canonical_form = canonical_json(draft, schema, folders)
     placements, members = _placements(draft, offers)
     layers = compile_layers(draft, {placement.placement_id: i for i, placement in enumerate(placements)}, offers)
+    varied, members = variation(draft, layers, members, folders, model_index)
     return Bundle(
         name=draft.head["bundle"],
         digest=digest(canonical_form),
@@ -98,7 +102,9 @@ def compile_bundle(draft: Draft, folders: Mapping[str, ModelFolder], zones: Mapp
             Offer(name, offer.group or "", offer.value, payloads[name], draft.where(("offers", name))) for name, offer in offers.items()
         ),
         offer_index=MappingProxyType({name: k for k, name in enumerate(offers)}),
-        placements=placements,
+        placements=tuple(
+            replace(placement, offers=_column(np.flatnonzero(may), np.intp)) for placement, may in zip(placements, members, strict=True)
+        ),
         placement_index=MappingProxyType({placement.placement_id: i for i, placement in enumerate(placements)}),
         candidates=members,
         value=_column([offer.value for offer in offers.values()], np.float64),
@@ -122,6 +128,7 @@ def compile_bundle(draft: Draft, folders: Mapping[str, ModelFolder], zones: Mapp
         offer_output=_column([max(o, 0) for o in outputs], np.intp),
         base_rate=_column(rates, np.float64),
         layers=layers,
+        variation=varied,
         layer_if=MappingProxyType({i: targeting[layer.name] for i, layer in enumerate(layers) if layer.name in targeting}),
         shadow=shadow_of(draft),
         suppressions=held_back,

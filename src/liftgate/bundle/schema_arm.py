@@ -8,6 +8,7 @@ from pydantic import Field
 
 from liftgate.bundle.field_types import Name, Strict
 from liftgate.bundle.schema_candidates import Candidates
+from liftgate.bundle.schema_select import Select
 
 Worth = Annotated[float, Field(gt=0, allow_inf_nan=False)]
 Instead = Annotated[int, Field(ge=1)] | Name
@@ -17,6 +18,9 @@ Instead = Annotated[int, Field(ge=1)] | Name
 class ArmChanges(Strict):
     """The keys of an arm that change something; an arm with none of them is a control."""
 
+    select: Select | None = Field(
+        None, description="Instead of the placement's `select`.", examples=[{"policy": "softmax", "temperature": 0.2}]
+    )
     models: dict[Name, Instead] = Field(
         default_factory=dict,
         description="By name in `models:`: the version that scores instead, or the name of another model in `models:`.",

@@ -23,13 +23,15 @@ NO_MINIMUM = float("-inf")
 
 @dataclass(frozen=True, slots=True)
 class Replacement:
-    """One model in another's place: the offers of `model` are scored by `by`."""
+    """One model in another's place: what `model` would have scored, `by` scores."""
 
     model: int
     """Index into the bundle's models."""
     by: int
-    output: Indices
-    """[K] index into the outputs of `by`, for the offers of `model`; 0 elsewhere."""
+    treated: Indices
+    """[K] index into the outputs of `by` for offers that rank by `model`; 0 elsewhere."""
+    untreated: Indices
+    """[K] the same for offers of which `model` says what happens without them."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -69,11 +71,13 @@ class Variant:
     candidates: Bools
     """[K]"""
     value: Floats
-    """[K] worth of the outcome that offers are ranked by."""
+    """[K] worth of the outcome."""
     model: Indices
     """[M] the model that scores the offers of each."""
     base_rate: Floats
     """[K]"""
+    untreated_rate: Floats
+    """[K] of what happens without the offer; 0 where it does not rank by uplift."""
     policy: Policy
     minimum_value: float
     """-inf: none."""
@@ -106,15 +110,19 @@ def variant_of(bundle: Bundle, placement: int, arms: Sequence[tuple[int, int]]) 
         minimum_propensity = minimum_propensity if effect.minimum_propensity is None else effect.minimum_propensity or NO_MINIMUM
         policy = effect.policy or policy
         ablation = effect.ablation or ablation
+    second = bundle.worth.untreated
+    untreated_rate = np.zeros_like(base_rate) if second is None else second.base_rate
     for one in bundle.variation.replacements:
         if model[one.model] == one.by:
-            rates = np.array(bundle.models[one.by].base_rates)[one.output]
+            rates = np.array(bundle.models[one.by].base_rates)[one.treated]
             base_rate = np.where(bundle.offer_model == one.model, rates, base_rate)
+            if second is not None:
+                untreated_rate = np.where(
+                    second.model == one.model, np.array(bundle.models[one.by].base_rates)[one.untreated], untreated_rate
+                )
     models: tuple[int, ...] = ()
     if bundle.variation.replacements:
         models = tuple([0 if m < 0 else int(model[m]) + 1 for m in bundle.offer_model.tolist()])
-    if ablation == "propensity_only":
-        value = np.ones_like(value)
     if ablation == "random_allowed":
         policy = Policy("uniform", flat=True)
     elif ablation == "random_propensity":
@@ -125,6 +133,7 @@ def variant_of(bundle: Bundle, placement: int, arms: Sequence[tuple[int, int]]) 
         value=value,
         model=model,
         base_rate=base_rate,
+        untreated_rate=untreated_rate,
         policy=policy,
         minimum_value=minimum_value,
         minimum_propensity=minimum_propensity,

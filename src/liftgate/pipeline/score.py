@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import numpy as np
 
-from liftgate.domain.batch import Bools
+from liftgate.domain.batch import Batch, Bools
 from liftgate.domain.errors import ModelFailed
 from liftgate.domain.input import Floats
 from liftgate.domain.offer import Indices
 from liftgate.domain.profile import ProfileState
 from liftgate.domain.reason import Reason
+from liftgate.pipeline.ablate import ablate
 from liftgate.pipeline.stages import Stage
 from liftgate.pipeline.walk import Walk
 from liftgate.pipeline.worth import expected, left_out, pair, weigh
@@ -28,14 +29,17 @@ def score(walk: Walk) -> None:
     if bundle.each_decision:
         # Who waits for a reviewer is scored too: would the offer have come first?
         awaiting = batch.reason == Reason.AWAITING_REVIEW
+        if walk.live.variants.offers_vary:
+            awaiting &= walk.live.variants.candidates[batch.variant]
         scorable = allowed | awaiting
     propensity = np.empty(allowed.shape)
-    propensity[:] = bundle.base_rate
+    variants = walk.live.variants
+    propensity[:] = variants.base_rate[batch.variant] if variants.models_vary else bundle.base_rate
     untreated: Floats | None = None
     heard: dict[int, Bools] = {}
     if bundle.worth.untreated is not None:
         untreated = np.empty(allowed.shape)
-        untreated[:] = bundle.worth.untreated.base_rate
+        untreated[:] = variants.untreated_rate[batch.variant] if variants.models_vary else bundle.worth.untreated.base_rate
     batch.scored = np.ones(batch.n, dtype=np.bool_)
     batch.model_failed = np.zeros(batch.n, dtype=np.bool_)
     batch.model_stopped = np.zeros(batch.n, dtype=np.bool_)
@@ -46,6 +50,8 @@ def score(walk: Walk) -> None:
         able: Bools = np.any(scorable[:, plan.span], axis=1)
         if plan.untreated.size:
             able |= np.any(scorable[:, plan.untreated], axis=1)
+        if plan.contested:
+            able &= variants.model[batch.variant, plan.index] == plan.by
         if plan.personal:
             batch.scored &= ~able | readable
             able &= readable
@@ -54,7 +60,7 @@ def score(walk: Walk) -> None:
         if stopped and plan.spec.name in stopped:
             batch.scored &= ~able
             batch.model_stopped |= able
-            batch.silent[plan.spec.name] = able
+            _silenced(batch, plan.spec.name, able)
             continue
         count = int(np.count_nonzero(able))
         if not count:
@@ -67,7 +73,7 @@ def score(walk: Walk) -> None:
             walk.ports.observer.fell_back(Stage.SCORE, type(error).__name__, [batch.requests[row] for row in np.flatnonzero(able).tolist()])
             batch.scored[rows] = False
             batch.model_failed[rows] = True
-            batch.silent[plan.spec.name] = able
+            _silenced(batch, plan.spec.name, able)
             continue
         if plan.in_order:
             propensity[rows, plan.span] = scores
@@ -75,11 +81,14 @@ def score(walk: Walk) -> None:
             every = np.arange(batch.n)[rows]
             propensity[every[:, None], plan.offers] = scores[:, plan.outputs]
         if untreated is not None:
-            heard[plan.index] = able
+            # Rows of different arms.
+            heard[plan.index] = heard[plan.index] | able if plan.index in heard else able
             untreated[np.arange(batch.n)[rows][:, None], plan.untreated] = scores[:, plan.untreated_outputs]
     if untreated is not None:
         pair(bundle, propensity, untreated, heard)
     weigh(batch, bundle.worth, propensity, untreated)
+    if variants.ablates:
+        ablate(batch, walk.live)
     if bundle.each_decision:
         worth = expected(batch, walk.live, propensity)
         if walk.live.narrows:
@@ -89,3 +98,8 @@ def score(walk: Walk) -> None:
         batch.requested = np.where((awaiting & scorable)[np.arange(batch.n), first], first, -1)
     propensity[~allowed] = np.nan
     batch.propensity = propensity
+
+
+def _silenced(batch: Batch, model: str, able: Bools) -> None:
+    """Note whom a model should have scored; arms may pin several versions of it."""
+    batch.silent[model] = batch.silent[model] | able if model in batch.silent else able

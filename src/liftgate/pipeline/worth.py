@@ -68,6 +68,11 @@ def expected(batch: Batch, live: Live, propensity: Floats) -> Floats:
 def left_out(batch: Batch, live: Live, propensity: Floats, worth: Floats, allowed: Bools) -> Codes:
     """Return [N, K] why allowed offers are out of the draw, see `Batch.not_shown`. Only for a bundle that narrows."""
     columns, variants = live.bundle.worth, live.variants
+    tier, found = columns.tier, response(batch, propensity)
+    if batch.in_full is not None:
+        worth = expected_value(found, *batch.in_full)
+        if tier is not None:
+            tier = np.where(variants.tierless[batch.variant][:, None], 0, tier)
     minimum_propensity, minimum_value = variants.minimum_propensity[batch.variant], variants.minimum_value[batch.variant]
-    below = below_threshold(response(batch, propensity), worth, minimum_propensity, minimum_value, columns.must_help)
-    return not_shown(below, columns.tier, allowed)
+    below = below_threshold(found, worth, minimum_propensity, minimum_value, columns.must_help)
+    return not_shown(below, tier, allowed)
