@@ -14,11 +14,19 @@ from liftgate.selection.slate import Slates, fill
 from liftgate.selection.value import expected_value
 
 
-def choose(batch: Batch, live: Live, allowed: Bools, slot_count: NDArray[np.intp], *, capped: bool = True) -> Slates:
+def choose(
+    batch: Batch,
+    live: Live,
+    allowed: Bools,
+    slot_count: NDArray[np.intp],
+    *,
+    capped: bool = True,
+    taken: NDArray[np.intp] | None = None,
+) -> Slates:
     """Return the slates drawn with `batch.draws` among the `allowed` [N, K] offers, up to `slot_count` [N] slots each.
 
     What is not worth showing, or of a lower tier, is left out and noted in `batch.not_shown`. With `capped` False earlier slots use up no
-    cap (a replay does not know contact history).
+    cap (a replay does not know contact history). `taken`: see `fill`.
     """
     worth = expected(batch, live, batch.propensity)
     if live.narrows:
@@ -27,7 +35,7 @@ def choose(batch: Batch, live: Live, allowed: Bools, slot_count: NDArray[np.intp
     policies = live.variants.policies
     parts = _parts(batch, live, worth) if policies.by_part else Worth(worth)
     limits = live.slate_limits.of(batch, capped=capped) if batch.draws.shape[1] > 1 else None
-    return fill(parts, allowed, policies, batch.variant, slot_count, batch.draws, limits)
+    return fill(parts, allowed, policies, batch.variant, slot_count, batch.draws, limits, taken)
 
 
 def _parts(batch: Batch, live: Live, worth: Floats) -> Worth:

@@ -41,8 +41,11 @@ def fill(
     slot_count: NDArray[np.intp],
     draws: Floats,
     limits: Limits | None = None,
+    taken: NDArray[np.intp] | None = None,
 ) -> Slates:
     """Fill up to S slots for N people from `draws` [N, S], by the policies `of` [N] them.
+
+    With `taken` [N, S] slots hold what it says, -1 nothing, and nothing is drawn: a replay of what was done.
 
     What earlier slots spend of `limits` is no longer there for later ones, so two offers that share a cap's last place never stand in one
     slate.
@@ -64,6 +67,8 @@ def fill(
         explore, exploit = policies.vector(of, worth, asked)
         probability[s] = explore + exploit
         chosen, exploring = draw(explore, exploit, draws[:, s])
+        if taken is not None:
+            chosen = taken[:, s]
         choice[:, s] = chosen
         if s == 0:
             explored = exploring
