@@ -8,9 +8,10 @@ given:    bundle (default golden), person (default person-0), profile, at (when 
           used | used_by_ghosts (with bundle caps: what counts already, `cap_state.use_up`), rivals_on (the same, taken late),
           raw_profile | raw_history (hex), raw_consent (text), hashed_consent (of another type), other_schema
 request:  placement, request_id (default r0), account_id, time_zone, slots, channel, jurisdiction, attributes, candidates, gpc,
-          explain, dry_run
+          explain, dry_run, baseline (the caller's own choice), deferred
 want:     response | slots | candidates | slot_sums | distinct_slots | inputs | ages | states | record | history | error |
-          counted (offer: what its account's or total cap counts) | account_pseudonym (of which account)
+          counted (offer: what its account's or total cap counts) | counted_shared | counted_among_ghosts (all of them, in order) |
+          leases (of the person) | refused (offers of the caller's own choice, and why) | account_pseudonym (of which account)
           Only what is named is compared, and compared exactly (floats to 1e-9).
 """
 
@@ -28,6 +29,7 @@ from liftgate.bundle.compiled import Bundle
 from liftgate.domain import consent as consent_documents
 from liftgate.domain.contact_history import ENTRY
 from liftgate.domain.control import UNKNOWN, Controls, parse_stop
+from liftgate.domain.decision import is_deferred
 from liftgate.domain.errors import LogUnavailable
 from liftgate.domain.input import Input, InputSchema, InputType
 from liftgate.domain.profile import pack
@@ -44,6 +46,7 @@ from tests.pipeline.cap_state import claim_of, counted, use_up
 from tests.pipeline.workbench import BUNDLES, NOW_MS, Bench, epoch_ms, workbench
 
 FILES = sorted((Path(__file__).parents[1] / "cases" / "decide").glob("*.yaml"))
+FACTORS = ("context_weight", "lever", "untreated_propensity", "smoothed_propensity")
 CASES = [(path.stem, case) for path in FILES for case in YAML(typ="safe").load(path.read_text(encoding="utf-8"))]
 
 PROFILE = {"age": 40, "country": "DE", "spend": 12.0, "last_purchase_at": None}
@@ -93,8 +96,10 @@ async def _store(bench: Bench, person: str, given: dict[str, Any]) -> None:
         await bench.put(redis_keys.verdicts(person), stored_verdicts(said))
     if "raw_history" in given:
         await bench.put(redis_keys.history(person, False), bytes.fromhex(str(given["raw_history"])))
-    elif given.get("bundle") == "caps":
+    elif given.get("bundle") in ("caps", "answer"):
         await use_up(bench, person, given.get("used", ()))
+        if "used_by_ghost" in given:
+            await use_up(bench, person, given["used_by_ghosts"], ghost=True)
     elif entries := given.get("history"):
         packed = b"".join(_entry(bench, entry) for entry in entries)
         await bench.put(redis_keys.history(person, False), packed)
@@ -147,6 +152,8 @@ def _request(case: dict[str, Any], person: str) -> DecideRequest:
         dry_run=asked.get("dry_run", False),
         account_id=asked.get("account_id", ""),
         idempotent=False,
+        baseline_offers=tuple(asked.get("baseline", ())),
+        deferred=asked.get("deferred", False),
     )
 
 
@@ -189,6 +196,12 @@ async def test_case(topic: str, case: dict[str, Any], valkey_url: str, tmp_path:
             assert counts == [want["history"]["real"], want["history"]["ghost"]]
         if "account_pseudonym" in want:
             assert record.account_pseudonym == bench.ports.account_pseudonym(want["account_pseudonym"]) != b""
+        if "leases" in want:
+            entries = list(ENTRY.iter_unpack(replies[0][0] or b""))
+            assert sum(live_until != until for _, _, live_until, until in entries) == want["leases"]
+        for side, key in ((False, "counted_shared"), (True, "counted_among_ghosts")):
+            for offer, counts in want.get(key, {}).items():
+                assert await counted(bench, offer, side) == counts
         for offer, count in want.get("counted", {}).items():
             assert await counted(bench, offer) == [count] * len(await counted(bench, offer))
 
@@ -198,6 +211,10 @@ def _check_response(bench: Bench, response: DecideResponse, want: dict[str, Any]
     for name, enum in (("arm", Arm), ("branch", Branch), ("reason", Reason)):
         if name in wanted:
             assert enum(getattr(response, name)).name == wanted.pop(name)
+    if "deferred_id" in wanted:
+        assert is_deferred(response.decision_id) is wanted.pop("deferred_id")
+    if "refused" in want:
+        assert {one.offer_id: Reason(one.reason).name for one in response.baseline_refused} == want["refused"]
     if "valid_until" in wanted:
         assert response.valid_until_ms == _ms(wanted.pop("valid_until"))
     for name, value in wanted.items():
@@ -237,7 +254,9 @@ def _check_record(record: DecisionRecord, want: dict[str, Any]) -> None:
             assert Reason(record.candidate_reason[i]).name == expected["reason"], offer
         if "shadow_reason" in expected:
             assert Reason(record.candidate_shadow_reason[i]).name == expected["shadow_reason"], offer
-        for key, column in (("propensity", record.candidate_propensity), ("value", record.candidate_value), ("probability", vector)):
+        factors = {name: getattr(record, f"candidate_{name}") for name in FACTORS}
+        numbers = {"propensity": record.candidate_propensity, "value": record.candidate_value, "probability": vector} | factors
+        for key, column in numbers.items():
             if key in expected:
                 assert column[i] == pytest.approx(expected[key], abs=1e-7), (offer, key)
     # Whatever the case asks: masked means 0, and a vector sums to 1 or to 0.
