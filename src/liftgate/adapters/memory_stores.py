@@ -41,6 +41,10 @@ class MemoryProfileStore:
     """Memberships by person."""
     verdicts: dict[str, bytes] = field(default_factory=dict)
     """What reviewers said, by person."""
+    features: dict[str, bytes] = field(default_factory=dict)
+    """What events say, by person: `signals/cell.py` states."""
+    told: dict[str, tuple[Sequence[float], Sequence[float]]] = field(default_factory=dict)
+    """By person, instead: features that events keep fresh, and their times in seconds."""
     down: bool = False
     """True: every call raises StoreUnavailable."""
     fetches: int = 0
@@ -63,6 +67,10 @@ class MemoryProfileStore:
             verdicts={row: self.verdicts.get(person.person_id) for row, person in enumerate(people) if person.verdicts},
             lists={row: self.lists.get(person.person_id) for row, person in enumerate(people) if person.lists},
             totals=[packed(self.totals.get((cap_id, False), {})) for cap_id in totals],
+            features={row: self.features.get(person.person_id) for row, person in enumerate(people) if person.features},
+            told={
+                row: self.told[person.person_id] for row, person in enumerate(people) if person.features and person.person_id in self.told
+            },
         )
 
     def _account(self, person: PersonKey) -> bytes | None:

@@ -100,7 +100,7 @@ def from_header(
     id_column = id_column or DEFAULT_ID
     if not id_column.startswith(ROW) and id_column not in columns:
         raise BadInput(f"{file}: has no column `{id_column}` for the person's id; name it with --id COLUMN ({one_of(columns, 30)})")
-    names = [column.name.removeprefix("profile.") for column in schema.profile]
+    names = [column.name.removeprefix("profile.") for column in schema.stored]
     details = {purpose: {f"consent.{purpose}:{name}": name for name in DETAILS} for purpose in purposes}
     statuses = {f"consent.{purpose}" for purpose in purposes}
     known = {id_column, *skipped, *names, *(f"{name}@" for name in names), *statuses, *(name for one in details.values() for name in one)}
@@ -139,7 +139,7 @@ class _Reader:
 
     def __init__(self, source: Source, schema: InputSchema, purposes: Sequence[str]) -> None:
         self._source = source
-        self._features = {column.name.removeprefix("profile."): i for i, column in enumerate(schema.profile)}
+        self._features = {column.name.removeprefix("profile."): i for i, column in enumerate(schema.stored)}
         self._schema = schema
         self._purposes = tuple(purposes)
 

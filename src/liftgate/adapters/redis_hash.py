@@ -9,7 +9,7 @@ import numpy as np
 
 from liftgate.adapters.redis_client import Command
 from liftgate.domain.input import Input, InputSchema, InputType
-from liftgate.domain.profile import Profiles, ProfileState
+from liftgate.domain.profile import Profiles, ProfileState, widened
 
 _BOOLS = {b"1": 1.0, b"true": 1.0, b"True": 1.0, b"TRUE": 1.0, b"0": 0.0, b"false": 0.0, b"False": 0.0, b"FALSE": 0.0}
 _LATEST_S = 2**32 - 1
@@ -29,7 +29,7 @@ class HashCodec:
 
     def __init__(self, schema: InputSchema) -> None:
         self.schema = schema
-        columns = schema.profile
+        columns = schema.stored
         self._names = [column.name.removeprefix("profile.").encode() for column in columns]
         self._time_names = [name + b"@" for name in self._names]
         of = [column.type for column in columns]
@@ -45,7 +45,7 @@ class HashCodec:
 
     def decode(self, replies: Sequence[Sequence[bytes] | None]) -> Profiles:
         """Decode one HGETALL reply a person: empty is MISSING, None (not even a HASH) is UNREADABLE."""
-        n, f = len(replies), self.schema.profile_count
+        n, f = len(replies), self.schema.stored_count
         state = np.full(n, ProfileState.FOUND, dtype=np.uint8)
         value, at_s = np.full((n, f), nan), np.full((n, f), nan)
         rows, at = [], []
@@ -69,6 +69,8 @@ class HashCodec:
             bad = np.array(at)[wild.any(axis=1)]
             state[bad] = ProfileState.UNREADABLE
             value[bad] = at_s[bad] = nan
+        if f < self.schema.profile_count:
+            value, at_s = widened(self.schema, value), widened(self.schema, at_s)
         return Profiles(state, value, at_s)
 
     def _row(self, reply: Sequence[bytes]) -> tuple[list[float], list[float] | float]:
@@ -91,14 +93,14 @@ class HashCodec:
     def replace(self, key: bytes, values: Sequence[float], at_s: Sequence[int] | int) -> Command:
         """Return the command that makes the HASH hold these column numbers and times, and nothing else."""
         fields: list[bytes] = []
-        for name, column, number in zip(self._names, self.schema.profile, values, strict=True):
+        for name, column, number in zip(self._names, self.schema.stored, values[: self.schema.stored_count], strict=True):
             if not isnan(number):
                 fields += (name, _text(column, number))
         if isinstance(at_s, int):
             if at_s:
                 fields += (b"_at", b"%d" % at_s)
         else:
-            for name, at in zip(self._time_names, at_s, strict=True):
+            for name, at in zip(self._time_names, at_s[: self.schema.stored_count], strict=True):
                 if at:
                     fields += (name, b"%d" % at)
         # Known, with nothing known about them: an empty HASH cannot exist.

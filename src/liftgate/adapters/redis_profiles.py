@@ -73,6 +73,8 @@ class RedisProfiles:
         more += [redis_keys.lists(people[row].person_id) for row in listed]
         judged = [row for row, person in enumerate(people) if person.verdicts]
         more += [redis_keys.verdicts(people[row].person_id) for row in judged]
+        followed = [row for row, person in enumerate(people) if person.features]
+        more += [redis_keys.windows(people[row].person_id) for row in followed]
         if self._client.clustered:
             commands: list[Command] = [("MGET", *keys[i : i + 3]) for i in range(0, len(keys), 3)]
             commands += [("MGET", key) for key in more]
@@ -92,7 +94,8 @@ class RedisProfiles:
         lists = dict(zip(listed, _certain(values[everyone + len(both) : last], replies[asked:]), strict=True))
         documents = _certain(values[1:everyone:3], replies[reads:asked])
         fetched = Fetched(unpack(schema, values[0:everyone:3]), documents, values[2:everyone:3], real_history=real, lists=lists)
-        fetched.verdicts = dict(zip(judged, values[last:], strict=True))
+        fetched.verdicts = dict(zip(judged, values[last : last + len(judged)], strict=True))
+        fetched.features = dict(zip(followed, values[last + len(judged) :], strict=True))
         return fetched, of_others
 
     def _there(self, people: Sequence[PersonKey]) -> list[Command]:
@@ -119,6 +122,7 @@ class RedisProfiles:
             commands.append(("HGETALL", tag + b"f"))
             names = (tag + b"c", tag + (b"g" if person.ghost else b"h"))
             more = [*([tag + b"h"] if person.both else []), *([tag + b"v"] if person.verdicts else [])]
+            more += [tag + b"w"] if person.features else []
             commands.append(("MGET", *names, *more, *([tag + b"s"] if person.lists else [])))
         reads = len(commands)
         listed = [row for row, person in enumerate(people) if person.lists]
@@ -137,6 +141,7 @@ class RedisProfiles:
         lists = dict(zip(listed, _certain([rest[row][-1] for row in listed], replies[asked:]), strict=True))
         fetched = Fetched(profiles, documents, [values[1] for values in rest], real_history=real, lists=lists)
         fetched.verdicts = {row: rest[row][2 + person.both] for row, person in enumerate(people) if person.verdicts}
+        fetched.features = {row: rest[row][2 + person.both + person.verdicts] for row, person in enumerate(people) if person.features}
         return fetched, of_others
 
 
@@ -203,13 +208,13 @@ class RedisProfileWriter:
 
     def pack(self, people: Sequence[StoredPerson]) -> list[bytes]:
         """Return the packed profiles of people who have values."""
-        rows = np.repeat(self._blank, len(people))
+        rows, stored = np.repeat(self._blank, len(people)), self._schema.stored_count
         if people:
-            rows["value"] = [person.values for person in people]
+            rows["value"] = [(person.values or ())[:stored] for person in people]
             if np.isinf(rows["value"]).any():
                 raise ValueError("a profile holds an infinite value")
             for row, person in enumerate(people):
-                rows["at_s"][row] = person.at_s
+                rows["at_s"][row] = person.at_s if isinstance(person.at_s, int) else person.at_s[:stored]
         size = self._blank.itemsize
         raw = rows.tobytes()
         return [raw[i : i + size] for i in range(0, len(raw), size)]

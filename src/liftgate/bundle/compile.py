@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from types import MappingProxyType
 from typing import Any, TypeVar
@@ -15,11 +15,13 @@ from liftgate.bundle.arms import check_arms, variation
 from liftgate.bundle.candidates import candidates
 from liftgate.bundle.caps import compile_caps
 from liftgate.bundle.clauses import clauses
-from liftgate.bundle.compiled import Bundle
+from liftgate.bundle.compiled import Bundle, ModelSpec
 from liftgate.bundle.conditions import Scope
 from liftgate.bundle.consent_rules import consent_rules
 from liftgate.bundle.digest import canonical_json, digest
 from liftgate.bundle.events import check_events, event_rules
+from liftgate.bundle.features import check_features, definitions
+from liftgate.bundle.freshness import stale_offers
 from liftgate.bundle.inputs import build_schema, context_inputs, tainted, undeclared_texts
 from liftgate.bundle.layer_conditions import compile_layer_conditions, written_of_layers
 from liftgate.bundle.layers import compile_layers
@@ -71,6 +73,7 @@ def compile_bundle(draft: Draft, folders: Mapping[str, ModelFolder], zones: Mapp
     check_worth(draft)
     check_review(draft)
     check_events(draft)
+    check_features(draft)
     found = draft.mistakes or any(folder.mistakes for folder in folders.values())
     models = tuple(spec for spec in specs.values() if spec is not None)
     if found or len(models) < len(specs):
@@ -133,6 +136,10 @@ def compile_bundle(draft: Draft, folders: Mapping[str, ModelFolder], zones: Mapp
         shadow=shadow_of(draft),
         suppressions=held_back,
         events=event_rules(draft),
+        streams=definitions(draft, schema),
+        stale_offers=MappingProxyType(
+            stale_offers(schema, [*conditions, *of_worth], _inputs_of_models(offers, offer_model, model_index, models), len(offers))
+        ),
         canonical_form=canonical_form,
         reviews=MappingProxyType(reviews(draft, canonical_form)),
         each_decision=MappingProxyType(each_decision(draft, canonical_form)),
@@ -140,6 +147,19 @@ def compile_bundle(draft: Draft, folders: Mapping[str, ModelFolder], zones: Mapp
         worth=worth_of(draft, factors, folders, model_index, untreated),
         clauses=clauses(draft, {**rules.source, **counters.source, **held_back.source}, inputs_of([*conditions, *of_layers, *of_worth])),
     )
+
+
+def _inputs_of_models(
+    offers: Mapping[str, OfferRule], offer_model: Sequence[int], model_index: Mapping[Any, int], models: Sequence[ModelSpec]
+) -> list[list[frozenset[int]]]:
+    """Return, for each offer, the inputs of each model that speaks of it."""
+    found = []
+    for offer, treated in zip(offers.values(), offer_model, strict=True):
+        own = [treated] if treated >= 0 else []
+        if offer.uplift is not None and offer.uplift.untreated is not None:
+            own.append(model_index[offer.uplift.untreated.model])
+        found.append([frozenset(column.input for column in models[m].inputs) for m in own])
+    return found
 
 
 def _column(values: Iterable[Any], kind: type[A]) -> NDArray[A]:

@@ -20,6 +20,7 @@ from liftgate.bundle.suppression import Suppressions
 from liftgate.bundle.variant import Variation
 from liftgate.bundle.worth import Worth
 from liftgate.domain.batch import Bools
+from liftgate.domain.feature import Definition
 from liftgate.domain.input import Floats, InputSchema
 from liftgate.domain.layer import Layer
 from liftgate.domain.offer import Cap, Indices, Offer, Placement
@@ -168,6 +169,10 @@ class Bundle:
     """By offer: whose every decision is reviewed."""
     events: EventRules = field(default_factory=EventRules)
     """Signals, properties and lateness of events."""
+    streams: tuple[Definition, ...] = ()
+    """Features that events keep fresh."""
+    stale_offers: Mapping[int, Bools] = field(default_factory=lambda: MappingProxyType({}))
+    """By input that takes offers out when it is stale: [K] those that read it."""
     clauses: Clauses = field(default_factory=Clauses)
     """Rules as written, for explanations."""
     worth: Worth = field(default_factory=Worth)

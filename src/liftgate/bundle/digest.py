@@ -10,6 +10,7 @@ import orjson
 
 from liftgate.bundle.conditions import canonical
 from liftgate.bundle.events import events_form
+from liftgate.bundle.features import feature_form
 from liftgate.bundle.layers import layer_form, layer_rules
 from liftgate.bundle.model_specs import ModelFolder
 from liftgate.bundle.schema import ContextInput, Feature, Group, ModelPin, OfferRule, PlacementRule
@@ -51,7 +52,10 @@ def digest(canonical_form: bytes) -> str:
 def _feature(name: str, feature: Feature, schema: InputSchema) -> dict[str, Any]:
     column = schema.inputs[schema.index[f"profile.{name}"]]
     # Values keep their order: it is the order of the stored codes.
-    return feature.model_dump() | {"default": column.decode(column.default)}
+    form = feature.model_dump(exclude={"on_stale", "from_events"}) | {"default": column.decode(column.default)}
+    # What came after format 1 was published, where it is used: bundles without it keep their digests.
+    form |= {"on_stale": feature.on_stale} if feature.on_stale != "default" else {}
+    return form | ({"from": feature_form(feature.from_events)} if feature.from_events is not None else {})
 
 
 def purpose_form(purpose: Purpose) -> dict[str, Any]:

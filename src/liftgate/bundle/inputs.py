@@ -6,6 +6,7 @@ from collections.abc import Mapping, Set
 from typing import Any
 
 from liftgate.bundle.duration import timestamp_ms
+from liftgate.bundle.features import streamed
 from liftgate.bundle.mistake import did_you_mean, one_of
 from liftgate.bundle.schema import ContextInput, Feature
 from liftgate.bundle.sections import Draft
@@ -39,17 +40,21 @@ def tainted(draft: Draft) -> frozenset[str]:
 
 
 def build_schema(draft: Draft, context: Mapping[str, ContextInput], texts: Mapping[str, Set[str]]) -> InputSchema:
-    """Return the schema. Features are packed in the order of their names, wherever and in whatever order files define them.
+    """Return the schema. Features are packed in the order of their names, wherever and in whatever order files define them; those that
+    events keep fresh come last and are not packed, so that declaring one leaves stored profiles as they are.
 
     `texts` holds, for context strings without declared values, every literal that the bundle compares them with.
     """
-    profile = tuple(_feature(draft, name, feature) for name, feature in draft.section("features", Feature).items())
+    features = draft.section("features", Feature)
+    fresh = streamed(features)
+    order = [*(name for name in features if name not in fresh), *fresh]
+    profile = tuple(_feature(draft, name, features[name]) for name in order)
     columns = []
     for name, item in context.items():
         full = f"context.{name}"
         values = tuple(item.values or sorted(texts.get(full, ())))
         columns.append(Input(full, InputType(item.type), values if item.type == "string" else ()))
-    return InputSchema(profile, tuple(columns))
+    return InputSchema(profile, tuple(columns), len(fresh))
 
 
 def _feature(draft: Draft, name: str, feature: Feature) -> Input:
@@ -64,7 +69,7 @@ def _feature(draft: Draft, name: str, feature: Feature) -> Input:
         mend = did_you_mean(str(feature.default), column.values, one_of(column.values))
         draft.refuse(path, f'"{feature.default}" is not among the declared values', mend)
     max_age_s = float("inf") if feature.max_age is None else feature.max_age / 1000
-    return Input(column.name, column.type, column.values, number, max_age_s)
+    return Input(column.name, column.type, column.values, number, max_age_s, feature.on_stale)
 
 
 def _plain(kind: str, default: Any) -> Any:

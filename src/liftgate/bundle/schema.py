@@ -23,6 +23,7 @@ from liftgate.bundle.schema_candidates import Candidates
 from liftgate.bundle.schema_caps import CapRule, ContactPolicy, PauseRule
 from liftgate.bundle.schema_consent import ChannelPermission, Purpose
 from liftgate.bundle.schema_events import EventProperty, EventsPolicy, SignalRule
+from liftgate.bundle.schema_features import FeatureSource, OnStale
 from liftgate.bundle.schema_layers import AnyLayerRule
 from liftgate.bundle.schema_review import ReviewPolicy, ReviewRule, Sensitive
 from liftgate.bundle.schema_select import Diversity, Select
@@ -63,9 +64,23 @@ class Feature(Strict):
     values: Values | None = Field(None, description="For type string: every text that the feature can be.", examples=[["DE", "FR"]])
     default: Any = Field(None, description="Used when the value is missing or stale; null: it stays missing.", examples=[0.0])
     max_age: DurationMs | None = Field(None, description="An older value is stale and the default takes its place.", examples=["1d"])
+    on_stale: OnStale = Field(
+        "default",
+        description="What a stale value does beside: default: nothing; skip_model: models that read the feature do not score the person; "
+        "skip_offer: offers whose rules or model read it are not shown.",
+        examples=["skip_offer"],
+    )
+    from_events: FeatureSource | None = Field(
+        None,
+        alias="from",
+        description="Events that keep it fresh; absent: pipelines write it.",
+        examples=[{"count": "click", "window": "1h"}],
+    )
 
     @model_validator(mode="after")
     def _agree(self) -> Feature:
+        if self.on_stale != "default" and self.max_age is None:
+            raise refuse("`on_stale` says what a stale value does, and without `max_age` none is stale", "add `max_age`")
         if self.type == "string" and self.values is None:
             raise refuse("a string feature needs `values`", "add `values: [...]` with every text that it can be")
         _check_values(self.type, self.values)

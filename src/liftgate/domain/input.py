@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from enum import Enum
 from hashlib import blake2b
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -36,6 +36,8 @@ class Input:
     default: float = float("nan")
     """Used when missing or stale; NaN: none declared, so it stays missing."""
     max_age_s: float = float("inf")
+    on_stale: Literal["default", "skip_model", "skip_offer"] = "default"
+    """What a stale value does beside being replaced by the default."""
 
     def encode(self, value: Any) -> float:
         """Return the column number of a Python value (None: NaN). Raises ValueError with what is wanted."""
@@ -76,7 +78,10 @@ PROFILE_VERSION = 1
 
 
 class InputSchema:
-    """All inputs in packed order: `profile_count` profile features, then context. Immutable after construction."""
+    """All inputs in packed order: `profile_count` profile features, then context. Immutable after construction.
+
+    Of the profile features the first `stored_count` are stored as packed profiles; events keep the others fresh.
+    """
 
     __slots__ = (
         "ageless",
@@ -90,11 +95,16 @@ class InputSchema:
         "profile_dtype",
         "profile_header",
         "profile_missing",
+        "skips_model",
+        "skips_offer",
+        "stored_count",
     )
 
-    def __init__(self, profile: tuple[Input, ...], context: tuple[Input, ...]) -> None:
+    def __init__(self, profile: tuple[Input, ...], context: tuple[Input, ...], streamed: int = 0) -> None:
+        """`streamed`: how many of the profile features, the last ones, events keep fresh."""
         self.inputs = profile + context
         self.profile_count = len(profile)
+        self.stored_count = len(profile) - streamed
         self.index = {column.name: i for i, column in enumerate(self.inputs)}
         self.defaults: Floats = np.array([column.default for column in self.inputs], dtype=np.float64)
         self.max_age_s: Floats = np.array([column.max_age_s for column in profile], dtype=np.float64)
@@ -102,13 +112,15 @@ class InputSchema:
         """[F] the feature has no max_age."""
         self.ages = not bool(self.ageless.all())
         """Any feature has a max_age."""
+        self.skips_model = frozenset(i for i, column in enumerate(profile) if column.on_stale == "skip_model")
+        self.skips_offer = frozenset(i for i, column in enumerate(profile) if column.on_stale == "skip_offer")
         self.code = tuple({text: float(i) for i, text in enumerate(column.values)} for column in self.inputs)
         """For each input, text to column number."""
-        layout = "\n".join(f"{c.name}\t{c.type.value}\t{'|'.join(c.values)}" for c in profile)
+        layout = "\n".join(f"{c.name}\t{c.type.value}\t{'|'.join(c.values)}" for c in self.stored)
         digest = blake2b(layout.encode(), digest_size=8).digest()
         self.profile_header = b"LG" + bytes([PROFILE_VERSION]) + b"\0" * 5 + digest
         """First sixteen bytes of every packed profile: magic, version, spare, eight bytes over names, types, values and order."""
-        self.profile_dtype = np.dtype([("header", "V16"), ("value", "<f8", (self.profile_count,)), ("at_s", "<u4", (self.profile_count,))])
+        self.profile_dtype = np.dtype([("header", "V16"), ("value", "<f8", (self.stored_count,)), ("at_s", "<u4", (self.stored_count,))])
         """Layout of a packed profile: `domain/profile.py`."""
         missing = np.zeros(1, dtype=self.profile_dtype)
         missing["value"] = np.nan
@@ -122,8 +134,13 @@ class InputSchema:
 
     @property
     def profile(self) -> tuple[Input, ...]:
-        """The profile features, in packed order."""
+        """The profile features: those stored in packed order, then those that events keep fresh."""
         return self.inputs[: self.profile_count]
+
+    @property
+    def stored(self) -> tuple[Input, ...]:
+        """The profile features that are stored as packed profiles, in order."""
+        return self.inputs[: self.stored_count]
 
 
 def _kind(value: Any) -> str:

@@ -1,7 +1,8 @@
 """Packed profiles: one fixed-width value a person, so a batch decodes as one matrix.
 
-Layout (little endian): `b"LG"`, version 1, five zero bytes, eight bytes of schema digest, then F float64
-values (see `Input` for their meaning, NaN missing) and F uint32 times in seconds since the epoch (0: not known).
+Layout (little endian): `b"LG"`, version 1, five zero bytes, eight bytes of schema digest, then float64
+values (see `Input` for their meaning, NaN missing) and uint32 times in seconds since the epoch (0: not known), one each for
+every feature that events do not keep fresh.
 """
 
 from __future__ import annotations
@@ -41,10 +42,13 @@ class Profiles:
 
 
 def pack(schema: InputSchema, values: Sequence[float], at_s: Sequence[int] | int) -> bytes:
-    """Return one packed profile. `values` has one column number for each feature; `at_s` one time for all or one each."""
-    row = np.zeros(1, dtype=schema.profile_dtype)
-    row["value"][0] = values
-    row["at_s"][0] = at_s
+    """Return one packed profile. `values` has one column number for each feature; `at_s` one time for all or one each.
+
+    What they say of features that events keep fresh is passed over.
+    """
+    row, stored = np.zeros(1, dtype=schema.profile_dtype), schema.stored_count
+    row["value"][0] = values[:stored]
+    row["at_s"][0] = at_s if isinstance(at_s, int) else at_s[:stored]
     return schema.profile_header + row.tobytes()[len(schema.profile_header) :]
 
 
@@ -60,10 +64,19 @@ def unpack(schema: InputSchema, raws: Sequence[bytes | None]) -> Profiles:
     at_s[at_s == 0] = np.nan
     # An infinity can only be damage: writers refuse it.
     value[np.isinf(value)] = np.nan
+    if schema.stored_count < schema.profile_count:
+        value, at_s = widened(schema, value), widened(schema, at_s)
     if all(good):
         return Profiles(np.zeros(len(raws), dtype=np.uint8), value, at_s)
     state = [_FOUND if fine else _MISSING if raw is None else _UNREADABLE for raw, fine in zip(raws, good, strict=True)]
     return Profiles(np.array(state, dtype=np.uint8), value, at_s)
+
+
+def widened(schema: InputSchema, stored: Floats) -> Floats:
+    """Return [N, F] with NaN for what events keep fresh, from [N, stored features]."""
+    every = np.full((len(stored), schema.profile_count), np.nan)
+    every[:, : schema.stored_count] = stored
+    return every
 
 
 def unavailable(schema: InputSchema, n: int) -> Profiles:

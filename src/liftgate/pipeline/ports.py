@@ -34,6 +34,8 @@ class PersonKey:
     """Read what reviewers said of showing offers to the person."""
     lists: bool = False
     """Read the do-not-contact lists too that the person is on."""
+    features: bool = False
+    """Read what events say of the person too."""
 
 
 @dataclass(slots=True)
@@ -57,6 +59,10 @@ class Fetched:
     """By index: `domain/verdict.py` documents of those asked for."""
     totals: Sequence[bytes | None] = ()
     """Total counters, in the order asked: `domain/total_counter.py` values."""
+    features: Mapping[int, bytes | None] = field(default_factory=dict)
+    """By index: what events say of those asked for, `signals/cell.py` states; None: nothing."""
+    told: Mapping[int, tuple[Sequence[float], Sequence[float]]] = field(default_factory=dict)
+    """By index, where a store that plays a part knows what events would have made of them: features and their times in seconds."""
 
 
 class ProfileStore(Protocol):
