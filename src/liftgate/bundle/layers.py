@@ -46,18 +46,20 @@ def check_layers(draft: Draft) -> None:
     _namespaces(draft, rules)
 
 
-def _names(draft: Draft, path: Path, section: str, names: Sequence[str] | None) -> None:
+def _names(draft: Draft, path: Path, section: str, names: Sequence[str] | None) -> bool:
+    """Note names that are unknown or there twice; say whether all are known."""
+    known = True
     for i, name in enumerate(names or ()):
-        draft.refer((*path, i), section, name)
+        known &= draft.refer((*path, i), section, name)
         if name in (names or ())[:i]:
             draft.refuse((*path, i), f"`{name}` is listed twice", "keep one")
+    return known
 
 
 def _holdout(draft: Draft, path: Path, rule: HoldoutRule) -> None:
-    for section, names in (("groups", rule.groups), ("offers", rule.offers)):
-        _names(draft, (*path, section), section, names)
+    known = [_names(draft, (*path, section), section, names) for section, names in (("groups", rule.groups), ("offers", rule.offers))]
     if rule.groups is not None or rule.offers is not None:
-        if not _withheld(rule, draft.section("offers", OfferRule)) and not draft.broken and not draft.refused["offers"]:
+        if all(known) and not _withheld(rule, draft.section("offers", OfferRule)) and not draft.broken and not draft.refused["offers"]:
             draft.refuse((*path, "groups"), "no offer belongs to these groups", "put offers into them, or list offers")
         return
     if rule.answer == "next_best":

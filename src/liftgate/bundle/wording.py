@@ -53,6 +53,9 @@ def _at(model: type[BaseModel], path: Path) -> list[dict[str, Any]]:
                     below += _parts(node["properties"][segment], definitions)
                 elif isinstance(node.get("additionalProperties"), dict):
                     below += _parts(node["additionalProperties"], definitions)
+                else:
+                    for one in node.get("patternProperties", {}).values():
+                        below += _parts(one, definitions)
         nodes = below
     return nodes
 
