@@ -3,91 +3,30 @@
 from __future__ import annotations
 
 import itertools
-from collections.abc import AsyncIterator, Sequence
-from dataclasses import dataclass, field
+from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from liftgate.adapters.grpc_events import AHEAD_MS, EventService
+from liftgate.adapters.event_reading import AHEAD_MS
 from liftgate.adapters.pseudonyms import Pseudonyms
-from liftgate.adapters.segment_sink import SegmentLog
 from liftgate.domain.errors import CallerError, Expired, LogUnavailable
-from liftgate.record.event_codec import decode_event
-from liftgate.v1.event_service_pb2 import Event, EventKind, RecordRequest, RecordResponse
-from liftgate.v1.record_pb2 import EventRecord
+from liftgate.v1.event_service_pb2 import Event, EventKind
+from tests.adapters.event_desk import Call, EventDesk, event_desk
 from tests.adapters.shop import live, paths
-from tests.fakes.events import FakeEventsSeen
 
 NOW_MS = 1_781_524_800_000
 EXPOSURE, CLICK, PURCHASE = EventKind.EVENT_KIND_EXPOSURE, EventKind.EVENT_KIND_CLICK, EventKind.EVENT_KIND_PURCHASE
+REFUND, CUSTOM, CART = EventKind.EVENT_KIND_REFUND, EventKind.EVENT_KIND_CUSTOM, EventKind.EVENT_KIND_CART_ACTION
 LIVE = live()
 
 
-class _Clock:
-    def now_ms(self) -> int:
-        return NOW_MS
-
-
-class _Calls:
-    def began(self) -> None: ...
-
-    def answered(self, method: str, code: int, seconds: float) -> None: ...
-
-
-@dataclass
-class _Call:
-    """The part of a call's context that the service looks at."""
-
-    remaining_s: float | None = None
-
-    def time_remaining(self) -> float | None:
-        return self.remaining_s
-
-
-@dataclass
-class _Log:
-    """The real event log, its disk full when `full`; keeps what got in."""
-
-    inner: SegmentLog
-    full: bool = False
-    rows: list[EventRecord] = field(default_factory=list)
-
-    async def append(self, records: Sequence[bytes]) -> None:
-        if self.full:
-            raise LogUnavailable("full")
-        await self.inner.append(records)
-        self.rows += [decode_event(record) for record in records]
-
-
-@dataclass
-class _Desk:
-    """The service on a real log and remembered events."""
-
-    log: _Log
-    seen: FakeEventsSeen
-    service: EventService
-
-    async def record(self, *events: Event, remaining_s: float | None = None) -> RecordResponse:
-        raw = RecordRequest(events=events).SerializeToString()
-        return RecordResponse.FromString(await self.service.record(raw, _Call(remaining_s)))
-
-
 @pytest.fixture
-async def desk(tmp_path: Path) -> AsyncIterator[_Desk]:
+async def desk(tmp_path: Path) -> AsyncIterator[EventDesk]:
     """A fresh service."""
-    segments = SegmentLog(tmp_path, "event", "write")
-    segments.open()
-    log, seen = _Log(segments), FakeEventsSeen()
-    yield _Desk(
-        log,
-        seen,
-        EventService(
-            lambda: LIVE, log, seen, Pseudonyms("k1", b"k" * 32), _Clock(), _Calls(), accounts=Pseudonyms.of_accounts("k1", b"k" * 32)
-        ),
-    )
-    await segments.close()
+    async with event_desk(tmp_path, LIVE, now_ms=NOW_MS) as made:
+        yield made
 
 
 _ids = itertools.count()
@@ -98,7 +37,7 @@ def _event(**fields: Any) -> Event:
     return Event(**(ordinary | fields))
 
 
-async def test_an_event_is_logged_as_it_came(desk: _Desk) -> None:
+async def test_an_event_is_logged_as_it_came(desk: EventDesk) -> None:
     """Every field is in the row; the person is a pseudonym in it."""
     sent = _event(
         event_id="e-x", kind=PURCHASE, decision_id="ab" * 16, offer_id="gift", occurred_at_ms=NOW_MS - 5, value=12.5, currency="USD"
@@ -112,7 +51,7 @@ async def test_an_event_is_logged_as_it_came(desk: _Desk) -> None:
     assert b"person-1" not in row.SerializeToString()
 
 
-async def test_what_is_absent_takes_its_documented_meaning(desk: _Desk) -> None:
+async def test_what_is_absent_takes_its_documented_meaning(desk: EventDesk) -> None:
     """No time means now, no currency the bundle's, no value no money."""
     await desk.record(_event(kind=PURCHASE, value=0.0), _event(kind=CLICK))
     bought, clicked = desk.log.rows
@@ -138,13 +77,26 @@ async def test_what_is_absent_takes_its_documented_meaning(desk: _Desk) -> None:
         ({"kind": PURCHASE, "value": float("inf")}, "value"),
         ({"kind": PURCHASE, "value": -0.01}, "value"),
         ({"kind": CLICK, "value": 1.0}, "value"),
+        ({"kind": REFUND}, "value"),
+        ({"kind": REFUND, "value": 0.0}, "value"),
+        ({"kind": REFUND, "value": -1.0}, "value"),
+        ({"kind": REFUND, "value": float("inf")}, "value"),
+        ({"kind": CUSTOM}, "name"),
+        ({"kind": CUSTOM, "name": "nobody-declared-it"}, "name"),
+        ({"kind": CUSTOM, "name": "purchase"}, "name"),
+        ({"kind": CLICK, "name": "x"}, "name"),
+        ({"kind": CART, "name": "juggle"}, "name"),
+        ({"slot": 1001}, "slot"),
+        ({"device": "x" * 65}, "device"),
+        ({"jurisdiction": "x" * 65}, "jurisdiction"),
+        ({"placement_id": "x" * 129}, "placement_id"),
         ({"kind": PURCHASE, "value": 1.0, "currency": "euro"}, "currency"),
         ({"account_id": "x" * 257}, "account_id"),
         ({"channel": "x" * 65}, "channel"),
         ({"time_zone": "x" * 65}, "time_zone"),
     ],
 )
-async def test_a_wrong_event_is_named_and_the_rest_is_taken(desk: _Desk, wrong: dict[str, Any], path: str) -> None:
+async def test_a_wrong_event_is_named_and_the_rest_is_taken(desk: EventDesk, wrong: dict[str, Any], path: str) -> None:
     """A rejection has the index and the field; its neighbours are in the log, itself is not."""
     answer = await desk.record(_event(event_id="before"), _event(**wrong), _event(event_id="after"))
     assert (answer.accepted, answer.duplicates) == (2, 0)
@@ -152,13 +104,13 @@ async def test_a_wrong_event_is_named_and_the_rest_is_taken(desk: _Desk, wrong: 
     assert [row.event_id for row in desk.log.rows] == ["before", "after"]
 
 
-async def test_limits_themselves_are_allowed(desk: _Desk) -> None:
+async def test_limits_themselves_are_allowed(desk: EventDesk) -> None:
     """Values at their limits are taken."""
     answer = await desk.record(_event(event_id="x" * 128), _event(person_id="ü" * 128), _event(occurred_at_ms=NOW_MS + AHEAD_MS))
     assert answer.accepted == 3
 
 
-async def test_a_repeated_event_is_acknowledged_without_a_row(desk: _Desk) -> None:
+async def test_a_repeated_event_is_acknowledged_without_a_row(desk: EventDesk) -> None:
     """A duplicate counts as accepted and as duplicate, in one call and in the next."""
     first = await desk.record(_event(event_id="same"), _event(event_id="same"), _event(event_id="other"))
     again = await desk.record(_event(event_id="same"))
@@ -167,13 +119,13 @@ async def test_a_repeated_event_is_acknowledged_without_a_row(desk: _Desk) -> No
     assert [row.event_id for row in desk.log.rows] == ["same", "other"]
 
 
-async def test_the_same_id_about_another_person_is_another_event(desk: _Desk) -> None:
+async def test_the_same_id_about_another_person_is_another_event(desk: EventDesk) -> None:
     """Events are known by person and id."""
     answer = await desk.record(_event(event_id="same"), _event(event_id="same", person_id="person-2"))
     assert (answer.accepted, answer.duplicates, len(desk.log.rows)) == (2, 0, 2)
 
 
-async def test_what_the_log_refused_is_not_known_as_logged(desk: _Desk) -> None:
+async def test_what_the_log_refused_is_not_known_as_logged(desk: EventDesk) -> None:
     """When the log fails nothing is acknowledged, and the retry is written."""
     event = _event()
     desk.log.full = True
@@ -184,7 +136,7 @@ async def test_what_the_log_refused_is_not_known_as_logged(desk: _Desk) -> None:
     assert (answer.accepted, answer.duplicates, len(desk.log.rows)) == (1, 0, 1)
 
 
-async def test_with_the_store_away_events_are_still_logged(desk: _Desk) -> None:
+async def test_with_the_store_away_events_are_still_logged(desk: EventDesk) -> None:
     """A repeated event then gets another row, which readers drop by its id."""
     event = _event()
     desk.seen.down = True
@@ -192,7 +144,7 @@ async def test_with_the_store_away_events_are_still_logged(desk: _Desk) -> None:
     assert len(desk.log.rows) == 2
 
 
-async def test_an_account_is_a_pseudonym_in_the_row(desk: _Desk) -> None:
+async def test_an_account_is_a_pseudonym_in_the_row(desk: EventDesk) -> None:
     """The event's account is in the row under the key of accounts, its channel as it came; the id itself is not."""
     await desk.record(_event(account_id="home-7", channel="email"))
     (row,) = desk.log.rows
@@ -201,14 +153,14 @@ async def test_an_account_is_a_pseudonym_in_the_row(desk: _Desk) -> None:
     assert b"home-7" not in row.SerializeToString()
 
 
-async def test_events_of_every_kind_are_taken(desk: _Desk) -> None:
+async def test_events_of_every_kind_are_taken(desk: EventDesk) -> None:
     """Dismissals, unsubscriptions and complaints are events too."""
     kinds = (EventKind.EVENT_KIND_DISMISS, EventKind.EVENT_KIND_UNSUBSCRIBE, EventKind.EVENT_KIND_COMPLAINT)
     assert (await desk.record(*[_event(kind=kind) for kind in kinds])).accepted == 3
     assert [row.kind for row in desk.log.rows] == list(kinds)
 
 
-async def test_rejected_events_alone_touch_nothing(desk: _Desk) -> None:
+async def test_rejected_events_alone_touch_nothing(desk: EventDesk) -> None:
     """With nothing to take, neither the store nor the log is asked."""
     desk.seen.down = desk.log.full = True
     answer = await desk.record(_event(event_id=""))
@@ -216,20 +168,20 @@ async def test_rejected_events_alone_touch_nothing(desk: _Desk) -> None:
 
 
 @pytest.mark.parametrize("count", [0, 1001])
-async def test_a_batch_has_limits(desk: _Desk, count: int) -> None:
+async def test_a_batch_has_limits(desk: EventDesk, count: int) -> None:
     """An empty batch and one of more than 1,000 events are refused whole."""
     with pytest.raises(CallerError) as caught:
         await desk.record(*[_event() for _ in range(count)])
     assert paths(caught.value.violations) == ["events"]
 
 
-async def test_bytes_that_are_no_request(desk: _Desk) -> None:
+async def test_bytes_that_are_no_request(desk: EventDesk) -> None:
     """Broken protobuf is the caller's mistake."""
     with pytest.raises(CallerError):
-        await desk.service.record(b"\xff", _Call())
+        await desk.service.record(b"\xff", Call())
 
 
-async def test_an_expired_call_does_no_work(desk: _Desk) -> None:
+async def test_an_expired_call_does_no_work(desk: EventDesk) -> None:
     """A call whose deadline has passed logs nothing."""
     with pytest.raises(Expired):
         await desk.record(_event(), remaining_s=0.0)

@@ -66,12 +66,14 @@ class ExposureConsent:
         strict, lenient = self._needs(event)
         now_ms, shown_at = event.received_at_ms, event.occurred_at_ms
         reasons, _, _ = consent.parse(document, self._purposes, now_ms)
-        open_ = [p for p in sorted(strict | lenient) if reasons[p] is not _ALLOWED]
-        if not open_:
+        # What is certain comes first, and the profile's own purpose before those that may have been needed beside it.
+        order = sorted(strict | lenient, key=lambda p: (p not in strict, p not in self._profile, p))
+        missing = [p for p in order if reasons[p] is not _ALLOWED]
+        if not missing:
             return None
         records = _records(document)
         decided_at = int(event.decision_id[:12], 16) if event.decision_id else inf
-        for p in open_:
+        for p in missing:
             record = records.get(self._purposes[p])
             if p in strict:
                 reason = self._default(p, event, document) if reasons[p] is _MISSING else reasons[p]
