@@ -50,15 +50,15 @@ async def use_up(bench: Bench, person: str, used: Sequence[dict[str, Any]], ghos
         await bench.put(key, raw)
 
 
-async def counted(bench: Bench, offer: str) -> list[int]:
-    """Return what each cap of the offer by account (`home`) or in total counts now, real ones."""
+async def counted(bench: Bench, offer: str, ghost: bool = False) -> list[int]:
+    """Return what each cap of the offer by account (`home`) or in total counts now, real ones or ghosts."""
     found = []
     for cap in (bench.live.bundle.caps[c] for c in bench.live.bundle.offer_caps[bench.live.bundle.offer_index[offer]]):
         if cap.scope == "total":
-            (raw,) = await bench.client.call([("GET", redis_keys.total(cap.cap_id, False))])
+            (raw,) = await bench.client.call([("GET", redis_keys.total(cap.cap_id, ghost))])
             found.append(total_count(raw, NOW_MS))
         elif cap.scope == "account":
-            (raw,) = await bench.client.call([("GET", redis_keys.account(ACCOUNT, False))])
+            (raw,) = await bench.client.call([("GET", redis_keys.account(ACCOUNT, ghost))])
             ids = np.frombuffer(cap.cap_id, dtype="<u8")
             found.append(int(live_counts([raw], ids, np.array([NOW_MS]))[0, 0]))
     return found

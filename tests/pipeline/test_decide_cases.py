@@ -98,7 +98,7 @@ async def _store(bench: Bench, person: str, given: dict[str, Any]) -> None:
         await bench.put(redis_keys.history(person, False), bytes.fromhex(str(given["raw_history"])))
     elif given.get("bundle") in ("caps", "answer"):
         await use_up(bench, person, given.get("used", ()))
-        if "used_by_ghost" in given:
+        if "used_by_ghosts" in given:
             await use_up(bench, person, given["used_by_ghosts"], ghost=True)
     elif entries := given.get("history"):
         packed = b"".join(_entry(bench, entry) for entry in entries)
