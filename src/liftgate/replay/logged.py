@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from liftgate.domain.batch import Bools, Codes
 from liftgate.domain.input import Floats
 from liftgate.domain.reason import Branch, InputState, Reason
-from liftgate.record.parquet import read_batches
+from liftgate.record.parquet import OnDamage, read_batches
 
 COLUMNS = [
     "decision_id",
@@ -133,9 +133,9 @@ class Logged:
         return len(self.probability)
 
 
-def read_logged(directory: Path) -> Iterator[Logged]:
+def read_logged(directory: Path, on_damage: OnDamage | None = None) -> Iterator[Logged]:
     """Yield the decisions of a log, segments and sealed Parquet alike, some thousand at a time. Raises OSError, pa.ArrowException."""
-    for batch in read_batches(directory, "decision", COLUMNS):
+    for batch in read_batches(directory, "decision", COLUMNS, on_damage):
         groups: dict[tuple[Any, ...], list[int]] = {}
         keys = zip(*(batch.column(name).to_pylist() for name in ("bundle_digest", "placement_id", "slot_count")), strict=True)
         for row, key in enumerate(keys):

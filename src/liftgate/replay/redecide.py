@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Any, cast
 
 import numpy as np
+from numpy.typing import NDArray
 
 from liftgate.bundle.compiled import Bundle
 from liftgate.domain.batch import Batch, Bools, Codes
@@ -60,8 +61,8 @@ class Redecider:
         self._live = Live(bundle, models)
         self._judge = Judge(bundle, own, self._live.chain)
 
-    def __call__(self, logged: Logged) -> Redecided:
-        """Decide again. What the record does not hold is said in `why_not`, never guessed."""
+    def __call__(self, logged: Logged, taken: NDArray[np.intp] | None = None) -> Redecided:
+        """Decide again. What the record does not hold is said in `why_not`, never guessed. `taken`: see `choose`."""
         bundle, k = self.bundle, len(self.bundle.offers)
         why_not = [""] * logged.n
         nothing = Redecided(
@@ -102,7 +103,7 @@ class Redecider:
             may_choose = batch.allowed & ~forced(logged)[:, None]
         else:
             may_choose = batch.allowed
-        slates = choose(batch, self._live, may_choose, np.full(logged.n, logged.slots, dtype=np.intp), capped=same)
+        slates = choose(batch, self._live, may_choose, np.full(logged.n, logged.slots, dtype=np.intp), capped=same, taken=taken)
         if logged.slots > 1:
             unsaid = _shared_caps(self._live, batch.allowed) & ((logged.profile_state == 0) if same else True)
             note(why_not, unsaid, "a slate of several slots under a cap that its offers share")

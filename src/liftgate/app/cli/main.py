@@ -32,6 +32,7 @@ _COMMANDS = {
     "stop": ("liftgate.app.cli.stop", "Stop an offer, a group, a model or every use of profiles, everywhere, now."),
     "start": ("liftgate.app.cli.start", "Ask for something stopped to be started again."),
     "decide": ("liftgate.app.cli.decide", "Ask a running service for one decision, and why."),
+    "replay": ("liftgate.app.cli.replay", "Decide every logged decision again, exactly, or name the input that changed."),
     "explain": ("liftgate.app.cli.explain", "Say why a decision came out as it did, from the log alone."),
 }
 _HELP = """Liftgate picks the next-best offer for one person, only where it may, and keeps a record that shows afterwards what it was worth.
