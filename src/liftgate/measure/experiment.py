@@ -102,12 +102,12 @@ class _Making:
             )
         read_at = self._asked.read_at_ms or max(last["decided"] or 0, last["received"] or 0)
         closed = people.filter(people.assigned_at_ms + self._asked.window_ms <= read_at)
-        whole, versions = self._count(people), self._one(versions=people.version.nunique())["versions"]
+        whole, versions = self._log.count(people), self._one(versions=people.version.nunique())["versions"]
         if not whole:
             raise Refused(
                 "no_rows", f"no decision of {self._log.name} is in the experiment", "look at --layer, --placement, --since and --until"
             )
-        units = self._count(closed)
+        units = self._log.count(closed)
         if not units:
             raise Refused(
                 "open_windows",
@@ -115,11 +115,11 @@ class _Making:
                 "read again when the windows have closed, or choose a shorter --window",
             )
         events = self._log.once(self._log.events, "event_id")
-        counted = self._fetch(events.group_by("kind").aggregate(n=events.count()))
+        counted = self._log.fetch(events.group_by("kind").aggregate(n=events.count()))
         kinds = tuple(sorted({row["kind"] for row in counted} | set(KINDS)))
         rows = self._with_outcomes(closed, events, kinds)
         self._log.backend.to_parquet(rows, str(target))
-        twice = self._count(self._log.events) - sum(row["n"] for row in counted)
+        twice = self._log.count(self._log.events) - sum(row["n"] for row in counted)
         return Made(target, units, whole - units, read_at, tuple(map(str.lower, kinds)), versions, twice, lost)
 
     def _people(self) -> Any:
@@ -134,16 +134,19 @@ class _Making:
         if asked.offers:
             named = [would.contains(offer) for offer in asked.offers]
             hit = any_offer & ibis.or_(*named)
-        rows = rows.mutate(hit=hit.cast("int8"))
+        # Numbers instead of digests: 64 characters a person would be most of what is held.
+        digests = sorted(row["bundle_digest"] for row in self._log.fetch(rows.select("bundle_digest").distinct()))
+        number = ibis.cases(*((rows.bundle_digest == one, i) for i, one in enumerate(digests)))
+        rows = rows.mutate(hit=hit.cast("int8"), number=number.cast("int32"))
         people = rows.group_by("person_pseudonym").aggregate(
             arm=rows.group.min(),
             other=rows.group.max(),
             assigned_at_ms=rows.decided_at_ms.min(),
-            version=rows.bundle_digest.argmin(rows.decided_at_ms),
+            number=rows.number.argmin(rows.decided_at_ms),
             decisions=rows.count(),
             triggered=rows.hit.max(),
         )
-        two = self._count(people.filter(people.arm != people.other))
+        two = self._log.count(people.filter(people.arm != people.other))
         if two:
             raise Refused(
                 "unit_in_two_groups",
@@ -154,7 +157,8 @@ class _Making:
             people = people.filter(people.assigned_at_ms >= asked.since_ms)
         if asked.until_ms is not None:
             people = people.filter(people.assigned_at_ms < asked.until_ms)
-        return people.drop("other")
+        version = ibis.cases(*((people.number == i, one) for i, one in enumerate(digests)))
+        return people.mutate(version=version).drop("other", "number")
 
     def _with_arm(self, rows: Any) -> Any:
         """Return the decisions that are in an arm, with it as `group`."""
@@ -165,8 +169,8 @@ class _Making:
         # One row an assignment: engines do not agree on functions over arrays.
         flat = rows.mutate(one=rows.assignments.unnest())
         mine = flat.filter(flat.one.layer == layer)
-        if not self._count(mine.limit(1)):
-            named = sorted(row["layer"] for row in self._fetch(flat.select(layer=flat.one.layer).distinct().limit(50)))
+        if not self._log.count(mine.limit(1)):
+            named = sorted(row["layer"] for row in self._log.fetch(flat.select(layer=flat.one.layer).distinct().limit(50)))
             raise Misused(f"no decision of {self._log.name} is in a layer {layer!r}; it has {', '.join(named) or 'none'}")
         return mine.mutate(group=mine.one.arm)
 
@@ -191,11 +195,4 @@ class _Making:
         return joined.select("arm", "version", "assigned_at_ms", "decisions", "triggered", exposed=flags["exposure"], **flags, **filled)
 
     def _one(self, **aggregates: Any) -> dict[str, Any]:
-        return {name: self._fetch(value.name(name).as_table())[0][name] for name, value in aggregates.items()}
-
-    def _count(self, rows: Any) -> int:
-        return int(self._fetch(rows.count().name("n").as_table())[0]["n"])
-
-    def _fetch(self, expression: Any) -> list[dict[str, Any]]:
-        found: list[dict[str, Any]] = self._log.backend.to_pyarrow(expression).to_pylist()
-        return found
+        return {name: self._log.fetch(value.name(name).as_table())[0][name] for name, value in aggregates.items()}

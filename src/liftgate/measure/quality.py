@@ -64,17 +64,17 @@ class _Quality:
         decisions, events = self._log.decisions, self._log.events
         once = self._log.once(decisions, "decision_id")
         lost, gaps = lost_records(self._log)
-        n, distinct = self._count(decisions), self._count(once)
-        e, happened = self._count(events), self._count(self._log.once(events, "event_id"))
+        n, distinct = self._log.count(decisions), self._log.count(once)
+        e, happened = self._log.count(events), self._log.count(self._log.once(events, "event_id"))
         arms = self._arms(once)
-        versions = self._fetch(
+        versions = self._log.fetch(
             once.group_by("bundle_digest")
             .aggregate(n=once.count(), first_ms=once.decided_at_ms.min(), last_ms=once.decided_at_ms.max())
             .order_by("first_ms")
         )
         latest = max((row["last_ms"] for row in versions), default=0)
         if e:
-            latest = max(latest, self._fetch(events.received_at_ms.max().name("n").as_table())[0]["n"])
+            latest = max(latest, self._log.fetch(events.received_at_ms.max().name("n").as_table())[0]["n"])
         report: dict[str, Any] = {
             "what": "quality",
             "decisions": distinct,
@@ -87,14 +87,14 @@ class _Quality:
             "arms": arms,
             "degraded_p": _differs(arms, "degraded"),
             "versions": versions,
-            "keys": self._count(once.select("pseudonym_key_id").distinct()),
+            "keys": self._log.count(once.select("pseudonym_key_id").distinct()),
             "read_at_ms": read_at_ms or latest,
             "open_windows": None,
             "warnings": [],
             "refusal": gap_refusal(lost, gaps),
         }
         if window_ms is not None:
-            report["open_windows"] = self._count(once.filter(once.decided_at_ms + window_ms > report["read_at_ms"]))
+            report["open_windows"] = self._log.count(once.filter(once.decided_at_ms + window_ms > report["read_at_ms"]))
         report["warnings"] = _warnings(report)
         return report
 
@@ -102,13 +102,13 @@ class _Quality:
         """Return how many sequence numbers are missing between a writer's first and last, and where the first of them are."""
         single = rows.select("writer_id", "sequence").distinct()
         runs = single.group_by("writer_id").aggregate(n=single.count(), low=single.sequence.min(), high=single.sequence.max())
-        lacking = [row for row in self._fetch(runs) if row["high"] - row["low"] + 1 > row["n"]]
+        lacking = [row for row in self._log.fetch(runs) if row["high"] - row["low"] + 1 > row["n"]]
         found: list[Gap] = []
         for row in lacking[:SHOWN_GAPS]:
             mine = single.filter(single.writer_id == row["writer_id"])
             before = mine.sequence.lag().over(ibis.window(order_by="sequence"))
             jumps = mine.mutate(before=before).filter(lambda t: t.sequence > t.before + 1).order_by("sequence").limit(SHOWN_GAPS)
-            found += [Gap(stream, row["writer_id"], one["before"] + 1, one["sequence"] - 1) for one in self._fetch(jumps)]
+            found += [Gap(stream, row["writer_id"], one["before"] + 1, one["sequence"] - 1) for one in self._log.fetch(jumps)]
         return sum(row["high"] - row["low"] + 1 - row["n"] for row in lacking), found[:SHOWN_GAPS]
 
     def _arms(self, once: Any) -> dict[str, dict[str, Any]]:
@@ -121,19 +121,12 @@ class _Quality:
             offered=shown.cast("int64").sum(),
             exposed=(shown & rows.seen.notnull()).cast("int64").sum(),
         )
-        return {row.pop("arm"): row for row in sorted(self._fetch(by), key=lambda row: str(row["arm"]))}
+        return {row.pop("arm"): row for row in sorted(self._log.fetch(by), key=lambda row: str(row["arm"]))}
 
     def _orphans(self) -> int:
         """Return how many events name a decision that is in no file."""
         named = self._log.events.filter(self._log.events.decision_id.length() > 0)
-        return self._count(named.anti_join(self._log.decisions, "decision_id"))
-
-    def _count(self, rows: Any) -> int:
-        return int(self._fetch(rows.count().name("n").as_table())[0]["n"])
-
-    def _fetch(self, expression: Any) -> list[dict[str, Any]]:
-        found: list[dict[str, Any]] = self._log.backend.to_pyarrow(expression).to_pylist()
-        return found
+        return self._log.count(named.anti_join(self._log.decisions, "decision_id"))
 
 
 def _differs(arms: dict[str, dict[str, Any]], what: str) -> float | None:

@@ -175,11 +175,21 @@ def _statistic(names: tuple[str, ...], centre: Floats, row: Mapping[str, Any]) -
     return Statistic(names, n, centre + sums / n, products)
 
 
-def connect() -> Any:
-    """Return an embedded engine of its own."""
+MEMORY = "512MB"
+"""What the engine may hold at once; what does not fit goes to disk. Reading itself takes some hundred MB beside it."""
+
+
+def connect(*, ordered: bool = True) -> Any:
+    """Return an embedded engine of its own. `ordered`: rows come in the order in which they were written."""
     # What does not fit in memory goes to a folder of this process, which DuckDB makes when it needs it and removes.
     spill = str(Path(tempfile.gettempdir()) / f"liftgate-measure-{os.getpid()}")
-    return ibis.duckdb.connect(temp_directory=spill, autoinstall_known_extensions=False, autoload_known_extensions=False)
+    return ibis.duckdb.connect(
+        temp_directory=spill,
+        memory_limit=MEMORY,
+        preserve_insertion_order=ordered,
+        autoinstall_known_extensions=False,
+        autoload_known_extensions=False,
+    )
 
 
 def open_table(path: str, *, text: Sequence[str] = (), where: str = "") -> Table:
