@@ -33,6 +33,34 @@ def test_a_good_bundle_is_summed_up() -> None:
     ]
 
 
+def test_every_policy_says_how_rarely_it_explores() -> None:
+    """`check` prints how rarely every placement and arm explores, what weights that gives, and warns of small ones."""
+    lines = RUN.invoke(app, ["check", str(CASES / "bundles" / "policies")]).stdout.splitlines()
+    rare = "importance weights up to 250"
+    endless = "importance weights have no bound; add `floor: 0.01`"
+    assert [line.strip() for line in lines if line.startswith("    ")] == [
+        "greedy explores nothing: what is not chosen today can never be learned about; add `floor: 0.01`",
+        f"softmax guarantees no offer a smallest probability: {endless}",
+        f"shows each of 3 offers with probability 0.004 at least: {rare}",
+        f"shows each of 7 offers with probability 0.004 at least: {rare}",
+        f"softmax guarantees no offer at uniform a smallest probability: {endless}",
+    ]
+    smallest = "smallest exploration probability"
+    assert lines[-11:] == [
+        f"  fixed: 3 candidates, fixed: {smallest} 0.2, largest weight 5.0",
+        f"  floored: 3 candidates, epsilon 0.1, floor 0.05: {smallest} 0.07833, largest weight 12.8",
+        f"  greedy: 3 candidates, greedy: {smallest} 0, largest weight without bound",
+        f"  grouped: 7 candidates, epsilon 0.2: {smallest} 0.004, largest weight 250.0",
+        f"  relative: 3 candidates, softmax, temperature 0.2 of the best, floor 0.02: {smallest} 0.02, largest weight 50.0",
+        f"  softmax: 3 candidates, softmax, temperature 0.4 EUR: {smallest} 0, largest weight without bound",
+        f"  thompson: 3 candidates, thompson, evidence 40, floor 0.004: {smallest} 0.004, largest weight 250.0",
+        f"  uniform: 3 candidates, uniform: {smallest} 0.3333, largest weight 3.0",
+        f"  greedy in control/random_allowed: 3 candidates, uniform: {smallest} 0.3333, largest weight 3.0",
+        f"  greedy in control/random_propensity: 3 candidates, random propensity: {smallest} 0.1111, largest weight 9.0",
+        f"  uniform in trial/softmax: 3 candidates, softmax, temperature 0.5 EUR: {smallest} 0, largest weight without bound",
+    ]
+
+
 def test_json_of_a_good_bundle() -> None:
     """`check --json` prints the same for programs."""
     result = RUN.invoke(app, ["check", str(SMALL), "--json"])
@@ -42,8 +70,12 @@ def test_json_of_a_good_bundle() -> None:
     assert document["digest"] == load_bundle(SMALL).digest
     assert document["exploration"][0] == {
         "placement": "email.top",
+        "layer": None,
+        "arm": None,
         "candidates": 2,
+        "policy": "epsilon_greedy",
         "epsilon": 0.2,
+        "floor": 0.0,
         "smallest_probability": 0.1,
         "largest_weight": 10.0,
     }

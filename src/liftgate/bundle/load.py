@@ -13,10 +13,11 @@ from zoneinfo import ZoneInfo, available_timezones
 
 from pydantic import ValidationError
 
-from liftgate.bundle.advice import Exploration, advise, exploration
+from liftgate.bundle.advice import advise
 from liftgate.bundle.arm_models import wanted_models
 from liftgate.bundle.compile import compile_bundle
 from liftgate.bundle.compiled import Bundle
+from liftgate.bundle.exploration import Exploration, exploration
 from liftgate.bundle.manifest import MAX_MODEL_BYTES, Manifest
 from liftgate.bundle.mistake import BundleError, Caution, Mistake, did_you_mean
 from liftgate.bundle.model_specs import ModelFolder
@@ -39,7 +40,7 @@ class Checked:
     """Sorted by file and line."""
     cautions: tuple[Caution, ...]
     exploration: tuple[Exploration, ...]
-    """One for each placement."""
+    """One for each placement, and for each arm that selects otherwise."""
     draft: Draft
     """What the files say, with their lines."""
 

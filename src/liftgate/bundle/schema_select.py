@@ -28,7 +28,7 @@ _NEEDS: Mapping[str, Mapping[str, str]] = {
 }
 """What each policy must be told, with an example."""
 
-Weight = Annotated[float, Field(gt=0, allow_inf_nan=False)]
+Weight = Annotated[float, Field(gt=0, allow_inf_nan=False, examples=[1])]
 
 
 class Select(Strict):

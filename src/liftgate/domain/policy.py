@@ -43,6 +43,17 @@ class Policy:
         return 1.0 if self.kind == "uniform" else self.epsilon
 
 
+def in_words(policy: Policy, currency: str = "") -> str:
+    """Return a policy with its numbers, in a few words: `softmax, temperature 0.2 EUR, floor 0.01`."""
+    words = [f"epsilon {policy.epsilon:g}" if policy.kind == "epsilon_greedy" else policy.kind.replace("_", " ")]
+    if policy.kind == "softmax":
+        unit = "of the best" if policy.relative else currency
+        words.append(f"temperature {policy.temperature:g} {unit}".rstrip())
+    if policy.kind == "thompson":
+        words.append(f"evidence {policy.evidence:g}")
+    return ", ".join([*words, *([f"floor {policy.floor:g}"] if policy.floor else [])])
+
+
 def least(policy: Policy, candidates: int, share: float | None = None) -> float:
     """Return the smallest probability of any of `candidates` allowed offers; 0: the policy guarantees none.
 

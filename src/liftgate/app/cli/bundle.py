@@ -111,8 +111,12 @@ def report(checked: Checked) -> dict[str, Any]:
         document["exploration"] = [
             {
                 "placement": each.placement_id,
+                "layer": each.layer or None,
+                "arm": each.arm or None,
                 "candidates": each.candidates,
-                "epsilon": each.epsilon,
+                "policy": each.policy.kind,
+                "epsilon": each.policy.epsilon if each.policy.kind == "epsilon_greedy" else None,
+                "floor": each.policy.floor,
                 "smallest_probability": each.smallest_probability,
                 # JSON has no infinity.
                 "largest_weight": each.largest_weight if each.smallest_probability else None,
@@ -164,6 +168,8 @@ def _print_mistakes(console: Console, checked: Checked) -> None:
 
 
 def _print_summary(console: Console, checked: Checked) -> None:
+    from liftgate.domain.policy import in_words
+
     bundle = checked.bundle
     if bundle is None:
         return
@@ -174,7 +180,7 @@ def _print_summary(console: Console, checked: Checked) -> None:
     for each in checked.exploration:
         weight = f"{each.largest_weight:,.1f}" if each.smallest_probability else "without bound"
         console.print(
-            f"  {each.placement_id}: {each.candidates} candidate{'s' if each.candidates != 1 else ''}, epsilon {each.epsilon:g}: "
+            f"  {each.where}: {each.candidates} candidate{'s' if each.candidates != 1 else ''}, {in_words(each.policy, bundle.currency)}: "
             f"smallest exploration probability {each.smallest_probability:.4g}, largest weight {weight}",
             markup=False,
         )
