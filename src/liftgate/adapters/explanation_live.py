@@ -19,6 +19,7 @@ from liftgate.domain.batch import Batch
 from liftgate.domain.decision import Decision
 from liftgate.domain.reason import Reason
 from liftgate.domain.variant import InForce
+from liftgate.record.answer_part import ONLINE
 from liftgate.v1.decision_pb2 import Explanation
 from liftgate.v1.record_pb2 import DecisionRecord, InputColumn, ModelPin, SlotProbabilities
 
@@ -66,6 +67,8 @@ def record_of(batch: Batch, bundle: Bundle, decision: Decision) -> DecisionRecor
         would_offer=_names(bundle, decision.would_offer),
         would_offer_default=decision.would_offer_default,
         slot_count=request.slot_count,
+        withheld_offer=_names(bundle, decision.withheld),
+        mode="" if decision.mode == ONLINE else decision.mode,
     )
     # Unset columns raise AttributeError: a stage before them failed.
     arms = getattr(batch, "layer_arm", None)

@@ -9,14 +9,13 @@ from liftgate.adapters.bundle_archive import Rulebook
 from liftgate.adapters.explanation import FALLBACK_STAGE, FURTHER_SECTIONS, SECTION, SENTENCES
 from liftgate.adapters.explanation_ranking import RESPONSE, WEIGHED, Ranking
 from liftgate.adapters.explanation_rules import Conditions, Judge, in_shadow, schema_of
-from liftgate.adapters.explanation_words import summary
+from liftgate.adapters.explanation_words import answers_otherwise, chosen_text, summary
 from liftgate.adapters.explanation_worth import multipliers
-from liftgate.domain.reason import Arm, Branch, Reason
+from liftgate.domain.reason import Branch, Reason
 from liftgate.v1.decision_pb2 import CandidateExplanation, Explanation, Factor, FactorShare, RuleOutcome, SlotExplanation
 from liftgate.v1.reason_pb2 import Stage
 from liftgate.v1.record_pb2 import DecisionRecord
 
-HELD_OUT_CHOSEN = "It passed every guardrail and would have been chosen; the person is in a holdout."
 IN_SHADOW = " A guardrail in shadow would have held it back: "
 """Before the sentence of the reason that it would have given."""
 _REASONS = {int(reason): reason for reason in Reason}
@@ -95,9 +94,9 @@ def _frame(record: DecisionRecord) -> Explanation:
         reservation_attempts=record.reservation_attempts,
         recovered=record.recovered,
     )
-    held_out = int(record.arm) == Arm.HOLDOUT
-    by_default = record.would_offer_default if held_out else record.default_served
-    drawn = () if by_default else record.would_offer if held_out else record.offered
+    apart = answers_otherwise(record)
+    by_default = record.would_offer_default if apart else record.default_served
+    drawn = () if by_default else record.would_offer if apart else record.offered
     places = {offer_id: c for c, offer_id in enumerate(record.candidate_offer_id)}
     for s, vector in enumerate(record.slots):
         slot = SlotExplanation(draw=record.draws[s] if s < len(record.draws) else 0.0)
@@ -127,8 +126,7 @@ def _candidate(
 ) -> None:
     offer_id = record.candidate_offer_id[c]
     entry = message.candidates.add(offer_id=offer_id, reason=record.candidate_reason[c], stage=_stage(record, reason))
-    held_out = reason is Reason.CHOSEN and int(record.arm) == Arm.HOLDOUT
-    entry.text = HELD_OUT_CHOSEN if held_out else SENTENCES[reason]
+    entry.text = chosen_text(record, offer_id) if reason is Reason.CHOSEN else SENTENCES[reason]
     entry.slot_probabilities.extend([vector[c] for vector in ranking.vectors if c < len(vector)])
     line = rulebook.offers.get(offer_id) if rulebook is not None else None
     group = line.group if line is not None else ""
