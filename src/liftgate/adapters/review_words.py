@@ -40,11 +40,12 @@ from liftgate.bundle.phrases import (
     quiet_words,
     span,
 )
+from liftgate.bundle.phrases_worth import KEYS, uplift_words, worth_words
 from liftgate.domain.verdict import Asked
 
 _CONDITIONS = ("eligible_if", "applicable_if", "suitable_if", "suppress_if")
-_SAID_OF_RULES = frozenset({*_CONDITIONS, "purposes", "channels", "caps", "pauses", "sensitive", "review", "review_each_decision"})
-_SAID_OF_OFFERS = frozenset({"group", "value", "propensity", "starts_at_ms", "until_ms", "payload", "shadow"})
+_SAID_OF_RULES = frozenset({*_CONDITIONS, "purposes", "channels", "caps", "pauses", "sensitive", "review", "review_each_decision", *KEYS})
+_SAID_OF_OFFERS = frozenset({"group", "value", "propensity", "uplift", "starts_at_ms", "until_ms", "payload", "shadow"})
 _SAID_OF_ALL = frozenset({"currency", "time_zone", "profile_purpose", "experiment_purpose"})
 _KINDS = {"int": "a whole number", "float": "a number", "bool": "true or false", "string": "a text", "timestamp": "a time"}
 Said = Iterator[tuple[str, str]]
@@ -123,6 +124,8 @@ def _rules(rule: Mapping[str, Any], group: str) -> Said:
         yield HOW_OFTEN, cap_words(cap, group) + noted.get("caps", "")
     for pause in rule.get("pauses", ()):
         yield WAIT, pause_words(pause) + noted.get("pauses", "")
+    for _, _, said in worth_words(rule):
+        yield WORTH, said
     if rule.get("review_each_decision"):
         yield REVIEW, each_decision_words()
     for key in sorted(set(rule) - _SAID_OF_RULES - _SAID_OF_OFFERS):
@@ -178,5 +181,9 @@ def _read(document: dict[str, Any]) -> Said:
 def _likelihood(document: dict[str, Any]) -> str:
     if not document["model"]:
         return " each time: no model is asked, its probability counts as 1"
-    ((name, model),) = document["model"].items()
-    return f" if it works, times the probability that model {name} version {model['version']} gives (SHA-256 {model['sha256'][:12]}...)"
+    known = {name: f"model {name} version {one['version']} (SHA-256 {one['sha256'][:12]}...)" for name, one in document["model"].items()}
+    uplift = document["offer"].get("uplift")
+    if uplift is None:
+        (model,) = known.values()
+        return f" if it works, times the probability that {model} gives"
+    return uplift_words(known[uplift["treated"]["model"]], known[uplift["untreated"]["model"]], bool(uplift.get("allow_negative")))

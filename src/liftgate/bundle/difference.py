@@ -159,7 +159,8 @@ def _places(old: Written, new: Written, path: Sequence[str | int], there: bool, 
 def _plain(key: str, value: Any) -> Any:
     """Return what a value means: conditions without layout, models as plain data."""
     if isinstance(value, BaseModel):
-        return value.model_dump()
+        found = value.model_dump()
+        return found | {"condition": canonical(found["condition"])} if found.get("condition") else found
     if isinstance(value, (list, tuple)):
         return [_plain(key, item) for item in value]
     if isinstance(value, str) and key.endswith("_if"):

@@ -44,11 +44,12 @@ _WHOSE = {"person": "for each person", "account": "for each account or household
 def condition_words(key: str, text: str) -> str:
     """Return what a condition under `eligible_if`, `applicable_if`, `suitable_if` or `suppress_if` means."""
     if key == "suppress_if":
-        return f"while {_quoted(text)}; where that is not known, too"
-    return f"{_MEANS[key]} {_quoted(text)}; where that is not known, no"
+        return f"while {quoted(text)}; where that is not known, too"
+    return f"{_MEANS[key]} {quoted(text)}; where that is not known, no"
 
 
-def _quoted(text: str) -> str:
+def quoted(text: str) -> str:
+    """Return a condition in words, or as it is written where it is not simple."""
     try:
         said = sentence(text)
         return said if said is not None else f"this holds: `{tidy(text)}`"

@@ -19,6 +19,7 @@ from liftgate.bundle.schema import Group, OfferRule, PlacementRule
 from liftgate.bundle.schema_review import CLASSES, ReachAbove, ReviewRule, ValueAbove
 from liftgate.bundle.sections import Draft
 from liftgate.bundle.shadow import shadowed_guardrails
+from liftgate.bundle.worth_form import FACTORS
 from liftgate.domain.review import Need, Review, canonical, digest_of
 from liftgate.domain.verdict import EachDecision
 
@@ -119,13 +120,13 @@ def _text(
 ) -> dict[str, Any]:
     own, shared = document["offers"][name], document["groups"][offer.group] if offer.group else None
     rules = [rule for rule in (own, shared) if rule is not None]
-    model = offer.propensity.model if offer.propensity else None
-    manifest = document["manifests"][model] if model else {"inputs": []}
-    read = {one["input"] for one in manifest["inputs"]}
+    pair = [offer.treated] + ([offer.uplift.untreated] if offer.uplift else [])
+    models = list(dict.fromkeys(one.model for one in pair if one is not None))
+    manifests = {model: document["manifests"][model] for model in models}
+    read = {one["input"] for manifest in manifests.values() for one in manifest["inputs"]}
     for rule in rules:
-        for kind in _CONDITIONS:
-            if rule.get(kind):
-                read |= {part.text for part in walk(parse(rule[kind])) if isinstance(part, InputName)}
+        texts = [rule.get(kind) for kind in _CONDITIONS] + [one.get("if") for kind in FACTORS for one in rule.get(kind, ())]
+        read |= {part.text for text in texts if text for part in walk(parse(text)) if isinstance(part, InputName)}
     purposes = {purpose for rule in rules for purpose in rule["purposes"]} | {document["profile_purpose"]}
     purposes |= set(document.get("channel_permissions", {}).values())
     rest = {key: value for key, value in document.items() if key not in _APART and key not in _BY_MEMBER}
@@ -143,7 +144,8 @@ def _text(
         "offer": own,
         "group": {offer.group: shared} if offer.group else None,
         "placements": _placements(draft, name),
-        "model": {model: document["models"][model] | {key: manifest.get(key) for key in _MANIFEST}} if model else None,
+        "model": {model: document["models"][model] | {key: manifest.get(key) for key in _MANIFEST} for model, manifest in manifests.items()}
+        or None,
         "features": {key: value for key, value in document["features"].items() if f"profile.{key}" in read},
         "context": {key: value for key, value in document["context"].items() if f"context.{key}" in read},
         "purposes": {key: value for key, value in document["purposes"].items() if key in purposes},

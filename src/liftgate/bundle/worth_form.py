@@ -11,6 +11,9 @@ from liftgate.bundle.model_specs import ModelFolder
 from liftgate.bundle.schema import Group, OfferRule
 from liftgate.bundle.schema_value import ContextWeight, Lever, ModelOutput
 
+FACTORS = ("levers", "context_weight")
+"""Keys of groups and offers that hold conditional multipliers."""
+
 
 def lever_form(lever: Lever) -> dict[str, Any]:
     """Return a lever, times in milliseconds."""
@@ -31,21 +34,31 @@ def weight_form(weight: ContextWeight) -> dict[str, Any]:
 
 
 def worth_form(rule: Group | OfferRule, folders: Mapping[str, ModelFolder]) -> dict[str, Any]:
-    """Return what a group or offer says of worth beside value and propensity; empty: nothing."""
+    """Return what a group or offer says of worth beside value and propensity; empty: nothing. Lists stand in an order of their own."""
+    found = worth_as_written(rule)
+    if "levers" in found:
+        found["levers"].sort(key=lambda lever: str(lever["name"]))
+    if "context_weight" in found:
+        found["context_weight"].sort(key=repr)
+    if isinstance(rule, OfferRule) and rule.uplift is not None:
+        pair = {key: output_form(getattr(rule.uplift, key), folders) for key in ("treated", "untreated")}
+        found["uplift"] = pair | ({"allow_negative": True} if rule.uplift.allow_negative else {})
+    return found
+
+
+def worth_as_written(rule: Group | OfferRule) -> dict[str, Any]:
+    """Return the same but for uplift, lists in the order in which they are written."""
     found: dict[str, Any] = {}
     if rule.levers:
-        found["levers"] = sorted((lever_form(lever) for lever in rule.levers), key=lambda lever: str(lever["name"]))
+        found["levers"] = [lever_form(lever) for lever in rule.levers]
     if rule.context_weight:
-        found["context_weight"] = sorted((weight_form(weight) for weight in rule.context_weight), key=repr)
+        found["context_weight"] = [weight_form(weight) for weight in rule.context_weight]
     if rule.tier is not None:
         found["tier"] = rule.tier
     if rule.smoothing is not None:
         found["smoothing"] = rule.smoothing.model_dump()
     if isinstance(rule, OfferRule) and rule.evidence is not None:
         found["evidence"] = rule.evidence.model_dump(exclude_none=True)
-    if isinstance(rule, OfferRule) and rule.uplift is not None:
-        pair = {key: output_form(getattr(rule.uplift, key), folders) for key in ("treated", "untreated")}
-        found["uplift"] = pair | ({"allow_negative": True} if rule.uplift.allow_negative else {})
     return found
 
 

@@ -27,10 +27,9 @@ from liftgate.bundle.schema import Group, OfferRule, PlacementRule
 from liftgate.bundle.schema_value import USUAL_TIER, ContextWeight, Evidence, Lever
 from liftgate.bundle.sections import Draft
 from liftgate.bundle.worth import Multiplier, Switch, Untreated, Worth, fused
+from liftgate.bundle.worth_form import FACTORS
 from liftgate.domain.input import Floats
 
-FACTORS = ("levers", "context_weight")
-"""Keys of groups and offers that hold conditional multipliers."""
 Compiled = Mapping[tuple[tuple[str | int, ...], str], ColumnCondition]
 """(path of a condition, offer where it depends on that) to the condition."""
 

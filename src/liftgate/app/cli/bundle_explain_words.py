@@ -36,9 +36,11 @@ from liftgate.bundle.phrases import (
     sensitive_words,
     span,
 )
+from liftgate.bundle.phrases_worth import KEYS, minimum_words, uplift_words, worth_words
 from liftgate.bundle.schema import Group, OfferRule, PlacementRule
 from liftgate.bundle.schema_suppression import ExclusionRule, ListRule
 from liftgate.bundle.sections import Draft
+from liftgate.bundle.worth_form import worth_as_written
 
 _NOT_SAID = frozenset({"group", "shadow"})
 
@@ -76,7 +78,9 @@ def _rules(draft: Draft, bundle: Bundle, owner: tuple[str, str], entry: Group | 
         noted = IN_SHADOW if in_shadow(draft, bundle, ".".join(owner), str(path[0])) else ""
         return Statement(heading, f"{text}{noted}", draft.where((*owner, *path)), inherited)
 
-    for field, info in type(entry).model_fields.items():
+    forms = worth_as_written(entry)
+    # What it is worth by itself comes first.
+    for field, info in sorted(type(entry).model_fields.items(), key=lambda each: each[0] != "value"):
         key, value = info.alias or field, getattr(entry, field)
         if key in _NOT_SAID or value is None or value is False or value == []:
             continue
@@ -84,8 +88,10 @@ def _rules(draft: Draft, bundle: Bundle, owner: tuple[str, str], entry: Group | 
             yield from [say(GIVEN, plain(value), key)] if value else []
         elif key == "value":
             yield say(WORTH, _worth(entry, bundle, offer), key)
-        elif key == "propensity":
+        elif key in ("propensity", "uplift"):
             continue
+        elif key in KEYS:
+            yield from (say(WORTH, words, key, *([] if i is None else [i])) for k, i, words in worth_words(forms) if k == key)
         elif key == "purposes":
             for i, purpose in enumerate(value):
                 yield say(WHO, consent_words(purpose), key, i)
@@ -142,6 +148,11 @@ def _worth(entry: Group | OfferRule, bundle: Bundle, name: str) -> str:
     if bundle.offer_model[k] < 0:
         return f"{worth} each time: no model is asked, its probability counts as 1"
     spec = bundle.models[bundle.offer_model[k]]
+    second = bundle.worth.untreated
+    if isinstance(entry, OfferRule) and entry.uplift is not None and second is not None:
+        other = bundle.models[second.model[k]]
+        treated, untreated = (f"model {one.name} version {one.version}" for one in (spec, other))
+        return worth + uplift_words(treated, untreated, entry.uplift.allow_negative)
     output = f", output {spec.outputs[bundle.offer_output[k]]}" if len(spec.outputs) > 1 else ""
     rate = f"{bundle.base_rate[k]:.2%} where nobody may be scored"
     return f"{worth} if it works, times the probability that model {spec.name} version {spec.version}{output} gives ({rate})"
@@ -184,7 +195,10 @@ def placement_statements(draft: Draft, name: str) -> list[Statement]:
     else:
         text = flow(written(draft, ("placements", name), "select"))
     found.append(say("How it is chosen", text, "select"))
-    known = {"offers", "default_offer", "slots", "valid_for", "select"}
+    for key in ("minimum_propensity", "minimum_value"):
+        if getattr(rule, key):
+            found.append(say("What is worth showing", minimum_words(key, getattr(rule, key), draft.head["currency"]), key))
+    known = {"minimum_propensity", "minimum_value", "offers", "default_offer", "slots", "valid_for", "select"}
     for field, info in type(rule).model_fields.items():
         if field not in known and field in rule.model_fields_set:
             key = info.alias or field
