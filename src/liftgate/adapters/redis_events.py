@@ -12,6 +12,8 @@ from liftgate.adapters.redis_client import DEFAULT_BUDGET_MS, Command, RedisClie
 from liftgate.pipeline.ports import EventKey, Seen
 
 DEFAULT_HORIZON_MS = 24 * 60 * 60 * 1000
+EVENT_BUDGET_MS = 250.0
+"""Of a call about events: a batch has up to 1,000 of them, and nobody waits for a page to be shown."""
 _VALUES = {Seen.LOGGED: b"L", Seen.REVOKED: b"R"}
 """As `lua/count.lua` reads them."""
 _SEEN = {value: seen for seen, value in _VALUES.items()}

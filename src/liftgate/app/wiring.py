@@ -28,7 +28,7 @@ from liftgate.adapters.redis_audit import RedisHeads
 from liftgate.adapters.redis_client import RedisClient, connect, is_cluster
 from liftgate.adapters.redis_consent import RedisConsent
 from liftgate.adapters.redis_contacts import RedisContactEvents
-from liftgate.adapters.redis_events import RedisEventsSeen
+from liftgate.adapters.redis_events import EVENT_BUDGET_MS, RedisEventsSeen
 from liftgate.adapters.redis_fleet import RedisFleet
 from liftgate.adapters.redis_profiles import RedisProfiles
 from liftgate.adapters.redis_published import RedisPublished
@@ -237,8 +237,7 @@ def wire(
         report=telemetry.failed,
         explain=explaining.explain,
     )
-    seen = RedisEventsSeen(redis, breaker, settings.reserve_budget_ms)
-    contacts = RedisContactEvents(redis, breaker, settings.reserve_budget_ms)
+    seen, contacts = RedisEventsSeen(redis, breaker, EVENT_BUDGET_MS), RedisContactEvents(redis, breaker, EVENT_BUDGET_MS)
     recording = EventService(
         in_force,
         events,
