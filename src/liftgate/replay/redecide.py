@@ -104,6 +104,8 @@ class Redecider:
         else:
             may_choose = batch.allowed
         slates = choose(batch, self._live, may_choose, np.full(logged.n, logged.slots, dtype=np.intp), capped=same, taken=taken)
+        if batch.not_shown is not None:
+            np.copyto(reason, batch.not_shown, where=batch.not_shown > 0)
         if logged.slots > 1:
             unsaid = _shared_caps(self._live, batch.allowed) & ((logged.profile_state == 0) if same else True)
             note(why_not, unsaid, "a slate of several slots under a cap that its offers share")
@@ -120,6 +122,8 @@ class Redecider:
         score(Walk(batch, self._live, _SILENT))
         for plan in self._live.plans:
             concerned = batch.allowed[:, plan.offers].any(axis=1)
+            if plan.contested:
+                concerned &= self._live.variants.model[batch.variant, plan.index] == plan.by
             if plan.personal:
                 concerned &= about.found & ~about.masked
             rows: Bools = concerned & np.any(about.input_unknown[:, plan.columns], axis=1)
