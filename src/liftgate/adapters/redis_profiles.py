@@ -210,7 +210,7 @@ class RedisProfileWriter:
         """Return the packed profiles of people who have values."""
         rows, stored = np.repeat(self._blank, len(people)), self._schema.stored_count
         if people:
-            rows["value"] = [(person.values or ())[:stored] for person in people]
+            rows["value"] = [person.values[:stored] for person in people if person.values is not None]
             if np.isinf(rows["value"]).any():
                 raise ValueError("a profile holds an infinite value")
             for row, person in enumerate(people):
