@@ -22,11 +22,12 @@ def choose(
     *,
     capped: bool = True,
     taken: NDArray[np.intp] | None = None,
+    with_marginals: bool = True,
 ) -> Slates:
     """Return the slates drawn with `batch.draws` among the `allowed` [N, K] offers, up to `slot_count` [N] slots each.
 
     What is not worth showing, or of a lower tier, is left out and noted in `batch.not_shown`. With `capped` False earlier slots use up no
-    cap (a replay does not know contact history). `taken`: see `fill`.
+    cap (a replay does not know contact history); with `with_marginals` False slates come without marginals. `taken`: see `fill`.
     """
     worth = expected(batch, live, batch.propensity)
     if live.narrows:
@@ -35,7 +36,7 @@ def choose(
     policies = live.variants.policies
     parts = _parts(batch, live, worth) if policies.by_part else Worth(worth)
     limits = live.slate_limits.of(batch, capped=capped) if batch.draws.shape[1] > 1 else None
-    return fill(parts, allowed, policies, batch.variant, slot_count, batch.draws, limits, taken)
+    return fill(parts, allowed, policies, batch.variant, slot_count, batch.draws, limits, taken, with_marginals=with_marginals)
 
 
 def _parts(batch: Batch, live: Live, worth: Floats) -> Worth:

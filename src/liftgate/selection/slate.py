@@ -28,7 +28,8 @@ class Slates:
     explored: Bools
     """[N] the first slot's draw fell in the explore mass."""
     marginal: Floats | None = None
-    """[S, N, K] P(offer is chosen for the slot), whatever stands in the slots before it; NaN rows: too costly to know. None: one slot."""
+    """[S, N, K] P(offer is chosen for the slot), whatever stands in the slots before it; NaN rows: too costly to know. None: one slot, or
+    left out."""
     joint: Floats | None = None
     """[N] P(the whole slate as drawn): the product of its conditionals; 1 where nothing was drawn. None: one slot."""
 
@@ -42,13 +43,15 @@ def fill(
     draws: Floats,
     limits: Limits | None = None,
     taken: NDArray[np.intp] | None = None,
+    *,
+    with_marginals: bool = True,
 ) -> Slates:
     """Fill up to S slots for N people from `draws` [N, S], by the policies `of` [N] them.
 
     With `taken` [N, S] slots hold what it says, -1 nothing, and nothing is drawn: a replay of what was done.
 
     What earlier slots spend of `limits` is no longer there for later ones, so two offers that share a cap's last place never stand in one
-    slate.
+    slate. `with_marginals` False leaves them out.
     """
     n, k = allowed.shape
     slots = draws.shape[1]
@@ -81,5 +84,5 @@ def fill(
                 room = room.copy()
                 room[rows] -= limits.spends[chosen[rows]]
                 remaining &= ((room <= 0).astype(np.int64) @ limits.holds.T) == 0
-    marginal = marginals(worth, allowed, policies, of, slot_count, probability, limits)
+    marginal = marginals(worth, allowed, policies, of, slot_count, probability, limits) if with_marginals else None
     return Slates(probability, choice, explored, marginal, joint)
