@@ -14,6 +14,7 @@ from liftgate import __version__
 
 _GROUPS = {
     "bundle": ("liftgate.app.cli.bundle", "Check, test, explain, compare and publish bundles."),
+    "layers": ("liftgate.app.cli.layers", "Show holdouts and experiments, say who is in what, and check the randomness."),
     "profiles": ("liftgate.app.cli.profiles", "Load people into the store, or show one."),
     "caps": ("liftgate.app.cli.caps", "Show what counts now against caps, contact policies and pauses."),
     "consent": ("liftgate.app.cli.consent", "Read and set what a person has agreed to."),
