@@ -6,6 +6,7 @@ given:    bundle (default golden), person (default person-0), profile, at (when 
           bundle (golden, or a folder beside it), stops (offer/NAME, group/NAME, model/NAME, all; null: not known),
           reviews (offer: acts about it as it is), verdicts (offer: what a reviewer said of showing it), unknown (nothing stored),
           used | used_by_ghosts (with bundle caps: what counts already, `cap_state.use_up`), rivals_on (the same, taken late),
+          events (what the person did, as it is counted), raw_windows (hex: instead of what events say),
           raw_profile | raw_history (hex), raw_consent (text), hashed_consent (of another type), other_schema
 request:  placement, request_id (default r0), account_id, time_zone, slots, channel, jurisdiction, attributes, candidates, gpc,
           explain, dry_run, baseline (the caller's own choice), deferred
@@ -43,6 +44,7 @@ from liftgate.pipeline.ports import Charge, Claim
 from liftgate.v1.decision_pb2 import DecideResponse
 from liftgate.v1.record_pb2 import DecisionRecord
 from tests.pipeline.cap_state import claim_of, counted, use_up
+from tests.pipeline.told_events import tell
 from tests.pipeline.workbench import BUNDLES, NOW_MS, Bench, epoch_ms, workbench
 
 FILES = sorted((Path(__file__).parents[1] / "cases" / "decide").glob("*.yaml"))
@@ -60,7 +62,12 @@ def _ms(moment: datetime) -> int:
 
 async def _store(bench: Bench, person: str, given: dict[str, Any]) -> None:
     await bench.forget(person)
+    await tell(bench, person, given.get("events", ()))
+    if "raw_windows" in given:
+        await bench.put(redis_keys.windows(person), bytes.fromhex(given["raw_windows"]))
     if given.get("unknown"):
+        if "consent" in given:
+            await bench.put(redis_keys.consent(person), consent_documents.document(given["consent"]))
         return
     schema = bench.live.bundle.schema
     at_s = _ms(given.get("at", STORED_AT)) // 1000

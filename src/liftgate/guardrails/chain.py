@@ -15,6 +15,7 @@ from liftgate.guardrails.do_not_contact import DoNotContact
 from liftgate.guardrails.eligibility import Eligibility
 from liftgate.guardrails.exclusion import Exclusion
 from liftgate.guardrails.frequency_cap import FrequencyCap
+from liftgate.guardrails.freshness import Freshness
 from liftgate.guardrails.kill_switch import KillSwitch
 from liftgate.guardrails.pause import Pause
 from liftgate.guardrails.quiet_hours import QuietHours
@@ -33,6 +34,7 @@ class Chain:
             ("kill_switch", KillSwitch(bundle)),
             ("consent", Consent(bundle)),
             ("review", Review(bundle)),
+            ("freshness", Freshness(bundle)),
             ("eligibility", Eligibility(bundle)),
             ("suppression", Suppression(bundle)),
             ("lists", DoNotContact(bundle)),

@@ -21,6 +21,7 @@ from liftgate.domain.verdict import parse as parse_verdicts
 from liftgate.pipeline.consent import read_consent
 from liftgate.pipeline.ports import Fetched, PersonKey
 from liftgate.pipeline.stages import Stage
+from liftgate.pipeline.streams import follow
 from liftgate.pipeline.targeting import target
 from liftgate.pipeline.walk import Walk
 
@@ -53,6 +54,9 @@ async def fetch(walk: Walk) -> None:
     if bundle.each_decision:
         for person in people:
             person.verdicts = True
+    if walk.live.evaluation is not None:
+        for person in people:
+            person.features = True
     # Only where the bundle needs them: stores without counters of everybody's are none the wiser.
     totals = (caps.total_ids,) if caps.total_ids else ()
     try:
@@ -69,6 +73,7 @@ async def fetch(walk: Walk) -> None:
     if bundle.each_decision:
         batch.verdicts = [parse_verdicts(fetched.verdicts.get(row)) for row in range(batch.n)]
     caps.read(batch, _histories(batch, fetched), fetched)
+    follow(batch, walk.live, fetched)
     _read_inputs(batch, bundle, fetched.profiles)
     target(batch, bundle)
 

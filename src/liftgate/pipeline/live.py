@@ -20,6 +20,8 @@ from liftgate.pipeline.variants import Variants
 from liftgate.record.codec import assignment_part, constant_part
 from liftgate.selection.layers import Layers
 from liftgate.selection.slate import SCHEME
+from liftgate.signals.evaluate import Evaluation
+from liftgate.signals.plan import FeaturePlan
 
 
 class ModelPlan:
@@ -37,6 +39,7 @@ class ModelPlan:
         "one_hot",
         "outputs",
         "personal",
+        "skipped_by",
         "span",
         "spec",
         "untreated",
@@ -69,6 +72,8 @@ class ModelPlan:
         """Offers of which it says how likely the outcome is without them."""
         outputs = second.output if second is not None else bundle.offer_output
         self.untreated_outputs: Indices = (outputs if instead is None else instead.untreated)[self.untreated]
+        self.skipped_by: Indices = np.array(sorted(bundle.schema.skips_model.intersection(self.columns.tolist())), dtype=np.intp)
+        """Inputs whose staleness keeps it from scoring."""
         self.personal = bool((self.columns < bundle.schema.profile_count).any())
         """Reads profile features: people whose profile may not be read, or is not there, are not scored by it."""
 
@@ -105,6 +110,10 @@ class Live:
     """The bundle's caps, pauses and contact policies as columns."""
     slate_limits: SlateLimits = field(init=False)
     """What earlier slots of an answer leave to later ones."""
+    features: FeaturePlan | None = field(init=False)
+    """What events change of people's features; None: the bundle has no features from events."""
+    evaluation: Evaluation | None = field(init=False)
+    """What those features are."""
     record_parts: tuple[bytes, ...] = field(init=False)
     """By placement: what is constant in its records."""
 
@@ -128,7 +137,15 @@ class Live:
         set_once(self, "draw_salts", salts)
         set_once(self, "caps", CapPlan(bundle))
         set_once(self, "slate_limits", SlateLimits(bundle, self.caps))
+        set_once(self, "features", _feature_plan(bundle))
+        set_once(self, "evaluation", None if self.features is None else Evaluation(self.features))
         set_once(self, "record_parts", tuple(_record_part(bundle, placement) for placement in bundle.placements))
+
+
+def _feature_plan(bundle: Bundle) -> FeaturePlan | None:
+    if not bundle.streams:
+        return None
+    return FeaturePlan(bundle.streams, {offer.offer_id: offer.group for offer in bundle.offers}, bundle.currency)
 
 
 def _minima_vary(bundle: Bundle) -> bool:

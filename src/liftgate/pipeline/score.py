@@ -9,13 +9,14 @@ from liftgate.domain.errors import ModelFailed
 from liftgate.domain.input import Floats
 from liftgate.domain.offer import Indices
 from liftgate.domain.profile import ProfileState
-from liftgate.domain.reason import Reason
+from liftgate.domain.reason import InputState, Reason
 from liftgate.pipeline.ablate import ablate
 from liftgate.pipeline.stages import Stage
 from liftgate.pipeline.walk import Walk
 from liftgate.pipeline.worth import expected, left_out, pair, weigh
 
 _FOUND = np.uint8(ProfileState.FOUND)
+_STALE = np.uint8(InputState.DEFAULT_STALE)
 
 
 def score(walk: Walk) -> None:
@@ -57,6 +58,13 @@ def score(walk: Walk) -> None:
             able &= readable
         if batch.mute and plan.spec.name in batch.mute:
             able &= ~batch.mute[plan.spec.name]
+        if plan.skipped_by.size:
+            # Its base rate stands in, as where a profile may not be read.
+            stale = able & np.any(batch.input_state[:, plan.skipped_by] == _STALE, axis=1)
+            if np.count_nonzero(stale):
+                batch.scored &= ~stale
+                able &= ~stale
+                _silenced(batch, plan.spec.name, stale)
         if stopped and plan.spec.name in stopped:
             batch.scored &= ~able
             batch.model_stopped |= able

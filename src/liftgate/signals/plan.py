@@ -6,6 +6,7 @@ from collections.abc import Callable, Mapping, Sequence
 from hashlib import blake2b
 from math import isfinite
 
+from liftgate.domain.errors import BadInput
 from liftgate.domain.event import Event, Property, Reliability
 from liftgate.domain.feature import Definition, Filter, Source, property_of
 from liftgate.domain.input import Input, InputType
@@ -38,7 +39,7 @@ class FeaturePlan:
     """The definitions of one bundle as work per event: `pipeline.contact_ports.FeatureUpdates`. Compiled once."""
 
     def __init__(self, definitions: Sequence[Definition], offer_groups: Mapping[str, str], currency: str) -> None:
-        """`offer_groups`: each offer's group, empty: none. `currency`: the only one whose money counts. Raises ValueError on a clash."""
+        """`offer_groups`: each offer's group, empty: none. `currency`: the only one whose money counts. Raises BadInput on a clash."""
         self.definitions = tuple(definitions)
         self._groups = offer_groups
         self._currency = currency
@@ -53,7 +54,7 @@ class FeaturePlan:
                 series.bucket_ms,
                 series.buckets,
             ):
-                raise ValueError(f"{first.definition.input.name} and {series.definition.input.name} cannot be told apart: change a window")
+                raise BadInput(f"{first.definition.input.name} and {series.definition.input.name} cannot be told apart: change a window")
         self.series = tuple(found[series_id] for series_id in sorted(found))
         """Each once, by id."""
         feeds: dict[str, list[_Feed]] = {}

@@ -33,6 +33,7 @@ class Reason(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
     REASON_QUIET_HOURS: _ClassVar[Reason]
     REASON_QUIET_HOURS_UNKNOWN: _ClassVar[Reason]
     REASON_EXCLUDED: _ClassVar[Reason]
+    REASON_FEATURE_STALE: _ClassVar[Reason]
     REASON_PAUSED: _ClassVar[Reason]
     REASON_FREQUENCY_CAP: _ClassVar[Reason]
     REASON_FREQUENCY_CAP_UNAVAILABLE: _ClassVar[Reason]
@@ -125,6 +126,7 @@ REASON_DO_NOT_CONTACT_UNKNOWN: Reason
 REASON_QUIET_HOURS: Reason
 REASON_QUIET_HOURS_UNKNOWN: Reason
 REASON_EXCLUDED: Reason
+REASON_FEATURE_STALE: Reason
 REASON_PAUSED: Reason
 REASON_FREQUENCY_CAP: Reason
 REASON_FREQUENCY_CAP_UNAVAILABLE: Reason
