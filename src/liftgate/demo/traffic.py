@@ -63,8 +63,7 @@ class Traffic:
             for client, _ in zip(cycle(self._clients), range(IN_FLIGHT), strict=False):
                 group.create_task(self._caller(client, waiting))
         self.answers.busy_wall_s = perf_counter() - began
-        await self._report(self._exposures)
-        self.answers.exposures += len(self._exposures)
+        self.answers.exposures += await self._report(self._exposures)
         bought = [i for i in sorted({visit.person for visit in visits}) if self._truth.buys(i, self._seen.get(i, ()))]
         purchases = [
             Event("purchase", person_id(i), value=round(float(self._people.traits["avg_basket"][i]), 2), event_id=f"{person_id(i)}-bought")
@@ -124,15 +123,18 @@ class Traffic:
             self._exposures.append(Event("exposure", visit.person_id, decision.decision_id, offer.offer_id, event_id=event_id))
         if len(self._exposures) >= _EVENTS_A_CALL:
             batch, self._exposures = self._exposures, []
-            await self._record(client, batch)
-            self.answers.exposures += len(batch)
+            self.answers.exposures += await self._record(client, batch)
 
-    async def _report(self, events: Sequence[Event]) -> None:
-        for start in range(0, len(events), _EVENTS_A_CALL):
-            await self._record(self._clients[0], events[start : start + _EVENTS_A_CALL])
+    async def _report(self, events: Sequence[Event]) -> int:
+        starts = range(0, len(events), _EVENTS_A_CALL)
+        return sum([await self._record(self._clients[0], events[start : start + _EVENTS_A_CALL]) for start in starts])
 
-    async def _record(self, client: AsyncClient, events: Sequence[Event]) -> None:
-        """Send events. Raises RuntimeError when one of them is not taken: the simulator would be wrong."""
+    async def _record(self, client: AsyncClient, events: Sequence[Event]) -> int:
+        """Send events and return how many count. Raises RuntimeError when one of them is not taken: the simulator would be wrong.
+
+        Exposures of people whose consent cannot be read are revoked: whether the decision needed it is not known.
+        """
         taken = await client.record(events)
-        if taken.accepted != len(events):
+        if taken.accepted + taken.revoked != len(events):
             raise RuntimeError(f"{len(events) - taken.accepted} of {len(events)} events were not taken: {taken.rejections[:1]}")
+        return taken.accepted
