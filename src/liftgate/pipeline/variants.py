@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-
 import numpy as np
 from numpy.typing import NDArray
 
@@ -66,7 +64,7 @@ class Variants:
         self.models_vary = bool(bundle.variation.replacements)
         self.rules_vary = any(effect.ablation == "eligibility_only" for effect in effects)
         self._layers: Indices = np.array(sorted({layer for layer, _ in bundle.variation.effects}), dtype=np.intp)
-        self._digits, self._counts = self._numbering()
+        self._digits = self._numbering()
         self._rows = np.arange(len(self._layers))
         self.each = [variant_of(bundle, placement, ()) for placement in range(len(bundle.placements))]
         self._number = {placement: placement for placement in range(len(self.each))}
@@ -97,14 +95,11 @@ class Variants:
             batch.reason[out] = _NOT_IN_ARM
             batch.allowed &= ~out
 
-    def at(self, placement: int) -> Iterator[tuple[tuple[int, int], ...]]:
-        """Yield every combination of arms, (layer, arm) each, that makes a variant of a placement; the one without any first."""
-        for code in range(int(self._counts[placement])):
-            yield self._arms(placement + len(self._bundle.placements) * code)
+    def _numbering(self) -> NDArray[np.int64]:
+        """Return what each layer's arm adds to the key of a row at each placement, [layers that change something, P, arms + 1].
 
-    def _numbering(self) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
-        """Return what each layer's arm adds to the key of a row at each placement, [layers that change something, P, arms + 1], and [P] how
-        many variants there can be. The last arm stands for none."""
+        Keys are numbers of mixed radix, a digit a layer. The last arm stands for none.
+        """
         bundle, places = self._bundle, len(self._bundle.placements)
         widest = max((len(bundle.layers[layer].arms) for layer in self._layers), default=0)
         digits = np.zeros((len(self._layers), places, widest + 1), dtype=np.int64)
@@ -116,7 +111,7 @@ class Variants:
                 for rank, arm in enumerate(changing, start=1):
                     digits[i, place, arm] = rank * counts[place] * places
                 counts[place] *= len(changing) + 1
-        return digits, counts
+        return digits
 
     def _arms(self, key: int) -> tuple[tuple[int, int], ...]:
         """Return the arms that a key stands for."""
