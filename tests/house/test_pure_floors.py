@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 SRC = Path(__file__).parents[2] / "src/liftgate"
-FLOORS = ("domain", "bundle", "guardrails", "selection")
+FLOORS = ("domain", "bundle", "guardrails", "selection", "signals")
 FILES = sorted(path for floor in FLOORS for path in (SRC / floor).rglob("*.py"))
 BANNED_MODULES = {"random", "secrets", "logging", "asyncio", "threading", "subprocess", "socket", "structlog", "uuid", "time"}
 BANNED_NAMES = {

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import Any
@@ -18,6 +18,7 @@ from liftgate.pipeline.counting import Counting
 from liftgate.pipeline.exposure_consent import Against, ExposureConsent
 from liftgate.pipeline.live import Live
 from liftgate.pipeline.ports import Clock, EventKey, EventsSeen, Log, Seen
+from liftgate.pipeline.streams import FeatureConsent
 from liftgate.record.event_codec import EventEncoder, properties_json
 
 _OUTCOMES: dict[int, OutcomeKind] = {
@@ -60,6 +61,14 @@ class _Rules:
         self.consent = ExposureConsent(live.bundle)
         self.counting = Counting(live)
         self.features = features
+        self.keeping = FeatureConsent(live.bundle)
+
+    def updates(self, fresh: Mapping[EventKey, Event]) -> dict[EventKey, bytes]:
+        """Return what events would change of live features; whether that may be kept is not yet asked."""
+        if self.features is None:
+            return {}
+        found = {key: self.features.of(event) for key, event in fresh.items() if not event.late}
+        return {key: changes for key, changes in found.items() if changes}
 
 
 class Taking:
@@ -108,41 +117,61 @@ class Taking:
         found.dropped = rules.reader.dropped - dropped
         if not fresh:
             return found
-        known, revoked = await self._look(rules, fresh)
+        updates = rules.updates(fresh)
+        known, revoked, undecided = await self._look(rules, fresh, updates)
         new = fresh if not known else {key: event for key, event in fresh.items() if key not in known}
         if new:
             await self._log.append([self._row(event, revoked.get(key)) for key, event in new.items()])
-            found.uncounted = await self._count(rules, new, revoked)
+            found.uncounted = await self._count(rules, new, revoked, updates, undecided)
         _tell(found, places, new, known, revoked)
         return found
 
-    async def _look(self, rules: _Rules, fresh: dict[EventKey, Event]) -> tuple[dict[EventKey, Seen], dict[EventKey, Against]]:
-        """Return what is known already, and what is against the others. With the store away nothing is known: readers drop repeated ids."""
-        consent = rules.consent
+    async def _look(
+        self, rules: _Rules, fresh: dict[EventKey, Event], updates: dict[EventKey, bytes]
+    ) -> tuple[dict[EventKey, Seen], dict[EventKey, Against], frozenset[EventKey]]:
+        """Return what is known already, what is against the others, and of whom nobody knows whether `updates` may be kept.
+
+        What may not be kept leaves `updates`. With the store away nothing is known: readers drop repeated ids.
+        """
+        consent, keeping = rules.consent, rules.keeping
         asked = [key for key, event in fresh.items() if consent.concerns(event)] if consent.needed else []
+        also = list(updates) if keeping.needed else []
         against: dict[EventKey, Against] = {}
         try:
-            seen, documents = await self._seen.look(list(fresh), [key.person_id for key in asked])
+            seen, documents = await self._seen.look(list(fresh), [key.person_id for key in (*asked, *also)])
         except StoreUnavailable:
             for key in asked:
                 found = consent.unavailable(fresh[key])
                 if found is not None:
                     against[key] = found
-            return {}, against
+            return {}, against, frozenset(also)
         known = {key: state for key, state in zip(fresh, seen, strict=True) if state}
-        for key, document in zip(asked, documents, strict=True):
+        for key, document in zip(asked, documents[: len(asked)], strict=True):
             if key not in known and (found := consent.against(fresh[key], document)) is not None:
                 against[key] = found
-        return known, against
+        for key, document in zip(also, documents[len(asked) :], strict=True):
+            if not keeping.allows(fresh[key], document):
+                del updates[key]
+        return known, against, frozenset()
 
-    async def _count(self, rules: _Rules, new: dict[EventKey, Event], revoked: dict[EventKey, Against]) -> int:
+    async def _count(
+        self,
+        rules: _Rules,
+        new: dict[EventKey, Event],
+        revoked: dict[EventKey, Against],
+        updates: dict[EventKey, bytes],
+        undecided: frozenset[EventKey],
+    ) -> int:
         """Count what concerns caps, pauses and features; say that the rest is logged. Returns how many were not counted, or not in full."""
         counted: list[ContactEvent] = []
         others: list[EventKey] = []
+        # Sent again, they are counted whole: in part is once and for all.
+        waiting = len(undecided.intersection(new) - revoked.keys())
+        self._miss("store_away", waiting)
         for key, event in new.items():
-            if key in revoked:
+            if key in revoked or key in undecided:
                 continue
-            concerned = self._concerned(rules, key, event) if self._contacts is not None else None
+            concerned = self._concerned(rules, key, event, updates.get(key, b"")) if self._contacts is not None else None
             if concerned is None:
                 others.append(key)
             else:
@@ -151,20 +180,20 @@ class Taking:
             await self._confirm([key for key in new if key in revoked], Seen.REVOKED)
         if not counted or self._contacts is None:
             await self._confirm(others, Seen.LOGGED)
-            return 0
+            return waiting
         try:
             statuses = await self._contacts.count(counted, others)
         except StoreUnavailable:
             # Not known as seen: sent again, they are counted then.
             self._miss("store_away", len(counted))
-            return len(counted)
+            return waiting + len(counted)
         full = {i for i, status in enumerate(statuses) if status is CountStatus.IN_PART}
         nameless = {i for i, event in enumerate(counted) if event.account_caps and not event.account_id} - full
         self._miss("history_full", len(full))
         self._miss("no_account", len(nameless))
-        return len(full | nameless)
+        return waiting + len(full | nameless)
 
-    def _concerned(self, rules: _Rules, key: EventKey, event: Event) -> ContactEvent | None:
+    def _concerned(self, rules: _Rules, key: EventKey, event: Event, changes: bytes) -> ContactEvent | None:
         outcome = _OUTCOMES.get(event.kind)
         found = None
         if outcome is not None:
@@ -179,7 +208,6 @@ class Taking:
                 occurred_at_ms=event.occurred_at_ms,
                 now_ms=event.received_at_ms,
             )
-        changes = b"" if rules.features is None or event.late else rules.features.of(event)
         if changes and found is None:
             return ContactEvent(key, b"", event.received_at_ms, event.occurred_at_ms, False, False, "", features=changes)
         if changes and found is not None:

@@ -249,6 +249,7 @@ def wire(
         accounts=accounts,
         report=telemetry.failed,
         uncounted=telemetry.uncounted,
+        features=lambda live: live.features,
         outcomes=telemetry.took,
     )
     consenting = ConsentService(
