@@ -220,6 +220,8 @@ async def workbench(
         clock=hands,
         pseudonym=Pseudonyms(key_id, b"k" * 32),
         account_pseudonym=Pseudonyms.of_accounts(key_id, b"k" * 32),
+        session_pseudonym=Pseudonyms.of_units("session", key_id, b"k" * 32),
+        visitor_pseudonym=Pseudonyms.of_units("visitor", key_id, b"k" * 32),
         pseudonym_key_id=key_id,
         on_log_failure=on_log_failure,
     )
