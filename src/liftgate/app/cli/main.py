@@ -22,6 +22,7 @@ _GROUPS = {
     "audit": ("liftgate.app.cli.audit", "Read and verify the chain of administrative acts."),
     "review": ("liftgate.app.cli.review", "Approve what is sensitive before anybody sees it."),
     "lists": ("liftgate.app.cli.lists", "Put people on do-not-contact lists, or take them off."),
+    "events": ("liftgate.app.cli.events", "Tell a service what happened, from files of other tools."),
     "log": ("liftgate.app.cli.log", "Read, verify and seal the decision log."),
     "measure": ("liftgate.app.cli.measure", "Say what an experiment was worth, or why nobody can say."),
     "hypotheses": ("liftgate.app.cli.hypotheses", "Rank what to try, tie it to its experiment, and learn how good the guesses were."),
