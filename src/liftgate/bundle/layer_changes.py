@@ -9,7 +9,6 @@ import orjson
 
 from liftgate.bundle.compiled import Bundle
 from liftgate.bundle.mistake import Caution, Mistake
-from liftgate.domain.bucketing import SPACE
 from liftgate.domain.layer import Layer
 
 _WITH_ARMS = ("ablation", "experiment")
@@ -66,11 +65,9 @@ def refused_to_publish(old: Bundle, new: Bundle, now_ms: int) -> list[Mistake]:
                 f"goes back from phase {was.phase} to {layer.phase}: who is in which arm of it is an old draw, with what it did to people"
             )
             found.append(_mistake(layer, "phase", problem, f"write `phase: {was.phase + 1}`; `liftgate bundle rollback` goes back"))
-        elif layer.phase == was.phase and started(was, now_ms) and 0 < _reach(layer) < _reach(was):
+        elif layer.phase == was.phase and started(was, now_ms) and 0 < _size(layer) < _size(was):
             key = "coverage" if layer.kind in _WITH_ARMS else "share"
-            problem = (
-                f"shrinks from {_reach(was) / SPACE:g} to {_reach(layer) / SPACE:g} while phase {was.phase} runs: people would fall out"
-            )
+            problem = f"shrinks from {_size(was):g} to {_size(layer):g} while phase {was.phase} runs: people would fall out"
             mend = f"leave it, stop the layer with `{key}: 0` or `until`, or write `phase: {was.phase + 1}`; a rollback may go back"
             found.append(_mistake(layer, key, problem, mend))
     return sorted(found)
@@ -101,8 +98,8 @@ def _carried(old: Bundle, new: Bundle, now_ms: int) -> Iterator[Caution]:
         if layer.phase > was.phase:
             yield _caution(layer, "phase", f"follows phase {was.phase}: people keep what its arms did to them; leave out some days")
             continue
-        if layer.kind == "holdout" and _reach(layer) > _reach(was):
-            text = f"grows from {_reach(was) / SPACE:g} to {_reach(layer) / SPACE:g}: who is new to it was treated until now"
+        if layer.kind == "holdout" and layer.share > was.share:
+            text = f"grows from {was.share:g} to {layer.share:g}: who is new to it was treated until now"
             yield _caution(layer, "share", text)
         for key in ("placements", "channels", "if"):
             if forms[0].get(was.name, {}).get(key) != forms[1].get(layer.name, {}).get(key):
@@ -129,11 +126,9 @@ def _pairs(old: Bundle, new: Bundle) -> Iterator[tuple[Layer, Layer]]:
             yield was, layer
 
 
-def _reach(layer: Layer) -> int:
-    """Return buckets in use, all arms of a layer with arms together, else of its first."""
-    if layer.kind in _WITH_ARMS:
-        return sum(arm.used for arm in layer.arms)
-    return layer.arms[0].used
+def _size(layer: Layer) -> float:
+    """Return the part in use: of every arm's range, or of all units for a layer with a share."""
+    return layer.coverage if layer.kind in _WITH_ARMS else layer.share
 
 
 def _overlap(one: Layer, other: Layer) -> bool:
