@@ -29,6 +29,7 @@ def decided(
     shown: Sequence[str] = ("a",),
     layers: dict[str, str] | None = None,
     version: str = "d",
+    mode: str = "",
 ) -> bytes:
     """Return a decision; a held-out person is shown nothing, and would have been shown `shown`."""
     held = arm == "holdout"
@@ -44,10 +45,13 @@ def decided(
         assignments=[LayerAssignment(layer=name, arm=one) for name, one in (layers or {"universal": arm}).items()],
         offered=[] if held else shown,
         would_offer=shown if held else [],
+        mode=mode,
     ).SerializeToString()
 
 
-def happened(number: int, person: int, kind: str, at_ms: int, value: float | None = None, decision: int | None = None) -> bytes:
+def happened(
+    number: int, person: int, kind: str, at_ms: int, value: float | None = None, decision: int | None = None, reason: str = "UNSPECIFIED"
+) -> bytes:
     """Return an event."""
     return EventRecord(
         event_id=f"e{number}",
@@ -59,6 +63,7 @@ def happened(number: int, person: int, kind: str, at_ms: int, value: float | Non
         received_at_ms=at_ms,
         value=value,
         currency="" if value is None else "EUR",
+        reason=f"REASON_{reason}",
     ).SerializeToString()
 
 

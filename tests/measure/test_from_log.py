@@ -187,6 +187,16 @@ def test_versions_are_not_mixed_unless_they_are_strata(tmp_path: Path) -> None:
     assert (code, answer["log"]["versions"]) == (0, 2)
 
 
+def test_what_consent_revoked_and_what_only_learns_is_no_treatment(tmp_path: Path) -> None:
+    """A revoked exposure exposes nobody, decisions of a logging-only placement assign nobody, and refunds come off what was bought."""
+    log = tmp_path / "log"
+    write(log, Stream.DECISION, [decided(1, 1, "treatment", START_MS), decided(2, 2, "treatment", START_MS, mode="logging_only")])
+    told = [happened(1, 1, "exposure", START_MS, reason="CONSENT_REVOKED"), happened(2, 1, "purchase", START_MS, 9.0)]
+    write(log, Stream.EVENT, [*told, happened(3, 1, "refund", START_MS + 1, 4.0)], writer=2)
+    (row,) = rows(log)
+    assert (row["exposed"], row["purchase_value"], row["net_value"]) == (0, 9.0, 5.0)
+
+
 def test_a_log_without_events_has_no_outcomes_and_is_no_error(tmp_path: Path) -> None:
     """Outcomes are 0 where nothing was ever reported; a directory without decisions is misuse."""
     log = tmp_path / "log"

@@ -16,11 +16,11 @@ from typing import Any, Literal
 
 import ibis
 
-from liftgate.measure.log import Log
+from liftgate.measure.log import Log, valid
 from liftgate.measure.refusal import Misused
 
 DECISION_COLUMNS = ("decision_id", "decided_at_ms", "person_pseudonym")
-EVENT_COLUMNS = ("event_id", "kind", "person_pseudonym", "decision_id", "occurred_at_ms", "value")
+EVENT_COLUMNS = ("event_id", "kind", "person_pseudonym", "decision_id", "occurred_at_ms", "value", "reason")
 Credit = Literal["last", "first", "each"]
 
 
@@ -45,7 +45,7 @@ class Rule:
 
 def rewards(log: Log, decisions: Any, rule: Rule) -> Any:
     """Return decision_id and reward (float64) of `decisions`, rows of the log once each; 0 where nothing came of one."""
-    events = log.once(log.events, "event_id")
+    events = valid(log.once(log.events, "event_id"))
     events = events.filter(events.kind == rule.kind.upper())
     made = decisions.select("decision_id", "decided_at_ms", "person_pseudonym")
     named = _within(

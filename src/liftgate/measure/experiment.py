@@ -16,16 +16,16 @@ from typing import Any
 
 import ibis
 
-from liftgate.measure.log import Log, new_aside, open_log
+from liftgate.measure.log import Log, new_aside, open_log, valid
 from liftgate.measure.quality import gap_refusal, lost_records
 from liftgate.measure.refusal import Misused, Refused
 
 HELD_OUT, TREATED = "holdout", "treatment"
 DECISION_COLUMNS = (
     "decision_id", "decided_at_ms", "person_pseudonym", "pseudonym_key_id", "placement_id", "bundle_digest", "arm", "assignments",
-    "branch", "offered", "default_served", "would_offer", "would_offer_default",
+    "branch", "mode", "offered", "default_served", "would_offer", "would_offer_default",
 )  # fmt: skip
-EVENT_COLUMNS = ("event_id", "kind", "person_pseudonym", "occurred_at_ms", "received_at_ms", "value")
+EVENT_COLUMNS = ("event_id", "kind", "person_pseudonym", "decision_id", "occurred_at_ms", "received_at_ms", "value", "reason")
 KINDS = ("EXPOSURE", "CLICK", "PURCHASE")
 _DAY_MS = 86_400_000
 
@@ -114,17 +114,18 @@ class _Making:
                 f"all {whole:,} people had less than their window of time until the log was read: what they will do is not known yet",
                 "read again when the windows have closed, or choose a shorter --window",
             )
-        events = self._log.once(self._log.events, "event_id")
+        events = valid(self._log.once(self._log.events, "event_id"))
         counted = self._log.fetch(events.group_by("kind").aggregate(n=events.count()))
         kinds = tuple(sorted({row["kind"] for row in counted} | set(KINDS)))
         rows = self._with_outcomes(closed, events, kinds)
         self._log.backend.to_parquet(rows, str(target))
-        twice = self._log.count(self._log.events) - sum(row["n"] for row in counted)
+        twice = self._log.count(valid(self._log.events)) - sum(row["n"] for row in counted)
         return Made(target, units, whole - units, read_at, tuple(map(str.lower, kinds)), versions, twice, lost)
 
     def _people(self) -> Any:
         """Return one row a person: pseudonym, arm, assigned_at_ms, version, decisions, triggered."""
         asked, rows = self._asked, self._log.decisions
+        rows = rows.filter(rows.mode.fill_null("") == "")
         if asked.placement:
             rows = rows.filter(rows.placement_id == asked.placement)
         rows = self._with_arm(rows)
@@ -192,7 +193,10 @@ class _Making:
         joined = people.left_join(totals, "person_pseudonym")
         filled = {name: joined[name].fill_null(0).cast("float64") for name in sums}
         flags = {kind.lower(): (joined[f"{kind.lower()}_count"].fill_null(0) > 0).cast("int64") for kind in kinds}
-        return joined.select("arm", "version", "assigned_at_ms", "decisions", "triggered", exposed=flags["exposure"], **flags, **filled)
+        net = (filled["purchase_value"] - filled["refund_value"]) if "refund_value" in filled else filled["purchase_value"]
+        return joined.select(
+            "arm", "version", "assigned_at_ms", "decisions", "triggered", exposed=flags["exposure"], **flags, **filled, net_value=net
+        )
 
     def _one(self, **aggregates: Any) -> dict[str, Any]:
         return {name: self._log.fetch(value.name(name).as_table())[0][name] for name, value in aggregates.items()}

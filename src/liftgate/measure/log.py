@@ -70,6 +70,11 @@ def open_log(directory: Path, events: Path | None, aside: Path, *, decision_colu
     return Log(backend, str(directory), decisions, happened)
 
 
+def valid(events: Any) -> Any:
+    """Return the events that count: without exposures that consent revoked."""
+    return events.filter(events.reason.fill_null("") != "CONSENT_REVOKED")
+
+
 def new_aside() -> tempfile.TemporaryDirectory[str]:
     """Return a directory for `open_log`, removed when its `with` block ends."""
     return tempfile.TemporaryDirectory(prefix="liftgate-measure-")

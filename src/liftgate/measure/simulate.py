@@ -1,0 +1,128 @@
+"""What another bundle would have earned: a replay's probabilities, the log's outcomes, and off-policy estimates of the two."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+
+from liftgate.measure import attribution, ope, ope_trust
+from liftgate.measure.log import Log, new_aside, open_log, valid
+from liftgate.measure.ope_table import value_decisions
+from liftgate.measure.quality import gap_refusal, lost_records
+from liftgate.measure.refusal import Refusal, Refused
+
+DECISION_COLUMNS = (*attribution.DECISION_COLUMNS, "arm", "deferred", "mode")
+EVENT_COLUMNS = (*attribution.EVENT_COLUMNS, "received_at_ms")
+MAX_UNKNOWN = 0.1
+"""Largest share of treated decisions of which a replay cannot tell what the other bundle would have done."""
+
+
+def value_bundle(
+    target: Path,
+    directory: Path,
+    events: Path | None,
+    rule: attribution.Rule,
+    *,
+    read_at_ms: int | None = None,
+    max_unknown: float = MAX_UNKNOWN,
+    allow_gaps: bool = False,
+    limits: ope_trust.Limits | None = None,
+    replicates: int = 1000,
+    seed: int = 0,
+) -> dict[str, Any]:
+    """Return what the other bundle would have earned a decision, beside what was earned, as plain data.
+
+    `target`: the table of `liftgate replay --bundle --out`, of the same log. Only decisions for treated people count: held-out ones
+    are shown nothing under any bundle. A slate is one action: its probability is the joint one of its slots. Raises Misused, Refused.
+    """
+    with new_aside() as aside:
+        log = open_log(directory, events, Path(aside), decision_columns=DECISION_COLUMNS, event_columns=EVENT_COLUMNS)
+        lost, gaps = lost_records(log)
+        if (why := gap_refusal(lost, gaps)) is not None and not allow_gaps:
+            raise Refused(why.code, why.why, why.what_to_do)
+        return _value(log, target, rule, read_at_ms, max_unknown, limits or ope_trust.Limits(), replicates, seed) | {"lost_records": lost}
+
+
+def _value(
+    log: Log,
+    target: Path,
+    rule: attribution.Rule,
+    read_at_ms: int | None,
+    max_unknown: float,
+    limits: ope_trust.Limits,
+    replicates: int,
+    seed: int,
+) -> dict[str, Any]:
+    latest = [log.fetch(one.max().name("at").as_table())[0]["at"] or 0 for one in (log.decisions.decided_at_ms, log.events.received_at_ms)]
+    read_at = read_at_ms or max(latest)
+    treated = log.once(log.decisions, "decision_id").filter(lambda t: (t.arm == "TREATMENT") & (t.mode.fill_null("") == ""))
+    # A deferred decision that no exposure activated was never made: it earned nothing, and that is no outcome.
+    seen = valid(log.events).filter(lambda t: t.kind == "EXPOSURE").select("decision_id").distinct().mutate(seen=True)
+    treated = treated.left_join(seen, "decision_id").filter(lambda t: ~t.deferred.fill_null(False) | t.seen.fill_null(False))
+    treated = treated.select("decision_id", "decided_at_ms", "person_pseudonym")
+    made = attribution.closed(treated, rule, read_at)
+    whole, done = log.count(treated), log.count(made)
+    answer: dict[str, Any] = {
+        "what": "simulate",
+        "metric": rule.kind + ("_value" if rule.worth else ""),
+        "credit": rule.credit,
+        "window_ms": rule.window_ms,
+        "read_at_ms": read_at,
+        "decisions": done,
+        "open_windows": whole - done,
+    }
+    if not done:
+        refusal = Refusal(
+            "open_windows" if whole else "no_rows",
+            f"none of {whole:,} decisions for treated people has had its window of time yet" if whole else "nobody in the log was treated",
+            "read again when the windows have closed, or choose a shorter --window" if whole else "look at --log",
+        )
+        return answer | {"refusal": refusal}
+    rows = _joined(log, target, made, rule)
+    known = [row for row, why in enumerate(rows["why"]) if not why]
+    unknown = done - len(known)
+    answer |= {"unknown": unknown, "unknown_because": _counted(rows["why"])}
+    if unknown > max_unknown * done:
+        first = next(iter(answer["unknown_because"]), "the replay's table has no row of it")
+        refusal = Refusal(
+            "unknowable",
+            f"of {unknown:,} in {done:,} decisions the log cannot tell what the other bundle would have done, mostly because: {first}. "
+            "Those that it can tell of may be other people",
+            "change less at a time, or let an experiment tell; --max-unknown allows more where you know that they are alike",
+        )
+        return answer | {"refusal": refusal}
+    chosen = {name: np.asarray(rows[name], dtype=object)[known] for name in rows}
+    numbers = {name: chosen[name].astype(np.float64) for name in ("reward", "logged_probability", "target_probability", "unsupported")}
+    coded = pa.array(chosen["action"], type=pa.string()).dictionary_encode()
+    units = pa.array(chosen["unit"], type=pa.string()).dictionary_encode().indices.to_numpy()
+    found = value_decisions(
+        ope.Logged(**numbers, cluster=units),
+        coded.indices.to_numpy().astype(np.intp),
+        coded.dictionary.to_pylist(),
+        limits,
+        replicates=replicates,
+        seed=seed,
+    )
+    return answer | found
+
+
+def _joined(log: Log, target: Path, made: Any, rule: attribution.Rule) -> dict[str, list[Any]]:
+    """Return the last slot's row of every decision that the replay's table has, with its reward."""
+    table = log.backend.read_parquet(str(target))
+    last = table.group_by("decision_id").aggregate(slot=table.slot.max(), unsupported=table.unsupported.max())
+    rows = table.drop("reward", "unsupported").inner_join(last, ["decision_id", "slot"])
+    rewarded = rows.inner_join(attribution.rewards(log, made, rule), "decision_id")
+    columns = ("unit", "action", "logged_probability", "target_probability", "unsupported", "why", "reward")
+    found = log.backend.to_pyarrow(rewarded.select(*columns))
+    return {name: found[name].to_pylist() for name in columns}
+
+
+def _counted(why: list[str]) -> dict[str, int]:
+    counts: dict[str, int] = {}
+    for words in why:
+        if words:
+            counts[words] = counts.get(words, 0) + 1
+    return dict(sorted(counts.items(), key=lambda item: -item[1]))
