@@ -13,6 +13,8 @@ from liftgate.signals.plan import FeaturePlan
 
 CHUNK = 4096
 """Questions that are answered together."""
+_MANY = 2
+"""A state is pruned once it holds so many times what can matter."""
 
 
 def known_events(events: Iterable[Event]) -> dict[str, list[Event]]:
@@ -46,7 +48,8 @@ def values_at(plan: FeaturePlan, events: Iterable[Event], questions: Sequence[tu
             while at < len(own) and own[at].received_at_ms <= moment:
                 apply(state, plan.changes(own[at])[0])
                 at += 1
-            state = pruned(state, plan.bounds(moment))
+            if len(state) > _MANY * plan.most_cells:
+                state = pruned(state, plan.bounds(moment))
             states[i] = packed(state)
     parts = [
         evaluation(states[i : i + CHUNK], np.array([at_ms for _, at_ms in questions[i : i + CHUNK]], dtype=np.int64))
