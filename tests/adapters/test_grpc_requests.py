@@ -275,3 +275,13 @@ def test_malformed_traceparents_are_ignored(header: str) -> None:
 def test_traceparents_are_taken(header: str, sampled: bool) -> None:
     """A valid traceparent gives its ids and flag; a later version may have more behind them."""
     assert traceparent([("user-agent", "x"), ("traceparent", header)]) == (b"\xa1" * 16, b"\xb2" * 8, sampled)
+
+
+def test_the_callers_own_choice_is_checked_like_candidates() -> None:
+    """Each once, of the placement, no more than slots are wanted; deferred is taken as it is sent."""
+    request = _read(_message(slot_count=2, baseline_offers=["free-shipping", "ten-percent"], deferred=True))
+    assert (request.baseline_offers, request.deferred) == (("free-shipping", "ten-percent"), True)
+    assert (_read(_message()).baseline_offers, _read(_message()).deferred) == ((), False)
+    assert _mistakes(_message(slot_count=2, baseline_offers=["free-shipping", "free-shipping"])) == ["baseline_offers[1]"]
+    assert _mistakes(_message(slot_count=1, baseline_offers=["free-shipping", "ten-percent"])) == ["baseline_offers"]
+    assert _mistakes(_message(slot_count=2, baseline_offers=["nope", "welcome"])) == ["baseline_offers[0]", "baseline_offers[1]"]
