@@ -97,6 +97,31 @@ def test_publish_and_rollback_without_a_server(bundle: Path, operators: Path, tm
     ]
 
 
+def test_layers_that_run_keep_what_is_frozen(bundle: Path, operators: Path, tmp_path: Path) -> None:
+    """A changed salt and a shrunk share are refused with their line and nothing is written; a new phase is on record and warned of."""
+    shop, log = tmp_path / "shop", tmp_path / "log"
+    local = ("--operators", operators, "--log", log)
+    assert run("publish", bundle, shop, "--reason", "first", *local).exit_code == 0
+    path, before = bundle / "bundle.yaml", tree(shop)
+    text = path.read_text()
+    for old, new, said in (
+        ("salt: universal-2026h2,", "salt: universal-2027,", "everybody would be drawn afresh"),
+        ("share: 0.05", "share: 0.04", "shrinks from 0.05 to 0.04"),
+    ):
+        path.write_text(text.replace(old, new))
+        refused = run("publish", bundle, shop, "--reason", "second", *local)
+        assert (refused.exit_code, said in refused.stderr, "phase: 2" in refused.stderr) == (1, True, True)
+        assert tree(shop) == before
+    path.write_text(text.replace("salt: universal-2026h2,", "salt: universal-2027, phase: 2,"))
+    published = json.loads(run("publish", bundle, shop, "--reason", "second", "--json", *local).stdout)
+    assert [caution.partition(":")[0] for caution in published["cautions"]] == ["layers.universal-2026h2.phase"]
+    sidecar = sidecar_of(shop / "current")
+    assert sidecar is not None
+    assert sidecar.reason == "second; opens phase 2 of layer universal-2026h2"
+    assert sidecar.reason in [record.reason for _, record in read_audit(log / "audit")]
+    assert run("rollback", shop, "--reason", "back", *local).exit_code == 0
+
+
 def test_publish_through_a_server_that_reloads(serve: Serve, bundle: Path, operators: Path, tmp_path: Path) -> None:
     """A server started on TARGET/current takes what is published and what is rolled back to; a foreign one is told apart."""
     shop = tmp_path / "shop"

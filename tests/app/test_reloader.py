@@ -186,3 +186,17 @@ async def test_reloads_are_one_at_a_time_and_outlive_their_callers(worker: Worke
     worker.before_load = lambda: None
     assert (await worker.reloader.reload("ben")).result == "unchanged"
     assert [act.actor for act, _ in worker.chain.acts] == ["ada"]
+
+
+async def test_what_runs_keeps_its_draw_and_a_new_phase_is_on_record(worker: Worker) -> None:
+    """A changed salt of a layer that runs is refused with its line; with a new phase it goes through, and the act's reason says so."""
+    path, old = worker.folder / "bundle.yaml", "salt: universal-2026h2,"
+    text, before = path.read_text(), worker.live
+    path.write_text(text.replace(old, "salt: universal-2027,"))
+    outcome = await worker.reloader.reload("ada", "admin", "new year")
+    assert (outcome.result, [mistake.field for mistake in outcome.mistakes]) == ("refused", ["layers.universal-2026h2.salt"])
+    assert (worker.live is before, worker.chain.acts) == (True, [])
+    path.write_text(text.replace(old, "salt: universal-2027, phase: 2,"))
+    assert (await worker.reloader.reload("ada", "admin", "new year")).result == "swapped"
+    ((act, _),) = worker.chain.acts
+    assert act.reason == "new year; opens phase 2 of layer universal-2026h2"

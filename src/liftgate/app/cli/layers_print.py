@@ -45,11 +45,12 @@ def picture(arms: list[dict[str, Any]], width: int = _WIDTH) -> str:
     for arm in arms:
         for cell in range(round(arm["from"] * width), round(arm["to"] * width)):
             cells[cell] = "."
-    for letter, arm in zip(_LETTERS, arms, strict=False):
-        first, last = int(arm["from"] * width), round(arm["in_use_to"] * width)
+    # The largest first: small ones are not painted over.
+    for letter, arm in sorted(zip(_LETTERS, arms, strict=False), key=lambda one: -float(one[1]["share"])):
+        first, last = round(arm["from"] * width), round(arm["in_use_to"] * width)
         if arm["share"] > 0:
-            for cell in range(min(first, width - 1), max(last, first + 1)):
-                cells[min(cell, width - 1)] = letter
+            for cell in range(first, last) if last > first else (min(int(arm["from"] * width), width - 1),):
+                cells[cell] = letter
     return "".join(cells)
 
 
