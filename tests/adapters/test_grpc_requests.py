@@ -64,14 +64,24 @@ def test_everything_sent_arrives() -> None:
         candidates=CandidateList(offer_ids=["gift", "news"]),
         explain=True,
         dry_run=True,
+        session_id="visit-1",
+        visitor_id="browser-1",
     )
     request = _read(sent, traceparent=TRACE)
+    assert (request.session_id, request.visitor_id) == ("visit-1", "browser-1")
     assert (request.request_id, request.person_id, request.placement_id, request.slot_count) == ("r-1", "person-1", "home.hero", 2)
     context = request.context
     assert (context.channel, context.device, context.locale, context.time_zone) == ("web", "mobile", "de-DE", "Europe/Berlin")
     assert context.attributes == {"basket": 12.5, "visits": -3, "seen_at": 1_781_524_800_000, "member": False, "city": "Berlin"}
     assert (request.gpc, request.candidates, request.explain, request.dry_run) == (True, ("gift", "news"), True, True)
     assert (request.idempotent, request.trace_id, request.span_id, request.sampled) == (True, b"\xa1" * 16, b"\xb2" * 8, True)
+
+
+@pytest.mark.parametrize("field", ["session_id", "visitor_id", "account_id"])
+def test_ids_of_units_have_limits(field: str) -> None:
+    """256 bytes are taken and one more is refused, by bytes and not by characters."""
+    assert getattr(_read(_message(**{field: "x" * 256})), field) == "x" * 256
+    assert _mistakes(_message(**{field: "x" * 257})) == _mistakes(_message(**{field: "ß" * 129})) == [field]
 
 
 def test_what_is_absent_takes_its_documented_meaning() -> None:

@@ -82,6 +82,8 @@ class AsyncClient:
         jurisdiction: str = "",
         baseline_offers: Sequence[str] = (),
         deferred: bool = False,
+        session_id: str = "",
+        visitor_id: str = "",
         request_id: str | None = None,
         timeout_ms: float | None = None,
         traceparent: str | None = None,
@@ -108,6 +110,8 @@ class AsyncClient:
             jurisdiction=jurisdiction,
             baseline_offers=baseline_offers,
             deferred=deferred,
+            session_id=session_id,
+            visitor_id=visitor_id,
             **fresh,
         )
         answer = await self._call(self._decide, wire.request_message(request), request.request_id, timeout_ms, traceparent)

@@ -61,6 +61,9 @@ class Request:
     """What you would show of your own accord, in slot order; a placement in apprentice mode answers it."""
     deferred: bool = False
     """Caps count nothing of it before its exposure is recorded; their places are held meanwhile."""
+    session_id: str = ""
+    visitor_id: str = ""
+    """The visit, and the device or browser, for layers drawn by them; the visitor is the same before and after a login."""
 
 
 @dataclass(frozen=True, slots=True)

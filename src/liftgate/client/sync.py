@@ -81,6 +81,8 @@ class Client:
         jurisdiction: str = "",
         baseline_offers: Sequence[str] = (),
         deferred: bool = False,
+        session_id: str = "",
+        visitor_id: str = "",
         request_id: str | None = None,
         timeout_ms: float | None = None,
         traceparent: str | None = None,
@@ -107,6 +109,8 @@ class Client:
             jurisdiction=jurisdiction,
             baseline_offers=baseline_offers,
             deferred=deferred,
+            session_id=session_id,
+            visitor_id=visitor_id,
             **fresh,
         )
         answer = self._call(self._decide, wire.request_message(request), request.request_id, timeout_ms, traceparent)

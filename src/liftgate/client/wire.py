@@ -46,6 +46,8 @@ def request_message(request: Request) -> decision_pb2.DecideRequest:
         dry_run=request.dry_run,
         baseline_offers=request.baseline_offers,
         deferred=request.deferred,
+        session_id=request.session_id,
+        visitor_id=request.visitor_id,
     )
     if request.global_privacy_control:
         message.consent_signals.global_privacy_control = True
