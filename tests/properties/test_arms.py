@@ -106,3 +106,26 @@ def test_an_offer_that_an_arm_leaves_out_passed_everything_else(tmp_path: Path) 
     out = narrow.batch.reason == Reason.NOT_IN_ARM
     assert out.any()
     assert set(np.unique(wide.batch.reason[out]).tolist()) <= {int(Reason.ALLOWED), int(Reason.NOT_IN_ARM)}
+
+
+def test_layers_of_one_namespace_may_change_the_same_thing(tmp_path: Path) -> None:
+    """Two experiments with the same offer's value and one namespace: each row has the value of the one that it is in, or the bundle's."""
+    said = document(4)
+    arms = {"control": 0.5, "dear": {"share": 0.5, "values": {"o0": 7.0}}}
+    said["layers"] = {
+        "first": {"kind": "experiment", "salt": "f", "exclusive": {"name": "n", "from": 0.0, "to": 0.5}, "arms": arms},
+        "second": {
+            "kind": "experiment",
+            "salt": "s",
+            "exclusive": {"name": "n", "from": 0.5, "to": 1.0},
+            "arms": arms | {"dear": {"share": 0.5, "values": {"o0": 8.0}}},
+        },
+    }
+    walk = walked(written(tmp_path, said), "there", people=200)
+    values = walk.batch.value
+    assert values is not None
+    for row in range(walk.batch.n):
+        in_force = [layer for layer, arm in arms_of(walk, row).items() if arm == "dear"]
+        assert len(arms_of(walk, row)) == 1
+        assert values[row, 0] == {"first": 7.0, "second": 8.0}.get("".join(in_force), said["offers"]["o0"]["value"])
+    assert len(np.unique(values[:, 0])) == 3

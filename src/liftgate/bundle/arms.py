@@ -109,10 +109,14 @@ def _clashes(draft: Draft) -> None:
                 break
     for name in draft.section("placements", PlacementRule):
         here = [rule for rule in rules.values() if rule.placements is None or name in rule.placements]
-        count = prod(1 + _changing(rule) for rule in here)
+        digits: dict[Any, int] = {}
+        for number, rule in enumerate(here):
+            digit = number if rule.exclusive is None else rule.exclusive.name
+            digits[digit] = digits.get(digit, 1) + _changing(rule)
+        count = prod(digits.values())
         if count > MAX_VARIANTS:
             problem = f"{len(here)} layers change {name} in {count:,} combinations of their arms, more than {MAX_VARIANTS:,}"
-            draft.refuse(("layers",), problem, "name `placements` in the layers, or use one `exclusive:` layer for several arms")
+            draft.refuse(("layers",), problem, "name `placements` in the layers, or put several into one `exclusive:` namespace")
 
 
 def _changing(rule: Changing) -> int:

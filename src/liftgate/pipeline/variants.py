@@ -64,6 +64,8 @@ class Variants:
         self.models_vary = bool(bundle.variation.replacements)
         self.rules_vary = any(effect.ablation == "eligibility_only" for effect in effects)
         self._layers: Indices = np.array(sorted({layer for layer, _ in bundle.variation.effects}), dtype=np.intp)
+        self._digits_at: list[dict[str, list[tuple[int, int]]]] = [{} for _ in bundle.placements]
+        """By placement, digit by digit: the arms, (layer, arm) each, that it tells apart."""
         self._digits = self._numbering()
         self._rows = np.arange(len(self._layers))
         self.each = [variant_of(bundle, placement, ()) for placement in range(len(bundle.placements))]
@@ -98,33 +100,36 @@ class Variants:
     def _numbering(self) -> NDArray[np.int64]:
         """Return what each layer's arm adds to the key of a row at each placement, [layers that change something, P, arms + 1].
 
-        Keys are numbers of mixed radix, a digit a layer. The last arm stands for none.
+        Keys are numbers of mixed radix. Layers of one exclusive namespace share a digit, for nobody is in two of them. The last arm stands
+        for none.
         """
         bundle, places = self._bundle, len(self._bundle.placements)
         widest = max((len(bundle.layers[layer].arms) for layer in self._layers), default=0)
         digits = np.zeros((len(self._layers), places, widest + 1), dtype=np.int64)
-        counts = np.ones(places, dtype=np.int64)
         for i, layer in enumerate(self._layers.tolist()):
+            part = bundle.layers[layer].exclusive
+            name = f"layer {layer}" if part is None else f"namespace {part.namespace}"
             at = bundle.layers[layer].placements
             for place in range(places) if at is None else at:
-                changing = [arm for arm in range(len(bundle.layers[layer].arms)) if (layer, arm) in bundle.variation.effects]
-                for rank, arm in enumerate(changing, start=1):
-                    digits[i, place, arm] = rank * counts[place] * places
-                counts[place] *= len(changing) + 1
+                arms = [(layer, arm) for arm in range(len(bundle.layers[layer].arms)) if (layer, arm) in bundle.variation.effects]
+                self._digits_at[place].setdefault(name, []).extend(arms)
+                digits[i, place, [arm for _, arm in arms]] = 1
+        for place, named in enumerate(self._digits_at):
+            stride = places
+            for changing in named.values():
+                for rank, (layer, arm) in enumerate(changing, start=1):
+                    digits[int(np.searchsorted(self._layers, layer)), place, arm] *= rank * stride
+                stride *= len(changing) + 1
         return digits
 
-    def _arms(self, key: int) -> tuple[tuple[int, int], ...]:
-        """Return the arms that a key stands for."""
-        place, rest = key % len(self._bundle.placements), key
+    def _arms(self, key: int) -> list[tuple[int, int]]:
+        """Return the arms, (layer, arm) each, that a key stands for."""
+        rest, place = divmod(key, len(self._bundle.placements))
         found = []
-        for i in reversed(range(len(self._layers))):
-            for arm in np.argsort(-self._digits[i, place]).tolist():
-                digit = int(self._digits[i, place, arm])
-                if 0 < digit <= rest:
-                    found.append((int(self._layers[i]), arm))
-                    rest -= digit
-                    break
-        return tuple(reversed(found))
+        for changing in self._digits_at[place].values():
+            rest, rank = divmod(rest, len(changing) + 1)
+            found += changing[rank - 1 : rank] if rank else []
+        return found
 
     def _make(self, key: int) -> int:
         number = len(self.each)
