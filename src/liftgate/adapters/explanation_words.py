@@ -5,12 +5,17 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from liftgate.adapters.explanation import SENTENCES
+from liftgate.adapters.explanation_arms import of_arms
 from liftgate.domain.reason import Arm, Branch, Reason
 from liftgate.v1.record_pb2 import DecisionRecord
 
 
 def summary(record: DecisionRecord) -> str:
     """Return what was answered and why, from the record alone."""
+    return _answered(record) + of_arms(record)
+
+
+def _answered(record: DecisionRecord) -> str:
     place, names = record.placement_id, in_words(record.offered)
     if int(record.arm) == Arm.HOLDOUT:
         answer = f"{place} shows {names}, the default" if record.offered else f"{place} shows nothing"
