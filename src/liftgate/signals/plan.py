@@ -67,6 +67,8 @@ class FeaturePlan:
         self._feeds = {signal: tuple(some) for signal, some in feeds.items()}
         self.most_cells = sum(_most(series) for series in self.series)
         """Cells that can matter of one person at one moment."""
+        self.longest_ms = max((series.lives_ms for series in self.series), default=0)
+        """How long an event can matter at most."""
         self._bounds = (-1, b"")
 
     def of(self, event: Event) -> bytes:
@@ -96,7 +98,8 @@ class FeaturePlan:
             change = feed.change(event, group, self._currency)
             if change is not None:
                 packed.append(change)
-                lives_ms = max(lives_ms, feed.series.lives_ms)
+                if feed.lives_ms > lives_ms:
+                    lives_ms = feed.lives_ms
         return b"".join(packed), lives_ms
 
     def bounds(self, now_ms: int) -> dict[int, Bound]:
@@ -120,10 +123,11 @@ class FeaturePlan:
 class _Feed:
     """How one series is fed."""
 
-    __slots__ = ("_pack", "_property", "_refuse", "_where", "series")
+    __slots__ = ("_pack", "_property", "_refuse", "_where", "lives_ms", "series")
 
     def __init__(self, series: Series, pack: _Pack) -> None:
         self.series = series
+        self.lives_ms = series.lives_ms
         self._pack = pack
         source: Source = series.source
         self._property = source.property
@@ -131,7 +135,7 @@ class _Feed:
         self._where: tuple[Filter, ...] = source.where
 
     def change(self, event: Event, group: str, currency: str) -> bytes | None:
-        if event.reliability in self._refuse:
+        if self._refuse and event.reliability in self._refuse:
             return None
         for one in self._where:
             if not one.passes(property_of(event, one.property, group, currency)):

@@ -21,6 +21,7 @@ _GROUPS = {
     "operators": ("liftgate.app.cli.operators", "Name the people who may run a service, and give them tokens."),
     "audit": ("liftgate.app.cli.audit", "Read and verify the chain of administrative acts."),
     "review": ("liftgate.app.cli.review", "Approve what is sensitive before anybody sees it."),
+    "features": ("liftgate.app.cli.features", "Show what events say of a person, or make it from the event log."),
     "lists": ("liftgate.app.cli.lists", "Put people on do-not-contact lists, or take them off."),
     "events": ("liftgate.app.cli.events", "Tell a service what happened, from files of other tools."),
     "log": ("liftgate.app.cli.log", "Read, verify and seal the decision log."),
