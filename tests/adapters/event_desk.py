@@ -102,6 +102,7 @@ async def event_desk(
         Calls(),
         contacts=contacts,
         accounts=Pseudonyms.of_accounts("k1", b"k" * 32),
+        features=lambda live: live.features,
         outcomes=lambda outcome, count: outcomes.update({outcome: count}),
     )
     yield EventDesk(log, seen, service, clock, outcomes)
