@@ -11,13 +11,8 @@ import typer
 from liftgate.app.cli.say import fail
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
-
-    from liftgate.app.replaying import Having
     from liftgate.bundle.difference import Written
     from liftgate.replay.again import Again
-    from liftgate.replay.counterfactual import Counterfactual
-    from liftgate.replay.read import NotedDamage
 
 _FAILED, _WRONG, _CHANGED, _OTHERWISE, _NOT_AGAIN = 1, 2, 3, 4, 5
 _SUFFIXES = (".open", ".seg", ".parquet")
@@ -82,6 +77,7 @@ def replay(
         import pyarrow as pa
     except ImportError:
         fail("a replay needs pyarrow: pip install 'liftgate[offline]'", _WRONG, as_json)
+    from liftgate.app.counterfactual import write_counterfactual
     from liftgate.app.replaying import Having
     from liftgate.replay.again import Again
     from liftgate.replay.read import NotedDamage, damaged_parquet, read_log
@@ -95,7 +91,7 @@ def replay(
     try:
         with deciding(log, quiet=as_json) as advance:
             if given is not None and out is not None:
-                other = _other(log, having, given, out, damage, again, advance)
+                other = write_counterfactual(log, having, given, out, damage, again, advance)
             else:
                 for logged in read_log(log, damage):
                     again.add(logged)
@@ -137,32 +133,6 @@ def _given(bundle: Path, models: Path | None, as_json: bool) -> Written:
         mistakes = "\n".join(map(str, checked.mistakes))
         fail(f"{bundle} has mistakes; `liftgate bundle check {bundle}` shows them:\n{mistakes}", _WRONG, as_json)
     return Written(checked.draft, checked.bundle)
-
-
-def _other(
-    log: Path, having: Having, given: Written, out: Path, damage: NotedDamage, again: Again, advance: Callable[[int], None]
-) -> Counterfactual:
-    """Decide the log again under its own bundles and under another, and write the table."""
-    from liftgate.replay.counterfactual import Counterfactual, Table, rows_of, unknowable
-    from liftgate.replay.read import read_log
-    from liftgate.replay.redecide import Redecider
-
-    found = Counterfactual(given.bundle.digest)
-    models = having.models(given.bundle)
-    redeciders: dict[str, Redecider] = {}
-    with Table(out) as table:
-        for logged in read_log(log, damage):
-            own, same = again.add(logged)
-            had = again.redecider(logged.bundle_digest)
-            if isinstance(had, str) or own is None:
-                why = had if isinstance(had, str) else "its own bundle does not give what the log says"
-                table.write(unknowable(logged, why, found))
-            else:
-                if logged.bundle_digest not in redeciders:
-                    redeciders[logged.bundle_digest] = Redecider(given.bundle, models, had.bundle)
-                table.write(rows_of(logged, same, own, redeciders[logged.bundle_digest], found))
-            advance(logged.n)
-    return found
 
 
 def _code(again: Again) -> int:
