@@ -23,6 +23,8 @@ MOST_SLOTS = 1000
 AHEAD_MS = 5 * 60 * 1000
 """How far an event may lie ahead of our clock."""
 
+_SHORT, _BRIEF = EVENT_ID_BYTES // 4, CONTEXT_TEXT_BYTES // 4
+"""Characters that fit whatever they are: UTF-8 takes at most four bytes each."""
 _LARGEST_WHOLE = 2**53
 _DECISION_ID = re.compile(r"[0-9a-f]{32}").fullmatch
 _CURRENCY = re.compile(r"[A-Z]{3}").fullmatch
@@ -55,24 +57,28 @@ class EventReader:
     def read(self, message: event_service_pb2.Event, now_ms: int) -> Event | FieldViolation:
         """Return the event, or the first thing that is wrong with it. `now_ms` is the service's clock."""
         event_id, kind, person_id = message.event_id, int(message.kind), message.person_id
-        if not fits(event_id, EVENT_ID_BYTES):
+        if not 0 < len(event_id) <= _SHORT and not fits(event_id, EVENT_ID_BYTES):
             return FieldViolation("event_id", f"wants 1 to {EVENT_ID_BYTES} bytes")
         if kind not in _KINDS:
             return FieldViolation("kind", f"wants one of {', '.join(name.upper() for name in KIND_NAMES)}")
-        if not fits(person_id, PERSON_ID_BYTES):
+        if not 0 < len(person_id) <= _SHORT and not fits(person_id, PERSON_ID_BYTES):
             return FieldViolation("person_id", f"wants 1 to {PERSON_ID_BYTES} bytes")
         decision_id, offer_id = message.decision_id, message.offer_id
         if decision_id and not _DECISION_ID(decision_id):
             return FieldViolation("decision_id", "wants 32 lower-case hexadecimal digits, as Decide answered them, or nothing")
-        if offer_id and not fits(offer_id, OFFER_ID_BYTES):
+        if len(offer_id) > _SHORT and not fits(offer_id, OFFER_ID_BYTES):
             return FieldViolation("offer_id", f"wants at most {OFFER_ID_BYTES} bytes")
         account_id = message.account_id
         if account_id and not fits(account_id, ACCOUNT_ID_BYTES):
             return FieldViolation("account_id", f"wants at most {ACCOUNT_ID_BYTES} bytes")
         channel, time_zone, device = message.channel, message.time_zone, message.device
         placement_id, jurisdiction, name, slot = message.placement_id, message.jurisdiction, message.name, message.slot
-        if channel or time_zone or device or jurisdiction or placement_id or name or slot:
-            wrong = _texts(message) or (self._name(kind, name) if name else None)
+        if slot > MOST_SLOTS or max(len(channel), len(time_zone), len(device), len(jurisdiction), len(placement_id), len(name)) > _BRIEF:
+            wrong = _texts(message)
+            if wrong is not None:
+                return wrong
+        if name and (kind != _CUSTOM or name not in self._custom):
+            wrong = self._name(kind, name)
             if wrong is not None:
                 return wrong
         if kind == _CUSTOM and not name:
@@ -164,9 +170,10 @@ def _typed(kind: InputType, sent: event_service_pb2.PropertyValue) -> Property |
     which = sent.WhichOneof("kind")
     if which not in _WANTED[kind][1]:
         return None
-    value: Property = getattr(sent, which)
     if kind is InputType.STRING:
-        return value if not value or fits(str(value), PROPERTY_TEXT_BYTES) else None
+        text = sent.string_value
+        return text if len(text) <= _SHORT or fits(text, PROPERTY_TEXT_BYTES) else None
+    value: Property = getattr(sent, which)
     if kind is InputType.BOOL:
         return value
     number = float(value)

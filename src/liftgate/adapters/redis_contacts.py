@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from hashlib import blake2b
 from struct import Struct
 
@@ -11,7 +11,8 @@ from liftgate.adapters.breaker import Breaker
 from liftgate.adapters.redis_client import DEFAULT_BUDGET_MS, RedisClient
 from liftgate.adapters.redis_events import DEFAULT_HORIZON_MS, remember
 from liftgate.adapters.redis_reservations import run_script
-from liftgate.pipeline.contact_ports import CapCount, ContactEvent, CountStatus
+from liftgate.domain.pause import Pause
+from liftgate.pipeline.contact_ports import CapCount, ContactEvent, CountStatus, TotalCount
 from liftgate.pipeline.ports import EventKey, Seen
 
 CHUNK = 64
@@ -23,6 +24,8 @@ _TOTAL = Struct("<HH8sdB")
 _PAUSE = Struct("<8s8sBdd")
 _COUNTS = Struct("<HH")
 _NOBODY = b"\0" * 8
+_NOTHING = (b"", b"", b"", b"")
+"""Of an event that concerns features alone."""
 _HELD_OUT, _ACCOUNT, _UNSURE, _PARTLY, _BOTH, _FEATURES = 1, 2, 4, 8, 16, 32
 _LEASED_ONLY, _LEASE_WINDOW, _ONCE = 1, 2, 4
 
@@ -70,30 +73,36 @@ class RedisContactEvents:
         arguments: list[bytes] = []
         for event in events:
             person_id, account_id = event.key.person_id, event.account_id
-            keys.append(redis_keys.event(person_id, event.key.event_id))
-            keys += [redis_keys.history(person_id, ghost) for ghost in (False, True)]
+            own = redis_keys.tag(person_id)
+            keys += (redis_keys.event(person_id, event.key.event_id, own), own + b"h", own + b"g")
             if account_id:
                 keys += [redis_keys.account(account_id, ghost) for ghost in (False, True)]
             flags = _HELD_OUT * event.held_out | _ACCOUNT * bool(account_id) | _UNSURE * event.unsure
             flags |= _PARTLY * event.partly | _BOTH * event.both | _FEATURES * bool(event.features)
             named = event_entry_id(event.key.event_id)
             reservation = event.reservation_id or _NOBODY
-            totals = []
-            for total in event.totals:
-                real, ghosts = (places[redis_keys.total(total.cap_id, ghost)] for ghost in (False, True))
-                totals.append(_TOTAL.pack(real, ghosts, total.receipt_id, total.bucket_until_ms, total.leased_only | _ONCE * total.once))
-            arguments += [
-                _HEADER.pack(reservation, named, event.now_ms, event.occurred_at_ms, self._horizon_ms, flags),
-                _caps(event.caps),
-                _caps(event.account_caps),
-                b"".join(totals),
-                b"".join([_PAUSE.pack(one.cap_id, one.outcome_id, one.after, one.within_ms, one.lasts_ms) for one in event.pauses]),
-            ]
+            arguments.append(_HEADER.pack(reservation, named, event.now_ms, event.occurred_at_ms, self._horizon_ms, flags))
+            if event.caps or event.account_caps or event.totals or event.pauses:
+                arguments += (_caps(event.caps), _caps(event.account_caps), _totals(event.totals, places), _pauses(event.pauses))
+            else:
+                arguments += _NOTHING
             if event.features:
-                keys.append(redis_keys.windows(person_id))
+                keys.append(own + b"w")
                 arguments.append(event.features)
         arguments.append(_COUNTS.pack(len(events), len(places)))
         return [*places, *keys], arguments
+
+
+def _totals(totals: Sequence[TotalCount], places: Mapping[bytes, int]) -> bytes:
+    packed = []
+    for total in totals:
+        real, ghosts = (places[redis_keys.total(total.cap_id, ghost)] for ghost in (False, True))
+        packed.append(_TOTAL.pack(real, ghosts, total.receipt_id, total.bucket_until_ms, total.leased_only | _ONCE * total.once))
+    return b"".join(packed)
+
+
+def _pauses(pauses: Sequence[Pause]) -> bytes:
+    return b"".join([_PAUSE.pack(one.cap_id, one.outcome_id, one.after, one.within_ms, one.lasts_ms) for one in pauses])
 
 
 def _caps(caps: Sequence[CapCount]) -> bytes:

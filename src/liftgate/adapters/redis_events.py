@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Any, cast
 
 import hiredis
 
@@ -41,14 +42,23 @@ class RedisEventsSeen:
         if not keys and not people:
             return [], []
         names = [redis_keys.event(*key) for key in keys]
-        asked: list[Command] = [("MGET", name) for name in names] if self._client.clustered else [("MGET", *names)] if names else []
-        documents: list[Command] = [("GET", redis_keys.consent(person)) for person in people]
-        replies = await guarded(self._client, self._breaker, [*asked, *documents], self._budget_s)
-        check(replies[: len(asked)])
-        # A key of another type is no consent document, and not the absence of one.
-        found = [b"" if _wrong_type(reply) else reply for reply in replies[len(asked) :]]
-        check(found)
-        return [_SEEN.get(value, Seen.UNKNOWN) for reply in replies[: len(asked)] for value in reply], found
+        documents = [redis_keys.consent(person) for person in people]
+        if self._client.clustered:
+            replies = await self._call([("MGET", name) for name in names] + [("GET", name) for name in documents])
+            values, found = [value for (value,) in replies[: len(names)]], [_certain(reply) for reply in replies[len(names) :]]
+        else:
+            # MGET says nothing of keys of other types, and many GETs cost more than the rest: how many keys there are tells.
+            there: list[Command] = [("EXISTS", *documents)] if documents else []
+            replies = await self._call([("MGET", *names, *documents), *there])
+            values, found = replies[0][: len(names)], replies[0][len(names) :]
+            if there and replies[1] != len(found) - found.count(None):
+                found = [_certain(reply) for reply in await self._call([("GET", name) for name in documents])]
+        return [_SEEN.get(value, Seen.UNKNOWN) for value in values], found
+
+    async def _call(self, commands: Sequence[Command]) -> list[Any]:
+        replies = await guarded(self._client, self._breaker, commands, self._budget_s)
+        check([reply for reply in replies if not _wrong_type(reply)])
+        return replies
 
     async def confirm(self, keys: Sequence[EventKey], seen: Seen = Seen.LOGGED) -> None:
         """See `pipeline.ports.EventsSeen`."""
@@ -60,6 +70,11 @@ def remember(keys: Sequence[EventKey], seen: Seen, horizon_ms: int) -> list[Comm
     """Return the commands after which events are known as seen."""
     value = _VALUES[seen]
     return [("SET", redis_keys.event(*key), value, "PX", horizon_ms) for key in keys]
+
+
+def _certain(reply: Any) -> bytes | None:
+    """Return a document: a key of another type is no document, and not the absence of one."""
+    return b"" if _wrong_type(reply) else cast("bytes | None", reply)
 
 
 def _wrong_type(reply: object) -> bool:

@@ -62,9 +62,9 @@ def request(person_id: str, request_id: str) -> bytes:
     return tag(person_id) + b"r:" + request_id.encode("utf-8", "surrogatepass")
 
 
-def event(person_id: str, event_id: str) -> bytes:
-    """Return the key under which an event is known as seen."""
-    return tag(person_id) + b"e:" + event_id.encode("utf-8", "surrogatepass")
+def event(person_id: str, event_id: str, own: bytes = b"") -> bytes:
+    """Return the key under which an event is known as seen; `own`: the person's tag, where it is at hand."""
+    return (own or tag(person_id)) + b"e:" + event_id.encode("utf-8", "surrogatepass")
 
 
 def verdicts(person_id: str) -> bytes:
