@@ -38,6 +38,11 @@ class Policy:
         return self.kind in ("greedy", "epsilon_greedy", "uniform")
 
     @property
+    def blind(self) -> bool:
+        """Does not look at what offers are expected to be worth: all of its mass explores."""
+        return self.kind in ("uniform", "fixed", "random_propensity")
+
+    @property
     def even_mass(self) -> float:
         """Mass that an even policy spreads over the allowed offers, its floor apart, 0..1."""
         return 1.0 if self.kind == "uniform" else self.epsilon

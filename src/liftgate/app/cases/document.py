@@ -73,7 +73,7 @@ class Person(Strict):
     held_out: Name | None = Field(None, description="Layer that holds the person out; absent: none does.", examples=["universal-2026h2"])
     arms: dict[Name, Name] = Field(
         default_factory=dict,
-        description="By layer drawn by person: the arm that they are in, or `outside`; absent: any, but held out of nothing.",
+        description="By layer drawn by person: the arm that they are in, or `outside`; absent: one that changes nothing, if there is one.",
         examples=[{"hero-explore": "softmax"}],
     )
     id: Annotated[str, StringConstraints(min_length=1)] | None = Field(
@@ -170,7 +170,9 @@ class Case(Strict):
     slots: int = Field(1, ge=1, le=10, description="How many offers are asked for.", examples=[1])
     candidates: list[Name] | None = Field(None, description="The caller's own list of offers.", examples=[["welcome"]])
     draw: Literal["exploit", "explore"] = Field(
-        "exploit", description="Which part of the probabilities the draw falls in; exploit: the best offer.", examples=["explore"]
+        "exploit",
+        description="Which part of the probabilities the draw falls in. Absent: exploit, the best offer, or any where all explore.",
+        examples=["explore"],
     )
     propensity: dict[Name, Probability] = Field(
         default_factory=dict, description="What the model says of an offer, instead of asking it.", examples=[{"free-shipping": 0.1}]

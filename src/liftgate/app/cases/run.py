@@ -72,7 +72,9 @@ async def _one(planned: Planned, live: Live) -> Ran:
     for attempt in range(_DRAWS):
         walk = await _walk(planned, live, person_id, f"case-{attempt}")
         nothing = not walk.decisions[0].chosen
-        if nothing or bool(walk.batch.explored[0]) == wants_to_explore:
+        # A policy that is blind to worth only explores: a case that says nothing of the draw takes any.
+        any_draw = "draw" not in case.model_fields_set and live.variants.policies.each[int(walk.batch.variant[0])].blind
+        if nothing or any_draw or bool(walk.batch.explored[0]) == wants_to_explore:
             if nothing and wants_to_explore:
                 return Ran(planned, ["wants a draw that explores, and there is nothing to choose from"], walk)
             return Ran(planned, problems(planned, walk), walk)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from collections.abc import Set as AbstractSet
 from dataclasses import dataclass, field, replace
 from itertools import count
 from typing import Any
@@ -19,6 +20,7 @@ from liftgate.bundle.compiled import Bundle, ModelSpec
 from liftgate.bundle.control_columns import control_columns
 from liftgate.domain import consent, suppression
 from liftgate.domain.batch import Batch
+from liftgate.domain.bucketing import SPACE
 from liftgate.domain.control import UNKNOWN_COLUMNS, ControlColumns, Controls, Stop
 from liftgate.domain.decision import Decision
 from liftgate.domain.errors import ModelFailed
@@ -44,18 +46,23 @@ class GivenModels:
 
     def __init__(self, bundle: Bundle, real: Models, given: Mapping[str, float], down: bool) -> None:
         self._real, self._down = real, down
-        self._given: dict[str, dict[int, float]] = {}
+        self._given: dict[tuple[str, int], dict[int, float]] = {}
+        """By name and version: output to probability."""
         for offer_id, probability in given.items():
             k = bundle.offer_index[offer_id]
-            model = bundle.models[bundle.offer_model[k]].name
-            self._given.setdefault(model, {})[int(bundle.offer_output[k])] = probability
+            index = int(bundle.offer_model[k])
+            outputs = {index: int(bundle.offer_output[k])}
+            # Whatever model scores the offer in the person's arms, it gives this.
+            outputs |= {one.by: int(one.treated[k]) for one in bundle.variation.replacements if one.model == index}
+            for by, output in outputs.items():
+                self._given.setdefault((bundle.models[by].name, bundle.models[by].version), {})[output] = probability
 
     def score(self, model: ModelSpec, matrix: Floats) -> Floats:
         """See `pipeline.ports.Models`."""
         if self._down:
             raise ModelFailed("the case switches it off")
         scores = self._real.score(model, matrix)
-        for output, probability in self._given.get(model.name, {}).items():
+        for output, probability in self._given.get((model.name, model.version), {}).items():
             scores[:, output] = probability
         return scores
 
@@ -141,7 +148,12 @@ def person_id_of(planned: Planned, live: Live) -> str:
     person = planned.person
     if person.id is not None:
         return person.id
-    drawn = [(one, _wanted(person, one.layer)) for one in live.layers.each if one.layer.unit == "person"]
+    changing = live.bundle.variation.effects
+    drawn = [
+        (one, _wanted(person, one.layer, {arm for layer, arm in changing if layer == index}))
+        for index, one in enumerate(live.layers.each)
+        if one.layer.unit == "person"
+    ]
     for i in range(_TRIES):
         person_id = f"{planned.person_name}-{i}" if i else planned.person_name
         if all(one.arm(person_id) in wanted for one, wanted in drawn):
@@ -151,14 +163,22 @@ def person_id_of(planned: Planned, live: Live) -> str:
     raise NobodyFits(f"of {_TRIES:,} people nobody is {where}: look at the shares in `layers:`")
 
 
-def _wanted(person: Person, layer: Layer) -> frozenset[int]:
-    """Return the arms of a layer, -1 none, that the case's person may be in."""
+def _wanted(person: Person, layer: Layer, changing: AbstractSet[int]) -> frozenset[int]:
+    """Return the arms of a layer, -1 none, that the case's person may be in. `changing`: arms that change something.
+
+    A case that says nothing of a layer is about what holds for everybody: its person is in no arm that changes anything, if that can be.
+    """
     if layer.name in person.arms:
         named = {arm.name: i for i, arm in enumerate(layer.arms)} | {"outside": OUTSIDE}
         return frozenset({named[person.arms[layer.name]]})
     if layer.name == person.held_out:
         return frozenset({0})
-    return frozenset(range(OUTSIDE, len(layer.arms))) - ({0} if layer.kind == "holdout" else frozenset())
+    if layer.kind == "holdout":
+        return frozenset(range(OUTSIDE, len(layer.arms))) - {0}
+    usual = {arm for arm, one in enumerate(layer.arms) if arm not in changing and one.used}
+    outside = sum(one.used for one in layer.arms) < SPACE or layer.exclusive is not None
+    found = usual | ({OUTSIDE} if outside else set())
+    return frozenset(found or range(OUTSIDE, len(layer.arms)))
 
 
 def _store(store: MemoryProfileStore, planned: Planned, person_id: str, live: Live) -> None:
