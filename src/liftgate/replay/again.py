@@ -205,13 +205,11 @@ def replay(log: Iterable[Logged], again: Again, advance: Callable[[int], None] =
 
 def _strange(logged: Logged, bundle: Bundle) -> tuple[str, str] | None:
     """Return (name, words) of what the record says of its bundle that cannot be; None: nothing."""
-    pins = {name: (version, sha256) for name, version, sha256 in logged.pins}
     for spec in bundle.models:
-        pin = pins.get(spec.name)
-        if pin != (spec.version, spec.sha256):
-            there = "no model of that name" if pin is None else f"version {pin[0]} with sha256 {pin[1]}"
+        if (spec.name, spec.version, spec.sha256) not in logged.pins:
+            pins = [f"version {version} with sha256 {sha256}" for name, version, sha256 in logged.pins if name == spec.name]
             wanted = f"version {spec.version} with sha256 {spec.sha256}"
-            return f"model {spec.name}", f"the record pins {there}, the bundle of its digest {wanted}"
+            return f"model {spec.name}", f"the record pins {_names(pins)}, the bundle of its digest {wanted}"
     for what, then, now in (
         ("candidates", set(logged.candidates), set(bundle.offer_index)),
         ("purposes", set(logged.purposes), set(bundle.purposes)),

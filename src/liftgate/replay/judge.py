@@ -171,7 +171,7 @@ def batch_of(logged: Logged, about: Known, bundle: Bundle) -> Batch:
         requests.append(by_channel[channel])
     batch = Batch(requests, logged.now_ms)
     batch.placement = np.full(logged.n, bundle.placement_index[logged.placement_id], dtype=np.intp)
-    batch.inputs = about.inputs
+    batch.inputs, batch.input_state = about.inputs, about.input_state
     batch.consent = np.where(about.consent_unknown, np.uint8(Reason.ALLOWED), about.consent)
     rules = bundle.consent
     if rules.channels:

@@ -16,6 +16,7 @@ from liftgate.domain.reason import InputState, Reason
 from liftgate.replay.logged import Logged, LoggedInput
 
 _STORED, _STALE, _MASKED = int(InputState.STORED), int(InputState.DEFAULT_STALE), int(InputState.MASKED)
+_MISSING = int(InputState.DEFAULT_MISSING)
 
 
 @dataclass(slots=True)
@@ -34,6 +35,8 @@ class Known:
     """[N] a profile was found."""
     masked: Bools
     """[N] the profile is withheld."""
+    input_state: Codes
+    """[N, I] InputState."""
     channel: list[str | None]
     """[N] name, empty: none was sent; None: one whose name the record does not hold."""
     channel_not: frozenset[str]
@@ -53,24 +56,30 @@ def known(logged: Logged, own: Bundle, bundle: Bundle) -> Known:
         # As it was used, whatever it would be today.
         none = np.zeros(logged.value.shape, dtype=np.bool_)
         names, others = _channel(logged, {one.name: i for i, one in enumerate(logged.inputs)})
-        return Known(logged.value, none, consent, np.zeros_like(consent_unknown), found, found & logged.masked, names, others)
+        return Known(logged.value, none, consent, np.zeros_like(consent_unknown), found, found & logged.masked, logged.state, names, others)
     if bundle.profile_purpose < 0:
         masked, mask_unknown = np.zeros(logged.n, dtype=np.bool_), np.zeros(logged.n, dtype=np.bool_)
     else:
         masked = found & (consent[:, bundle.profile_purpose] != Reason.ALLOWED)
         mask_unknown = found & consent_unknown[:, bundle.profile_purpose]
     inputs = np.full((logged.n, len(bundle.schema.inputs)), np.nan)
+    state = np.full(inputs.shape, _MISSING, dtype=np.uint8)
     unknown = np.ones(inputs.shape, dtype=np.bool_)
     at = {one.name: i for i, one in enumerate(logged.inputs)}
     for i, column in enumerate(bundle.schema.inputs):
         if column.name in at:
             inputs[:, i], unknown[:, i] = _input(logged, at[column.name], logged.inputs[at[column.name]], column)
+            state[:, i] = logged.state[:, at[column.name]]
+            if column.name.startswith("profile."):
+                aged = (state[:, i] == _STORED) & ~(np.isinf(column.max_age_s) | (logged.age_s[:, at[column.name]] <= column.max_age_s))
+                state[aged, i] = _STALE
     of_profile = np.arange(inputs.shape[1]) < bundle.schema.profile_count
     withheld = masked[:, None] & of_profile
     inputs = np.where(withheld, bundle.schema.defaults, inputs)
     unknown = (unknown & ~withheld) | (mask_unknown[:, None] & of_profile)
     channel, channel_not = _channel(logged, at)
-    return Known(inputs, unknown, consent, consent_unknown, found, masked, channel, channel_not)
+    state[withheld] = _MASKED
+    return Known(inputs, unknown, consent, consent_unknown, found, masked, state, channel, channel_not)
 
 
 def _input(logged: Logged, i: int, was: LoggedInput, column: Input) -> tuple[Floats, Bools]:
