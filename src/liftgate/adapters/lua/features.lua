@@ -142,7 +142,7 @@ end
 function functions.close()
   for key, book in pairs(open) do
     local state = book.state
-    if #state > 2 * number_at(state, 1) + 1024 then state = prune(state, book.bounds, book.longest) end
+    if #state > math.min(2 * number_at(state, 1) + 1024, book.longest) then state = prune(state, book.bounds, book.longest) end
     -- PTTL is -2 where nothing is and -1 where it never ends, which nothing of ours does.
     local lives = math.max(book.lives, redis.call('PTTL', key))
     redis.call('SET', key, state, 'PX', string.format('%.0f', lives))

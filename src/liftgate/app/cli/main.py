@@ -36,6 +36,8 @@ _COMMANDS = {
     "start": ("liftgate.app.cli.start", "Ask for something stopped to be started again."),
     "decide": ("liftgate.app.cli.decide", "Ask a running service for one decision, and why."),
     "replay": ("liftgate.app.cli.replay", "Decide every logged decision again, exactly, or name the input that changed."),
+    "simulate": ("liftgate.app.cli.simulate", "Say what another bundle would have earned on the log there is."),
+    "doctor": ("liftgate.app.cli.doctor", "Look at everything that a service needs, and measure what people cost in memory."),
     "explain": ("liftgate.app.cli.explain", "Say why a decision came out as it did, from the log alone."),
 }
 _HELP = """Liftgate picks the next-best offer for one person, only where it may, and keeps a record that shows afterwards what it was worth.
