@@ -4,20 +4,27 @@ from __future__ import annotations
 
 import asyncio
 import itertools
+from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 from liftgate.adapters.grpc_answers import GrpcAnswers
 from liftgate.adapters.memory_stores import MemoryProfileStore, MemoryReservations
 from liftgate.adapters.onnx_models import OnnxModels
 from liftgate.adapters.pseudonyms import Pseudonyms
 from liftgate.adapters.segment_sink import SegmentLog
-from liftgate.bundle.compiled import Bundle
+from liftgate.bundle.compiled import Bundle, ModelSpec
 from liftgate.domain import consent, suppression
 from liftgate.domain.bucketing import Salt
-from liftgate.domain.input import InputType
+from liftgate.domain.control import ALL_CLEAR, KINDS, Controls, Stop
+from liftgate.domain.errors import ModelFailed, StoreUnavailable
+from liftgate.domain.input import Floats, InputType
+from liftgate.domain.offer import Placement
 from liftgate.domain.profile import pack
 from liftgate.domain.request import Context, DecideRequest
 from liftgate.pipeline.batching import Batcher, Limits, Live
+from liftgate.pipeline.controls import ControlPanel
+from liftgate.pipeline.ports import Amendment, Claim, ClaimOutcome, ClaimStatus, Fetched
 from liftgate.pipeline.walk import Ports
 from tests.pipeline.workbench import Watcher
 
@@ -79,13 +86,69 @@ def _attributes(bundle: Bundle, key: str) -> dict[str, float]:
     return {column.name.removeprefix("context."): float(int(die(column.name, key) * 80)) for column in numbers}
 
 
-async def _write(directory: Path, bundle: Bundle, models: OnnxModels, people: int, rounds: int, slots: int) -> int:
+def _own(bundle: Bundle, placement: Placement, slots: int, key: str) -> tuple[str, ...]:
+    """Return the caller's own choice, where the placement learns: as many offers as there are slots, or fewer."""
+    if placement.mode == "online":
+        return ()
+    ranked = sorted(placement.offers.tolist(), key=lambda k: die("own", key, k))
+    return tuple(bundle.offers[k].offer_id for k in ranked[: int(die("some", key) * (slots + 1))])
+
+
+class Troubled:
+    """The stores in memory and the models, with one thing wrong at a time: `trouble` says what."""
+
+    def __init__(self, store: MemoryProfileStore, reservations: MemoryReservations, models: OnnxModels) -> None:
+        self.trouble = ""
+        self._store, self._reservations, self._models = store, reservations, models
+        self._turn = itertools.count()
+
+    async def fetch(self, *asked: Any) -> Fetched:
+        """See `ProfileStore`."""
+        if self.trouble == "profiles away":
+            raise StoreUnavailable("switched off")
+        if self.trouble == "a stage fails":
+            raise RuntimeError("switched off")
+        return await self._store.fetch(*asked)
+
+    async def reserve(self, claims: Sequence[Claim], budget_s: float | None = None) -> Sequence[ClaimOutcome]:
+        """See `Reservations`."""
+        if self.trouble == "reservations away":
+            raise StoreUnavailable("switched off")
+        if self.trouble == "every claim late" and any(claim.charges for claim in claims):
+            return [ClaimOutcome(ClaimStatus.CAP_REACHED, charge=0) for _ in claims]
+        return await self._reservations.reserve(claims, budget_s)
+
+    async def look(self, claims: Sequence[Claim]) -> Sequence[ClaimOutcome]:
+        """See `Reservations`."""
+        return await self._reservations.look(claims)
+
+    async def confirm(self, claims: Sequence[Claim]) -> None:
+        """See `Reservations`."""
+        await self._reservations.confirm(claims)
+
+    async def amend(self, amendments: Sequence[Amendment]) -> None:
+        """See `Reservations`."""
+        await self._reservations.amend(amendments)
+
+    def score(self, model: ModelSpec, matrix: Floats) -> Floats:
+        """See `Models`: every second run fails."""
+        if self.trouble == "models fail" and next(self._turn) % 2:
+            raise ModelFailed("switched off")
+        return self._models.score(model, matrix)
+
+
+async def _write(
+    directory: Path, bundle: Bundle, models: OnnxModels, people: int, rounds: int, slots: int, troubles: Sequence[str] = ("",)
+) -> int:
     hands, store = Hands(), stock(bundle, people, NOW_MS)
+    reservations = MemoryReservations(history=store.history, accounts=store.accounts, totals=store.totals)
+    troubled, panel = Troubled(store, reservations, models), ControlPanel()
     log = SegmentLog(directory, "decision", "write")
     log.open()
     ports = Ports(
-        profiles=store,
-        reservations=MemoryReservations(history=store.history, accounts=store.accounts, totals=store.totals),
+        profiles=troubled,
+        reservations=troubled,
+        controls=panel,
         log=log,
         answers=GrpcAnswers(),
         observer=Watcher(),
@@ -96,10 +159,13 @@ async def _write(directory: Path, bundle: Bundle, models: OnnxModels, people: in
     )
     channels = (*(bundle.channels or ("web",)), *bundle.consent.channels, *ELSEWHERE)
     places = (*bundle.consent.jurisdictions, "XX", "")
-    live, batcher = Live(bundle, models), Batcher(ports, Limits(max_batch=64, max_queue=100_000))
+    live, batcher = Live(bundle, troubled), Batcher(ports, Limits(max_batch=64, max_queue=100_000))
     count = 0
     for turn in range(rounds):
         hands.ms = NOW_MS + turn * 3 * 3_600_000
+        troubled.trouble = troubles[turn % len(troubles)]
+        kind, _, name = troubled.trouble.partition(" stopped: ")
+        panel.put(Controls(version=1, stops=(Stop(kind, name, "test", "tester", NOW_MS),)) if kind in KINDS else ALL_CLEAR)
         requests = []
         for i in range(people):
             placement = bundle.placements[int(die("place", turn, i) * len(bundle.placements))]
@@ -121,6 +187,8 @@ async def _write(directory: Path, bundle: Bundle, models: OnnxModels, people: in
                     account_id=f"a-{i // 3}" if die("account", i) < 0.7 else "",
                     gpc=die("gpc", turn, i) < 0.1,
                     candidates=candidates,
+                    baseline_offers=_own(bundle, placement, min(slots, placement.slots), f"{turn}-{i}"),
+                    deferred=die("deferred", turn, i) < 0.2,
                 )
             )
         await asyncio.gather(*(batcher.submit(request, live) for request in requests))
@@ -130,6 +198,6 @@ async def _write(directory: Path, bundle: Bundle, models: OnnxModels, people: in
     return count
 
 
-def write_log(directory: Path, bundle: Bundle, people: int = 400, rounds: int = 6, slots: int = 1) -> int:
-    """Decide for everyone in every round and return how many decisions the log holds."""
-    return asyncio.run(_write(directory, bundle, OnnxModels.load(bundle), people, rounds, slots))
+def write_log(directory: Path, bundle: Bundle, people: int = 400, rounds: int = 6, slots: int = 1, troubles: Sequence[str] = ("",)) -> int:
+    """Decide for everyone in every round and return how many decisions the log holds. `troubles`: what is wrong, one a round, in turn."""
+    return asyncio.run(_write(directory, bundle, OnnxModels.load(bundle), people, rounds, slots, troubles))
