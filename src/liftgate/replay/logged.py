@@ -35,6 +35,7 @@ COLUMNS = [
     "candidate_offer_id",
     "candidate_reason",
     "candidate_propensity",
+    "candidate_untreated_propensity",
     "candidate_value",
     "slots",
     "scored",
@@ -52,6 +53,9 @@ COLUMNS = [
     "silent_model",
     "cap_room",
     "profile_state",
+    "withheld_offer",
+    "mode",
+    "baseline_offer",
 ]
 
 
@@ -93,6 +97,8 @@ class Logged:
     """[N, C]"""
     propensity: Floats
     """[N, C]"""
+    untreated: Floats
+    """[N, C], or [N, 0]: no offer ranks by uplift."""
     probability: Floats
     """[S, N, C]"""
     draws: Floats
@@ -121,6 +127,10 @@ class Logged:
     """(row, cap id, room) of caps that had less room than slots."""
     profile_state: Codes
     """[N] 1 + ProfileState; 0: an earlier version did not say."""
+    apart: Bools
+    """[N] what was answered is not what was chosen: something was withheld, or the placement learns."""
+    baseline: Sequence[Sequence[str]]
+    """[N] the caller's own choice."""
 
     @property
     def n(self) -> int:
@@ -171,6 +181,7 @@ def _logged(batch: Any, digest: str, placement: str, slots: int) -> Logged:
         fallback=_codes(batch.column("fallback_reason"), Reason),
         candidate_reason=_codes(batch.column("candidate_reason").flatten(), Reason).reshape(n, -1),
         propensity=_matrix(batch, "candidate_propensity"),
+        untreated=_matrix(batch, "candidate_untreated_propensity"),
         probability=np.ascontiguousarray(vectors.transpose(1, 0, 2)),
         draws=_matrix(batch, "draws"),
         scored=_bools(batch, "scored"),
@@ -186,6 +197,14 @@ def _logged(batch: Any, digest: str, placement: str, slots: int) -> Logged:
         silent=_silent(batch.column("silent_model")),
         cap_room=_cap_room(batch.column("cap_room")),
         profile_state=_codes(batch.column("profile_state"), _State),
+        apart=np.array(
+            [
+                bool(out or mode)
+                for out, mode in zip(batch.column("withheld_offer").to_pylist(), batch.column("mode").to_pylist(), strict=True)
+            ],
+            dtype=np.bool_,
+        ),
+        baseline=batch.column("baseline_offer").to_pylist(),
     )
 
 

@@ -15,18 +15,20 @@ from liftgate.domain.decision import Decision
 from liftgate.domain.input import Floats
 from liftgate.domain.reason import Reason
 from liftgate.domain.request import DecideRequest
+from liftgate.pipeline.cap_plan import UNLIMITED
 from liftgate.pipeline.choose import choose
 from liftgate.pipeline.live import Live
 from liftgate.pipeline.ports import Models
 from liftgate.pipeline.score import score
 from liftgate.pipeline.stages import Stage
 from liftgate.pipeline.walk import Ports, Walk
+from liftgate.pipeline.worth import expected
+from liftgate.replay.answers import answer_otherwise
 from liftgate.replay.arms import arms_of
-from liftgate.replay.judge import Judge, batch_of, note
+from liftgate.replay.judge import Judge, batch_of, inputs_of, note
 from liftgate.replay.known import Known, known
 from liftgate.replay.logged import Logged
-from liftgate.replay.same import as_logged, forced, room_as_logged, stands
-from liftgate.selection.value import expected_value
+from liftgate.replay.same import as_logged, forced, response_as_logged, room_as_logged, stands
 
 
 @dataclass(slots=True)
@@ -99,6 +101,7 @@ class Redecider:
         if same:
             # What is exact is so from the scores as logged: models may differ in the last bits between machines.
             batch.propensity = as_logged(logged, bundle, propensity)
+            response_as_logged(logged, bundle, batch)
             batch.cap_room = room_as_logged(logged, bundle)
             may_choose = batch.allowed & ~forced(logged)[:, None]
         else:
@@ -109,11 +112,14 @@ class Redecider:
         if logged.slots > 1:
             unsaid = _shared_caps(self._live, batch.allowed) & ((logged.profile_state == 0) if same else True)
             note(why_not, unsaid, "a slate of several slots under a cap that its offers share")
-        worth = np.nansum(
-            slates.probability * expected_value(batch.propensity, bundle.value if batch.value is None else batch.value), axis=(0, 2)
-        )
+        worth = np.nansum(slates.probability * expected(batch, self._live, batch.propensity), axis=(0, 2))
         result = Redecided(why_not, reason, propensity, slates.probability, [], [], slates.explored, worth)
-        self._answer(logged, about, placement, reason, slates.choice, result)
+        worthless: Bools | None = None if batch.not_shown is None else np.any(batch.not_shown, axis=1)
+        batch.default_allowed, batch.held_out = self._answer(logged, about, placement, reason, slates.choice, result, worthless)
+        batch.choice, batch.probability = slates.choice, slates.probability
+        if not same:
+            batch.cap_room = np.full((logged.n, len(bundle.caps)), UNLIMITED, dtype=np.int64)
+        answer_otherwise(Walk(batch, self._live, _SILENT), logged, result.offered, result.would_offer)
         return result
 
     def _score(self, logged: Logged, about: Known, batch: Batch, why_not: list[str]) -> None:
@@ -121,26 +127,34 @@ class Redecider:
             batch.mute = logged.silent
         score(Walk(batch, self._live, _SILENT))
         for plan in self._live.plans:
-            concerned = batch.allowed[:, plan.offers].any(axis=1)
+            concerned = batch.allowed[:, plan.offers].any(axis=1) | batch.allowed[:, plan.untreated].any(axis=1)
             if plan.contested:
                 concerned &= self._live.variants.model[batch.variant, plan.index] == plan.by
             if plan.personal:
                 concerned &= about.found & ~about.masked
             rows: Bools = concerned & np.any(about.input_unknown[:, plan.columns], axis=1)
             note(why_not, rows, f"not in the record: what model {plan.spec.name} would have been fed")
+        self._conditions(about, batch, why_not)
         for name, failing in batch.silent.items():
             note(why_not, failing, f"model {name} does not answer now")
         if self.bundle is self._own:
             legacy = logged.profile_state == 0
             note(why_not, batch.scored & ~logged.scored & legacy, "a model did not answer then, and the record does not say which")
 
-    def _answer(self, logged: Logged, about: Known, placement: int, reason: Codes, choice: Any, result: Redecided) -> None:
+    def _answer(
+        self, logged: Logged, about: Known, placement: int, reason: Codes, choice: Any, result: Redecided, worthless: Bools | None
+    ) -> tuple[Bools, Bools]:
+        """Fill in what is answered where that is what was chosen. Return [N] whether the default passes, and who is held out."""
         bundle, names = self.bundle, [offer.offer_id for offer in self.bundle.offers]
         held, default_of, group_lost = self._groups(logged)
         note(result.why_not, group_lost, "not in the record: which group a layer that is new or has moved would have put the person in")
         default = bundle.placements[placement].default_offer
         may, default_lost = self._default(logged, about, reason, default)
         empty = choice[:, 0] < 0
+        if worthless is not None:
+            # Where something was allowed and nothing was worth showing, the default is not shown either.
+            nothing = empty & worthless
+            empty, default_of, may = empty & ~nothing, default_of & ~nothing, may & ~nothing
         needed = empty | default_of
         note(result.why_not, needed & default_lost, "not in the record: whether the default offer would have passed")
         for chosen, allowed, out, shows_default in zip(choice.tolist(), may.tolist(), held.tolist(), default_of.tolist(), strict=True):
@@ -149,6 +163,17 @@ class Redecider:
             answer = some or fallback
             result.offered.append(answer if not out else fallback if shows_default else ())
             result.would_offer.append(answer if out else ())
+        return may, held
+
+    def _conditions(self, about: Known, batch: Batch, why_not: list[str]) -> None:
+        """Note of whom the record does not hold what a lever or context weight of an allowed offer reads."""
+        worth = self.bundle.worth
+        for multiplier in (worth.context_weight, worth.lever):
+            for switch in multiplier.switches if multiplier is not None and about.input_unknown.any() else ():
+                names = inputs_of(worth.conditions[switch.condition].text) if switch.condition >= 0 else ()
+                for name in names:
+                    unknown = about.input_unknown[:, self.bundle.schema.index[name]] & batch.allowed[:, switch.offers].any(axis=1)
+                    note(why_not, unknown, f"not in the record: {name} as a lever or context weight would have read it")
 
     def _groups(self, logged: Logged) -> tuple[Bools, Bools, Bools]:
         """Return [N] who is held out, whom the default answers then, and of whom it cannot be told."""
@@ -184,7 +209,8 @@ class Redecider:
         lost = none.copy()
         for where in doubt.values():
             lost |= where[:, default]
-        shown = [offers[:1] for offers in (o or w for o, w in zip(logged.offered, logged.would_offer, strict=True))]
+        answers = zip(logged.offered, logged.would_offer, logged.apart.tolist(), strict=True)
+        shown = [offers[:1] for offers in (w if apart else o or w for o, w, apart in answers)]
         # Where nothing at all was shown, the default was tried and did not pass.
         failed = np.array([not offers for offers in shown], dtype=np.bool_)
         if self.bundle is self._own:
@@ -193,6 +219,8 @@ class Redecider:
             lost |= passes & failed
         if not self._judge.carried.none(name) or default in self.bundle.reviews:
             was = logged.default_shown & np.array([offers == [name] for offers in shown], dtype=np.bool_)
+            # In the place of what was withheld it stands among others.
+            was |= logged.apart & np.array([name in offers for offers in logged.offered], dtype=np.bool_)
             if self.bundle is self._own:
                 # What stood in its way is not in the record, that something did is.
                 passes &= was

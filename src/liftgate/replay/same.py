@@ -6,11 +6,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from liftgate.bundle.compiled import Bundle
-from liftgate.domain.batch import Bools, Codes
+from liftgate.domain.batch import Batch, Bools, Codes
 from liftgate.domain.input import Floats
 from liftgate.domain.reason import Reason
 from liftgate.pipeline.cap_plan import UNLIMITED
 from liftgate.replay.logged import Logged
+from liftgate.selection.value import smoothed
 
 SCORE_ROUNDING = 1e-6
 """Largest deviation of a propensity that counts as reproduced: models may differ in the last bits between machines."""
@@ -50,6 +51,18 @@ def as_logged(logged: Logged, bundle: Bundle, propensity: Floats) -> Floats:
     anew = propensity[:, columns]
     found[:, columns] = np.where(np.abs(anew - logged.propensity) <= SCORE_ROUNDING, logged.propensity, anew)
     return found
+
+
+def response_as_logged(logged: Logged, bundle: Bundle, batch: Batch) -> None:
+    """Put what ranks as propensity on the propensities as logged: smoothed anew; what happens without the offer as logged."""
+    worth = bundle.worth
+    if worth.prior is not None and worth.credibility is not None:
+        batch.smoothed = smoothed(batch.propensity, worth.prior, worth.credibility)
+    if batch.untreated is not None and logged.untreated.shape[1]:
+        columns = [bundle.offer_index[name] for name in logged.candidates]
+        found, anew = batch.untreated.copy(), batch.untreated[:, columns]
+        found[:, columns] = np.where(np.abs(anew - logged.untreated) <= SCORE_ROUNDING, logged.untreated, anew)
+        batch.untreated = found
 
 
 def room_as_logged(logged: Logged, bundle: Bundle) -> NDArray[np.int64]:
