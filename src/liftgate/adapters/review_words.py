@@ -41,6 +41,7 @@ from liftgate.bundle.phrases import (
     span,
 )
 from liftgate.bundle.phrases_worth import KEYS, uplift_words, worth_words
+from liftgate.bundle.review_arms import arm_words
 from liftgate.domain.verdict import Asked
 
 _CONDITIONS = ("eligible_if", "applicable_if", "suitable_if", "suppress_if")
@@ -87,6 +88,7 @@ def _offer(document: dict[str, Any]) -> Iterator[str]:
         *_rules(own, ""),
         *((heading, f"{said} (from group {name})") for name, group in groups.items() for heading, said in _rules(group, name)),
         *((REVIEW, f"{need['because']}: {need_words(need)}") for need in document["needs"]),
+        *((OTHER, said) for said in arm_words(document.get("arms", {}), wide["currency"])),
         *_all(document),
         *_read(document),
     ]

@@ -1,7 +1,8 @@
 """What must be reviewed: for every sensitive offer one canonical text of all that decides who gets it, when, how often and what they get.
 
-An approval is bound to the text's digest. Everything of the bundle that does not concern the offer (other offers, layers, policies of
-choice) stays out of it; whatever section is not known here goes in whole, so that a new kind of rule voids approvals rather than not.
+An approval is bound to the text's digest. Everything of the bundle that does not concern the offer (other offers, policies of choice,
+layers but for what their arms do with it) stays out of it; whatever section is not known here goes in whole, so that a new kind of rule
+voids approvals rather than not.
 """
 
 from __future__ import annotations
@@ -15,6 +16,7 @@ from liftgate.bundle.candidates import candidates
 from liftgate.bundle.conditions import Name as InputName
 from liftgate.bundle.conditions import parse, walk
 from liftgate.bundle.mistake import did_you_mean, one_of
+from liftgate.bundle.review_arms import arms_of_offer, highest_value
 from liftgate.bundle.schema import Group, OfferRule, PlacementRule
 from liftgate.bundle.schema_review import CLASSES, ReachAbove, ReviewRule, ValueAbove
 from liftgate.bundle.sections import Draft
@@ -63,7 +65,7 @@ def reviews(draft: Draft, canonical_form: bytes) -> dict[int, Review]:
     document: dict[str, Any] = {}
     for k, (name, offer) in enumerate(offers.items()):
         group = groups.get(offer.group or "")
-        classes = sorted(set(_classes(draft, offer, group)))
+        classes = sorted(set(_classes(draft, name, offer, group)))
         if classes:
             document = document or orjson.loads(canonical_form)
             needs = _needs(draft, classes, name, offer, group)
@@ -84,13 +86,13 @@ def each_decision(draft: Draft, canonical_form: bytes) -> dict[int, EachDecision
     return found
 
 
-def _classes(draft: Draft, offer: OfferRule, group: Group | None) -> Iterator[str]:
+def _classes(draft: Draft, name: str, offer: OfferRule, group: Group | None) -> Iterator[str]:
     for rule in (offer, group):
         if rule is not None and rule.sensitive:
             yield from ("sensitive",) if rule.sensitive is True else rule.sensitive
     policy = draft.entries["review_policy"]
     value_above, reach_above = policy.get("value_above"), policy.get("reach_above")
-    if isinstance(value_above, ValueAbove) and offer.value > value_above.root:
+    if isinstance(value_above, ValueAbove) and highest_value(draft, name, offer.value) > value_above.root:
         yield "price"
     if isinstance(reach_above, ReachAbove):
         # A cap in shadow holds nobody back, and one that counts clicks says nothing of how many are reached.
@@ -133,7 +135,8 @@ def _text(
     for key in _BY_MEMBER:
         entries = {entry: value for entry, value in document.get(key, {}).items() if _concerns(value, name, offer.group)}
         rest |= {key: entries} if entries else {}
-    return {
+    arms = arms_of_offer(draft, document["manifests"], name, offer, draft.section("groups", Group).get(offer.group or ""), _MANIFEST)
+    return ({"arms": arms} if arms else {}) | {
         "format": TEXT_FORMAT,
         "canonical_format": document["format"],
         "kind": "offer",
