@@ -41,6 +41,7 @@ def score(walk: Walk) -> None:
     if bundle.worth.untreated is not None:
         untreated = np.empty(allowed.shape)
         untreated[:] = variants.untreated_rate[batch.variant] if variants.models_vary else bundle.worth.untreated.base_rate
+        rates = propensity.copy(), untreated.copy()
     batch.scored = np.ones(batch.n, dtype=np.bool_)
     batch.model_failed = np.zeros(batch.n, dtype=np.bool_)
     batch.model_stopped = np.zeros(batch.n, dtype=np.bool_)
@@ -93,7 +94,7 @@ def score(walk: Walk) -> None:
             heard[plan.index] = heard[plan.index] | able if plan.index in heard else able
             untreated[np.arange(batch.n)[rows][:, None], plan.untreated] = scores[:, plan.untreated_outputs]
     if untreated is not None:
-        pair(bundle, propensity, untreated, heard)
+        pair(bundle, propensity, untreated, rates, heard)
     weigh(batch, bundle.worth, propensity, untreated)
     if variants.ablates:
         ablate(batch, walk.live)

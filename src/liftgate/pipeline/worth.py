@@ -34,10 +34,10 @@ def weigh(batch: Batch, worth: Worth, propensity: Floats, untreated: Floats | No
         batch.lever = worth.lever.columns(true, now_ms)
 
 
-def pair(bundle: Bundle, propensity: Floats, untreated: Floats, heard: Mapping[int, Bools]) -> None:
+def pair(bundle: Bundle, propensity: Floats, untreated: Floats, rates: tuple[Floats, Floats], heard: Mapping[int, Bools]) -> None:
     """Put both base rates where one model of an uplift pair did not score a row: a score less a base rate is no difference.
 
-    `heard`: model to [N] whom it scored.
+    `rates`: [N, K] base rates of both; `heard`: model to [N] whom it scored.
     """
     second = bundle.worth.untreated
     if second is None:
@@ -48,9 +48,8 @@ def pair(bundle: Bundle, propensity: Floats, untreated: Floats, heard: Mapping[i
     for first, other in pairs.T.tolist():
         alone = np.flatnonzero(~(heard.get(first, nobody) & heard.get(other, nobody)))
         if alone.size:
-            of = offers[(bundle.offer_model[offers] == first) & (second.model[offers] == other)]
-            propensity[np.ix_(alone, of)] = bundle.base_rate[of]
-            untreated[np.ix_(alone, of)] = second.base_rate[of]
+            at = np.ix_(alone, offers[(bundle.offer_model[offers] == first) & (second.model[offers] == other)])
+            propensity[at], untreated[at] = rates[0][at], rates[1][at]
 
 
 def response(batch: Batch, propensity: Floats) -> Floats:
