@@ -10,6 +10,8 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Any
 
+import numpy as np
+
 from liftgate.adapters.bundle_archive import Rulebook, rulebook_of
 from liftgate.adapters.explanation_of_record import explain_record
 from liftgate.adapters.explanation_rules import Conditions
@@ -86,6 +88,7 @@ def record_of(batch: Batch, bundle: Bundle, decision: Decision) -> DecisionRecor
     versions = getattr(batch, "consent_version", None)
     record.consent_version = versions[row] if versions is not None else ""
     _columns(record, batch, bundle, decision)
+    record.policy = bundle.placements[bundle.placement_index[request.placement_id]].policy.kind
     if batch.in_force is not None:
         _arms(record, batch.in_force[batch.variant[row]], bundle)
     return record
@@ -93,6 +96,7 @@ def record_of(batch: Batch, bundle: Bundle, decision: Decision) -> DecisionRecor
 
 def _arms(record: DecisionRecord, said: InForce, bundle: Bundle) -> None:
     record.ablation = said.ablation or ""
+    record.policy = said.policy or record.policy
     for change in said.changes:
         record.arm_changes.add(layer=change.layer, arm=change.arm, changed=change.changed)
     if said.models:
@@ -158,3 +162,9 @@ def _columns(record: DecisionRecord, batch: Batch, bundle: Bundle, decision: Dec
         record.slots.append(SlotProbabilities(probability=probability[s, row, offers].tolist()))
         if draws is not None:
             record.draws.append(draws.item(row, s))
+    if slots > 1 and batch.slate_joint is not None:
+        record.slate_joint_probability = batch.slate_joint.item(row)
+    if slots > 1 and batch.slate_marginal is not None:
+        marginals = batch.slate_marginal[:slots, row][:, offers]
+        if not np.isnan(marginals).any():
+            record.slot_marginals.extend(SlotProbabilities(probability=one) for one in marginals.tolist())

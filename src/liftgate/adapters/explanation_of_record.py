@@ -91,6 +91,7 @@ def _frame(record: DecisionRecord) -> Explanation:
         models=record.models,
         ablation=record.ablation,
         arm_changes=record.arm_changes,
+        policy=record.policy,
         reservation_attempts=record.reservation_attempts,
         recovered=record.recovered,
     )
@@ -103,7 +104,11 @@ def _frame(record: DecisionRecord) -> Explanation:
         if s < len(drawn) and drawn[s] in places:
             slot.offer_id = drawn[s]
             slot.selection_probability = vector.probability[places[drawn[s]]]
+            if s < len(record.slot_marginals):
+                slot.marginal_probability = record.slot_marginals[s].probability[places[drawn[s]]]
         message.slots.append(slot)
+    if record.HasField("slate_joint_probability"):
+        message.slate_joint_probability = record.slate_joint_probability
     by_jurisdiction = set(record.purpose_by_default)
     for purpose, reason in zip(record.purpose, record.consent_reason, strict=False):
         message.consent.add(purpose=purpose, reason=reason, by_default=purpose in by_jurisdiction)

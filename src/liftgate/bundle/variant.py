@@ -94,6 +94,7 @@ def variant_of(bundle: Bundle, placement: int, arms: Sequence[tuple[int, int]]) 
     candidates = (bundle.candidates if own is None else own)[placement]
     value, model, base_rate = bundle.value, np.arange(len(bundle.models), dtype=np.intp), bundle.base_rate
     policy = bundle.placements[placement].policy
+    usual = policy.kind
     minimum_propensity, minimum_value = bundle.worth.minima(placement)
     ablation: Ablation | None = None
     changes = []
@@ -138,5 +139,5 @@ def variant_of(bundle: Bundle, placement: int, arms: Sequence[tuple[int, int]]) 
         minimum_value=minimum_value,
         minimum_propensity=minimum_propensity,
         ablation=ablation,
-        in_force=InForce(ablation, tuple(changes), models),
+        in_force=InForce(ablation, tuple(changes), models, "" if policy.kind == usual else policy.kind),
     )

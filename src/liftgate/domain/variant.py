@@ -28,3 +28,5 @@ class InForce:
     changes: tuple[ArmChange, ...]
     models: tuple[int, ...]
     """[K] 1 + the index of the model that gives each offer's propensity, 0: none; empty where no arm changes models."""
+    policy: str = ""
+    """The kind of policy that its slots are drawn by, where it is not the placement's."""

@@ -165,6 +165,6 @@ class Variants:
     def _part(self, one: Variant) -> bytes:
         said, offers = one.in_force, self._bundle.placements[one.placement].offers.tolist()
         models = [said.models[k] for k in offers] if said.models else []
-        usual = self._bundle.placements[one.placement].policy.kind
-        policy = "" if one.policy.kind == usual else one.policy.kind
-        return variant_part(models, said.ablation or "", [(change.layer, change.arm, change.changed) for change in said.changes], policy)
+        return variant_part(
+            models, said.ablation or "", [(change.layer, change.arm, change.changed) for change in said.changes], said.policy
+        )

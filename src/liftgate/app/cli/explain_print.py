@@ -94,6 +94,7 @@ def _rule(rule: Data) -> str:
 def _show_head(console: Console, data: Data) -> None:
     layers = ", ".join(f"{one['layer']}: {one['arm']}" for one in data["assignments"])
     fallback = data["fallback_reason"] != "UNSPECIFIED"
+    joint = data["slate_joint_probability"]
     lines = [
         ("decision", data["decision_id"] or "none: a dry run"),
         ("decided at", moment(data["decided_at_ms"])),
@@ -107,6 +108,7 @@ def _show_head(console: Console, data: Data) -> None:
         ("bundle", f"{data['bundle']} {data['bundle_digest']}"),
         *(("model", f"{one['model']} {one['version']}, sha256 {one['sha256']}") for one in data["models"]),
         ("scores", ("by models" if data["scored"] else "declared base rates") if data["models"] else ""),
+        ("policy", data["policy"].replace("_", " ") + (f"; the slate's probability was {joint:.4g}" if joint is not None else "")),
         ("attempts", f"{data['reservation_attempts']}: a cap filled up meanwhile" if data["reservation_attempts"] > 1 else ""),
         ("recovered", "another worker completed the record after a crash" if data["recovered"] else ""),
         ("withheld", ", ".join(data["masked_paths"]) + ", for want of consent or because it is stopped" if data["masked_paths"] else ""),
@@ -120,6 +122,8 @@ def _show_slots(console: Console, data: Data) -> None:
     for s, slot in enumerate(data["slots"]):
         if slot["offer_id"]:
             words = f"{slot['draw']:.6f} fell to {slot['offer_id']}, whose probability was {slot['selection_probability']:.4g}"
+            if s and slot["marginal_probability"] is not None:
+                words += f" after what was drawn before it, {slot['marginal_probability']:.4g} in this slot at all"
             console.print(Text.assemble((f"  draw {s + 1:<6}", "dim"), words))
 
 
