@@ -16,7 +16,7 @@ from rich.console import Console
 
 from liftgate.adapters.embedded_valkey import EmbeddedValkey
 
-from . import contenders, people, rules, shop, traffic
+from . import contenders, events, people, rules, shop, traffic
 from .cpu import machine
 from .echo import echo_round_trip
 from .goals import goals
@@ -53,6 +53,9 @@ def main() -> int:
     few, many = rules.measure(rounds=1 if args.quick else rules.ROUNDS)
     console.print(rules.table(few, many))
     facts["rules"] = [asdict(few), asdict(many)]
+    told = events.measure(rounds=1 if args.quick else 3)
+    console.print(events.table(told))
+    facts["events"] = [asdict(one) for one in told]
     _keep(found, facts, text, console)
     return 0
 

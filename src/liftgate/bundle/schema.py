@@ -272,7 +272,7 @@ class BundleDocument(Strict):
     signals: dict[Name, SignalRule] = Field(default_factory=dict, description="How far to trust each kind of event; custom events by name.")
     event_properties: dict[FeatureName, EventProperty] = Field(default_factory=dict, description="Properties of events that are kept.")
     events: EventsPolicy = Field(
-        default_factory=lambda: EventsPolicy.model_validate({}), description="What holds for events of every kind."
+        default_factory=lambda: EventsPolicy.model_validate({}), description="What holds for all events: when one is late."
     )
     layers: dict[Name, AnyLayerRule] = Field(default_factory=dict, description="Holdouts, ablations and experiments.")
 

@@ -30,7 +30,7 @@ class EventProperty(Strict):
 
 
 class LateAfter(RootModel[DurationMs]):
-    """Events told later than this after they happened are stored, marked as late, and counted nowhere."""
+    """Events told later than this after they happened are stored, marked as late, and part of no feature."""
 
     model_config = ConfigDict(strict=True, frozen=True)
 
@@ -42,6 +42,6 @@ class EventsPolicy(Strict):
 
     late_after: LateAfter | None = Field(
         None,
-        description="An event told later than this after it happened is stored, marked late, and counted nowhere; absent: none is late.",
+        description="An event told later than this after it happened is stored, marked late, and part of no feature; absent: none is late.",
         examples=["7d"],
     )

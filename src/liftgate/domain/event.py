@@ -86,7 +86,7 @@ class Event:
     properties: Mapping[str, Property] = field(default_factory=dict)
     """Those that the bundle declares, typed as declared: an int for `int` and `timestamp` (ms), a float for `float`."""
     late: bool = False
-    """Beyond the bundle's `events.late_after`: stored, and counted nowhere."""
+    """Beyond the bundle's `events.late_after`: stored, and part of no feature."""
 
     @property
     def signal(self) -> str:
