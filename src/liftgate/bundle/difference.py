@@ -130,10 +130,10 @@ def _items(
 
 def _models(old: Written, new: Written) -> Iterator[Change]:
     """Yield models that are pinned as before and are others all the same."""
-    before = {spec.name: spec for spec in old.bundle.models}
+    before = {(spec.name, spec.version): spec for spec in old.bundle.models}
     for spec in new.bundle.models:
-        was = before.get(spec.name)
-        if was is not None and was.version == spec.version and was.sha256 != spec.sha256:
+        was = before.get((spec.name, spec.version))
+        if was is not None and was.sha256 != spec.sha256:
             places = _places(old, new, ("models", spec.name), True, True)
             yield Change("models", spec.name, "model.onnx", "changed", f"sha256 {was.sha256[:12]}", f"sha256 {spec.sha256[:12]}", *places)
 

@@ -6,8 +6,10 @@ from typing import Any
 
 from pydantic import BaseModel
 
+from liftgate.adapters.explanation_arms import ABLATED
 from liftgate.app.cases.rules import in_shadow
 from liftgate.app.cli.bundle_explain_words import Statement, written
+from liftgate.bundle.arms import changed
 from liftgate.bundle.compiled import Bundle
 from liftgate.bundle.difference import flow
 from liftgate.bundle.digest import purpose_form
@@ -25,6 +27,7 @@ from liftgate.bundle.phrases import (
 )
 from liftgate.bundle.schema_caps import ContactChannels
 from liftgate.bundle.schema_consent import ChannelPermission, Purpose
+from liftgate.bundle.schema_layers import AblationRule, ExperimentRule, ModelControlRule
 from liftgate.bundle.schema_review import ReachAbove, ReviewRule, ValueAbove
 from liftgate.bundle.schema_suppression import ExclusionRule, ListRule, QuietHours
 from liftgate.bundle.sections import Draft
@@ -49,6 +52,10 @@ def bundle_statements(draft: Draft, bundle: Bundle) -> list[Statement]:
         found.append(Statement("Held out", text, head(("experiment_purpose",))))
     for name, layer in draft.entries["layers"].items():
         found.append(Statement("Held out", _layer(draft, name, layer), head(("layers", name))))
+        if isinstance(layer, ExperimentRule):
+            for arm, changes in layer.arms.items():
+                text = f"{name}, arm {arm}: {layer.coverage * changes.share:.2%}; {'; '.join(changed(changes)) or 'changes nothing'}"
+                found.append(Statement("Held out", text, head(("layers", name, "arms", arm))))
     for name in sorted(bundle.shadow.guardrails):
         found.append(Statement(SHADOWED, guardrail_words(name), head(("guardrails", name))))
     for section, entries in draft.entries.items():
@@ -81,6 +88,16 @@ def _entry(section: str, name: str, entry: Any) -> str:
 
 
 def _layer(draft: Draft, name: str, layer: BaseModel) -> str:
+    if isinstance(layer, ExperimentRule):
+        where = "everywhere" if layer.placements is None else f"at {', '.join(layer.placements)}"
+        return (
+            f"{name}: {len(layer.arms)} ways of deciding are compared {where}, each for its own part of all {layer.unit}s, always the same"
+        )
+    if isinstance(layer, AblationRule):
+        arms = "; ".join(f"{arm}, {layer.coverage * rule.share:.2%}: {ABLATED[arm]}" for arm, rule in layer.arms.items())
+        return f"{name}: for a few a part of deciding is left out, to learn what it is worth: {arms}"
+    if isinstance(layer, ModelControlRule):
+        return f"{name}: for {layer.share:.2%} of all {layer.unit}s {ABLATED['random_propensity']}"
     share, answer = getattr(layer, "share", None), getattr(layer, "answer", None)
     if getattr(layer, "kind", "") != "holdout" or share is None or answer is None:
         return f"{name}: {flow(written(draft, ('layers', name), None))}"
