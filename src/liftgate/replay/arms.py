@@ -16,7 +16,8 @@ from liftgate.replay.logged import Logged
 def arms_of(logged: Logged, own: Bundle, bundle: Bundle) -> tuple[NDArray[np.int16], Bools]:
     """Return ([N, L] the arms of `bundle`'s layers as the log has them, [N] an arm that changes something cannot be told).
 
-    `own` is the bundle that the decisions were made under. Holdouts are looked at elsewhere: here only what arms change matters.
+    `own` is the bundle that the decisions were made under; the placement is in both. Holdouts are looked at elsewhere: here only what arms
+    change matters.
     """
     arms = np.full((logged.n, len(bundle.layers)), OUTSIDE, dtype=np.int16)
     lost = np.zeros(logged.n, dtype=np.bool_)
@@ -25,7 +26,8 @@ def arms_of(logged: Logged, own: Bundle, bundle: Bundle) -> tuple[NDArray[np.int
         names = {arm.name: number for number, arm in enumerate(layer.arms)}
         if layer.name in logged.arms:
             arms[:, index] = [names.get(name, OUTSIDE) for name in logged.arms[layer.name]]
-        if bundle is own or not any(key[0] == index for key in bundle.variation.effects):
+        here = layer.placements is None or bundle.placement_index[logged.placement_id] in layer.placements
+        if bundle is own or not here or not any(key[0] == index for key in bundle.variation.effects):
             continue
         was = before.get(layer.name)
         if was is None or not _alike(layer, was[1]) or _condition(bundle, index) != _condition(own, was[0]):
