@@ -53,6 +53,15 @@ def ran(tmp_path_factory: pytest.TempPathFactory) -> Ran:
     return Ran(json.loads(done.stdout), log)
 
 
+def test_every_decision_of_it_comes_out_again(ran: Ran) -> None:
+    """`liftgate replay` reproduces all of the log from the bundle kept beside it and the demo's models."""
+    models = Path(evidence.__file__).parent / "models"
+    arguments = [sys.executable, "-m", "liftgate.app.cli.main", "replay", "--log", str(ran.log), "--models", str(models), "--json"]
+    done = subprocess.run(arguments, capture_output=True, text=True, timeout=120)
+    answer = json.loads(done.stdout)
+    assert (done.returncode, answer["decisions"], answer["reproduced"], answer["changed"]) == (0, VISITS, VISITS, []), done.stdout
+
+
 def test_every_visit_is_answered_and_in_the_log(ran: Ran) -> None:
     """Every visit gets an answer, every answer is in a whole and sealed log, and so is every event."""
     log = ran.told["log"]
