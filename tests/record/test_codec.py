@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import struct
 from typing import Any
 
 import numpy as np
@@ -98,6 +99,12 @@ def as_bytes(message: Any) -> bytes:
     return bytes(message.SerializeToString(deterministic=True))
 
 
+def check_of(value: float) -> bytes:
+    """Return the check of one input, worked out word by word."""
+    one, two, three, four = struct.unpack("<4H", struct.pack("<d", value))
+    return struct.pack("<H", one ^ two ^ three ^ four)
+
+
 @settings(max_examples=120, deadline=None)
 @given(heads(), batches(), st.lists(st.tuples(names, names), max_size=3))
 def test_encoding_equals_the_generated_code(head: dict[str, Any], batch: tuple[Rows, list[int]], layers: list[tuple[str, str]]) -> None:
@@ -128,7 +135,8 @@ def test_encoding_equals_the_generated_code(head: dict[str, Any], batch: tuple[R
             stage_us=stage_us,
             models=[ModelPin(model="m", version=3, sha256="e" * 64)],
             inputs=[InputColumn(name="context.channel", type="string", values=["web", "app"])],
-            assignments=[LayerAssignment(layer=layer, arm=arm) for layer, arm in layers],
+            assignments=[LayerAssignment(layer=layer, arm=arm, phase=1, unit="person") for layer, arm in layers],
+            input_check=b"".join(check_of(value) for value in row["input_value"]),
         )
         assert as_bytes(got) == as_bytes(want)
 
