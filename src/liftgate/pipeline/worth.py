@@ -59,9 +59,14 @@ def response(batch: Batch, propensity: Floats) -> Floats:
 
 
 def expected(batch: Batch, live: Live, propensity: Floats) -> Floats:
-    """Return [N, K] expected worth, in the bundle's currency."""
+    """Return [N, K] expected worth as offers are ranked by it, in the bundle's currency."""
     value = live.bundle.value if batch.value is None else batch.value
     return expected_value(response(batch, propensity), value, batch.context_weight, batch.lever)
+
+
+def in_full(batch: Batch, live: Live, propensity: Floats) -> Floats:
+    """Return [N, K] expected worth by all factors, those that ablation arms leave out of the ranking included."""
+    return expected(batch, live, propensity) if batch.in_full is None else expected_value(response(batch, propensity), *batch.in_full)
 
 
 def left_out(batch: Batch, live: Live, propensity: Floats, worth: Floats, allowed: Bools) -> Codes:
@@ -69,7 +74,7 @@ def left_out(batch: Batch, live: Live, propensity: Floats, worth: Floats, allowe
     columns, variants = live.bundle.worth, live.variants
     tier, found = columns.tier, response(batch, propensity)
     if batch.in_full is not None:
-        worth = expected_value(found, *batch.in_full)
+        worth = in_full(batch, live, propensity)
         if tier is not None:
             tier = np.where(variants.tierless[batch.variant][:, None], 0, tier)
     minimum_propensity, minimum_value = variants.minimum_propensity[batch.variant], variants.minimum_value[batch.variant]

@@ -22,7 +22,7 @@ from liftgate.pipeline.ports import Models
 from liftgate.pipeline.score import score
 from liftgate.pipeline.stages import Stage
 from liftgate.pipeline.walk import Ports, Walk
-from liftgate.pipeline.worth import expected
+from liftgate.pipeline.worth import in_full
 from liftgate.replay.answers import answer_otherwise
 from liftgate.replay.arms import arms_of
 from liftgate.replay.judge import Judge, batch_of, inputs_of, note
@@ -50,7 +50,7 @@ class Redecided:
     explored: Bools
     """[N] the first slot's draw fell in the explore mass."""
     expected: Floats
-    """[N] what the policy's choice is expected to be worth, in the bundle's currency: probability x propensity x value, over all slots."""
+    """[N] what the policy's choice is expected to be worth by all factors, in the bundle's currency: probability x worth, over all slots."""
 
 
 class Redecider:
@@ -112,7 +112,7 @@ class Redecider:
         if logged.slots > 1:
             unsaid = _shared_caps(self._live, batch.allowed) & ((logged.profile_state == 0) if same else True)
             note(why_not, unsaid, "a slate of several slots under a cap that its offers share")
-        worth = np.nansum(slates.probability * expected(batch, self._live, batch.propensity), axis=(0, 2))
+        worth = np.nansum(slates.probability * in_full(batch, self._live, batch.propensity), axis=(0, 2))
         result = Redecided(why_not, reason, propensity, slates.probability, [], [], slates.explored, worth)
         worthless: Bools | None = None if batch.not_shown is None else np.any(batch.not_shown, axis=1)
         batch.default_allowed, batch.held_out = self._answer(logged, about, placement, reason, slates.choice, result, worthless)
