@@ -40,7 +40,7 @@ async def decide(walk: Walk) -> None:
 
 
 def assign(walk: Walk) -> None:
-    """Put everyone into their layers, from the person id alone."""
+    """Put everyone into their layers, from ids, placement, channel and time alone."""
     batch, bundle = walk.batch, walk.live.bundle
     batch.placement = np.array([bundle.placement_index[request.placement_id] for request in batch.requests], dtype=np.intp)
     batch.layer_arm = walk.live.layers.assign(batch.requests, batch.placement, batch.now_ms)

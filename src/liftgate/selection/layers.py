@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from bisect import bisect_right
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
+from operator import attrgetter
 
 import numpy as np
 from numpy.typing import NDArray
@@ -16,12 +17,7 @@ from liftgate.domain.request import DecideRequest
 Arms = NDArray[np.int16]
 """Indices into a layer's arms, -1 not in the layer."""
 
-UNIT: dict[str, Callable[[DecideRequest], str]] = {
-    "person": lambda request: request.person_id,
-    "account": lambda request: request.account_id,
-    "session": lambda request: request.session_id,
-    "visitor": lambda request: request.visitor_id,
-}
+UNIT: dict[str, Callable[[DecideRequest], str]] = {kind: attrgetter(f"{kind}_id") for kind in ("person", "account", "session", "visitor")}
 """How a request names each kind of unit; empty: it does not."""
 
 
@@ -67,6 +63,13 @@ class Assigner:
             return OUTSIDE
         return self._arm_of[bisect_right(self._edges, self._salt.bucket(unit))]
 
+    def arms(self, units: Iterable[str]) -> list[int]:
+        """Return `arm` of each unit."""
+        if self._namespace is not None:
+            return [self.arm(unit) for unit in units]
+        bucket, arm_of, edges = self._salt.bucket, self._arm_of, self._edges
+        return [arm_of[bisect_right(edges, bucket(unit))] if unit else OUTSIDE for unit in units]
+
     def concerns(self, placement: int, channel: str, now_ms: float) -> bool:
         """Say whether the layer looks at a request at all: its dates, placements and channels."""
         layer = self.layer
@@ -85,28 +88,25 @@ class Layers:
         self.by_visit = frozenset(layer.unit for layer in layers) & {"session", "visitor"}
         """Units that some layer is drawn by and that are not the person's own."""
         self._universal = [index for index, layer in enumerate(layers) if layer.universal]
+        self._universal_columns: Bools = np.array([layer.universal for layer in layers], dtype=np.bool_)
         self.withholding = [(index, layer.withholds) for index, layer in enumerate(layers) if layer.withholds is not None]
         """Holdouts of programmes and offers: the layer, and what it withholds, as indices of offers."""
 
     def assign(self, requests: Sequence[DecideRequest], placement: NDArray[np.intp], now_ms: NDArray[np.int64]) -> Arms:
         """Return [N, L] arms: from ids, placement, channel and time alone."""
-        out = np.full((len(requests), len(self.each)), OUTSIDE, dtype=np.int16)
-        for index, one in enumerate(self.each):
-            unit_of = UNIT[one.layer.unit]
-            if one.always:
-                out[:, index] = [one.arm(unit_of(request)) for request in requests]
-                continue
-            out[:, index] = [
-                one.arm(unit_of(request)) if one.concerns(place, request.context.channel, at) else OUTSIDE
-                for request, place, at in zip(requests, placement.tolist(), now_ms.tolist(), strict=True)
-            ]
-        return out
+        columns = []
+        for one in self.each:
+            units: Iterable[str] = map(UNIT[one.layer.unit], requests)
+            if not one.always:
+                rows = zip(units, requests, placement.tolist(), now_ms.tolist(), strict=True)
+                # An empty unit is in no arm.
+                units = (unit if one.concerns(place, request.context.channel, at) else "" for unit, request, place, at in rows)
+            columns.append(one.arms(units))
+        return np.array(columns, dtype=np.int16).reshape(len(columns), len(requests)).T
 
     def universal(self, arms: Arms) -> Bools:
         """Return [N, L]: who is held out of everything, by which layer."""
-        out = np.zeros(arms.shape, dtype=np.bool_)
-        for index in self._universal:
-            out[:, index] = arms[:, index] == 0
+        out: Bools = (arms == 0) & self._universal_columns
         return out
 
     def held_out_of_everything(self, person_id: str, account_id: str, at_ms: float) -> tuple[bool, bool]:
