@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import asyncio
 import os
+import shutil
 import signal
 import socket
 import subprocess
 import sys
+import tempfile
 import time
 from collections.abc import Iterable
 from dataclasses import dataclass, field
@@ -39,6 +41,7 @@ class Serving:
         self._flags = flags
         self._redis_url = redis_url
         self.process: subprocess.Popen[bytes] | None = None
+        self._scratch = ""
 
     def start(self) -> Serving:
         """Start it and return when health says SERVING."""
@@ -59,9 +62,12 @@ class Serving:
         ]
         self.log.mkdir(parents=True, exist_ok=True)
         self.output = self.log.parent / f"{self.log.name}.output"
+        # Short, for a socket's path: what a killed server leaves behind goes with it.
+        self._scratch = tempfile.mkdtemp(prefix="lg-")
+        environment = os.environ | {"TMPDIR": self._scratch}
         with self.output.open("ab") as output:
             self.process = subprocess.Popen(
-                [*command, *self._flags], stdin=subprocess.DEVNULL, stdout=output, stderr=output, start_new_session=True
+                [*command, *self._flags], stdin=subprocess.DEVNULL, stdout=output, stderr=output, start_new_session=True, env=environment
             )
         deadline = time.monotonic() + 30
         while not self._serving():
@@ -92,12 +98,15 @@ class Serving:
         assert self.process is not None
         os.killpg(self.process.pid, signal.SIGKILL)
         self.process.wait()
+        shutil.rmtree(self._scratch, ignore_errors=True)
 
     def terminate(self) -> int:
         """SIGTERM, wait, and return the exit code."""
         assert self.process is not None
         self.process.terminate()
-        return self.process.wait(timeout=30)
+        code = self.process.wait(timeout=30)
+        shutil.rmtree(self._scratch, ignore_errors=True)
+        return code
 
     def __enter__(self) -> Serving:
         return self.start()

@@ -51,11 +51,14 @@ def bundle(tmp_path: Path) -> str:
     return str(folder)
 
 
+def person(name: str) -> str:
+    """Return whom an event of that id is about: its first part and its last."""
+    return f"{name.split('-')[0]}-{name.rsplit('-', 1)[1]}"
+
+
 def clicks(ids: list[str]) -> list[Event]:
-    """Return a click for each id; the person is the id's last part."""
-    return [
-        Event(event_id=name, kind=EventKind.EVENT_KIND_CLICK, person_id=f"person-{name.rsplit('-', 1)[1]}", offer_id="gift") for name in ids
-    ]
+    """Return a click for each id."""
+    return [Event(event_id=name, kind=EventKind.EVENT_KIND_CLICK, person_id=person(name), offer_id="gift") for name in ids]
 
 
 async def tell(channel: grpc.aio.Channel, events: list[Event], timeout_s: float = 5.0) -> RecordResponse:
@@ -146,6 +149,6 @@ async def test_duplicates_over_two_workers_change_nothing(valkey: EmbeddedValkey
     rows = Counter(row["event_id"] for row in read_log(log, "event"))
     assert rows == Counter(ids)
     client = connect(valkey.url, 5000)
-    histories = await client.call([("GET", redis_keys.history(f"person-{i}", False)) for i in range(20)])
+    histories = await client.call([("GET", redis_keys.history(f"twice-{i}", False)) for i in range(20)])
     await client.close()
     assert [len(raw) // 32 for raw in histories] == [100] * 20
