@@ -58,6 +58,12 @@ def test_a_name_that_is_not_in_the_log_counts_as_none(tmp_path: Path) -> None:
     assert credited(log, Rule("purchase", 4 * HOUR, worth=True)) == {0: 0.0, 1: 0.0, 2: 12.0}
 
 
+def test_what_belongs_to_a_decision_that_is_not_asked_for_is_lost(tmp_path: Path) -> None:
+    """An outcome of the latest decision, which is not measured for its window is open, does not fall to an earlier one."""
+    events = [happened(1, 1, "purchase", START_MS + 5 * HOUR, 7.0, decision=2), happened(2, 1, "purchase", START_MS + 5 * HOUR, 5.0)]
+    assert credited(a_log(tmp_path / "log", events), Rule("purchase", 6 * HOUR, worth=True), START_MS + 8 * HOUR) == {0: 0.0, 1: 0.0}
+
+
 def test_nobody_gets_what_another_person_did(tmp_path: Path) -> None:
     """An event that names another person's decision is none of it."""
     log = a_log(tmp_path / "log", [happened(1, 2, "purchase", START_MS + 5 * HOUR, 7.0, decision=0)])

@@ -44,10 +44,13 @@ class Rule:
 
 
 def rewards(log: Log, decisions: Any, rule: Rule) -> Any:
-    """Return decision_id and reward (float64) of `decisions`, rows of the log once each; 0 where nothing came of one."""
+    """Return decision_id and reward (float64) of `decisions`, rows of the log once each; 0 where nothing came of one.
+
+    Every decision of the log may be the one that an outcome belongs to, whether it is among `decisions` or not.
+    """
     events = valid(log.once(log.events, "event_id"))
     events = events.filter(events.kind == rule.kind.upper())
-    made = decisions.select("decision_id", "decided_at_ms", "person_pseudonym")
+    made = log.once(log.decisions, "decision_id").select("decision_id", "decided_at_ms", "person_pseudonym")
     named = _within(
         events.inner_join(made, [events.decision_id == made.decision_id, events.person_pseudonym == made.person_pseudonym]), rule
     ).select("event_id", "decision_id", "value")
@@ -63,7 +66,7 @@ def rewards(log: Log, decisions: Any, rule: Rule) -> Any:
     worth = credited.value.fill_null(0.0) if rule.worth else ibis.literal(1.0)
     grouped = credited.mutate(worth=worth).group_by("decision_id")
     summed = grouped.aggregate(reward=(lambda t: t.worth.sum()) if rule.worth else (lambda t: t.worth.max()))
-    joined = made.left_join(summed, "decision_id")
+    joined = decisions.select("decision_id").left_join(summed, "decision_id")
     return joined.select("decision_id", reward=joined.reward.fill_null(0.0))
 
 

@@ -82,7 +82,7 @@ def replay(
     from liftgate.replay.again import Again
     from liftgate.replay.read import NotedDamage, damaged_parquet, read_log
 
-    given = None if bundle is None else _given(bundle, models, as_json)
+    given = None if bundle is None else given_bundle(bundle, models, as_json)
     again: Again
     having = Having(log, models or Path("models"), given, lambda kind, name, said: again.found.note(kind, name, said))
     again = Again(having)
@@ -124,7 +124,8 @@ def _check(log: Path, out: Path | None, bundle: Path | None, as_json: bool) -> N
         fail(f"--out {out}: name it .parquet or .csv", _WRONG, as_json)
 
 
-def _given(bundle: Path, models: Path | None, as_json: bool) -> Written:
+def given_bundle(bundle: Path, models: Path | None, as_json: bool) -> Written:
+    """Read a bundle that may be another than the log's; its mistakes end the command."""
     from liftgate.bundle.difference import Written
     from liftgate.bundle.load import check_bundle
 
