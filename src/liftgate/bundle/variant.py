@@ -122,7 +122,8 @@ def variant_of(bundle: Bundle, placement: int, arms: Sequence[tuple[int, int]]) 
                     second.model == one.model, np.array(bundle.models[one.by].base_rates)[one.untreated], untreated_rate
                 )
     models: tuple[int, ...] = ()
-    if bundle.variation.replacements:
+    replaced = {one.model for one in bundle.variation.replacements}
+    if replaced.intersection(bundle.offer_model[bundle.placements[placement].offers].tolist()):
         models = tuple([0 if m < 0 else int(model[m]) + 1 for m in bundle.offer_model.tolist()])
     if ablation == "random_allowed":
         policy = Policy("uniform", flat=True)

@@ -50,7 +50,7 @@ class Redecided:
     explored: Bools
     """[N] the first slot's draw fell in the explore mass."""
     expected: Floats
-    """[N] what the policy's choice is expected to be worth by all factors: probability x worth, in the bundle's currency, over all slots."""
+    """[N] what the choice is expected to be worth by all factors, in the bundle's currency: probability x worth, over all slots."""
 
 
 class Redecider:
