@@ -111,7 +111,7 @@ def test_marginals_by_rank_are_distributions(mass: float, floor: float, count: i
 def test_what_costs_too_much_is_not_given() -> None:
     """Marginals beyond the budget are NaN after the first slot, for that row alone; the joint is always there."""
     policies = Policies([Policy("softmax", temperature=0.3)])
-    assert cost(policies, 0, 20, 3) <= BUDGET < cost(policies, 0, 20, 4)
+    assert cost(policies, 0, 15, 3) <= BUDGET < cost(policies, 0, 20, 3)
     many = slates_of(np.linspace(0, 1, 40), Policy("softmax", temperature=0.3), np.full((1, 4), 0.5))
     assert many.marginal is not None
     assert many.joint is not None

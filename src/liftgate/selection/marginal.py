@@ -19,7 +19,7 @@ from liftgate.domain.input import Floats
 from liftgate.selection.limits import Limits
 from liftgate.selection.policy import Policies, Worth
 
-BUDGET = 5_000
+BUDGET = 2_000
 """Probabilities that one decision's marginals may be made of. Above it they are not given."""
 _THOMPSON = 10
 """What one of its probabilities costs, in others."""
@@ -86,11 +86,12 @@ def _by_rank(
     order = np.argsort(masked, axis=1, kind="stable")[:, :most]
     ranked = np.take_along_axis(masked, order, axis=1)
     chance = np.zeros((len(out), len(rows), most))
-    keys = np.stack([of[rows], count[rows], slot_count[rows]], axis=1)
-    for key in np.unique(keys, axis=0):
-        p, n, slots = key.tolist()
+    keys = (of[rows] * (allowed.shape[1] + 1) + count[rows]) * (len(out) + 1) + np.minimum(slot_count[rows], len(out))
+    for key in set(keys.tolist()):
+        rest, slots = divmod(key, len(out) + 1)
+        p, n = divmod(rest, allowed.shape[1] + 1)
         policy = policies.each[p]
-        chance[:slots, (keys == key).all(axis=1), :n] = ladder(policy.even_mass, policy.floor, n, slots)[:, None]
+        chance[:slots, keys == key, :n] = ladder(policy.even_mass, policy.floor, n, slots)[:, None]
     tied = (ranked[:, 1:] == ranked[:, :-1]) & np.isfinite(ranked[:, 1:])
     if tied.any():
         # Sharing among equals is the same as drawing their order by lot first: each has the mean of their ranks.
