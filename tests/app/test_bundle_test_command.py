@@ -424,3 +424,49 @@ def test_the_published_schema_of_test_tables_is_current() -> None:
         f"{name}.{key}" for name, part in parts.items() for key, value in part.get("properties", {}).items() if "description" not in value
     ]
     assert bare == []
+
+
+def test_answers_that_are_not_what_was_chosen(tmp_path: Path) -> None:
+    """Cases put people into holdouts of programmes, send the caller's own choice, and see what was withheld and refused."""
+    (tmp_path / "tests").mkdir()
+    (tmp_path / "bundle.yaml").write_text(
+        """
+bundle: otherwise
+currency: EUR
+time_zone: UTC
+profile_purpose: none
+groups: {ship: {caps: [{max: 2, per: 7d}]}}
+offers:
+  fast: {group: ship, value: 9.0}
+  gift: {value: 8.0, caps: [{max: 1, per: 7d}]}
+  note: {value: 1.0}
+placements:
+  hero: {offers: all, select: {policy: epsilon_greedy, epsilon: 0.0}}
+  learn: {offers: all, slots: 2, mode: apprentice, select: {policy: epsilon_greedy, epsilon: 0.0}}
+layers: {no-ship: {kind: holdout, groups: [ship], salt: no-ship, share: 0.2, answer: next_best}}
+""",
+        encoding="utf-8",
+    )
+    cases = """
+now: 2026-11-20T12:00:00Z
+persons: {ada: {}, ben: {held_out: no-ship}}
+cases:
+  - {person: ada, placement: hero, deferred: true, want: {answer: fast, withheld: nothing, would_offer: nothing}}
+  - {person: ben, placement: hero, want: {answer: gift, chosen: fast, withheld: fast, would_offer: fast, reason: OFFER_HELD_OUT}}
+  - {person: {like: ben, history: [had fast 2 days ago]}, placement: hero, want: {withheld: fast}}
+  - {person: {like: ben, history: [had fast twice 2 days ago]}, placement: hero, want: {withheld: nothing, answer: gift}}
+  - {person: {like: ada, history: [had gift 2 days ago]}, placement: learn, slots: 2, baseline: [gift, note],
+     want: {answer: note, refused: {gift: FREQUENCY_CAP}, would_offer: [fast, note], reason: BASELINE_SERVED}}
+"""
+    (tmp_path / "tests" / "cases.yaml").write_text(cases, encoding="utf-8")
+    passed = RUN.invoke(app, ["test", str(tmp_path)])
+    assert passed.exit_code == 0, passed.output
+    for right, wrong, said in (
+        ("withheld: fast, would_offer", "withheld: note, would_offer", "withheld: expected note, got fast"),
+        ("refused: {gift: FREQUENCY_CAP}", "refused: {gift: PAUSED}", "refused: expected gift: PAUSED, got gift: FREQUENCY_CAP"),
+        ("baseline: [gift, note]", "baseline: [nope]", "nope"),
+    ):
+        (tmp_path / "tests" / "cases.yaml").write_text(cases.replace(right, wrong), encoding="utf-8")
+        failed = RUN.invoke(app, ["test", str(tmp_path)])
+        assert failed.exit_code != 0
+        assert said in " ".join(failed.output.split())

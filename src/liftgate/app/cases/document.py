@@ -115,7 +115,18 @@ class Want(Strict):
     answer: Some | None = Field(None, description="What the caller is answered, in slot order; or `nothing`.", examples=["welcome"])
     default: bool | None = Field(None, description="What is answered is the placement's default offer.", examples=[True])
     would_offer: Some | None = Field(
-        None, description="What a held-out person would have been answered; or `nothing`.", examples=["free-shipping"]
+        None,
+        description="What would have been answered, where something else is: to held-out people, where offers are withheld, at placements "
+        "that learn; or `nothing`.",
+        examples=["free-shipping"],
+    )
+    withheld: Some | None = Field(
+        None, description="What is not shown because the person is in a holdout of it; or `nothing`.", examples=["free-shipping"]
+    )
+    refused: dict[Name, str] | None = Field(
+        None,
+        description="Exactly the offers of the caller's own choice that are not answered, and why.",
+        examples=[{"loan": "NOT_ELIGIBLE"}],
     )
     reason: str | None = Field(None, description="Why the decision came out so; docs/decide.md lists them.", examples=["OFFERED"])
     degraded: bool | None = Field(None, description="A stage could not run.", examples=[False])
@@ -169,6 +180,10 @@ class Case(Strict):
     now: TimestampMs | None = Field(None, description="The moment; absent: the file's.", examples=["2026-11-20T12:00:00Z"])
     slots: int = Field(1, ge=1, le=10, description="How many offers are asked for.", examples=[1])
     candidates: list[Name] | None = Field(None, description="The caller's own list of offers.", examples=[["welcome"]])
+    baseline: list[Name] = Field(
+        default_factory=list, description="The caller's own choice, which an apprentice placement answers.", examples=[["welcome"]]
+    )
+    deferred: bool = Field(False, description="The decision counts only once it was seen.", examples=[True])
     draw: Literal["exploit", "explore"] = Field(
         "exploit",
         description="Which part of the probabilities the draw falls in. Absent: exploit, the best offer, or any where all explore.",

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 
 from liftgate.adapters.explanation import SENTENCES
 from liftgate.app.cases.document import NOTHING
@@ -43,10 +43,14 @@ def _problems(planned: Planned, walk: Walk) -> Iterator[str]:
         ("chosen", want.chosen, decision.chosen),
         ("answer", want.answer, decision.offered),
         ("would_offer", want.would_offer, decision.would_offer),
+        ("withheld", want.withheld, decision.withheld),
     ):
         names = [bundle.offers[k].offer_id for k in offers]
         if wanted is not None and names != ([] if wanted == [NOTHING] and NOTHING not in bundle.offer_index else wanted):
             yield f"{label}: expected {_listed(wanted)}, got {_listed(names)}{_instead(wanted, walk, planned.placement)}"
+    refused = {bundle.offers[k].offer_id: reason.name for k, reason in decision.refused}
+    if want.refused is not None and want.refused != refused:
+        yield f"refused: expected {_reasons(want.refused)}, got {_reasons(refused)}"
     for offer_id, probability in want.probability.items():
         got_p = float(walk.batch.probability[0, 0, bundle.offer_index[offer_id]])
         if abs(got_p - probability) > _ROUNDING:
@@ -84,6 +88,10 @@ def _why(offer_id: str, got: Reason, placement: str) -> str:
     if got is Reason.UNSPECIFIED:
         return f"no candidate: it is not among the offers of {placement}"
     return f"{got.name} ({SENTENCES[got]})"
+
+
+def _reasons(refused: Mapping[str, str]) -> str:
+    return ", ".join(f"{offer_id}: {reason}" for offer_id, reason in sorted(refused.items())) or NOTHING
 
 
 def _listed(names: Sequence[str]) -> str:

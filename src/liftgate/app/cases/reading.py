@@ -211,7 +211,7 @@ class _Reader:
         contexts = list(self._contexts((*path, "context"), case.context, document))
         for placement in case.placement:
             self._known((*path, "placement"), "placement", placement, self._bundle.placement_index)
-        for key in ("candidates", "propensity", "used_in_total", "verdicts"):
+        for key in ("candidates", "baseline", "propensity", "used_in_total", "verdicts"):
             for offer in getattr(case, key) or ():
                 self._known((*path, key, offer), "offer", offer, self._bundle.offer_index)
         for offer in case.propensity:
@@ -265,12 +265,12 @@ class _Reader:
 
     def _want(self, path: Path_, case: Case) -> None:
         want = case.want
-        for key in ("allowed", "chosen", "answer", "would_offer", "reasons", "shadow", "probability"):
+        for key in ("allowed", "chosen", "answer", "would_offer", "withheld", "reasons", "shadow", "probability", "refused"):
             for offer in getattr(want, key) or ():
-                if key in ("chosen", "answer", "would_offer") and offer == NOTHING:
+                if key in ("chosen", "answer", "would_offer", "withheld") and offer == NOTHING:
                     continue
                 self._known(
-                    (*path, key, offer) if key in ("reasons", "shadow", "probability") else (*path, key),
+                    (*path, key, offer) if key in ("reasons", "shadow", "probability", "refused") else (*path, key),
                     "offer",
                     offer,
                     self._bundle.offer_index,
@@ -278,6 +278,8 @@ class _Reader:
         reasons = [reason.name for reason in Reason if reason]
         for offer, reason in want.reasons.items():
             self._known((*path, "reasons", offer), "reason", reason, reasons)
+        for offer, reason in (want.refused or {}).items():
+            self._known((*path, "refused", offer), "reason", reason, reasons)
         for offer, reason in want.shadow.items():
             self._known((*path, "shadow", offer), "reason", reason, [*reasons, NOTHING])
         if want.reason is not None:

@@ -96,6 +96,8 @@ async def _walk(planned: Planned, live: Live, person_id: str, request_id: str) -
         visitor_id=planned.person.visitor or "",
         gpc=context.gpc,
         candidates=None if planned.case.candidates is None else tuple(planned.case.candidates),
+        baseline_offers=tuple(planned.case.baseline),
+        deferred=planned.case.deferred,
     )
     batch = Batch([request], np.array([planned.now_ms], dtype=np.int64))
     batch.controls = controls_of(planned, live.bundle)

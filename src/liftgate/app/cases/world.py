@@ -198,12 +198,19 @@ def _store(store: MemoryProfileStore, planned: Planned, person_id: str, live: Li
         store.lists[person_id] = suppression.stored(person.lists)
     if person.account is not None:
         store.accounts[person.account, False] = packed_account((*person.history, *person.account_history), live, now_ms)
-    # What a held-out person would have had counts apart: the case means the one that the walk reads.
-    for ghost in (False, True):
+    # What a held-out person would have had counts apart: the case means the one that the walk reads. Of who is held out of some offers it
+    # reads both: there it is what they were shown.
+    for ghost in (False, True) if not _partly(person_id, live) else (False,):
         if "history" in person.unreadable:
             store.history[person_id, ghost] = b"damaged"
         elif person.history:
             store.history[person_id, ghost] = packed_history(person.history, live, now_ms, planned.context.time_zone)
+
+
+def _partly(person_id: str, live: Live) -> bool:
+    """Say whether the person is held out of some offers, and not of everything."""
+    held = [one.layer for one in live.layers.each if one.layer.kind == "holdout" and one.layer.unit == "person" and one.arm(person_id) == 0]
+    return bool(held) and not any(layer.universal for layer in held)
 
 
 def _consent(entry: ConsentEntry, now_ms: int) -> dict[str, Any]:
