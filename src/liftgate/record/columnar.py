@@ -92,7 +92,14 @@ def _raw_column(field: Any, messages: Sequence[Message]) -> Any:
     if not is_nested(field):
         return _column(field, messages)
     distinct: dict[tuple[bytes, ...], int] = {}
-    place = [distinct.setdefault(tuple(value), len(distinct)) for value in map(attrgetter(field.name), messages)]
+    place: list[int] = []
+    last: Any = None
+    for value in map(attrgetter(field.name), messages):
+        # Most rows have what the one before had, and to compare is cheaper than to look it up.
+        if last is None or value != last:
+            at = distinct.setdefault(tuple(value), len(distinct))
+            last = value
+        place.append(at)
     parts = list(chain.from_iterable(distinct))
     inner = field.message_type.fields
     kind = message_factory.GetMessageClass(field.message_type)
