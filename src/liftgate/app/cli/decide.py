@@ -33,6 +33,10 @@ def decide(
     visitor: Annotated[str, typer.Option("--visitor", help="The device or browser, for layers drawn by visitor.")] = "",
     jurisdiction: Annotated[str, typer.Option("--jurisdiction", help="Whose law holds, as the bundle names it: EU, US-CA, ...")] = "",
     attribute: Annotated[list[str] | None, typer.Option("--attribute", help="A context attribute, NAME=VALUE; may be repeated.")] = None,
+    baseline: Annotated[
+        list[str] | None, typer.Option("--baseline", help="An offer of your own choice, for an apprentice placement; may be repeated.")
+    ] = None,
+    deferred: Annotated[bool, typer.Option("--deferred", help="Count nothing before an exposure.")] = False,
     gpc: Annotated[bool, typer.Option("--gpc", help="The request carries Sec-GPC: 1.")] = False,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Walk every stage; charge no cap and record nothing.")] = False,
     request_id: Annotated[str | None, typer.Option("--request-id", help="Idempotency key; absent: a new one.")] = None,
@@ -69,6 +73,8 @@ def decide(
                 global_privacy_control=gpc,
                 explain=explain,
                 dry_run=dry_run,
+                baseline_offers=baseline or (),
+                deferred=deferred,
                 request_id=request_id,
             )
     except RequestRefused as err:
