@@ -13,6 +13,7 @@ from liftgate.bundle.layer_advice import advise_layers
 from liftgate.bundle.mistake import Caution
 from liftgate.bundle.rules import KINDS
 from liftgate.bundle.sections import Draft
+from liftgate.bundle.worth_cautions import worth_cautions
 from liftgate.domain.batch import Bools
 
 
@@ -38,6 +39,8 @@ def advise(draft: Draft, bundle: Bundle) -> Iterator[Caution]:
     for group in draft.entries["groups"]:
         if group not in used:
             yield caution(("groups", group), "has no offer")
+    for owner, text in worth_cautions(draft, bundle):
+        yield caution(owner, text)
     for kind in KINDS:
         never = kind == "suppress_if"
         rules: tuple[Rule, ...] = getattr(bundle, kind)

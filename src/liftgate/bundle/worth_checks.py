@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from math import inf, isfinite, prod
 
 from liftgate.bundle.schema import Group, OfferRule
@@ -84,10 +84,3 @@ def _smoothing(draft: Draft, owner: Owner, offer: OfferRule, group: Group | None
         draft.refuse((*owner, "smoothing"), "has no model to smooth: without `propensity` the response counts as 1", "add `propensity`")
     elif offer.evidence is not None and not (offer.smoothing or inherited):
         draft.refuse((*owner, "evidence"), "says what was seen, and nothing smooths with it", "add `smoothing`, or remove `evidence`")
-
-
-def widest(offer: OfferRule, groups: Mapping[str, Group]) -> float:
-    """Return the largest ratio by which levers and weights can move an offer's worth, 1: not at all."""
-    rules = [rule for rule in (groups.get(offer.group or ""), offer) if rule is not None]
-    factors = [lever.multiple for rule in rules for lever in rule.levers] + [one.weight for rule in rules for one in rule.context_weight]
-    return max(prod(max(factor, 1.0) for factor in factors), 1.0 / prod(min(factor, 1.0) for factor in factors))

@@ -21,7 +21,8 @@ def problems(planned: Planned, walk: Walk) -> list[str]:
 
 def reason_of(walk: Walk, offer: int) -> Reason:
     """Return what became of an offer: CHOSEN, ALLOWED or the reason against it; UNSPECIFIED: it is no candidate."""
-    code = Reason(int(walk.batch.reason[0, offer]))
+    out = walk.batch.not_shown
+    code = Reason(int(walk.batch.reason[0, offer])) if out is None or not out[0, offer] else Reason(int(out[0, offer]))
     return Reason.CHOSEN if code is Reason.ALLOWED and offer in walk.decisions[0].chosen else code
 
 
