@@ -470,3 +470,27 @@ cases:
         failed = RUN.invoke(app, ["test", str(tmp_path)])
         assert failed.exit_code != 0
         assert said in " ".join(failed.output.split())
+
+
+def test_a_case_says_what_events_would_have_made_of_a_person(tmp_path: Path) -> None:
+    """A feature that events keep fresh is given like any other; where a case says nothing, a count is 0 and a latest value missing."""
+    shutil.copytree(ROOT / "tests/cases/bundles/features", tmp_path / "features")
+    (tmp_path / "features" / "tests").mkdir()
+    (tmp_path / "features" / "tests" / "live.yaml").write_text(
+        """
+now: 2026-11-20T12:00:00Z
+persons:
+  busy: {profile: {views_1h: 3, category: hats}, consent: {personalization: granted}}
+  stale: {profile: {category: hats}, stored: 5 hours ago, consent: {personalization: granted}}
+  quiet: {profile: {age: 40}, consent: {personalization: granted}}
+cases:
+  - {person: busy, placement: browse, want: {chosen: browsing}}
+  - {person: busy, placement: hats, want: {chosen: hatter}}
+  - {person: stale, placement: hats, want: {chosen: plain, reasons: {hatter: FEATURE_STALE}}}
+  - {person: quiet, placement: browse, want: {chosen: plain, reasons: {browsing: NOT_ELIGIBLE}}}
+  - {person: quiet, placement: hats, want: {chosen: plain, reasons: {hatter: SUITABILITY_UNKNOWN}}}
+""",
+        encoding="utf-8",
+    )
+    result = RUN.invoke(app, ["test", str(tmp_path / "features")])
+    assert result.exit_code == 0, result.output

@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from collections.abc import Set as AbstractSet
 from dataclasses import dataclass, field, replace
 from itertools import count
+from math import isnan, nan
 from typing import Any
 
 import numpy as np
@@ -186,7 +187,10 @@ def _store(store: MemoryProfileStore, planned: Planned, person_id: str, live: Li
     if "profile" in person.unreadable:
         store.packed[person_id] = b"not a profile"
     elif person.profile is not None:
-        store.packed[person_id] = _packed(person, live.bundle.schema, now_ms)
+        values, at_s = _columns(person, live.bundle.schema, now_ms)
+        store.packed[person_id] = pack(live.bundle.schema, values, at_s)
+        if live.bundle.streams:
+            store.told[person_id] = _told(live.bundle, values, at_s, now_ms)
     if "consent" in person.unreadable:
         store.consent[person_id] = b"not a consent"
     elif person.consent is not None:
@@ -236,7 +240,16 @@ def controls_of(planned: Planned, bundle: Bundle) -> ControlColumns:
     return replace(columns, approved_until_ms=until)
 
 
-def _packed(person: Person, schema: InputSchema, now_ms: int) -> bytes:
+def _told(bundle: Bundle, values: Sequence[float], at_s: Sequence[int], now_ms: int) -> tuple[list[float], list[float]]:
+    """Return what events would have made of the person: what the case says, and what no event makes of the rest."""
+    first = bundle.schema.stored_count
+    nothing = [0.0 if one.aggregate in ("count", "sum", "distinct") else nan for one in bundle.streams]
+    given = [(value, float(at)) for value, at in zip(values[first:], at_s[first:], strict=True)]
+    told = [one if not isnan(one[0]) else (usual, now_ms / 1000) for one, usual in zip(given, nothing, strict=True)]
+    return [value for value, _ in told], [at for _, at in told]
+
+
+def _columns(person: Person, schema: InputSchema, now_ms: int) -> tuple[list[float], list[int]]:
     values, at_s = [], []
     profile = person.profile or {}
     for column in schema.profile:
@@ -247,4 +260,4 @@ def _packed(person: Person, schema: InputSchema, now_ms: int) -> bytes:
         values.append(column.encode(value))
         stored = person.ages.get(name, person.stored)
         at_s.append(max(moment_ms(stored or "now", now_ms) // 1000, 0))
-    return pack(schema, values, at_s)
+    return values, at_s
