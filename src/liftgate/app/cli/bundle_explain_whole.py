@@ -27,7 +27,7 @@ from liftgate.bundle.phrases import (
 )
 from liftgate.bundle.schema_caps import ContactChannels
 from liftgate.bundle.schema_consent import ChannelPermission, Purpose
-from liftgate.bundle.schema_layers import AblationRule, ExperimentRule, ModelControlRule
+from liftgate.bundle.schema_layers import AblationRule, ExperimentRule, HoldoutRule, ModelControlRule
 from liftgate.bundle.schema_review import ReachAbove, ReviewRule, ValueAbove
 from liftgate.bundle.schema_suppression import ExclusionRule, ListRule, QuietHours
 from liftgate.bundle.sections import Draft
@@ -98,8 +98,11 @@ def _layer(draft: Draft, name: str, layer: BaseModel) -> str:
         return f"{name}: for a few a part of deciding is left out, to learn what it is worth: {arms}"
     if isinstance(layer, ModelControlRule):
         return f"{name}: for {layer.share:.2%} of all {layer.unit}s {ABLATED['random_propensity']}"
-    share, answer = getattr(layer, "share", None), getattr(layer, "answer", None)
-    if getattr(layer, "kind", "") != "holdout" or share is None or answer is None:
+    if not isinstance(layer, HoldoutRule):
         return f"{name}: {flow(written(draft, ('layers', name), None))}"
-    shown = "nothing" if answer == "none" else "the placement's default offer"
-    return f"{name}: {share:.2%} of people, always the same ones, are measured and not treated; they are shown {shown}"
+    whom = f"{name}: {layer.share:.2%} of {'people' if layer.unit == 'person' else f'{layer.unit}s'}, always the same ones, are"
+    shown = {"none": "nothing", "default_offer": "the placement's default offer", "next_best": "the next best offer"}[layer.answer]
+    if layer.groups is None and layer.offers is None:
+        return f"{whom} measured and not treated; they are shown {shown}"
+    withheld = ", ".join([*(f"group {group}" for group in layer.groups or ()), *(layer.offers or ())])
+    return f"{whom} not shown {withheld}, to learn what that is worth; they are shown {shown} instead"
