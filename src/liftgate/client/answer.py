@@ -81,6 +81,8 @@ class Decision:
     detail: str = ""
     """What gRPC said about it, for an operator: may name the service's address; empty when the service answered."""
     explanation: Explanation | None = None
+    baseline_refused: Mapping[str, str] = field(default_factory=dict)
+    """Offers of your own choice that an apprentice placement does not answer, and the reason's name."""
 
     @property
     def offer(self) -> Offer | None:

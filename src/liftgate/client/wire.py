@@ -86,6 +86,7 @@ def decision_of(request: Request, answer: decision_pb2.DecideResponse) -> Decisi
         valid_until_ms=answer.valid_until_ms,
         degraded=answer.degraded,
         explanation=_explanation(answer.explanation) if answer.HasField("explanation") else None,
+        baseline_refused={one.offer_id: _name(reason_pb2.Reason, one.reason) for one in answer.baseline_refused},
     )
 
 

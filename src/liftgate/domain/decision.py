@@ -46,7 +46,6 @@ class Decision:
     mode: Mode = "online"
     refused: tuple[tuple[int, Reason], ...] = ()
     """Offers of the caller's own choice that are not shown, and why."""
-    deferred: bool = False
 
 
 _VERSION = 12

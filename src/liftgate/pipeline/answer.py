@@ -1,4 +1,4 @@
-"""Answer: where what is answered differs from what was chosen. Withheld offers, placements that learn, deferred decisions."""
+"""Answer: where what is answered differs from what was chosen. Withheld offers, and placements that learn."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from liftgate.domain.batch import Batch, Bools
-from liftgate.domain.decision import Decision, deferred_id
+from liftgate.domain.decision import Decision
 from liftgate.domain.reason import Arm, Branch, Reason
 from liftgate.pipeline.choose import choose
 from liftgate.pipeline.live import Live
@@ -31,10 +31,6 @@ def answer(walk: Walk, decisions: list[Decision]) -> None:
     if batch.withheld is not None:
         _withhold(walk, [one for one in decisions if one.mode == "online" and one.arm is not Arm.HOLDOUT and batch.withheld[one.row].any()])
         _no_withheld_default(batch, decisions)
-    for decision in decisions:
-        if batch.requests[decision.row].deferred:
-            decision.deferred = True
-            decision.decision_id = deferred_id(decision.decision_id)
 
 
 def _log_only(decision: Decision) -> None:

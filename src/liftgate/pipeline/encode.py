@@ -172,11 +172,11 @@ class _RowColumns:
 
     def _answered(self, decision: Decision) -> bytes:
         """Return what the record says of an answer that is not what was chosen."""
-        baseline = self._requests[decision.row].baseline_offers
-        if not decision.withheld and not decision.deferred and decision.mode == ONLINE and not baseline:
+        request = self._requests[decision.row]
+        if not request.deferred and not request.baseline_offers and not decision.withheld and decision.mode == ONLINE:
             return b""
         withheld = tuple([self._offers[offer].offer_id for offer in decision.withheld])
-        return answer_part(withheld, decision.deferred, decision.mode, baseline)
+        return answer_part(withheld, request.deferred, decision.mode, request.baseline_offers)
 
     def head(self, decision: Decision) -> DecisionHead:
         row = decision.row

@@ -6,7 +6,7 @@ import numpy as np
 
 from liftgate.bundle.compiled import Bundle
 from liftgate.domain.batch import Batch
-from liftgate.domain.decision import Decision
+from liftgate.domain.decision import Decision, deferred_id
 from liftgate.domain.input import Floats
 from liftgate.domain.profile import ProfileState
 from liftgate.domain.reason import Arm, Branch, Reason
@@ -51,10 +51,12 @@ def select(walk: Walk) -> None:
     first = not walk.decisions
     new_id = walk.ports.ids.decision_id
     if first:
-        ids = ["" if request.dry_run else new_id() for request in batch.requests]
+        ids = ["" if one.dry_run else deferred_id(new_id()) if one.deferred else new_id() for one in batch.requests]
     else:
         # A claim that may have been made keeps its id: what is answered instead is another decision.
-        ids = [new_id() if row in walk.unsure else decision.decision_id for row, decision in enumerate(walk.decisions)]
+        ids = [decision.decision_id for decision in walk.decisions]
+        for row in walk.unsure:
+            ids[row] = deferred_id(new_id()) if batch.requests[row].deferred else new_id()
     decisions = _decide(walk, ids, walk.unsettled)
     answer(walk, decisions)
     _limit_validity(batch, live.bundle, decisions)
@@ -83,7 +85,7 @@ def _decide(walk: Walk, ids: list[str], rows: list[int]) -> list[Decision]:
     variants = walk.live.variants
     ablated = None if variants.plain else variants.ablated[batch.variant].tolist()
     # Something was allowed, and if nothing is chosen none of it was worth showing.
-    worthless: list[bool] | None = None if batch.not_shown is None else batch.not_shown.any(axis=1).tolist()
+    worthless: list[bool] | None = None if batch.not_shown is None else np.any(batch.not_shown, axis=1).tolist()
     decisions = []
     for row in rows:
         chosen = tuple([offer for offer in choice[row] if offer >= 0])
