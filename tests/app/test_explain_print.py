@@ -123,3 +123,19 @@ def test_what_is_withheld_or_missing(capsys: pytest.CaptureFixture[str]) -> None
 def test_ages_are_read_at_a_glance(seconds: float | None, words: str) -> None:
     """Seconds, minutes, hours or days, whichever reads best."""
     assert age(seconds) == words
+
+
+def test_factors_of_worth_have_columns_where_they_count(capsys: pytest.CaptureFixture[str]) -> None:
+    """A lever and an uplift stand beside value and worth, and what is not worth showing says so; plain decisions have no such columns."""
+    text = printed(
+        capsys,
+        candidate_reason=[55, 2, 56],
+        candidate_propensity=[0.2, 0.5, 0.1],
+        candidate_value=[4.0, 4.0, 4.0],
+        candidate_lever=[1.0, 1.5, 1.0],
+        candidate_untreated_propensity=[0.3, 0.25, 0.0],
+    )
+    for words in ("uplift", "x lever", "0.2500 1.50 4.00 1.50", "-0.1000 1.00 4.00 -0.40", "not worth showing", "lower tier"):
+        assert words in text, words
+    assert "x weight" not in text
+    assert "x lever" not in printed(capsys)

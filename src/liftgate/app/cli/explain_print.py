@@ -15,6 +15,12 @@ Data = Mapping[str, Any]
 """An explanation or a part of one, by the names of the contract."""
 _FILE_WIDTH = 200
 """Columns of tables that go to a file or a pipe."""
+FACTORS = {"uplift": "uplift", "smoothed_propensity": "smoothed", "context_weight": "x weight", "lever": "x lever"}
+"""Factors of worth that not every bundle uses, and the titles of their columns."""
+RESPONSES = ("uplift", "smoothed_propensity")
+"""Those of them that count instead of P(outcome)."""
+_OUT = {"BELOW_THRESHOLD": "not worth showing", "LOWER_TIER": "lower tier"}
+_MULTIPLIED = {"COUNTED": "counted", "NOT_COUNTED": "did not count", "NOT_KNOWN": "could not be told, so it did not count"}
 _MOST_SLOTS = 3
 """Columns of probabilities that a table has room for."""
 
@@ -51,19 +57,31 @@ def _show_allowed(console: Console, allowed: Sequence[Data]) -> None:
     table = Table(box=box.SIMPLE_HEAD, padding=(0, 1))
     table.add_column("allowed", overflow="fold")
     titles = ["P(chosen)"] if slots < 2 else [f"P slot {slot + 1}" for slot in range(slots)]
-    for title in ("P(outcome)", "x value", "= worth", *titles):
+    names = [name for name in FACTORS if any(_factor(one, name) not in (None, 1.0) for one in allowed)]
+    for title in ("P(outcome)", *(FACTORS[name] for name in names), "x value", "= worth", *titles):
         table.add_column(title, justify="right", no_wrap=True)
     table.add_column("", no_wrap=True)
     for one in allowed:
         chosen = one["reason"] == "CHOSEN"
         chances = [number(chance, 4) for chance in one["slot_probabilities"][:slots]] or ["-"]
-        numbers = (number(one["propensity"], 4), number(one["value"], 2), number(one["expected_value"], 2), *chances)
-        table.add_row(Text(one["offer_id"]), *numbers, "chosen" if chosen else "", style="bold green" if chosen else None)
+        factors = [number(_factor(one, name), 4 if name in RESPONSES else 2) for name in names]
+        numbers = (number(one["propensity"], 4), *factors, number(one["value"], 2), number(one["expected_value"], 2), *chances)
+        said = "chosen" if chosen else _OUT.get(one["reason"], "")
+        table.add_row(Text(one["offer_id"]), *numbers, said, style="bold green" if chosen else None)
     console.print(table)
     for one in allowed:
         for rule in one["rules"]:
             if rule["outcome"] == "SHADOW":
                 console.print(Text(f"{one['offer_id']}: {_rule(rule)} would have held it back; it runs in shadow", style="yellow"))
+            elif rule["outcome"] in _MULTIPLIED:
+                saw = f"; saw {', '.join(rule['saw'])}" if rule["saw"] else ""
+                console.print(Text(f"{one['offer_id']}: {_rule(rule)} {_MULTIPLIED[rule['outcome']]}{saw}", style="dim"))
+
+
+def _factor(one: Data, name: str) -> float | None:
+    """Return a factor of an offer's worth; None: it has none of that name."""
+    found = [factor["value"] for factor in one["factors"] if factor["name"] == name]
+    return found[0] if found else None
 
 
 def _show_ranking(console: Console, factors: Sequence[Data]) -> None:
