@@ -55,15 +55,38 @@ def _experiment_arm(draft: Draft, path: Path, rule: ExperimentRule, changes: Arm
             groups = [draft.refer((*path, "offers", "groups", i), "groups", name) for i, name in enumerate(changes.offers.groups)]
             if all(groups) and not named(changes.offers, offers) and not draft.broken and not draft.refused["offers"]:
                 draft.refuse((*path, "offers"), "no offer belongs to these groups", "put offers into them, or list offers")
-    if changes.select is None or draft.broken or draft.refused["offers"]:
+    if draft.broken or draft.refused["offers"]:
         return
-    for _, placement in _placements(draft, rule):
+    for place, placement in _placements(draft, rule):
         among = named(placement.offers if changes.offers is None else changes.offers, offers)
+        weights = placement.select.weights
+        if changes.select is None:
+            bare = [] if weights is None or changes.offers is None else [name for name in among if name not in weights]
+            if bare:
+                problem = f"shows `{bare[0]}`, of which the weights of placement `{place}` say nothing"
+                draft.refuse((*path, "offers"), problem, "give the arm a `select:` of its own, or the placement's `weights` the offer")
+                return
+            continue
+        # Who is in the arm may be in one of another layer, which shows other offers.
+        shown = _shown_by_others(draft, str(path[1]), place)
+        among = [name for name in offers if name in shown or name in among]
         known = len(draft.mistakes)
         check_select(draft, (*path, "select"), changes.select, among)
         if len(draft.mistakes) > known:
             # The next placement would say the same again.
             return
+
+
+def _shown_by_others(draft: Draft, layer: str, place: str) -> set[str]:
+    """Return the offers that arms of other layers show at a placement."""
+    offers = draft.section("offers", OfferRule)
+    others = [(rule, changes) for other, _, rule, changes in arms_written(draft) if other != layer and changes.offers is not None]
+    return {
+        name
+        for rule, changes in others
+        if changes.offers is not None and place in (rule.placements or ())
+        for name in named(changes.offers, offers)
+    }
 
 
 def _placements(draft: Draft, rule: LayerRule) -> Iterator[tuple[str, PlacementRule]]:
