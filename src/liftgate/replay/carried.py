@@ -183,7 +183,7 @@ REVIEWS = frozenset({Reason.NOT_APPROVED, Reason.REVIEW_REJECTED, Reason.AWAITIN
 _STOPS = frozenset({Reason.STOPPED, Reason.CONTROLS_UNKNOWN})
 OPERATIONAL = _STOPS | REVIEWS
 """What people did, not the bundle: it stands as it was."""
-_FIRST = dict.fromkeys(_STOPS, 0) | dict.fromkeys(REVIEWS, 2)
+_FIRST = dict.fromkeys(_STOPS, 0) | dict.fromkeys(REVIEWS, 2) | {Reason.FEATURE_STALE: 3}
 
 
 def place_in_chain() -> NDArray[np.int64]:
