@@ -111,7 +111,8 @@ def rows_of(logged: Logged, same: Bools, own: Redecided | None, other: Redecider
     found.unsupported_rows += int((rows & (lost[row, slot] > 0)).sum())
     found.unsupported_mass += float(lost[usable, 0].sum())
     found.first_slots += int(usable.sum())
-    target = _answers(again, n)
+    # A slate followed along what was shown answers that; what the draws give is another question.
+    target = _answers(other(logged) if slots > 1 else again, n)
     found.changed += sum(1 for r in np.flatnonzero(usable).tolist() if tuple(logged.offered[r]) != target[r])
     missing = np.full(len(row), np.nan)
     return {
