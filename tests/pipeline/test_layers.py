@@ -160,7 +160,7 @@ async def test_sessions_and_visitors_are_pseudonyms_in_the_record(valkey_url: st
 
 
 async def test_without_consent_to_experiments_nobody_is_in_any_layer(valkey_url: str, tmp_path: Path) -> None:
-    """Who has not agreed to experiments is in no layer of any kind, and the record says that layers are withheld; who has agreed is in."""
+    """Who has not agreed to experiments is in no layer of any kind, and the record withholds layers and the visitor; who has agreed is in."""
     folder = tmp_path / "asking"
     shutil.copytree(LAYERED, folder)
     with (folder / "bundle.yaml").open("a") as file:
@@ -172,6 +172,7 @@ async def test_without_consent_to_experiments_nobody_is_in_any_layer(valkey_url:
         records = await decided(bench, *(request(person, "cart", visitor_id=f"v-{person}") for person in people))
         for i, (person, record) in enumerate(zip(people, records, strict=True)):
             assert ("layers.*" in record.masked_paths) is bool(i % 2)
+            assert bool(record.visitor_pseudonym) is not bool(i % 2)
             wanted = {name: drawn(name, person) for name in ("universal", "shipping-holdout", "impact")}
             wanted["cart-by-visitor"] = drawn("cart-by-visitor", f"v-{person}")
             assert assigned(record) == ({} if i % 2 else wanted)

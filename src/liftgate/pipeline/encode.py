@@ -123,7 +123,7 @@ class _RowColumns:
         """Return what the record says of the account, and of defaults that stood in for consent records."""
         account_id = self._requests[row].account_id
         account = account_part(self._walk.ports.account_pseudonym(account_id)) if account_id else b""
-        if self._walk.live.layers.by_visit:
+        if self._walk.live.layers.by_visit and self._enrolled[row]:
             account += self._visit(row)
         if self._variant_parts is not None:
             account += self._variant_parts[row]
