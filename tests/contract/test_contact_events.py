@@ -88,6 +88,15 @@ async def test_an_event_counts_once(backend: Backend) -> None:
         assert (await RedisEventsSeen(backend.client, budget_ms=BUDGET_MS).look([one.key]))[0] == [Seen.LOGGED]
 
 
+async def test_an_event_that_counts_nowhere_is_known_all_the_same(backend: Backend) -> None:
+    """Without caps, pauses and features an event is COUNTED once, and what is only to be remembered is KNOWN."""
+    contacts = backend.contacts()
+    bare, other = event("e1"), event("e2", cap())
+    assert list(await contacts.count([bare, bare], [other.key])) == [COUNTED, KNOWN]
+    assert list(await contacts.count([other])) == [KNOWN]
+    assert await counts(backend) == 0
+
+
 async def test_a_second_exposure_of_a_decision_counts_by_itself(backend: Backend) -> None:
     """Two exposures of one decision are two events: the first takes the lease, the second stands alone."""
     contacts = backend.contacts()

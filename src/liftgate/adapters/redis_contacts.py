@@ -24,9 +24,7 @@ _TOTAL = Struct("<HH8sdB")
 _PAUSE = Struct("<8s8sBdd")
 _COUNTS = Struct("<HH")
 _NOBODY = b"\0" * 8
-_NOTHING = (b"", b"", b"", b"")
-"""Of an event that concerns features alone."""
-_HELD_OUT, _ACCOUNT, _UNSURE, _PARTLY, _BOTH, _FEATURES = 1, 2, 4, 8, 16, 32
+_HELD_OUT, _ACCOUNT, _UNSURE, _PARTLY, _BOTH, _FEATURES, _ALONE = 1, 2, 4, 8, 16, 32, 64
 _LEASED_ONLY, _LEASE_WINDOW, _ONCE = 1, 2, 4
 
 
@@ -72,25 +70,35 @@ class RedisContactEvents:
         keys: list[bytes] = []
         arguments: list[bytes] = []
         for event in events:
-            person_id, account_id = event.key.person_id, event.account_id
+            person_id, event_id = event.key
             own = redis_keys.tag(person_id)
-            keys += (redis_keys.event(person_id, event.key.event_id, own), own + b"h", own + b"g")
-            if account_id:
-                keys += [redis_keys.account(account_id, ghost) for ghost in (False, True)]
-            flags = _HELD_OUT * event.held_out | _ACCOUNT * bool(account_id) | _UNSURE * event.unsure
-            flags |= _PARTLY * event.partly | _BOTH * event.both | _FEATURES * bool(event.features)
-            named = event_entry_id(event.key.event_id)
-            reservation = event.reservation_id or _NOBODY
-            arguments.append(_HEADER.pack(reservation, named, event.now_ms, event.occurred_at_ms, self._horizon_ms, flags))
-            if event.caps or event.account_caps or event.totals or event.pauses:
-                arguments += (_caps(event.caps), _caps(event.account_caps), _totals(event.totals, places), _pauses(event.pauses))
+            keys.append(redis_keys.event(person_id, event_id, own))
+            if not event.features or event.caps or event.account_caps or event.totals or event.pauses:
+                self._counted(event, own, places, keys, arguments)
             else:
-                arguments += _NOTHING
+                arguments.append(_HEADER.pack(_NOBODY, _NOBODY, event.now_ms, event.occurred_at_ms, self._horizon_ms, _ALONE | _FEATURES))
             if event.features:
                 keys.append(own + b"w")
                 arguments.append(event.features)
         arguments.append(_COUNTS.pack(len(events), len(places)))
         return [*places, *keys], arguments
+
+    def _counted(self, event: ContactEvent, own: bytes, places: Mapping[bytes, int], keys: list[bytes], arguments: list[bytes]) -> None:
+        """Add the keys and arguments of an event that caps or pauses count; `own` is the person's tag."""
+        account_id = event.account_id
+        keys += (own + b"h", own + b"g")
+        if account_id:
+            keys += [redis_keys.account(account_id, ghost) for ghost in (False, True)]
+        flags = _HELD_OUT * event.held_out | _ACCOUNT * bool(account_id) | _UNSURE * event.unsure
+        flags |= _PARTLY * event.partly | _BOTH * event.both | _FEATURES * bool(event.features)
+        named, reservation = event_entry_id(event.key.event_id), event.reservation_id or _NOBODY
+        arguments += (
+            _HEADER.pack(reservation, named, event.now_ms, event.occurred_at_ms, self._horizon_ms, flags),
+            _caps(event.caps),
+            _caps(event.account_caps),
+            _totals(event.totals, places),
+            _pauses(event.pauses),
+        )
 
 
 def _totals(totals: Sequence[TotalCount], places: Mapping[bytes, int]) -> bytes:

@@ -6,7 +6,7 @@
 --   header  <c8 reservation of its decision, or zeros> <c8 id of the event> <d now_ms> <d occurred_at_ms> <d horizon_ms> <B flags>
 --   flags   1 by what is known of the person alone, held out | 2 names an account | 4 whether held out depends on consent
 --           | 8 partly held out: 1 says whether of this offer; a lease counts where it lies | 16 leases on both sides count
---           | 32 changes features
+--           | 32 changes features | 64 nothing else: then neither histories nor the four sections of caps, totals and pauses are there
 --   caps    each <c8 cap> <d until_ms> <B how>: 1 only where the decision holds a lease | 2 the lease's own window wins while it lasts
 --           | 4 the decision counts, not the event: once
 --   totals  each <I2 real counter> <I2 ghost counter> <c8 receipt> <d bucket> <B how>: 1 and 4 as above
@@ -195,10 +195,15 @@ local events, totals = struct.unpack('<I2I2', ARGV[#ARGV])
 local replies, key, arg = {}, totals + 1, 1
 for i = 1, events do
   local reservation, event, now, occurred, horizon, flags = struct.unpack(HEADER, ARGV[arg])
-  local caps, account_caps, total_caps, pauses = ARGV[arg + 1], ARGV[arg + 2], ARGV[arg + 3], ARGV[arg + 4]
-  local event_key, real_key, ghost_key = KEYS[key], KEYS[key + 1], KEYS[key + 2]
-  local account_key = key + 3
-  arg, key = arg + 5, key + (flags % 4 >= 2 and 5 or 3)
+  local caps, account_caps, total_caps, pauses = '', '', '', ''
+  local event_key, real_key, ghost_key, account_key = KEYS[key], nil, nil, nil
+  if flags >= 64 then
+    arg, key = arg + 1, key + 1
+  else
+    caps, account_caps, total_caps, pauses = ARGV[arg + 1], ARGV[arg + 2], ARGV[arg + 3], ARGV[arg + 4]
+    real_key, ghost_key, account_key = KEYS[key + 1], KEYS[key + 2], key + 3
+    arg, key = arg + 5, key + (flags % 4 >= 2 and 5 or 3)
+  end
   local update, state_key
   if flags >= 32 then
     update, state_key = ARGV[arg], KEYS[key]
