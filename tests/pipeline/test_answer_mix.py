@@ -137,7 +137,11 @@ async def _mix(url: str, folder: Path, seed: int, families: int, limits_off: boo
             for at_once in AT_ONCE:
                 above += await _round(benches, ledger, f"f{seed}-{family}", rng, now_ms, at_once)
                 now_ms += rng.choice([MINUTE + 1, 5 * MINUTE, 11 * MINUTE, 3 * 60 * MINUTE, 24 * 60 * MINUTE])
-        assert all(not record.offered for bench in benches for record in bench.records if record.mode == "logging_only")
+        for record in (record for bench in benches for record in bench.records):
+            assert not (record.mode == "logging_only" and record.offered)
+            reasons = dict(zip(record.candidate_offer_id, record.candidate_reason, strict=True))
+            assert {reasons[offer] for offer in record.offered} <= {int(Reason.ALLOWED), int(Reason.CHOSEN)}, "nothing denied is shown"
+            assert not set(record.withheld_offer) & set(record.offered)
         return above, ledger.reached
 
 
