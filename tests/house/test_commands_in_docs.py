@@ -56,7 +56,7 @@ def test_a_wrong_command_would_be_found() -> None:
     assert len(COMMANDS) > 40
 
 
-@pytest.mark.parametrize("group", ["bundle", "profiles", "caps", "consent", "operators", "audit", "review", "lists", "log"])
+@pytest.mark.parametrize("group", ["bundle", "layers", "profiles", "caps", "consent", "operators", "audit", "review", "lists", "log"])
 def test_help_of_a_group_teaches(group: str) -> None:
     """`liftgate GROUP --help` says more than its line in `liftgate --help`: what it is for, and where to read on or an example."""
     shown = CliRunner().invoke(make_app(group), [group, "--help"]).output

@@ -160,7 +160,7 @@ async def test_sessions_and_visitors_are_pseudonyms_in_the_record(valkey_url: st
 
 
 async def test_without_consent_to_experiments_nobody_is_in_any_layer(valkey_url: str, tmp_path: Path) -> None:
-    """Who has not agreed to experiments is in no layer of any kind, and the record withholds layers and the visitor; who has agreed is in."""
+    """Who has not agreed to experiments is in no layer of any kind, and the record withholds layers and the visitor; others are in."""
     folder = tmp_path / "asking"
     shutil.copytree(LAYERED, folder)
     with (folder / "bundle.yaml").open("a") as file:
