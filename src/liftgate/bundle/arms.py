@@ -64,7 +64,7 @@ def _experiment_arm(draft: Draft, path: Path, rule: ExperimentRule, changes: Arm
             bare = [] if weights is None or changes.offers is None else [name for name in among if name not in weights]
             if bare:
                 problem = f"shows `{bare[0]}`, of which the weights of placement `{place}` say nothing"
-                draft.refuse((*path, "offers"), problem, "give the arm a `select:` of its own, or the placement's `weights` the offer")
+                draft.refuse((*path, "offers"), problem, "give the arm a `select:` of its own")
                 return
             continue
         # Who is in the arm may be in one of another layer, which shows other offers.

@@ -11,7 +11,7 @@ import numpy as np
 
 from liftgate.bundle.conditions import canonical
 from liftgate.bundle.schema import OfferRule
-from liftgate.bundle.schema_layers import AblationRule, ExperimentRule, HoldoutRule, LayerRule, ModelControlRule
+from liftgate.bundle.schema_layers import AblationArmRule, AblationRule, ArmRule, ExperimentRule, HoldoutRule, LayerRule, ModelControlRule
 from liftgate.bundle.sections import Draft
 from liftgate.domain.bucketing import SPACE
 from liftgate.domain.layer import CONTROL, HOLDOUT, TREATMENT, Exclusive, Layer, LayerArm, LayerKind, first_and_rest, in_use
@@ -204,7 +204,18 @@ def layer_form(rule: LayerRule) -> dict[str, Any]:
             form[key] = sorted(set(form[key]))
     if isinstance(rule, (AblationRule, ExperimentRule)):
         form["arms"] = {
-            name: {"start": start, "width": width} | rule.arms[name].model_dump(exclude_defaults=True, exclude={"share", "start"})  # type: ignore[index]
+            name: {"start": start, "width": width} | _arm_form(rule.arms[name])  # type: ignore[index]
             for name, (start, width) in ranges(rule).items()
         }
+    return form
+
+
+def _arm_form(arm: ArmRule | AblationArmRule) -> dict[str, Any]:
+    """Return what an arm changes; the order of offers means nothing."""
+    form = arm.model_dump(exclude_defaults=True, exclude={"share", "start"})
+    shown = form.get("offers")
+    if isinstance(shown, list):
+        form["offers"] = sorted(set(shown))
+    elif isinstance(shown, dict):
+        form["offers"] = {"groups": sorted(set(shown["groups"]))}
     return form
