@@ -22,7 +22,8 @@ from numpy.typing import NDArray
 from liftgate.record.codec import decode_decision
 from liftgate.record.event_codec import decode_event
 from liftgate.record.frame import Frame, Header, Stream
-from liftgate.record.raw import is_nested, is_packed, raw_message
+from liftgate.record.raw import Parted, is_nested, is_packed, raw_message
+from liftgate.record.wire import tag
 from liftgate.v1.record_pb2 import DecisionRecord, EventRecord
 
 ROW_ID = {Stream.DECISION: "decision_id", Stream.EVENT: "event_id"}
@@ -30,6 +31,8 @@ ROW_ID = {Stream.DECISION: "decision_id", Stream.EVENT: "event_id"}
 
 _MESSAGES: dict[Stream, type[Message]] = {Stream.DECISION: DecisionRecord, Stream.EVENT: EventRecord}
 _DECODE = {Stream.DECISION: decode_decision, Stream.EVENT: decode_event}
+_BEHIND = {Stream.DECISION: tag("candidate_reason"), Stream.EVENT: b"\xff"}
+"""The tag of the first field behind a record's constants; an event has none."""
 _FEW = 32
 """Distinct values of a column, in one batch, up to which they are converted once each."""
 _NAMES = pa.dictionary(pa.int8(), pa.string())
@@ -60,7 +63,7 @@ def record_batch(header: Header, frames: Sequence[Frame], names: Sequence[str] |
     whole = schema(header.stream)
     wanted = whole if names is None else pa.schema([field for field in whole if field.name in names])
     fields = _MESSAGES[header.stream].DESCRIPTOR.fields_by_name
-    messages, column = _read(header.stream, frames)
+    column = _read(header.stream, frames)
     columns = []
     for name in wanted.names:
         if name == "writer_id":
@@ -68,21 +71,27 @@ def record_batch(header: Header, frames: Sequence[Frame], names: Sequence[str] |
         elif name == "sequence":
             columns.append(pa.array([frame.sequence for frame in frames], pa.int64()))
         else:
-            columns.append(column(fields[name], messages))
+            columns.append(column(fields[name]))
     return pa.RecordBatch.from_arrays(columns, schema=wanted)
 
 
-def _read(stream: Stream, frames: Sequence[Frame]) -> tuple[Sequence[Message], Callable[[Any, Sequence[Message]], Any]]:
-    """Return the records and what makes a column of them: the fast way where every column lies in one run of bytes."""
-    raw = raw_message(_MESSAGES[stream])
+def _read(stream: Stream, frames: Sequence[Frame]) -> Callable[[Any], Any]:
+    """Return what makes a column of records: the fast way where packed columns lie in one run of bytes, constants read once."""
+    kind, fields = _MESSAGES[stream], _MESSAGES[stream].DESCRIPTOR.fields
+    raw = raw_message(kind)
+    parted = Parted([frame.payload for frame in frames], _BEHIND[stream], _FEW)
     try:
-        messages = [raw.FromString(frame.payload) for frame in frames]
+        messages = [raw.FromString(rest) for rest in parted.rests]
+        fronts = [raw.FromString(front) for front in parted.fronts]
     except DecodeError as cause:
         raise ValueError("not a record of its stream") from cause
-    packed = [field for field in _MESSAGES[stream].DESCRIPTOR.fields if is_packed(field) and field.type == FieldDescriptor.TYPE_ENUM]
-    if all(b"".join(map(attrgetter(field.name), messages)).isascii() for field in packed):
-        return messages, _raw_column
-    return [_DECODE[stream](frame.payload) for frame in frames], _column
+    packed = [field.name for field in fields if is_packed(field) and field.type == FieldDescriptor.TYPE_ENUM]
+    constant = {field.name for front in fronts for field, _ in front.ListFields()}
+    if constant.isdisjoint(packed) and all(b"".join(map(attrgetter(name), messages)).isascii() for name in packed):
+        place = pa.array(parted.front_of, pa.int32())
+        return lambda field: _raw_column(field, fronts).take(place) if field.name in constant else _raw_column(field, messages)
+    whole: list[Message] = [_DECODE[stream](frame.payload) for frame in frames]
+    return lambda field: _column(field, whole)
 
 
 def _raw_column(field: Any, messages: Sequence[Message]) -> Any:

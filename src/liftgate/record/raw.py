@@ -6,6 +6,7 @@ number. On the wire that is the same thing, as long as each column stands there 
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from functools import cache
 from typing import Any
 
@@ -53,3 +54,66 @@ def _made(real: Any) -> Any:
     pool = descriptor_pool.Default()
     pool.AddSerializedFile(file.SerializeToString())
     return message_factory.GetMessageClass(pool.FindMessageTypeByName(f"liftgate.raw.{real.name}"))
+
+
+class Parted:
+    """Records parted into what writers put in front of many alike, and the rest: each front is read once.
+
+    `codec` writes a bundle's and a placement's constants first and the candidates' columns right behind them.
+    """
+
+    def __init__(self, payloads: Sequence[bytes], behind: bytes, most: int) -> None:
+        """`behind`: the tag of the first field behind the constants; more than `most` fronts are none at all."""
+        self.fronts: list[bytes] = []
+        """Constants, encoded; empty: the records were not written so."""
+        self.front_of: list[int] = []
+        """Of each record."""
+        self.rests: Sequence[bytes] = payloads
+        rests: list[bytes] = []
+        last = b""
+        at = 0
+        for payload in payloads:
+            # A front that goes on in this record is another one.
+            if not last or not payload.startswith(last) or not payload.startswith(behind, len(last)):
+                whole = (i for i, one in enumerate(self.fronts) if payload.startswith(one) and payload.startswith(behind, len(one)))
+                found = next(whole, -1)
+                if found < 0:
+                    end = _place(payload, behind)
+                    if end <= 0 or len(self.fronts) == most:
+                        self.fronts, self.front_of = [], []
+                        return
+                    self.fronts.append(payload[:end])
+                    found = len(self.fronts) - 1
+                at, last = found, self.fronts[found]
+            self.front_of.append(at)
+            rests.append(payload[len(last) :])
+        self.rests = rests
+
+
+def _place(payload: bytes, behind: bytes) -> int:
+    """Return where a field's tag first stands among a message's fields of bytes and varints; -1: not at all."""
+    at, end = 0, len(payload)
+    while at < end:
+        if payload.startswith(behind, at):
+            return at
+        key, at = _varint(payload, at)
+        if key & 7 == 0:
+            _, at = _varint(payload, at)
+        elif key & 7 == 2:
+            size, at = _varint(payload, at)
+            at += size
+        else:
+            return -1
+    return -1
+
+
+def _varint(payload: bytes, at: int) -> tuple[int, int]:
+    """Return a number and where the next field begins; past the end: 0 and beyond it."""
+    number = shift = 0
+    while at < len(payload):
+        byte = payload[at]
+        number |= (byte & 127) << shift
+        at, shift = at + 1, shift + 7
+        if byte < 128:
+            return number, at
+    return 0, len(payload) + 1
