@@ -9,6 +9,7 @@ from pathlib import Path
 import numpy as np
 
 from liftgate.domain.bucketing import SPACE
+from liftgate.domain.layer import HOLDOUT, first_and_rest
 from liftgate.domain.request import Context, DecideRequest
 from liftgate.pipeline.live import Live
 from tests.pipeline.cap_state import use_up
@@ -27,7 +28,9 @@ async def test_a_budget_reaches_both_arms_alike(valkey_url: str, tmp_path: Path)
         await use_up(bench, "nobody", ())
         (layer,) = bench.live.bundle.layers
         caps = tuple(replace(cap, limit=BUDGET) if cap.name.startswith("budget") else cap for cap in bench.live.bundle.caps)
-        bundle = replace(bench.live.bundle, caps=caps, layers=(replace(layer, share=SHARE, boundary=round(SHARE * SPACE)),))
+        bundle = replace(
+            bench.live.bundle, caps=caps, layers=(replace(layer, share=SHARE, arms=first_and_rest(HOLDOUT, round(SHARE * SPACE))),)
+        )
         live = Live(bundle, bench.live.models)
         people = [f"budget-{i}" for i in np.random.default_rng(5).permutation(PEOPLE)]
         for start in range(0, PEOPLE, 50):

@@ -9,6 +9,7 @@ from pathlib import Path
 import numpy as np
 
 from liftgate.domain.bucketing import SPACE
+from liftgate.domain.layer import HOLDOUT, first_and_rest
 from liftgate.domain.reason import Reason
 from liftgate.domain.request import DecideRequest
 from liftgate.pipeline.live import Live
@@ -60,7 +61,7 @@ async def test_flipping_the_arm_never_changes_what_would_be_offered(valkey_url: 
 
         def with_share(share: float) -> Live:
             (universal,) = (layer for layer in bundle.layers if layer.name == "universal")
-            layer = replace(universal, share=share, boundary=round(share * SPACE))
+            layer = replace(universal, share=share, arms=first_and_rest(HOLDOUT, round(share * SPACE)))
             return Live(replace(bundle, layers=(layer,)), bench.live.models)
 
         treated, held_out = with_share(0.0), with_share(1.0)

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from liftgate.app.cases.rules import in_shadow
+from liftgate.app.cli.policy_words import policy_words
 from liftgate.bundle.compiled import Bundle
 from liftgate.bundle.difference import flow
 from liftgate.bundle.digest import cap_form
@@ -188,17 +189,14 @@ def placement_statements(draft: Draft, name: str) -> list[Statement]:
         found.append(say("What can be shown", "nothing, when nothing is allowed: there is no default"))
     found.append(say("How many", "one offer at a time" if rule.slots == 1 else f"up to {rule.slots} offers at a time", "slots"))
     found.append(say("How many", f"an answer may be used for {span(rule.valid_for)}", "valid_for"))
-    policy = getattr(rule.select, "policy", "")
-    if policy == "epsilon_greedy":
-        share = rule.select.epsilon
-        text = f"the allowed offer that is worth most, in {1 - share:.0%} of cases; in {share:.0%} one of the allowed at random, to learn"
-    else:
-        text = flow(written(draft, ("placements", name), "select"))
-    found.append(say("How it is chosen", text, "select"))
+    found.append(say("How it is chosen", policy_words(rule.select, draft.head["currency"]), "select"))
+    if rule.diversity is not None:
+        most = rule.diversity.max_per_group
+        found.append(say("How it is chosen", f"at most {most} offer{'s' if most > 1 else ''} of a group in one answer", "diversity"))
     for key in ("minimum_propensity", "minimum_value"):
         if getattr(rule, key):
             found.append(say("What is worth showing", minimum_words(key, getattr(rule, key), draft.head["currency"]), key))
-    known = {"minimum_propensity", "minimum_value", "offers", "default_offer", "slots", "valid_for", "select"}
+    known = {"minimum_propensity", "minimum_value", "offers", "default_offer", "slots", "valid_for", "select", "diversity"}
     for field, info in type(rule).model_fields.items():
         if field not in known and field in rule.model_fields_set:
             key = info.alias or field
