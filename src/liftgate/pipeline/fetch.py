@@ -24,6 +24,7 @@ from liftgate.pipeline.stages import Stage
 from liftgate.pipeline.streams import follow
 from liftgate.pipeline.targeting import target
 from liftgate.pipeline.walk import Walk
+from liftgate.pipeline.withheld_claim import partly_held_out
 
 _STORED, _DEFAULT_MISSING = np.uint8(InputState.STORED), np.uint8(InputState.DEFAULT_MISSING)
 _FOUND, _ALLOWED = np.uint8(ProfileState.FOUND), np.uint8(Reason.ALLOWED)
@@ -101,13 +102,6 @@ def _histories(batch: Batch, fetched: Fetched) -> Sequence[bytes | None]:
                 accounts[row] = fetched.real_account_history.get(row)
     fetched.account_history = accounts
     return history
-
-
-def partly_held_out(batch: Batch) -> frozenset[int]:
-    """Return the rows whose people are held out of some offers and not of everything."""
-    if batch.withheld is None:
-        return frozenset()
-    return frozenset(np.flatnonzero(batch.withheld.any(axis=1) & ~batch.held_out).tolist())
 
 
 def _together(real: bytes, ghost: bytes) -> bytes:

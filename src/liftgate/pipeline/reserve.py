@@ -6,11 +6,10 @@ from dataclasses import replace
 
 from liftgate.domain.errors import FieldViolation, RequestIdReused, StoreUnavailable
 from liftgate.domain.reason import Arm, Reason
-from liftgate.pipeline.fetch import partly_held_out
 from liftgate.pipeline.ports import NOTHING_WATCHED, Claim, ClaimOutcome, ClaimStatus, Watch
 from liftgate.pipeline.stages import Stage
 from liftgate.pipeline.walk import Pending, Walk
-from liftgate.pipeline.withheld_claim import withhold
+from liftgate.pipeline.withheld_claim import partly_held_out, withhold
 
 MAX_ATTEMPTS = 3
 """Reservations tried for one decision before the guarded default answers."""

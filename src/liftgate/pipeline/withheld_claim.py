@@ -6,7 +6,17 @@ from collections import Counter
 from collections.abc import Sequence
 from dataclasses import replace
 
+import numpy as np
+
+from liftgate.domain.batch import Batch
 from liftgate.pipeline.ports import AccountClaim, Charge, Claim, TotalUse
+
+
+def partly_held_out(batch: Batch) -> frozenset[int]:
+    """Return the rows whose people are held out of some offers and not of everything."""
+    if batch.withheld is None:
+        return frozenset()
+    return frozenset(np.flatnonzero(batch.withheld.any(axis=1) & ~batch.held_out).tolist())
 
 
 def withhold(claim: Claim, would: Claim) -> None:
