@@ -30,6 +30,9 @@ def decided(
     layers: dict[str, str] | None = None,
     version: str = "d",
     mode: str = "",
+    shares: dict[str, float] | None = None,
+    unit: str = "person",
+    account: bytes = b"",
 ) -> bytes:
     """Return a decision; a held-out person is shown nothing, and would have been shown `shown`."""
     held = arm == "holdout"
@@ -42,15 +45,26 @@ def decided(
         placement_id="home",
         bundle_digest=version * 64,
         arm=Arm.ARM_HOLDOUT if held else Arm.ARM_TREATMENT,
-        assignments=[LayerAssignment(layer=name, arm=one) for name, one in (layers or {"universal": arm}).items()],
+        assignments=[
+            LayerAssignment(layer=name, arm=one, share=(shares or {}).get(one), unit=unit)
+            for name, one in (layers or {"universal": arm}).items()
+        ],
         offered=[] if held else shown,
         would_offer=shown if held else [],
         mode=mode,
+        account_pseudonym=account,
     ).SerializeToString()
 
 
 def happened(
-    number: int, person: int, kind: str, at_ms: int, value: float | None = None, decision: int | None = None, reason: str = "UNSPECIFIED"
+    number: int,
+    person: int,
+    kind: str,
+    at_ms: int,
+    value: float | None = None,
+    decision: int | None = None,
+    reason: str = "UNSPECIFIED",
+    account: bytes = b"",
 ) -> bytes:
     """Return an event."""
     return EventRecord(
@@ -64,6 +78,7 @@ def happened(
         value=value,
         currency="" if value is None else "EUR",
         reason=f"REASON_{reason}",
+        account_pseudonym=account,
     ).SerializeToString()
 
 

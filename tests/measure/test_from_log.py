@@ -137,6 +137,48 @@ def test_a_layer_has_arms_of_its_own(tmp_path: Path) -> None:
         rows(log, Asked(layer="zero"))
 
 
+def test_planned_shares_come_from_the_log(tmp_path: Path) -> None:
+    """A layer's shares stand with each assignment: a split of 3 to 1 that was planned passes, one that was not is refused."""
+    asked = ("--layer", "hero", "--control", "control", "--read-at", "2026-02-01")
+    for planned, code in ((0.75, 0), (0.6, 3)):
+        log = tmp_path / str(planned)
+        shares = {"control": 1 - planned, "softmax": planned}
+        decisions = [
+            decided(i, i, "treatment", START_MS + i, layers={"hero": "control" if i % 4 == 0 else "softmax"}, shares=shares)
+            for i in range(800)
+        ]
+        write(log, Stream.DECISION, decisions)
+        write(log, Stream.EVENT, [happened(i, i, "purchase", START_MS + DAY_MS, 1.0) for i in range(0, 800, 7)], writer=2)
+        assert run("lift", "--log", str(log), *asked)[0] == code
+        assert run("srm", "--log", str(log), "--layer", "hero")[0] == code
+
+
+def test_people_held_out_of_everything_are_in_no_experiment(tmp_path: Path) -> None:
+    """They leave an experiment's arms and a programme's holdout alike; in the layer that holds them out they are what is compared."""
+    log = tmp_path / "log"
+    layers = [(u, p) for u in ("holdout", "treatment") for p in ("holdout", "treatment")]
+    made = [decided(i, i, u, START_MS + i, layers={"universal": u, "ships": p}) for i, (u, p) in enumerate(layers)]
+    write(log, Stream.DECISION, made)
+    wanted = Asked(window_ms=1, read_at_ms=START_MS + DAY_MS, layer="ships")
+    assert [row["arm"] for row in rows(log, wanted)] == ["holdout", "treatment"]
+    wanted = Asked(window_ms=1, read_at_ms=START_MS + DAY_MS, layer="universal")
+    assert [row["arm"] for row in rows(log, wanted)] == ["holdout", "holdout", "treatment", "treatment"]
+
+
+def test_an_account_is_one_row_where_accounts_are_randomised(tmp_path: Path) -> None:
+    """Two people of an account are one unit with what both did; a layer of visitors is refused, for events name none."""
+    log = tmp_path / "log"
+    made = [decided(i, i, "treatment", START_MS + i, layers={"house": "a"}, unit="account", account=b"home") for i in range(2)]
+    write(log, Stream.DECISION, made)
+    write(log, Stream.EVENT, [happened(i, i, "purchase", START_MS + HOUR_MS, 3.0, account=b"home") for i in range(2)], writer=2)
+    (row,) = rows(log, Asked(window_ms=DAY_MS, read_at_ms=START_MS + 2 * DAY_MS, layer="house"))
+    assert (row["decisions"], row["purchase_value"]) == (2, 6.0)
+    other = tmp_path / "other"
+    write(other, Stream.DECISION, [decided(1, 1, "treatment", START_MS, layers={"cookie": "a"}, unit="visitor")])
+    with pytest.raises(Refused, match="randomises visitor"):
+        rows(other, Asked(layer="cookie"))
+
+
 def test_nobody_is_in_two_arms(tmp_path: Path) -> None:
     """A person whose arm changed makes the reading stop."""
     log = tmp_path / "log"

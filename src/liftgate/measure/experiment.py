@@ -1,4 +1,4 @@
-"""From a log to an experiment table: one row a person, with the arm of the first decision and what was done in one window for every arm.
+"""From a log to an experiment table: one row a person (or account, where a layer randomises those), one rule for every arm.
 
 assigned    the moment of the person's first decision in the layer
 outcome     every event of the person in [assigned, assigned + window), whatever was shown: the same rule for both arms
@@ -23,9 +23,9 @@ from liftgate.measure.refusal import Misused, Refused
 HELD_OUT, TREATED = "holdout", "treatment"
 DECISION_COLUMNS = (
     "decision_id", "decided_at_ms", "person_pseudonym", "pseudonym_key_id", "placement_id", "bundle_digest", "arm", "assignments",
-    "branch", "mode", "offered", "default_served", "would_offer", "would_offer_default",
+    "branch", "account_pseudonym", "mode", "offered", "default_served", "would_offer", "would_offer_default",
 )  # fmt: skip
-EVENT_COLUMNS = ("event_id", "kind", "person_pseudonym", "decision_id", "occurred_at_ms", "received_at_ms", "value", "reason")
+EVENT_COLUMNS = ("event_id", "kind", "person_pseudonym", "account_pseudonym", "occurred_at_ms", "received_at_ms", "value", "reason")
 KINDS = ("EXPOSURE", "CLICK", "PURCHASE")
 _DAY_MS = 86_400_000
 
@@ -68,6 +68,8 @@ class Made:
     """Events that were there twice and count once."""
     lost_records: int
     """Records that were written and are in no file."""
+    shares: tuple[str, ...]
+    """What the log says that was planned, as ARM=WEIGHT; empty: it does not say, or it changed."""
 
 
 def experiment_table(directory: Path, events: Path | None, asked: Asked, target: Path) -> Made:
@@ -83,6 +85,8 @@ def experiment_table(directory: Path, events: Path | None, asked: Asked, target:
 class _Making:
     def __init__(self, log: Log, asked: Asked) -> None:
         self._log, self._asked = log, asked
+        self._unit = "person_pseudonym"
+        self._shares: tuple[str, ...] = ()
 
     def write(self, target: Path) -> Made:
         lost, gaps = lost_records(self._log)
@@ -120,7 +124,7 @@ class _Making:
         rows = self._with_outcomes(closed, events, kinds)
         self._log.backend.to_parquet(rows, str(target))
         twice = self._log.count(valid(self._log.events)) - sum(row["n"] for row in counted)
-        return Made(target, units, whole - units, read_at, tuple(map(str.lower, kinds)), versions, twice, lost)
+        return Made(target, units, whole - units, read_at, tuple(map(str.lower, kinds)), versions, twice, lost, self._shares)
 
     def _people(self) -> Any:
         """Return one row a person: pseudonym, arm, assigned_at_ms, version, decisions, triggered."""
@@ -139,7 +143,7 @@ class _Making:
         digests = sorted(row["bundle_digest"] for row in self._log.fetch(rows.select("bundle_digest").distinct()))
         number = ibis.cases(*((rows.bundle_digest == one, i) for i, one in enumerate(digests)))
         rows = rows.mutate(hit=hit.cast("int8"), number=number.cast("int32"))
-        people = rows.group_by("person_pseudonym").aggregate(
+        people = rows.group_by(self._unit).aggregate(
             arm=rows.group.min(),
             other=rows.group.max(),
             assigned_at_ms=rows.decided_at_ms.min(),
@@ -173,11 +177,33 @@ class _Making:
         if not self._log.count(mine.limit(1)):
             named = sorted(row["layer"] for row in self._log.fetch(flat.select(layer=flat.one.layer).distinct().limit(50)))
             raise Misused(f"no decision of {self._log.name} is in a layer {layer!r}; it has {', '.join(named) or 'none'}")
-        return mine.mutate(group=mine.one.arm)
+        rows = mine.mutate(group=mine.one.arm, share=mine.one.share, kind=mine.one.unit.fill_null(""))
+        self._unit = self._unit_of(rows)
+        # People held out of everything are shown nothing in either arm; in a holdout of everything they are what is compared.
+        held = rows.filter(rows.group == HELD_OUT)
+        if not self._log.count(held.limit(1)) or self._log.count(held.filter(held.arm != "HOLDOUT").limit(1)):
+            rows = rows.filter(rows.arm == "TREATMENT")
+        shares = self._log.fetch(rows.select("group", "share").distinct().limit(100))
+        if len({row["group"] for row in shares}) == len(shares) and all(row["share"] for row in shares):
+            self._shares = tuple(sorted(f"{row['group']}={row['share']:.9g}" for row in shares))
+        return rows
+
+    def _unit_of(self, rows: Any) -> str:
+        """Return the column of what the layer randomised. Raises Refused where events do not say whose they are."""
+        kinds = {row["kind"] or "person" for row in self._log.fetch(rows.select("kind").distinct())}
+        if kinds == {"person"}:
+            return "person_pseudonym"
+        if kinds == {"account"}:
+            return "account_pseudonym"
+        raise Refused(
+            "unit_without_events",
+            f"layer {self._asked.layer!r} randomises {' and '.join(sorted(kinds))}, and events do not say which one they belong to",
+            "give a table of your own, in which outcomes stand beside that unit: --table; events know people and accounts alone",
+        )
 
     def _with_outcomes(self, people: Any, events: Any, kinds: Sequence[str]) -> Any:
         asked = self._asked
-        mine = events.inner_join(people.select("person_pseudonym", "assigned_at_ms"), "person_pseudonym")
+        mine = events.inner_join(people.select(self._unit, "assigned_at_ms"), self._unit)
         since = mine.occurred_at_ms - mine.assigned_at_ms
         after = (since >= 0) & (since < asked.window_ms)
         before = (since < 0) & (since >= -asked.before_ms)
@@ -189,8 +215,8 @@ class _Making:
             if asked.before_ms:
                 sums[f"{name}_count_before"] = (before & of_kind).cast("int64").sum()
                 sums[f"{name}_value_before"] = ibis.ifelse(before & of_kind, mine.value.fill_null(0.0), 0.0).sum()
-        totals = mine.group_by("person_pseudonym").aggregate(**sums)
-        joined = people.left_join(totals, "person_pseudonym")
+        totals = mine.group_by(self._unit).aggregate(**sums)
+        joined = people.left_join(totals, self._unit)
         filled = {name: joined[name].fill_null(0).cast("float64") for name in sums}
         flags = {kind.lower(): (joined[f"{kind.lower()}_count"].fill_null(0) > 0).cast("int64") for kind in kinds}
         net = (filled["purchase_value"] - filled["refund_value"]) if "refund_value" in filled else filled["purchase_value"]

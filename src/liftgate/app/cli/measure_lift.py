@@ -113,7 +113,7 @@ def lift(
                     triggered=triggered,
                     exposed=exposed,
                     where=where,
-                    shares=tuple(share or ()),
+                    shares=tuple(share or (made.shares if made else ())),
                     winsorise=winsorise,
                     alpha=alpha,
                     correction=correction,

@@ -59,7 +59,7 @@ def srm(
                 path,
                 source.role(unit, source.ROW, made, "--unit"),
                 source.role(arm, source.ARM, made, "--arm"),
-                share or [],
+                share or (made.shares if made else []),
                 stratum or [],
                 where,
             )
