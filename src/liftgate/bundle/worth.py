@@ -5,7 +5,8 @@ Whatever a bundle does not use is None, so that it costs nothing.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Iterator
+from dataclasses import dataclass, field
 
 import numpy as np
 from numpy.typing import NDArray
@@ -19,6 +20,8 @@ from liftgate.domain.offer import Indices
 NO_MINIMUM = float("-inf")
 _FEW = 3
 """Up to so many conditions one after the other are cheaper than together."""
+_FEW_JUDGEMENTS = 10
+"""Up to so many pairs of a person and a condition are judged one by one: there plain numbers cost less than columns."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,27 +39,56 @@ class Switch:
     """[offers], above 0."""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False)
 class Multiplier:
     """A factor of worth, above 0: what always counts, and what counts sometimes."""
 
     constant: Floats
     """[K]"""
     switches: tuple[Switch, ...] = ()
+    _dates: tuple[Floats, Floats] | None = field(init=False)
+    """[switches, 1] first moments and first moments after the last; None: no switch has dates."""
+    _layers: tuple[tuple[Indices, Floats], ...] = field(init=False)
+    """[K] the offer's first switch and its factor, its second ...; one past the last switch: none, which never is on."""
+
+    def __post_init__(self) -> None:
+        starts, ends = (np.array([[moment(one)] for one in self.switches]) for moment in (_starts_at_ms, _until_ms))
+        dated = any(np.isfinite(moments).any() for moments in (starts, ends))
+        object.__setattr__(self, "_dates", (starts, ends) if dated else None)
+        object.__setattr__(self, "_layers", tuple(_layers(self.switches, len(self.constant))))
 
     def columns(self, true: Bools, now_ms: Floats) -> Floats:
-        """Return [N, K] factors from `true` [conditions, N]; do not write to them."""
+        """Return [N, K] factors from `true` [conditions + 1, N], the last row all set; do not write to them."""
         if not self.switches:
             return np.broadcast_to(self.constant, (len(now_ms), len(self.constant)))
-        found = np.tile(self.constant, (len(now_ms), 1))
-        for switch in self.switches:
-            on = (now_ms >= switch.starts_at_ms) & (now_ms < switch.until_ms)
-            if switch.condition >= 0:
-                on &= true[switch.condition]
-            rows = np.flatnonzero(on)
-            if rows.size:
-                found[np.ix_(rows, switch.offers)] *= switch.factor
+        on = np.zeros((len(self.switches) + 1, len(now_ms)), dtype=np.bool_)
+        on[:-1] = true[[switch.condition for switch in self.switches]]
+        if self._dates is not None:
+            starts, ends = self._dates
+            on[:-1] &= (now_ms >= starts) & (now_ms < ends)
+        found: Floats = self.constant
+        for switch, factor in self._layers:
+            found = found * np.where(on[switch].T, factor, 1.0)
         return found
+
+
+def _starts_at_ms(switch: Switch) -> float:
+    return switch.starts_at_ms
+
+
+def _until_ms(switch: Switch) -> float:
+    return switch.until_ms
+
+
+def _layers(switches: tuple[Switch, ...], offers: int) -> Iterator[tuple[Indices, Floats]]:
+    """Yield, by how manyeth switch of its offer, which one it is and its factor, [offers] each."""
+    of: list[list[tuple[int, float]]] = [[] for _ in range(offers)]
+    for s, switch in enumerate(switches):
+        for k, factor in zip(switch.offers.tolist(), switch.factor.tolist(), strict=True):
+            of[k].append((s, factor))
+    for depth in range(max(map(len, of), default=0)):
+        some = [one[depth] if depth < len(one) else (len(switches), 1.0) for one in of]
+        yield np.array([s for s, _ in some], dtype=np.intp), np.array([factor for _, factor in some], dtype=np.float64)
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,13 +139,23 @@ class Worth:
         return least[0], least[1]
 
     def holding(self, inputs: Floats, now_ms: Floats) -> Bools:
-        """Return [conditions, N]: true of [N, I] inputs. A condition that cannot be told does not hold."""
-        if self.fused is not None:
-            return self.fused.evaluate(inputs, now_ms)[0]
-        true = np.zeros((len(self.conditions), len(inputs)), dtype=np.bool_)
-        for r, condition in enumerate(self.conditions):
-            true[r] = condition.evaluate(inputs, now_ms)[0]
+        """Return [conditions + 1, N]: true of [N, I] inputs. What cannot be told does not hold; the last row, no condition, is set."""
+        conditions = self.conditions
+        true = np.ones((len(conditions) + 1, len(inputs)), dtype=np.bool_)
+        if self.by_row and len(inputs) * len(conditions) <= _FEW_JUDGEMENTS:
+            rows = list(zip(inputs.tolist(), now_ms.tolist(), strict=True))
+            true[:-1] = [[condition.evaluate_row(*row)[0] for row in rows] for condition in conditions]
+        elif self.fused is not None:
+            true[:-1] = self.fused.evaluate(inputs, now_ms)[0]
+        else:
+            for r, condition in enumerate(conditions):
+                true[r] = condition.evaluate(inputs, now_ms)[0]
         return true
+
+    @property
+    def by_row(self) -> bool:
+        """Every condition can be judged person by person."""
+        return all(condition.by_row for condition in self.conditions)
 
 
 def fused(conditions: tuple[ColumnCondition, ...]) -> FusedConditions | None:

@@ -16,8 +16,6 @@ from liftgate.domain.input import Floats
 from liftgate.pipeline.live import Live
 from liftgate.selection.value import below_threshold, expected_value, not_shown, smoothed
 
-_NO_CONDITIONS = np.zeros((0, 0), dtype=np.bool_)
-
 
 def weigh(batch: Batch, worth: Worth, propensity: Floats, untreated: Floats | None) -> None:
     """Fill in untreated, smoothed, context_weight and lever, as far as the bundle uses them, from [N, K] propensities."""
@@ -27,7 +25,7 @@ def weigh(batch: Batch, worth: Worth, propensity: Floats, untreated: Floats | No
     if worth.context_weight is None and worth.lever is None:
         return
     now_ms = batch.now_ms.astype(np.float64)
-    true = worth.holding(batch.inputs, now_ms) if worth.conditions else _NO_CONDITIONS
+    true = worth.holding(batch.inputs, now_ms)
     if worth.context_weight is not None:
         batch.context_weight = worth.context_weight.columns(true, now_ms)
     if worth.lever is not None:
