@@ -142,6 +142,8 @@ class Worth:
         """Return [conditions + 1, N]: true of [N, I] inputs. What cannot be told does not hold; the last row, no condition, is set."""
         conditions = self.conditions
         true = np.ones((len(conditions) + 1, len(inputs)), dtype=np.bool_)
+        if not conditions:
+            return true
         if self.by_row and len(inputs) * len(conditions) <= _FEW_JUDGEMENTS:
             rows = list(zip(inputs.tolist(), now_ms.tolist(), strict=True))
             true[:-1] = [[condition.evaluate_row(*row)[0] for row in rows] for condition in conditions]
