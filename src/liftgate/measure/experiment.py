@@ -71,15 +71,25 @@ class Made:
     shares: tuple[str, ...]
     """What the log says that was planned, as ARM=WEIGHT; empty: it does not say, or it changed."""
 
+    def as_json(self) -> dict[str, Any]:
+        """Return what an answer says of the log that it comes from."""
+        names = ("open_windows", "read_at_ms", "versions", "repeated_events", "lost_records")
+        return {"log": {"people": self.units, **{name: getattr(self, name) for name in names}}}
+
 
 def experiment_table(directory: Path, events: Path | None, asked: Asked, target: Path) -> Made:
-    """Write the table as Parquet, with columns arm, version, assigned_at_ms, decisions, triggered, exposed and those of each kind.
+    """Write the table as Parquet: arm, version, placement, assigned_at(_ms), decisions, triggered, exposed and the columns of each kind.
 
     Raises Misused, and Refused: `log_gaps`, `no_rows`, `open_windows`, `mixed_keys`, `unit_in_two_groups`.
     """
     with new_aside() as aside:
         log = open_log(directory, events, Path(aside), decision_columns=DECISION_COLUMNS, event_columns=EVENT_COLUMNS)
-        return _Making(log, asked).write(target)
+        return table_of(log, asked, target)
+
+
+def table_of(log: Log, asked: Asked, target: Path) -> Made:
+    """Write the table of a log that is open already, with at least DECISION_COLUMNS and EVENT_COLUMNS. Raises as `experiment_table`."""
+    return _Making(log, asked).write(target)
 
 
 class _Making:
@@ -108,9 +118,7 @@ class _Making:
         closed = people.filter(people.assigned_at_ms + self._asked.window_ms <= read_at)
         whole, versions = self._log.count(people), self._one(versions=people.version.nunique())["versions"]
         if not whole:
-            raise Refused(
-                "no_rows", f"no decision of {self._log.name} is in the experiment", "look at --layer, --placement, --since and --until"
-            )
+            raise self._nobody()
         units = self._log.count(closed)
         if not units:
             raise Refused(
@@ -127,7 +135,7 @@ class _Making:
         return Made(target, units, whole - units, read_at, tuple(map(str.lower, kinds)), versions, twice, lost, self._shares)
 
     def _people(self) -> Any:
-        """Return one row a person: pseudonym, arm, assigned_at_ms, version, decisions, triggered."""
+        """Return one row a person: pseudonym, arm, assigned_at_ms, version and placement (of the first decision), decisions, triggered."""
         asked, rows = self._asked, self._log.decisions
         rows = rows.filter(rows.mode.fill_null("") == "")
         if asked.placement:
@@ -141,13 +149,18 @@ class _Making:
             hit = any_offer & ibis.or_(*named)
         # Numbers instead of digests: 64 characters a person would be most of what is held.
         digests = sorted(row["bundle_digest"] for row in self._log.fetch(rows.select("bundle_digest").distinct()))
+        places = sorted(row["placement_id"] for row in self._log.fetch(rows.select("placement_id").distinct()))
+        if not digests:
+            raise self._nobody()
         number = ibis.cases(*((rows.bundle_digest == one, i) for i, one in enumerate(digests)))
-        rows = rows.mutate(hit=hit.cast("int8"), number=number.cast("int32"))
+        place = ibis.cases(*((rows.placement_id == one, i) for i, one in enumerate(places)))
+        rows = rows.mutate(hit=hit.cast("int8"), number=number.cast("int32"), place=place.cast("int32"))
         people = rows.group_by(self._unit).aggregate(
             arm=rows.group.min(),
             other=rows.group.max(),
             assigned_at_ms=rows.decided_at_ms.min(),
             number=rows.number.argmin(rows.decided_at_ms),
+            place=rows.place.argmin(rows.decided_at_ms),
             decisions=rows.count(),
             triggered=rows.hit.max(),
         )
@@ -163,7 +176,12 @@ class _Making:
         if asked.until_ms is not None:
             people = people.filter(people.assigned_at_ms < asked.until_ms)
         version = ibis.cases(*((people.number == i, one) for i, one in enumerate(digests)))
-        return people.mutate(version=version).drop("other", "number")
+        placement = ibis.cases(*((people.place == i, one) for i, one in enumerate(places)))
+        return people.mutate(version=version, placement=placement).drop("other", "number", "place")
+
+    def _nobody(self) -> Refused:
+        why = f"no decision of {self._log.name} is in the experiment"
+        return Refused("no_rows", why, "look at --layer, --placement, --since and --until")
 
     def _with_arm(self, rows: Any) -> Any:
         """Return the decisions that are in an arm, with it as `group`."""
@@ -220,9 +238,9 @@ class _Making:
         filled = {name: joined[name].fill_null(0).cast("float64") for name in sums}
         flags = {kind.lower(): (joined[f"{kind.lower()}_count"].fill_null(0) > 0).cast("int64") for kind in kinds}
         net = (filled["purchase_value"] - filled["refund_value"]) if "refund_value" in filled else filled["purchase_value"]
-        return joined.select(
-            "arm", "version", "assigned_at_ms", "decisions", "triggered", exposed=flags["exposure"], **flags, **filled, net_value=net
-        )
+        joined = joined.mutate(assigned_at=joined.assigned_at_ms.as_timestamp("ms"))
+        known = ("arm", "version", "placement", "assigned_at", "assigned_at_ms", "decisions", "triggered")
+        return joined.select(*known, exposed=flags["exposure"], **flags, **filled, net_value=net)
 
     def _one(self, **aggregates: Any) -> dict[str, Any]:
         return {name: self._log.fetch(value.name(name).as_table())[0][name] for name, value in aggregates.items()}

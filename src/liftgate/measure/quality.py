@@ -33,7 +33,12 @@ def measure_quality(directory: Path, events: Path | None, window_ms: int | None 
     """Return what the log is like as plain data, with a refusal where nothing should be measured on it. Raises Misused."""
     with new_aside() as aside:
         log = open_log(directory, events, Path(aside), decision_columns=DECISION_COLUMNS, event_columns=EVENT_COLUMNS)
-        return _Quality(log).report(window_ms, read_at_ms)
+        return quality_of(log, window_ms, read_at_ms)
+
+
+def quality_of(log: Log, window_ms: int | None = None, read_at_ms: int | None = None) -> dict[str, Any]:
+    """Return what a log is like that is open already, with at least DECISION_COLUMNS and EVENT_COLUMNS."""
+    return _Quality(log).report(window_ms, read_at_ms)
 
 
 def lost_records(log: Log) -> tuple[int, list[Gap]]:

@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import json
-import math
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import asdict, is_dataclass
 from typing import Any, NoReturn
 
 import typer
 
 from liftgate.app.cli.say import fail
+from liftgate.measure.plain import plain as plain
 
 ANSWERED, MISUSED, REFUSED = 0, 2, 3
 JSON_HELP = "Print JSON."
@@ -53,21 +52,6 @@ def answer(as_json: bool, compute: Callable[[], Answer], show: Callable[[Answer]
 def say_refusal(refusal: Mapping[str, str]) -> None:
     """Print a refusal for people."""
     typer.echo(f"\nRefused ({refusal['code']}): {refusal['why']}.\nWhat to do: {refusal['what_to_do']}.")
-
-
-def plain(value: Any) -> Any:
-    """Return the value as JSON can hold it: dataclasses and numpy scalars in plain types, and null for what is no finite number."""
-    if is_dataclass(value) and not isinstance(value, type):
-        return plain(asdict(value))
-    if isinstance(value, Mapping):
-        return {str(key): plain(one) for key, one in value.items()}
-    if isinstance(value, (list, tuple)):
-        return [plain(one) for one in value]
-    if hasattr(value, "tolist"):
-        return plain(value.tolist())
-    if isinstance(value, float) and not math.isfinite(value):
-        return None
-    return value
 
 
 def print_table(title: str, header: Sequence[str], rows: Sequence[Sequence[str]]) -> None:

@@ -108,18 +108,7 @@ def time_ms(text: str, option: str) -> int | None:
 
 def said_of(made: Made | None) -> dict[str, Any]:
     """Return what an answer says of the log that it comes from; nothing of a table."""
-    if made is None:
-        return {}
-    return {
-        "log": {
-            "people": made.units,
-            "open_windows": made.open_windows,
-            "read_at_ms": made.read_at_ms,
-            "versions": made.versions,
-            "repeated_events": made.repeated_events,
-            "lost_records": made.lost_records,
-        }
-    }
+    return {} if made is None else made.as_json()
 
 
 def role(said: str, usual: str, made: Made | None, option: str) -> str:

@@ -59,5 +59,5 @@ def table(
 
 def _show(found: Answer) -> None:
     source.show(found)
-    typer.echo(f"{found['path']}: columns arm, version, assigned_at_ms, decisions, triggered, exposed; and of each of")
+    typer.echo(f"{found['path']}: columns arm, version, placement, assigned_at, decisions, triggered, exposed; and of each of")
     typer.echo(f"{', '.join(found['kinds'])}: NAME (0 or 1), NAME_count, NAME_value.")

@@ -1,0 +1,121 @@
+"""From a log to one row a decision: what was shown, what the model foretold, how likely it was to be shown, and what came of it.
+
+For calibration, drift and off-policy questions. Rows: decisions for treated people in which one offer was drawn, with a closed window.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import ibis
+
+from liftgate.measure import attribution
+from liftgate.measure.log import Log, new_aside, open_log, valid
+from liftgate.measure.quality import gap_refusal, lost_records
+from liftgate.measure.refusal import Refused
+
+DECISION_COLUMNS = (
+    *attribution.DECISION_COLUMNS, "bundle_digest", "placement_id", "arm", "branch", "mode", "offered", "default_served", "deferred",
+    "slot_count", "candidate_offer_id", "candidate_propensity", "slots",
+)  # fmt: skip
+EVENT_COLUMNS = (*attribution.EVENT_COLUMNS, "received_at_ms")
+
+
+@dataclass(frozen=True)
+class Decisions:
+    """What came of it."""
+
+    path: Path
+    rows: int
+    open_windows: int
+    """Decisions left out because their window is still open."""
+    read_at_ms: int
+    lost_records: int
+    explored: int
+    """Rows whose offer was drawn by exploration."""
+    scored: int
+    """Rows whose offer a model had scored."""
+
+    def as_json(self) -> dict[str, Any]:
+        """Return what is to be known of the table."""
+        names = ("rows", "explored", "scored", "open_windows", "read_at_ms", "lost_records")
+        found = {name: getattr(self, name) for name in names}
+        return found | {"explored_share": self.explored / self.rows if self.rows else None}
+
+
+def decision_table(
+    directory: Path, events: Path | None, rule: attribution.Rule, target: Path, *, read_at_ms: int | None = None, allow_gaps: bool = False
+) -> Decisions:
+    """Write the table as Parquet.
+
+    Columns: unit, version, placement, branch, offer, decided_at, half (first or second, of the log's time), score (what the model
+    foretold of the offer, null where it was not asked), probability (with which the offer was drawn), even (the probability with which
+    an even draw among the offers that could be drawn would have taken it), reward. Raises Misused, and Refused: `log_gaps`, `no_rows`,
+    `open_windows`.
+    """
+    with new_aside() as aside:
+        log = open_log(directory, events, Path(aside), decision_columns=DECISION_COLUMNS, event_columns=EVENT_COLUMNS)
+        return decisions_of(log, rule, target, read_at_ms=read_at_ms, allow_gaps=allow_gaps)
+
+
+def decisions_of(log: Log, rule: attribution.Rule, target: Path, *, read_at_ms: int | None = None, allow_gaps: bool = False) -> Decisions:
+    """Write the table of a log that is open already, with at least DECISION_COLUMNS and EVENT_COLUMNS. Raises as `decision_table`."""
+    lost, gaps = lost_records(log)
+    if (why := gap_refusal(lost, gaps)) is not None and not allow_gaps:
+        raise Refused(why.code, why.why, why.what_to_do)
+    latest = [log.fetch(one.max().name("at").as_table())[0]["at"] or 0 for one in (log.decisions.decided_at_ms, log.events.received_at_ms)]
+    read_at = read_at_ms or max(latest)
+    shown = _drawn(log)
+    made = attribution.closed(shown, rule, read_at)
+    whole, rows = log.count(shown), log.count(made)
+    if not rows:
+        raise Refused(
+            "open_windows" if whole else "no_rows",
+            f"none of {whole:,} decisions has had its window of time yet" if whole else f"{log.name} has no decision with one drawn offer",
+            "read again when the windows have closed, or choose a shorter --window" if whole else "look at --log",
+        )
+    middle = log.fetch(made.decided_at_ms.median().name("at").as_table())[0]["at"]
+    rewarded = made.inner_join(attribution.rewards(log, made, rule), "decision_id")
+    table = rewarded.select(
+        # A number instead of the pseudonym: the table says which rows are one person's, and not whose.
+        unit=ibis.dense_rank().over(ibis.window(order_by=rewarded.person_pseudonym)),
+        version=rewarded.bundle_digest,
+        placement=rewarded.placement_id,
+        branch=rewarded.branch,
+        offer=rewarded.offer,
+        decided_at=rewarded.decided_at_ms.as_timestamp("ms"),
+        half=ibis.ifelse(rewarded.decided_at_ms <= middle, "first", "second"),
+        score=rewarded.score,
+        probability=rewarded.probability,
+        even=rewarded.even,
+        reward=rewarded.reward,
+    )
+    log.backend.to_parquet(table, str(target))
+    counted = log.fetch(made.aggregate(explored=(made.branch == "EXPLORE").cast("int64").sum(), scored=made.score.count()))[0]
+    return Decisions(target, rows, whole - rows, read_at, lost, counted["explored"], counted["scored"])
+
+
+def _drawn(log: Log) -> Any:
+    """Return the decisions for treated people with one slot in which an offer, not the default, was drawn."""
+    rows = log.once(log.decisions, "decision_id")
+    rows = rows.filter((rows.arm == "TREATMENT") & (rows.mode.fill_null("") == "") & (rows.slot_count == 1))
+    rows = rows.filter((rows.offered.length() == 1) & ~rows.default_served & (rows.slots.length() == 1))
+    seen = valid(log.events).filter(lambda t: t.kind == "EXPOSURE").select("decision_id").distinct().mutate(seen=True)
+    rows = rows.left_join(seen, "decision_id").drop("decision_id_right")
+    rows = rows.filter(~rows.deferred.fill_null(False) | rows.seen.fill_null(False))
+    at = rows.candidate_offer_id.index(rows.offered[0])
+    rows = rows.mutate(offer=rows.offered[0], place=at).filter(lambda t: t.place >= 0)
+    drawn = rows.slots[0]
+    score = rows.candidate_propensity[rows.place]
+    # Unnested: engines do not agree on functions over arrays.
+    each = rows.select("decision_id", p=drawn.unnest()).filter(lambda t: t.p > 0)
+    drawable = each.group_by("decision_id").aggregate(drawable=each.count())
+    rows = rows.mutate(
+        probability=drawn[rows.place],
+        score=ibis.ifelse(score.isnan(), ibis.null("float64"), score),
+    )
+    kept = ("decision_id", "decided_at_ms", "person_pseudonym", "bundle_digest", "placement_id", "branch", "offer")
+    rows = rows.select(*kept, "probability", "score").inner_join(drawable, "decision_id")
+    return rows.select(*kept, "probability", "score", even=1.0 / rows.drawable)
