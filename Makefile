@@ -4,6 +4,7 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 DATA ?= ../shared/data/hillstrom.csv.gz
+STARBUCKS ?= ../shared/data/starbucks
 # More arguments for pytest: make test ARGS='tests/house -x'
 ARGS ?=
 # Servers are started by the hundred in the tests: let Python keep what it compiled, whatever the shell says.
@@ -11,7 +12,7 @@ export PYTHONDONTWRITEBYTECODE :=
 LOCK := uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-header --no-emit-index-url --no-annotate
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo serve test check lint types imports proto proto-check docs docs-check bank hillstrom hillstrom-if-there train-hillstrom bench lock clean
+.PHONY: help setup demo serve test check lint types imports proto proto-check docs docs-check bank hillstrom hillstrom-if-there loyalty loyalty-if-there train-hillstrom bench lock clean
 
 help: ## List the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sort | awk -F ':.*## ' '{printf "  \033[1m%-16s\033[0m %s\n", $$1, $$2}'
@@ -30,9 +31,9 @@ serve: setup ## Serve the demo's bundle with an embedded store until Ctrl-C
 
 test: setup ## Run every test (ARGS='...' goes to pytest)
 	@[ -f "$(DATA)" ] || printf '\033[33m!! $(DATA) is not there: the tests on real customers will be SKIPPED (DATA=... names it)\033[0m\n'
-	@LIFTGATE_TEST_DATA="$(DATA)" $(BIN)/python -m pytest $(ARGS)
+	@LIFTGATE_TEST_DATA="$(DATA)" LIFTGATE_TEST_STARBUCKS="$(STARBUCKS)" $(BIN)/python -m pytest $(ARGS)
 
-check: lint types imports proto-check docs-check bank hillstrom-if-there test ## Everything CI runs
+check: lint types imports proto-check docs-check bank hillstrom-if-there loyalty-if-there test ## Everything CI runs
 
 lint: setup ## ruff: rules and format
 	@$(BIN)/ruff check
@@ -66,6 +67,12 @@ hillstrom: setup ## Decide for 64,000 real customers and value the policy (DATA=
 
 hillstrom-if-there: setup
 	@if [ -f "$(DATA)" ]; then $(MAKE) --no-print-directory hillstrom; else printf '\033[33m!! $(DATA) is not there: make hillstrom SKIPPED\033[0m\n'; fi
+
+loyalty: setup ## A loyalty programme's real log through the API, and a decision for each of 17,000 members (STARBUCKS=folder)
+	@$(BIN)/python examples/loyalty/run.py --data "$(STARBUCKS)"
+
+loyalty-if-there: setup
+	@if [ -d "$(STARBUCKS)" ]; then $(MAKE) --no-print-directory loyalty; else printf '\033[33m!! $(STARBUCKS) is not there: make loyalty SKIPPED\033[0m\n'; fi
 
 train-hillstrom: $(VENV)-train/.installed ## Train the example's models anew (own environment, requirements-train.lock)
 	@$(VENV)-train/bin/python examples/hillstrom/train.py --data "$(DATA)"
