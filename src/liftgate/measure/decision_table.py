@@ -90,7 +90,7 @@ def decisions_of(log: Log, rule: attribution.Rule, target: Path, *, read_at_ms: 
         score=rewarded.score,
         probability=rewarded.probability,
         even=rewarded.even,
-        reward=rewarded.reward,
+        reward=rewarded.reward.cast("float64"),
     )
     log.backend.to_parquet(table, str(target))
     counted = log.fetch(made.aggregate(explored=(made.branch == "EXPLORE").cast("int64").sum(), scored=made.score.count()))[0]

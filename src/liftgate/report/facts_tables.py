@@ -1,0 +1,147 @@
+"""Questions to the two tables that a log becomes: one row a person, and one row a decision."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from liftgate.measure.experiment import Made
+from liftgate.measure.table import open_table
+
+Answer = dict[str, Any]
+KINDS = ("email_sent", "email_delivered", "email_opened", "exposure", "email_clicked", "click", "cart_action", "purchase")
+"""Kinds of events in the order in which people come to them; those that a log has are steps of its funnel."""
+_GRIDS = (("1w", 604_800), ("1d", 86_400), ("6h", 21_600), ("1h", 3_600), ("10m", 600), ("1m", 60), ("1s", 1))
+_LOOKS = 8  # the coarsest grid that gives as many
+_SCORED = "score is not null"
+
+
+@dataclass(frozen=True, slots=True)
+class Extra:
+    """What more the headline is asked, as far as the table can say it."""
+
+    strata: tuple[str, ...] = ()
+    segments: tuple[str, ...] = ()
+    triggered: str = ""
+    exposed: str = ""
+
+    def words(self) -> list[str]:
+        """Return them as options of the command."""
+        found = [f"--stratum {one}" for one in self.strata] + [f"--segment {one}" for one in self.segments]
+        found += [f"--triggered {self.triggered}"] if self.triggered else []
+        return found + ([f"--exposed {self.exposed}"] if self.exposed else [])
+
+
+def extra_of(path: Path, against_nothing: bool, made: Made) -> Extra:
+    """Return what the people's table can be asked; `against_nothing`: the control is shown nothing."""
+    table = open_table(str(path))
+    rows = table.rows
+    seen = table.one({"places": rows.placement.nunique(), "least": rows.triggered.min(), "most": rows.triggered.max()})
+    exposed = against_nothing and bool(table.one({"n": rows.exposed.sum()})["n"])
+    return Extra(
+        strata=("version",) if made.versions > 1 else (),
+        segments=("placement",) if seen["places"] > 1 else (),
+        triggered="triggered" if seen["least"] != seen["most"] else "",
+        exposed="exposed" if exposed else "",
+    )
+
+
+def shares_that_fit(path: Path, made: Made) -> tuple[str, ...]:
+    """Return the planned shares where they name exactly the arms that the table has."""
+    table = open_table(str(path))
+    arms = {row["arm"] for row in table.fetch(table.rows.select("arm").distinct())}
+    return made.shares if {one.rpartition("=")[0] for one in made.shares} == arms else ()
+
+
+def step_of(path: Path) -> str:
+    """Return the grid of looks: the coarsest that gives at least eight."""
+    table = open_table(str(path))
+    seen = table.one({"first": table.rows.assigned_at_ms.min(), "last": table.rows.assigned_at_ms.max()})
+    span_s = (seen["last"] - seen["first"]) / 1000
+    return next((name for name, seconds in _GRIDS if span_s >= _LOOKS * seconds), _GRIDS[-1][0])
+
+
+def steps_of(path: Path, made: Made) -> list[str]:
+    """Return the funnel's steps: an offer was chosen, then every kind of event that somebody did."""
+    table = open_table(str(path))
+    there = [kind for kind in KINDS if kind in made.kinds]
+    seen = table.one({kind: table.rows[kind].sum() for kind in there})
+    return ["triggered", *(kind for kind in there if seen[kind])]
+
+
+def kind_of(metric: str) -> str:
+    """Return the kind of event that a metric's column counts."""
+    return metric.split(":")[0].removesuffix("_value").removesuffix("_count")
+
+
+def sequence(path: Path, control: str, metric: str, every: str, n_star: int, share: Sequence[str]) -> Answer:
+    """Return what `measure sequential` says of a column. Raises Misused, Refused."""
+    from liftgate.measure.sequential_answer import answer_sequence
+    from liftgate.measure.sequential_table import read_looks
+
+    streams = read_looks(open_table(str(path), text=["arm"]), "row", "arm", control, metric, "assigned_at", every)
+    return answer_sequence(streams, n_star, None, 0.05, list(share))
+
+
+def funnel(path: Path, control: str, steps: Sequence[str], segment: str, share: Sequence[str]) -> Answer:
+    """Return what `measure funnel` says. Raises Misused, Refused."""
+    from liftgate.measure.funnel_answer import Options, answer_funnel
+    from liftgate.measure.funnel_table import read_funnel
+
+    table = open_table(str(path), text=["arm", *([segment] if segment else [])])
+    return answer_funnel(read_funnel(table, "row", steps, "arm", segment or None), Options(control, share=list(share), recovered={}))
+
+
+@dataclass(frozen=True, slots=True)
+class Question:
+    """One question to the table of decisions."""
+
+    what: str
+    words: str
+    compute: Callable[[], Answer]
+
+
+def about_decisions(path: Path, there: bool) -> dict[str, Question]:
+    """Return what the table of decisions is asked, by the name of the answer."""
+    name = str(path)
+    reference, current = _two_parts(name) if there else ("", "")
+
+    def calibrated(where: str) -> Callable[[], Answer]:
+        from liftgate.measure.calibration_table import check_calibration
+
+        return lambda: check_calibration(name, score="score", outcome="reward", where=where)
+
+    def drifted() -> Answer:
+        from liftgate.measure.drift_table import compare_tables
+
+        parts = {"reference_where": reference, "current_where": current}
+        return compare_tables(name, name, ["placement", "offer"], score="score", outcome="reward", **parts)
+
+    def valued() -> Answer:
+        from liftgate.measure.ope_table import value_policy
+
+        columns = {"action": "offer", "reward": "reward", "logged_probability": "probability", "target_probability": "even"}
+        return value_policy(name, **columns, cluster="unit")
+
+    score = f"--table {name} --score score --outcome reward --where"
+    explored = f"{_SCORED} and branch = 'EXPLORE'"
+    two = f'--reference-where "{reference}" --current-where "{current}" --column placement --column offer --score score --outcome reward'
+    ope = "--action offer --reward reward --logged-probability probability --target-probability even --cluster unit"
+    return {
+        "calibration": Question("calibration", f'{score} "{_SCORED}"', calibrated(_SCORED)),
+        "calibration_explored": Question("calibration", f'{score} "{explored}"', calibrated(explored)),
+        "drift": Question("drift", f"--reference {name} --current {name} {two}", drifted),
+        "off_policy": Question("ope", f"--table {name} {ope}", valued),
+    }
+
+
+def _two_parts(path: str) -> tuple[str, str]:
+    """Return conditions of the first and the last bundle's decisions, or of the two halves of the time."""
+    table = open_table(path)
+    rows = table.rows
+    seen = table.fetch(rows.group_by("version").aggregate(at=rows.decided_at.min()).order_by("at"))
+    if len(seen) > 1:
+        return f"version = '{seen[0]['version']}'", f"version = '{seen[-1]['version']}'"
+    return "half = 'first'", "half = 'second'"
