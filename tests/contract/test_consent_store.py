@@ -9,6 +9,7 @@ import pytest
 from liftgate.adapters import redis_keys
 from liftgate.adapters.redis_client import connect
 from liftgate.adapters.redis_consent import NOT_TEXT, RedisConsent
+from liftgate.domain.consent_history import KEPT
 from liftgate.domain.errors import StoreUnavailable
 from liftgate.pipeline.consent_store import ConsentStore
 from liftgate.pipeline.ports import PersonKey
@@ -86,3 +87,20 @@ async def test_a_store_that_is_away_says_so() -> None:
     with pytest.raises(StoreUnavailable):
         await store.swap("a", None, b"new", 0.2)
     await client.close()
+
+
+async def test_an_entry_is_added_with_the_change_or_not_at_all(backend: Backend) -> None:
+    """A swap adds its entry while the history ends as was said, in the same step; else neither document nor history changes."""
+    store = _store(backend)
+    assert await store.last("a", BUDGET_S) is None
+    assert await store.history("a", BUDGET_S) == []
+    assert await store.swap("a", None, b"1", BUDGET_S, last=None, entry=b"first")
+    assert not await store.swap("a", b"1", b"2", BUDGET_S, last=None, entry=b"second")
+    assert not await store.swap("a", b"0", b"2", BUDGET_S, last=b"first", entry=b"second")
+    assert await store.get("a", BUDGET_S) == b"1"
+    assert await store.swap("a", b"1", b"2", BUDGET_S, last=b"first", entry=b"second")
+    assert await store.last("a", BUDGET_S) == b"second"
+    for number in range(KEPT + 2):
+        last = await store.last("a", BUDGET_S)
+        assert await store.swap("a", b"2", b"2", BUDGET_S, last=last, entry=b"%d" % number)
+    assert await store.history("a", BUDGET_S) == [b"%d" % number for number in range(2, KEPT + 2)]

@@ -16,7 +16,10 @@ from liftgate.adapters.operators import Operators, token_hash
 from liftgate.adapters.pseudonyms import Pseudonyms
 from liftgate.adapters.system import SystemClock
 from liftgate.adapters.transports import Transport
+from liftgate.app.cli.consent_history import told
 from liftgate.bundle.load import load_bundle
+from liftgate.domain.consent_history import KEPT, entry
+from liftgate.domain.consent_record import ConsentRecord
 from liftgate.pipeline.audit import Act
 from liftgate.pipeline.consent_store import ATTEMPTS
 from liftgate.pipeline.live import Live
@@ -29,6 +32,8 @@ from liftgate.v1.consent_service_pb2 import (
     Consent,
     GetRequest,
     GetResponse,
+    HistoryRequest,
+    HistoryResponse,
     SetRequest,
 )
 from liftgate.v1.decision_pb2 import Context, DecideResponse
@@ -36,7 +41,7 @@ from tests.e2e.front import DECIDE, Front, front, request
 from tests.fakes.audit import FakeAudit
 from tests.fakes.consent import FakeConsentStore
 
-SET, GET, ERASE = (f"/liftgate.v1.ConsentService/{name}" for name in ("Set", "Get", "Erase"))
+SET, GET, HISTORY = (f"/liftgate.v1.ConsentService/{name}" for name in ("Set", "Get", "History"))
 PERSON = "ada@example.com"
 MINUTE = 60_000
 
@@ -149,16 +154,9 @@ async def test_mistakes_are_named_and_nothing_is_stored(served: Front, wrong: Se
 
 async def test_malformed_bodies(served: Front) -> None:
     """Bytes that are no message are the caller's mistake, and Get wants a person."""
-    for path in (SET, GET):
+    for path in (SET, GET, HISTORY):
         assert (await served.failure(path, b"\xff\xff")).code == "INVALID_ARGUMENT"
     assert (await served.failure(GET, GetRequest())).paths == ["person_id"]
-
-
-async def test_erase_is_not_built(served: Front) -> None:
-    """Erase says that it is not built, and what to do instead."""
-    failure = await served.failure(ERASE, b"")
-    assert failure.code == "UNIMPLEMENTED"
-    assert "delete" in failure.message
 
 
 @pytest.mark.parametrize("raw", [b"{not json", b'{"v":2,"purposes":{}}', b'{"v":1,"purposes":{"personalization":"yes"}}'])
@@ -280,3 +278,59 @@ async def test_a_role_is_asked_for_where_the_server_names_one(transport: Transpo
         assert audit.acts == []
         await served.call(SET, change(), metadata=(("authorization", "Bearer ada"),))
     assert [(act.actor, act.role) for act in audit.acts] == [("ada", "support")]
+
+
+async def changes(served: Front) -> HistoryResponse:
+    """Return what History says."""
+    return HistoryResponse.FromString(await served.call(HISTORY, HistoryRequest(person_id=PERSON)))
+
+
+async def test_every_change_is_in_the_history_once(served: Front) -> None:
+    """Entries tell who set what, each bound to the one before; a repeat adds none; the whole verifies."""
+    assert told(await changes(served)).plain["entries"] == []
+    for status in (CONSENT_STATUS_GRANTED, CONSENT_STATUS_GRANTED, CONSENT_STATUS_DENIED):
+        await served.call(SET, change(status, source="checkout"))
+    found = await changes(served)
+    assert [(one.sequence, one.actor, one.consent.status) for one in found.entries] == [
+        (0, "system:backend", CONSENT_STATUS_GRANTED),
+        (1, "system:backend", CONSENT_STATUS_DENIED),
+    ]
+    assert found.entries[1].previous_hash == found.entries[0].hash
+    assert found.entries[0].consent.source == "checkout"
+    looked = told(found)
+    assert (looked.whole, looked.plain["written_past"]) == (True, [])
+
+
+async def test_what_was_done_to_a_history_shows(served: Front) -> None:
+    """An entry that was edited, taken out, moved or put in is found; a document written past the service is said and is no fault."""
+    for number in range(4):
+        await served.call(SET, change(CONSENT_STATUS_GRANTED, source=f"page-{number}"))
+    whole = served.consents.entries[PERSON]
+    forged = entry(whole[-1], 1, "mallory", ConsentRecord(purpose="personalization", status="granted"), None, b"{}")
+    for spoiled in (
+        [whole[0], whole[1].replace(b"page-1", b"page-9"), *whole[2:]],
+        [whole[0], *whole[2:]],
+        [whole[0], whole[2], whole[1], whole[3]],
+        [whole[0], forged, *whole[1:]],
+        [*whole[:2], b"{}", *whole[3:]],
+        whole[1:],
+    ):
+        served.consents.entries[PERSON] = list(spoiled)
+        looked = told(await changes(served))
+        assert looked.whole is (spoiled == whole[1:]), "the oldest are dropped in the course of things"
+    served.consents.entries[PERSON] = whole[:-1]
+    assert told(await changes(served)).plain["written_past"], "the newest cut off"
+    served.consents.entries[PERSON] = whole
+    served.gate.consent[PERSON] = b'{"v":1,"purposes":{}}'
+    looked = told(await changes(served))
+    assert looked.whole
+    assert looked.plain["written_past"] == ["since entry 3 the document was written past this service"]
+
+
+async def test_the_history_is_bounded(served: Front) -> None:
+    """The newest 256 changes are kept, and verify."""
+    for number in range(KEPT + 3):
+        await served.call(SET, change(CONSENT_STATUS_GRANTED, source=f"page-{number}"))
+    found = await changes(served)
+    assert [one.sequence for one in found.entries] == list(range(3, KEPT + 3))
+    assert told(found).whole

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
+from liftgate.domain.consent_history import KEPT
 from liftgate.domain.errors import StoreUnavailable
 
 
@@ -13,6 +14,8 @@ class FakeConsentStore:
     """A ConsentStore over a dictionary. Share `documents` with a MemoryProfileStore's `consent` to see what it sets."""
 
     documents: dict[str, bytes] = field(default_factory=dict)
+    entries: dict[str, list[bytes]] = field(default_factory=dict)
+    """Histories."""
     down: bool = False
     """True: every call raises StoreUnavailable."""
     before_swap: Callable[[], None] = lambda: None
@@ -23,12 +26,29 @@ class FakeConsentStore:
         self._check(budget_s)
         return self.documents.get(person_id)
 
-    async def swap(self, person_id: str, before: bytes | None, after: bytes, budget_s: float) -> bool:
+    async def last(self, person_id: str, budget_s: float) -> bytes | None:
+        """See `pipeline.consent_store.ConsentStore`."""
+        self._check(budget_s)
+        return next(iter(self.entries.get(person_id, [])[-1:]), None)
+
+    async def history(self, person_id: str, budget_s: float) -> list[bytes]:
+        """See `pipeline.consent_store.ConsentStore`."""
+        self._check(budget_s)
+        return list(self.entries.get(person_id, ()))
+
+    async def swap(
+        self, person_id: str, before: bytes | None, after: bytes, budget_s: float, *, last: bytes | None = None, entry: bytes = b""
+    ) -> bool:
         """See `pipeline.consent_store.ConsentStore`."""
         self._check(budget_s)
         self.before_swap()
         if self.documents.get(person_id) != before:
             return False
+        if entry:
+            entries = self.entries.setdefault(person_id, [])
+            if next(iter(entries[-1:]), None) != last:
+                return False
+            self.entries[person_id] = [*entries, entry][-KEPT:]
         self.documents[person_id] = after
         return True
 

@@ -22,3 +22,12 @@ class ConsentClient(Privileged):
         """Return what is on record by purpose, None for a record that cannot be read. Raises CallFailed."""
         said = self.call(_SERVICE + "Get", pb.GetRequest(person_id=person_id), pb.GetResponse.FromString)
         return {one.purpose: record_of(one) for one in said.consents}
+
+    def history(self, person_id: str) -> pb.HistoryResponse:
+        """Return the changes of a person's consent. Raises CallFailed."""
+        return self.call(_SERVICE + "History", pb.HistoryRequest(person_id=person_id), pb.HistoryResponse.FromString)
+
+    def erase(self, person_id: str, account_id: str = "", reason: str = "") -> pb.EraseResponse:
+        """Erase a person. Raises CallFailed."""
+        request = pb.EraseRequest(person_id=person_id, account_id=account_id, reason=reason)
+        return self.call(_SERVICE + "Erase", request, pb.EraseResponse.FromString)

@@ -15,10 +15,12 @@ from liftgate.adapters.grpc_service import Call, Handler, answering, deadline_of
 from liftgate.adapters.operators import Operators
 from liftgate.bundle.mistake import one_of
 from liftgate.domain.consent import STATUSES
+from liftgate.domain.consent_history import digest, hashed, read
 from liftgate.domain.consent_record import BASES, TEXTS, TIMES, ConsentRecord, OlderConsent, UnreadableConsent, records
 from liftgate.domain.errors import CallerError, FieldViolation, NotNow, Refused, StoreUnavailable
 from liftgate.pipeline.audit import Audit
 from liftgate.pipeline.consent_store import Author, ConsentStore, set_consent
+from liftgate.pipeline.erasure import ErasureStore
 from liftgate.pipeline.live import Live
 from liftgate.pipeline.ports import Clock
 from liftgate.v1 import consent_service_pb2 as pb
@@ -35,6 +37,7 @@ _AWAY = "the store of people is away, so it is not known what was changed; try a
 _UNREADABLE = "what is stored of the person's consent cannot be read, so every purpose counts as no"
 _UNREADABLE_ONE = "what is stored of this purpose cannot be read, so it counts as no"
 _OLDER = "the person withdrew this consent after the grant was given, so the withdrawal stands; a new grant has a later given_at_ms"
+_ERASED = "the person was erased after this was said; what they say from now on has a later time"
 _REPLACE = "; to overwrite it, call again with replace_unreadable"
 
 
@@ -54,22 +57,26 @@ class ConsentService:
         role: str | None = None,
         default_deadline_ms: float = 1000.0,
         report: Report | None = None,
+        erasures: ErasureStore | None = None,
+        erase: Handler | None = None,
     ) -> None:
-        """`role`: callers must be operators who have it; None: whoever can call Decide can call this."""
+        """`role`: callers must be operators who have it; None: whoever can call Decide can call this.
+
+        `erasures` knows who was erased, None: nobody was; `erase` answers Erase, None: it answers UNIMPLEMENTED.
+        """
         self._live, self._store, self._audit = live, store, audit
         self._pseudonym, self._clock = pseudonym, clock
         self._operators, self._role = operators, role
         self._observer, self._report = observer, report
         self._default_deadline_s = default_deadline_ms / 1000
+        self._erasures = erasures
+        self._erase = erase or unimplemented("this server keeps nobody")
 
     def handlers(self) -> dict[str, Handler]:
         """Return the methods by name."""
-        erase = unimplemented(
-            "erasure comes with the signals work and is not built yet; until then delete the person's keys in Redis (docs/redis.md)"
-        )
         return {
             name: answering(name, method, self._observer, self._report)
-            for name, method in (("Set", self.set), ("Get", self.get), ("Erase", erase))
+            for name, method in (("Set", self.set), ("Get", self.get), ("History", self.history), ("Erase", self._erase))
         }
 
     async def set(self, raw: bytes, call: Call) -> bytes:
@@ -79,6 +86,7 @@ class ConsentService:
         request = _read(pb.SetRequest, raw)
         record = self._record(request)
         try:
+            await self._come_back(request.person_id, record, left_s)
             await set_consent(
                 self._store,
                 self._audit,
@@ -86,6 +94,7 @@ class ConsentService:
                 author,
                 request.person_id,
                 record,
+                self._clock.now_ms(),
                 replace_unreadable=request.replace_unreadable,
                 left_s=left_s,
             )
@@ -113,6 +122,33 @@ class ConsentService:
             raise Refused(_UNREADABLE)
         consents = [pb.Consent(purpose=purpose) if record is None else message_of(record) for purpose, record in sorted(found.items())]
         return pb.GetResponse(consents=consents).SerializeToString()
+
+    async def history(self, raw: bytes, call: Call) -> bytes:
+        """Answer one encoded HistoryRequest. Raises what the table of errors names."""
+        self._author(call)
+        left_s = self._left(call)
+        request = _read(pb.HistoryRequest, raw)
+        violations = _person(request.person_id)
+        if violations:
+            raise CallerError(tuple(violations))
+        try:
+            entries = await self._store.history(request.person_id, left_s())
+            document = await self._store.get(request.person_id, left_s())
+        except StoreUnavailable:
+            raise NotNow("the store of people is away; try again") from None
+        return pb.HistoryResponse(entries=map(_entry, entries), digest_now=digest(document)).SerializeToString()
+
+    async def _come_back(self, person_id: str, record: ConsentRecord, left_s: Callable[[], float]) -> None:
+        """Let an erased person come back by what was said after the erasure, and by nothing older. Raises Refused, StoreUnavailable."""
+        if self._erasures is None:
+            return
+        (erased_at,) = await self._erasures.erased_at([person_id], left_s())
+        if erased_at is None:
+            return
+        said_at = max(record.given_at_ms or 0, record.withdrawn_at_ms or 0) or self._clock.now_ms()
+        if said_at <= erased_at:
+            raise Refused(_ERASED)
+        await self._erasures.lift(person_id, left_s())
 
     def _author(self, call: Call) -> Author:
         if self._role is None:
@@ -155,6 +191,25 @@ def _read(kind: type[_M], raw: bytes) -> _M:
 
 def _person(person_id: str) -> list[FieldViolation]:
     return [] if fits(person_id, PERSON_ID_BYTES) else [FieldViolation("person_id", f"wants 1 to {PERSON_ID_BYTES} bytes")]
+
+
+def _entry(raw: bytes) -> pb.HistoryEntry:
+    """Return an entry of a history as it travels; one that cannot be read carries its bytes alone, and no hash that fits."""
+    told = read(raw)
+    if told is None:
+        return pb.HistoryEntry(hashed=raw.decode("utf-8", "replace"))
+    known = {name: told["consent"][name] for name in ("purpose", "status", "basis", *TEXTS, *TIMES) if name in told["consent"]}
+    return pb.HistoryEntry(
+        sequence=told["sequence"],
+        at_ms=told["at_ms"],
+        actor=told["actor"],
+        consent=message_of(ConsentRecord(**known)),
+        digest_before=told["digest_before"],
+        digest_after=told["digest_after"],
+        previous_hash=told["previous_hash"],
+        hash=told["hash"],
+        hashed=hashed(told).decode(),
+    )
 
 
 def message_of(record: ConsentRecord) -> pb.Consent:

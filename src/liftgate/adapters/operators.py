@@ -28,6 +28,8 @@ ADMIN = "admin"
 """Role that may publish and reload."""
 OPERATOR = "operator"
 """Role that may stop what is served, and start it again."""
+PRIVACY = "privacy"
+"""Role that may erase people."""
 
 METADATA_KEY = "authorization"
 _SCHEME = "bearer "

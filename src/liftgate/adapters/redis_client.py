@@ -40,6 +40,10 @@ class RedisClient(Protocol):
         """
         ...
 
+    async def servers(self, budget_s: float) -> Sequence[RedisClient]:
+        """Return every server that holds keys, for commands without one. Raises StoreUnavailable."""
+        ...
+
     async def fill(self, budget_s: float = 5.0) -> None:
         """Open every connection that the pool may hold. Raises StoreUnavailable."""
         ...
@@ -215,6 +219,10 @@ class NodeClient:
             link.close()
             raise
         return link
+
+    async def servers(self, budget_s: float) -> Sequence[RedisClient]:
+        """See `RedisClient`."""
+        return [self]
 
     async def fill(self, budget_s: float = 5.0) -> None:
         """See `RedisClient`."""

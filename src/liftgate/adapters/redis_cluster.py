@@ -9,7 +9,7 @@ from typing import Any
 import hiredis
 from redis.crc import key_slot
 
-from liftgate.adapters.redis_client import Address, Command, NodeClient, code
+from liftgate.adapters.redis_client import Address, Command, NodeClient, RedisClient, code
 from liftgate.domain.errors import StoreUnavailable
 
 _SLOTS = 16384
@@ -111,6 +111,11 @@ class ClusterClient:
         if node is None:
             node = self._nodes[(host, port)] = NodeClient(self._seed.at(host, port), self.budget_s, self._max)
         return node
+
+    async def servers(self, budget_s: float) -> Sequence[RedisClient]:
+        """See `RedisClient`."""
+        await self._learn(asyncio.get_running_loop().time() + budget_s)
+        return list({node for node in self._owner if node is not None})
 
     async def fill(self, budget_s: float = 5.0) -> None:
         """See `RedisClient`."""

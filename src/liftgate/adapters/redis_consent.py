@@ -1,4 +1,5 @@
-"""Consent documents in Redis or Valkey: `pipeline.consent_store.ConsentStore`, one key a person, changed by compare-and-set."""
+"""Consent documents in Redis or Valkey: `pipeline.consent_store.ConsentStore`, one key a person and one of its history,
+changed by compare-and-set."""
 
 from __future__ import annotations
 
@@ -14,6 +15,7 @@ import hiredis
 from liftgate.adapters import redis_keys
 from liftgate.adapters.breaker import Breaker
 from liftgate.adapters.redis_client import Command, RedisClient, check, code, guarded
+from liftgate.domain.consent_history import KEPT
 from liftgate.domain.errors import StoreUnavailable
 
 NOT_TEXT = b"\0"
@@ -41,11 +43,26 @@ class RedisConsent:
         check([reply])
         return reply  # type: ignore[no-any-return]
 
-    async def swap(self, person_id: str, before: bytes | None, after: bytes, budget_s: float) -> bool:
+    async def last(self, person_id: str, budget_s: float) -> bytes | None:
+        """See `pipeline.consent_store.ConsentStore`."""
+        (reply,) = await self._call([("LINDEX", redis_keys.consent_history(person_id), -1)], budget_s)
+        check([reply])
+        return reply  # type: ignore[no-any-return]
+
+    async def history(self, person_id: str, budget_s: float) -> list[bytes]:
+        """See `pipeline.consent_store.ConsentStore`."""
+        (reply,) = await self._call([("LRANGE", redis_keys.consent_history(person_id), 0, -1)], budget_s)
+        check([reply])
+        return list(reply)
+
+    async def swap(
+        self, person_id: str, before: bytes | None, after: bytes, budget_s: float, *, last: bytes | None = None, entry: bytes = b""
+    ) -> bool:
         """See `pipeline.consent_store.ConsentStore`."""
         body, digest = _swap()
         deadline = asyncio.get_running_loop().time() + budget_s
-        arguments = (1, redis_keys.consent(person_id), "0" if before is None else "1", before or b"", after)
+        keys = (2, redis_keys.consent(person_id), redis_keys.consent_history(person_id))
+        arguments = (*keys, "0" if before is None else "1", before or b"", after, entry, last or b"", KEPT)
         (reply,) = await self._call([("EVALSHA", digest, *arguments)], budget_s)
         if isinstance(reply, hiredis.ReplyError) and code(reply) == "NOSCRIPT":
             (reply,) = await self._call([("EVAL", body, *arguments)], deadline - asyncio.get_running_loop().time())

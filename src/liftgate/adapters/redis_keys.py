@@ -5,6 +5,9 @@
                                               lg:{<person>}:g   ghost contact history (held-out people)
                                               lg:{<person>}:s   do-not-contact lists that the person is on
                                               lg:{<person>}:w   what events say of the person, for features over windows
+                                              lg:{<person>}:l   history of consent (LIST)
+                                              lg:{<person>}:k   the person's key: what pseudonyms are made with
+    lg:{%x:<hash>}   tombstone of somebody erased, by a keyed hash of the id
     lg:{%a:<account>}:h, :g   contact history of an account          lg:{%t:<cap id>}:h, :g   total counter
 
 In `<person>`, `%`, `{` and `}` are written %25, %7B and %7D, and an empty id is a lone `%`: a tag is never empty or cut short.
@@ -75,3 +78,40 @@ def verdicts(person_id: str) -> bytes:
 def windows(person_id: str) -> bytes:
     """Return the key of what is kept of a person's events for features."""
     return tag(person_id) + b"w"
+
+
+def consent_history(person_id: str) -> bytes:
+    """Return the key of the history of consent."""
+    return tag(person_id) + b"l"
+
+
+def person_key(person_id: str) -> bytes:
+    """Return the key of what the person's pseudonyms are made with."""
+    return tag(person_id) + b"k"
+
+
+def tombstone(hashed: bytes) -> bytes:
+    """Return the key of a tombstone, by the keyed hash of the id. No person's tag begins with `%x:`."""
+    return b"lg:{%x:" + hashed.hex().encode() + b"}"
+
+
+OWN = (b"p", b"f", b"c", b"l", b"h", b"g", b"s", b"v", b"w", b"k")
+"""What a person's keys end with that have a fixed name; answers (`r:`) and events (`e:`) have names of their own."""
+
+
+def of_account(account_id: str) -> tuple[bytes, ...]:
+    """Return every key of an account."""
+    return account(account_id, False), account(account_id, True)
+
+
+def person_of(key: bytes) -> str | None:
+    """Return whose key it is; None: no person's."""
+    end = key.find(b"}:")
+    if not key.startswith(b"lg:{") or end < 0:
+        return None
+    inner = key[4:end]
+    if inner == b"%":
+        return ""
+    if inner[:3] in (b"%a:", b"%t:", b"%x:"):
+        return None
+    return inner.decode("utf-8", "surrogatepass").replace("%7B", "{").replace("%7D", "}").replace("%25", "%")

@@ -133,6 +133,14 @@ class Telemetry:
         """So many events were answered with an outcome of `EVENT_OUTCOMES`."""
         self._cells[LAYOUT.cell("liftgate_events", outcome)] += events
 
+    def erased(self, values: int) -> None:
+        """A person was erased, and so many values with them."""
+        self._cells[LAYOUT.start("liftgate_erasures")] += 1
+
+    def erased_again(self, people: int) -> None:
+        """A store that was older than erasures was made to forget so many people again."""
+        self._cells[LAYOUT.start("liftgate_erased_again")] += people
+
     def began(self) -> None:
         """A call has arrived."""
         self._cells[self._in_flight] += 1

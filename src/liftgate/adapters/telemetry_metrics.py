@@ -27,7 +27,7 @@ CODES = (
 )
 """gRPC status codes by number."""
 METHODS = (
-    *("Decide", "DecideBatch", "Explain", "Record", "RecordStream", "Set", "Get", "Erase", "GetStatus", "Reload", "Publish"),
+    *("Decide", "DecideBatch", "Explain", "Record", "RecordStream", "Set", "Get", "History", "Erase", "GetStatus", "Reload", "Publish"),
     *("Stop", "Start", "List", "Submit", "Approve", "Reject", "Withdraw", "BreakGlass"),
 )
 STAGES = tuple(stage.label for stage in Stage)
@@ -117,6 +117,8 @@ METRICS = (
         ("log",),
         (LOGS,),
     ),
+    Metric("liftgate_erasures", "counter", "People erased, repeats included."),
+    Metric("liftgate_erased_again", "counter", "People erased again because the store had become older than their erasure."),
     Metric("liftgate_reloads", "counter", "Reloads of the bundle.", ("result",), (("swapped", "unchanged", "refused"),)),
     Metric("liftgate_workers_without_controls", "gauge", "Workers that do not know what is stopped and approved, and so show nothing."),
     Metric("liftgate_stops", "gauge", "Things stopped by the kill switch, summed over workers."),

@@ -102,6 +102,7 @@ async def _serve(
     worker.audit.begin()
     try:
         await worker.redis.fill(_FILL_BUDGET_S)
+        await worker.privacy.erase_again()
         await worker.controls.watch.refresh()
         async with asyncio.timeout(_WARM_UP_S):
             await _warm_up(worker)
@@ -119,6 +120,7 @@ async def _serve(
     gc.freeze()
     worker.port = port
     tasks = [asyncio.create_task(_reload_when_told(worker, told)), asyncio.create_task(_report(worker))]
+    tasks.append(asyncio.create_task(worker.privacy.watch()))
     if settings.watch:
         tasks.append(asyncio.create_task(watch(partial(look, settings), partial(worker.reloader.reload, WATCH), before)))
     worker.server.health.set_serving(True)

@@ -17,7 +17,6 @@ from liftgate.adapters.bundle_archive import keep
 from liftgate.adapters.fleet import Outcome, WorkerState
 from liftgate.adapters.grpc_admin import AdminService
 from liftgate.adapters.grpc_answers import GrpcAnswers
-from liftgate.adapters.grpc_consent import ConsentService
 from liftgate.adapters.grpc_events import EventService
 from liftgate.adapters.grpc_explain import ExplainService, may_explain
 from liftgate.adapters.grpc_service import DecisionService
@@ -26,7 +25,6 @@ from liftgate.adapters.operators import Operators
 from liftgate.adapters.pseudonyms import Pseudonyms
 from liftgate.adapters.redis_audit import RedisHeads
 from liftgate.adapters.redis_client import RedisClient, connect, is_cluster
-from liftgate.adapters.redis_consent import RedisConsent
 from liftgate.adapters.redis_contacts import RedisContactEvents
 from liftgate.adapters.redis_events import EVENT_BUDGET_MS, RedisEventsSeen
 from liftgate.adapters.redis_fleet import RedisFleet
@@ -41,6 +39,7 @@ from liftgate.app.controls import ControlRoom, control_room
 from liftgate.app.keys import PseudonymKey
 from liftgate.app.link import Link
 from liftgate.app.logging import Logger, teller
+from liftgate.app.privacy import PrivacyRoom, privacy_room
 from liftgate.app.reload import Reloader, reload_everywhere
 from liftgate.app.settings import BadSettings, Settings, mention
 from liftgate.app.watch import Fingerprint, fingerprint
@@ -75,6 +74,8 @@ class Worker:
     fleet: RedisFleet
     controls: ControlRoom
     """What is stopped and approved."""
+    privacy: PrivacyRoom
+    """Consent, and erasures."""
     worker_id: str
     """16 hexadecimal digits, new with every start."""
     port: int = 0
@@ -252,23 +253,12 @@ def wire(
         features=lambda live: live.features,
         outcomes=telemetry.took,
     )
-    consenting = ConsentService(
-        in_force,
-        RedisConsent(redis, breaker),
-        audit,
-        pseudonyms,
-        clock,
-        operators,
-        telemetry,
-        role=settings.consent_role,
-        default_deadline_ms=settings.default_deadline_ms,
-        report=telemetry.failed,
-    )
+    privacy = privacy_room(settings, key, redis, breaker, in_force, audit, pseudonyms, clock, operators, telemetry, log)
     server = GrpcServer(
         {
             "liftgate.v1.DecisionService": deciding.handlers(),
             "liftgate.v1.EventService": recording.handlers(),
-            "liftgate.v1.ConsentService": consenting.handlers(),
+            "liftgate.v1.ConsentService": privacy.consenting.handlers(),
             "liftgate.v1.AdminService": administering.handlers(),
             **controls.services(operators),
         },
@@ -279,7 +269,8 @@ def wire(
         max_request_bytes=settings.max_request_kib * 1024,
     )
     logs = (("decision", decisions), ("event", events), ("audit", chained))
-    worker = Worker(live, batcher, logs, audit, operators, redis, reservations, server, telemetry, reloader, fleet, controls, worker_id)
+    rooms = (controls, privacy)
+    worker = Worker(live, batcher, logs, audit, operators, redis, reservations, server, telemetry, reloader, fleet, *rooms, worker_id)
     return worker
 
 

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from hashlib import sha256
 from typing import Protocol
 
+from liftgate.domain.consent_history import entry
 from liftgate.domain.consent_record import ConsentRecord, with_record
 from liftgate.domain.errors import NotNow
 from liftgate.pipeline.audit import Act, Audit, AuditAct
@@ -22,10 +23,21 @@ class ConsentStore(Protocol):
         """Return the stored document, None: nothing is stored. Raises StoreUnavailable within the budget."""
         ...
 
-    async def swap(self, person_id: str, before: bytes | None, after: bytes, budget_s: float) -> bool:
+    async def last(self, person_id: str, budget_s: float) -> bytes | None:
+        """Return the last entry of the person's history, None: there is none. Raises StoreUnavailable within the budget."""
+        ...
+
+    async def history(self, person_id: str, budget_s: float) -> list[bytes]:
+        """Return the entries of the person's history, oldest first, at most `consent_history.KEPT`. Raises StoreUnavailable."""
+        ...
+
+    async def swap(
+        self, person_id: str, before: bytes | None, after: bytes, budget_s: float, *, last: bytes | None = None, entry: bytes = b""
+    ) -> bool:
         """Store `after` if what is stored still is `before`, in one atomic step, and say whether it was.
 
-        A value that is no text is never `before`. Raises StoreUnavailable within the budget; then it may or may not be stored.
+        With an `entry` it is added to the history in the same step, and only while `last` is its last one. A value that is no text is
+        never `before`. Raises StoreUnavailable within the budget; then it may or may not be stored.
         """
         ...
 
@@ -46,15 +58,16 @@ async def set_consent(
     author: Author,
     person_id: str,
     record: ConsentRecord,
+    now_ms: int,
     *,
     replace_unreadable: bool = False,
     left_s: Callable[[], float],
 ) -> None:
     """Put one purpose's record on file. `left_s` gives what is left of the call's time, seconds.
 
-    The audit chain has the change before it takes effect, once for every attempt: the last entry is the one that did. Setting what stands
-    already is no change and no act. Raises UnreadableConsent, OlderConsent, LogUnavailable, StoreUnavailable, and NotNow when others keep
-    changing it.
+    The audit chain has the change before it takes effect, once for every attempt: the last entry is the one that did. The person's
+    history gets an entry at `now_ms` in the same step as the change. Setting what stands already is no change and no act.
+    Raises UnreadableConsent, OlderConsent, LogUnavailable, StoreUnavailable, and NotNow when others keep changing it.
     """
     for _ in range(ATTEMPTS):
         before = await store.get(person_id, left_s())
@@ -72,6 +85,8 @@ async def set_consent(
                 reason=f"{record.purpose}: {record.status}",
             )
         )
-        if await store.swap(person_id, before, after, left_s()):
+        last = await store.last(person_id, left_s())
+        added = entry(last, now_ms, author.name, record, before, after)
+        if await store.swap(person_id, before, after, left_s(), last=last, entry=added):
             return
     raise NotNow("the person's consent went on changing meanwhile; try again")

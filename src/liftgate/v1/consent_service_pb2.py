@@ -24,17 +24,17 @@ _sym_db = _symbol_database.Default()
 
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n!liftgate/v1/consent_service.proto\x12\x0bliftgate.v1\"\x9d\x02\n\x07\x43onsent\x12\x0f\n\x07purpose\x18\x01 \x01(\t\x12*\n\x06status\x18\x02 \x01(\x0e\x32\x1a.liftgate.v1.ConsentStatus\x12\x13\n\x0bgiven_at_ms\x18\x03 \x01(\x03\x12\x15\n\rexpires_at_ms\x18\x04 \x01(\x03\x12\x16\n\x0epolicy_version\x18\x05 \x01(\t\x12\x17\n\x0fwithdrawn_at_ms\x18\x06 \x01(\x03\x12\'\n\x05\x62\x61sis\x18\x07 \x01(\x0e\x32\x18.liftgate.v1.LawfulBasis\x12\x14\n\x0cjurisdiction\x18\x08 \x01(\t\x12\x0e\n\x06source\x18\t \x01(\t\x12\x11\n\tmechanism\x18\n \x01(\t\x12\x16\n\x0enotice_version\x18\x0b \x01(\t\"b\n\nSetRequest\x12\x11\n\tperson_id\x18\x01 \x01(\t\x12%\n\x07\x63onsent\x18\x02 \x01(\x0b\x32\x14.liftgate.v1.Consent\x12\x1a\n\x12replace_unreadable\x18\x03 \x01(\x08\"\r\n\x0bSetResponse\"\x1f\n\nGetRequest\x12\x11\n\tperson_id\x18\x01 \x01(\t\"5\n\x0bGetResponse\x12&\n\x08\x63onsents\x18\x01 \x03(\x0b\x32\x14.liftgate.v1.Consent\"!\n\x0c\x45raseRequest\x12\x11\n\tperson_id\x18\x01 \x01(\t\"\x0f\n\rEraseResponse*\xd9\x01\n\rConsentStatus\x12\x1e\n\x1a\x43ONSENT_STATUS_UNSPECIFIED\x10\x00\x12\x1a\n\x16\x43ONSENT_STATUS_GRANTED\x10\x01\x12\x19\n\x15\x43ONSENT_STATUS_DENIED\x10\x02\x12\x1c\n\x18\x43ONSENT_STATUS_WITHDRAWN\x10\x03\x12\x1a\n\x16\x43ONSENT_STATUS_EXPIRED\x10\x04\x12\x1a\n\x16\x43ONSENT_STATUS_PENDING\x10\x05\x12\x1b\n\x17\x43ONSENT_STATUS_OBJECTED\x10\x06*\xea\x01\n\x0bLawfulBasis\x12\x1c\n\x18LAWFUL_BASIS_UNSPECIFIED\x10\x00\x12\x18\n\x14LAWFUL_BASIS_CONSENT\x10\x01\x12\x19\n\x15LAWFUL_BASIS_CONTRACT\x10\x02\x12!\n\x1dLAWFUL_BASIS_LEGAL_OBLIGATION\x10\x03\x12 \n\x1cLAWFUL_BASIS_VITAL_INTERESTS\x10\x04\x12\x1c\n\x18LAWFUL_BASIS_PUBLIC_TASK\x10\x05\x12%\n!LAWFUL_BASIS_LEGITIMATE_INTERESTS\x10\x06\x32\xc4\x01\n\x0e\x43onsentService\x12\x38\n\x03Set\x12\x17.liftgate.v1.SetRequest\x1a\x18.liftgate.v1.SetResponse\x12\x38\n\x03Get\x12\x17.liftgate.v1.GetRequest\x1a\x18.liftgate.v1.GetResponse\x12>\n\x05\x45rase\x12\x19.liftgate.v1.EraseRequest\x1a\x1a.liftgate.v1.EraseResponseb\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n!liftgate/v1/consent_service.proto\x12\x0bliftgate.v1\"\x9d\x02\n\x07\x43onsent\x12\x0f\n\x07purpose\x18\x01 \x01(\t\x12*\n\x06status\x18\x02 \x01(\x0e\x32\x1a.liftgate.v1.ConsentStatus\x12\x13\n\x0bgiven_at_ms\x18\x03 \x01(\x03\x12\x15\n\rexpires_at_ms\x18\x04 \x01(\x03\x12\x16\n\x0epolicy_version\x18\x05 \x01(\t\x12\x17\n\x0fwithdrawn_at_ms\x18\x06 \x01(\x03\x12\'\n\x05\x62\x61sis\x18\x07 \x01(\x0e\x32\x18.liftgate.v1.LawfulBasis\x12\x14\n\x0cjurisdiction\x18\x08 \x01(\t\x12\x0e\n\x06source\x18\t \x01(\t\x12\x11\n\tmechanism\x18\n \x01(\t\x12\x16\n\x0enotice_version\x18\x0b \x01(\t\"b\n\nSetRequest\x12\x11\n\tperson_id\x18\x01 \x01(\t\x12%\n\x07\x63onsent\x18\x02 \x01(\x0b\x32\x14.liftgate.v1.Consent\x12\x1a\n\x12replace_unreadable\x18\x03 \x01(\x08\"\r\n\x0bSetResponse\"\x1f\n\nGetRequest\x12\x11\n\tperson_id\x18\x01 \x01(\t\"5\n\x0bGetResponse\x12&\n\x08\x63onsents\x18\x01 \x03(\x0b\x32\x14.liftgate.v1.Consent\"#\n\x0eHistoryRequest\x12\x11\n\tperson_id\x18\x01 \x01(\t\"\xc7\x01\n\x0cHistoryEntry\x12\x10\n\x08sequence\x18\x01 \x01(\x04\x12\r\n\x05\x61t_ms\x18\x02 \x01(\x03\x12\r\n\x05\x61\x63tor\x18\x03 \x01(\t\x12%\n\x07\x63onsent\x18\x04 \x01(\x0b\x32\x14.liftgate.v1.Consent\x12\x15\n\rdigest_before\x18\x05 \x01(\t\x12\x14\n\x0c\x64igest_after\x18\x06 \x01(\t\x12\x15\n\rprevious_hash\x18\x07 \x01(\t\x12\x0c\n\x04hash\x18\x08 \x01(\t\x12\x0e\n\x06hashed\x18\t \x01(\t\"Q\n\x0fHistoryResponse\x12*\n\x07\x65ntries\x18\x01 \x03(\x0b\x32\x19.liftgate.v1.HistoryEntry\x12\x12\n\ndigest_now\x18\x02 \x01(\t\"E\n\x0c\x45raseRequest\x12\x11\n\tperson_id\x18\x01 \x01(\t\x12\x12\n\naccount_id\x18\x02 \x01(\t\x12\x0e\n\x06reason\x18\x03 \x01(\t\"1\n\rEraseResponse\x12\x0f\n\x07receipt\x18\x01 \x01(\t\x12\x0f\n\x07removed\x18\x02 \x01(\r*\xd9\x01\n\rConsentStatus\x12\x1e\n\x1a\x43ONSENT_STATUS_UNSPECIFIED\x10\x00\x12\x1a\n\x16\x43ONSENT_STATUS_GRANTED\x10\x01\x12\x19\n\x15\x43ONSENT_STATUS_DENIED\x10\x02\x12\x1c\n\x18\x43ONSENT_STATUS_WITHDRAWN\x10\x03\x12\x1a\n\x16\x43ONSENT_STATUS_EXPIRED\x10\x04\x12\x1a\n\x16\x43ONSENT_STATUS_PENDING\x10\x05\x12\x1b\n\x17\x43ONSENT_STATUS_OBJECTED\x10\x06*\xea\x01\n\x0bLawfulBasis\x12\x1c\n\x18LAWFUL_BASIS_UNSPECIFIED\x10\x00\x12\x18\n\x14LAWFUL_BASIS_CONSENT\x10\x01\x12\x19\n\x15LAWFUL_BASIS_CONTRACT\x10\x02\x12!\n\x1dLAWFUL_BASIS_LEGAL_OBLIGATION\x10\x03\x12 \n\x1cLAWFUL_BASIS_VITAL_INTERESTS\x10\x04\x12\x1c\n\x18LAWFUL_BASIS_PUBLIC_TASK\x10\x05\x12%\n!LAWFUL_BASIS_LEGITIMATE_INTERESTS\x10\x06\x32\x8a\x02\n\x0e\x43onsentService\x12\x38\n\x03Set\x12\x17.liftgate.v1.SetRequest\x1a\x18.liftgate.v1.SetResponse\x12\x38\n\x03Get\x12\x17.liftgate.v1.GetRequest\x1a\x18.liftgate.v1.GetResponse\x12\x44\n\x07History\x12\x1b.liftgate.v1.HistoryRequest\x1a\x1c.liftgate.v1.HistoryResponse\x12>\n\x05\x45rase\x12\x19.liftgate.v1.EraseRequest\x1a\x1a.liftgate.v1.EraseResponseb\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
 _builder.BuildTopDescriptorsAndMessages(DESCRIPTOR, 'liftgate.v1.consent_service_pb2', _globals)
 if not _descriptor._USE_C_DESCRIPTORS:
   DESCRIPTOR._loaded_options = None
-  _globals['_CONSENTSTATUS']._serialized_start=594
-  _globals['_CONSENTSTATUS']._serialized_end=811
-  _globals['_LAWFULBASIS']._serialized_start=814
-  _globals['_LAWFULBASIS']._serialized_end=1048
+  _globals['_CONSENTSTATUS']._serialized_start=986
+  _globals['_CONSENTSTATUS']._serialized_end=1203
+  _globals['_LAWFULBASIS']._serialized_start=1206
+  _globals['_LAWFULBASIS']._serialized_end=1440
   _globals['_CONSENT']._serialized_start=51
   _globals['_CONSENT']._serialized_end=336
   _globals['_SETREQUEST']._serialized_start=338
@@ -45,10 +45,16 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_GETREQUEST']._serialized_end=484
   _globals['_GETRESPONSE']._serialized_start=486
   _globals['_GETRESPONSE']._serialized_end=539
-  _globals['_ERASEREQUEST']._serialized_start=541
-  _globals['_ERASEREQUEST']._serialized_end=574
-  _globals['_ERASERESPONSE']._serialized_start=576
-  _globals['_ERASERESPONSE']._serialized_end=591
-  _globals['_CONSENTSERVICE']._serialized_start=1051
-  _globals['_CONSENTSERVICE']._serialized_end=1247
+  _globals['_HISTORYREQUEST']._serialized_start=541
+  _globals['_HISTORYREQUEST']._serialized_end=576
+  _globals['_HISTORYENTRY']._serialized_start=579
+  _globals['_HISTORYENTRY']._serialized_end=778
+  _globals['_HISTORYRESPONSE']._serialized_start=780
+  _globals['_HISTORYRESPONSE']._serialized_end=861
+  _globals['_ERASEREQUEST']._serialized_start=863
+  _globals['_ERASEREQUEST']._serialized_end=932
+  _globals['_ERASERESPONSE']._serialized_start=934
+  _globals['_ERASERESPONSE']._serialized_end=983
+  _globals['_CONSENTSERVICE']._serialized_start=1443
+  _globals['_CONSENTSERVICE']._serialized_end=1709
 # @@protoc_insertion_point(module_scope)

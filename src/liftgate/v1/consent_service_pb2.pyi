@@ -93,12 +93,56 @@ class GetResponse(_message.Message):
     consents: _containers.RepeatedCompositeFieldContainer[Consent]
     def __init__(self, consents: _Optional[_Iterable[_Union[Consent, _Mapping]]] = ...) -> None: ...
 
-class EraseRequest(_message.Message):
+class HistoryRequest(_message.Message):
     __slots__ = ("person_id",)
     PERSON_ID_FIELD_NUMBER: _ClassVar[int]
     person_id: str
     def __init__(self, person_id: _Optional[str] = ...) -> None: ...
 
+class HistoryEntry(_message.Message):
+    __slots__ = ("sequence", "at_ms", "actor", "consent", "digest_before", "digest_after", "previous_hash", "hash", "hashed")
+    SEQUENCE_FIELD_NUMBER: _ClassVar[int]
+    AT_MS_FIELD_NUMBER: _ClassVar[int]
+    ACTOR_FIELD_NUMBER: _ClassVar[int]
+    CONSENT_FIELD_NUMBER: _ClassVar[int]
+    DIGEST_BEFORE_FIELD_NUMBER: _ClassVar[int]
+    DIGEST_AFTER_FIELD_NUMBER: _ClassVar[int]
+    PREVIOUS_HASH_FIELD_NUMBER: _ClassVar[int]
+    HASH_FIELD_NUMBER: _ClassVar[int]
+    HASHED_FIELD_NUMBER: _ClassVar[int]
+    sequence: int
+    at_ms: int
+    actor: str
+    consent: Consent
+    digest_before: str
+    digest_after: str
+    previous_hash: str
+    hash: str
+    hashed: str
+    def __init__(self, sequence: _Optional[int] = ..., at_ms: _Optional[int] = ..., actor: _Optional[str] = ..., consent: _Optional[_Union[Consent, _Mapping]] = ..., digest_before: _Optional[str] = ..., digest_after: _Optional[str] = ..., previous_hash: _Optional[str] = ..., hash: _Optional[str] = ..., hashed: _Optional[str] = ...) -> None: ...
+
+class HistoryResponse(_message.Message):
+    __slots__ = ("entries", "digest_now")
+    ENTRIES_FIELD_NUMBER: _ClassVar[int]
+    DIGEST_NOW_FIELD_NUMBER: _ClassVar[int]
+    entries: _containers.RepeatedCompositeFieldContainer[HistoryEntry]
+    digest_now: str
+    def __init__(self, entries: _Optional[_Iterable[_Union[HistoryEntry, _Mapping]]] = ..., digest_now: _Optional[str] = ...) -> None: ...
+
+class EraseRequest(_message.Message):
+    __slots__ = ("person_id", "account_id", "reason")
+    PERSON_ID_FIELD_NUMBER: _ClassVar[int]
+    ACCOUNT_ID_FIELD_NUMBER: _ClassVar[int]
+    REASON_FIELD_NUMBER: _ClassVar[int]
+    person_id: str
+    account_id: str
+    reason: str
+    def __init__(self, person_id: _Optional[str] = ..., account_id: _Optional[str] = ..., reason: _Optional[str] = ...) -> None: ...
+
 class EraseResponse(_message.Message):
-    __slots__ = ()
-    def __init__(self) -> None: ...
+    __slots__ = ("receipt", "removed")
+    RECEIPT_FIELD_NUMBER: _ClassVar[int]
+    REMOVED_FIELD_NUMBER: _ClassVar[int]
+    receipt: str
+    removed: int
+    def __init__(self, receipt: _Optional[str] = ..., removed: _Optional[int] = ...) -> None: ...

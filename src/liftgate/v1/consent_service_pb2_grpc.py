@@ -46,6 +46,11 @@ class ConsentServiceStub:
                 request_serializer=liftgate_dot_v1_dot_consent__service__pb2.GetRequest.SerializeToString,
                 response_deserializer=liftgate_dot_v1_dot_consent__service__pb2.GetResponse.FromString,
                 _registered_method=True)
+        self.History = channel.unary_unary(
+                '/liftgate.v1.ConsentService/History',
+                request_serializer=liftgate_dot_v1_dot_consent__service__pb2.HistoryRequest.SerializeToString,
+                response_deserializer=liftgate_dot_v1_dot_consent__service__pb2.HistoryResponse.FromString,
+                _registered_method=True)
         self.Erase = channel.unary_unary(
                 '/liftgate.v1.ConsentService/Erase',
                 request_serializer=liftgate_dot_v1_dot_consent__service__pb2.EraseRequest.SerializeToString,
@@ -73,8 +78,16 @@ class ConsentServiceServicer:
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def History(self, request, context):
+        """History lists the changes of a person's consent that Set made, oldest first, each bound to the one before by its hash.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
     def Erase(self, request, context):
-        """Erase removes everything held about a person. Answers UNIMPLEMENTED in this version.
+        """Erase removes everything held about a person, for good, and leaves a tombstone under a keyed hash. Needs an operator's token with
+        the role `privacy`. It is in the audit chain, without the person, before it happens. Safe to repeat.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -92,6 +105,11 @@ def add_ConsentServiceServicer_to_server(servicer, server):
                     servicer.Get,
                     request_deserializer=liftgate_dot_v1_dot_consent__service__pb2.GetRequest.FromString,
                     response_serializer=liftgate_dot_v1_dot_consent__service__pb2.GetResponse.SerializeToString,
+            ),
+            'History': grpc.unary_unary_rpc_method_handler(
+                    servicer.History,
+                    request_deserializer=liftgate_dot_v1_dot_consent__service__pb2.HistoryRequest.FromString,
+                    response_serializer=liftgate_dot_v1_dot_consent__service__pb2.HistoryResponse.SerializeToString,
             ),
             'Erase': grpc.unary_unary_rpc_method_handler(
                     servicer.Erase,
@@ -155,6 +173,33 @@ class ConsentService:
             '/liftgate.v1.ConsentService/Get',
             liftgate_dot_v1_dot_consent__service__pb2.GetRequest.SerializeToString,
             liftgate_dot_v1_dot_consent__service__pb2.GetResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def History(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/liftgate.v1.ConsentService/History',
+            liftgate_dot_v1_dot_consent__service__pb2.HistoryRequest.SerializeToString,
+            liftgate_dot_v1_dot_consent__service__pb2.HistoryResponse.FromString,
             options,
             channel_credentials,
             insecure,

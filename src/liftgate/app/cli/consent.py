@@ -12,6 +12,7 @@ import typer
 from liftgate.app.cli.say import fail
 from liftgate.app.cli.target import (
     DEFAULT_TARGET,
+    FAILED,
     TOKEN_VARIABLE,
     WRONG,
     AsJson,
@@ -132,6 +133,40 @@ def set_(
         typer.echo(json.dumps({"person_id": person, "set": _plain(record)}, indent=2))
     else:
         typer.echo(f"{purpose}: {words(record)}; it holds from the next decision on")
+
+
+@app.command("history")
+def history(
+    person: Annotated[str, typer.Argument(metavar="ID", help="The person's id.")],
+    target: Target = DEFAULT_TARGET,
+    tls_ca: TlsCa = None,
+    plaintext: Plaintext = False,
+    timeout_s: TimeoutS = 5.0,
+    as_json: AsJson = False,
+) -> None:
+    """Show every change of one person's consent that went through this service, and verify that none was edited, taken out or moved.
+
+    Each entry names the hash of the one before. It also says where the document was written past the service, as `profiles load` does.
+    That the newest entries were cut off shows as such a place too; `liftgate audit cat` has every change by its document's digest.
+
+    Exit codes: 0 whole, 1 the history does not hold together, or the service is away, 2 the command was wrong or refused.
+
+    Example: liftgate consent history c-17
+    """
+    from liftgate.adapters.admin_client import CallFailed, WouldLeak
+    from liftgate.app.cli.consent_history import told
+
+    try:
+        with _client(target, tls_ca, plaintext, timeout_s, as_json) as client:
+            found = told(client.history(person))
+    except (CallFailed, WouldLeak) as err:
+        fail(str(err), code_of(err), as_json)
+    if as_json:
+        typer.echo(json.dumps({"person_id": person, **found.plain}, indent=2))
+    else:
+        for line in found.lines:
+            typer.echo(line)
+    raise typer.Exit(0 if found.whole else FAILED)
 
 
 def words(record: ConsentRecord | None) -> str:
