@@ -1,0 +1,102 @@
+"""One run against one server, from connecting to its result."""
+
+from __future__ import annotations
+
+import gc
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any
+
+from liftgate.load import open_loop, result
+from liftgate.load.closed_loop import ClosedLoop
+from liftgate.load.connection import Peer
+from liftgate.load.connections import Connections
+from liftgate.load.result import Times
+from liftgate.load.schedule import Schedule
+from liftgate.load.tally import Tally
+
+GREETING_S = 10.0
+DRAIN_S = 10.0
+_WARM_UP_S = 0.5
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """A run that is over."""
+
+    data: dict[str, Any]
+    """Counts, latencies in ms, and what the generator itself did; ready for JSON."""
+    start_ns: Times
+    """[ok] when each request with a good reply was due, from the run's start; closed loop: when it was sent."""
+    latency_ns: Times
+    """[ok] from then until its reply was read."""
+
+
+def open_run(
+    peer: Peer,
+    bodies: Iterator[bytes],
+    schedule: Schedule,
+    connections: int,
+    in_flight: int | None = None,
+    deadline_ms: float | None = None,
+) -> Outcome:
+    """Send a schedule, on time whatever the server does. Raises Unreachable when there is nothing to load."""
+    tally = Tally()
+    lines = Connections(peer, bodies, tally, connections, None if in_flight is None else max(1, in_flight // connections))
+    lines.greet(GREETING_S)
+    with _Undisturbed() as cpu:
+        ran = open_loop.run(lines, schedule, DRAIN_S)
+    planned_s = float(schedule.ends_ns[-1]) / 1e9
+    start, latency = result.times(tally.start_ns) - ran.start_ns, result.times(tally.latency_ns)
+    data = {
+        "arrivals": schedule.arrivals,
+        "seed": schedule.seed,
+        "seconds": planned_s,
+        "interrupted": ran.interrupted,
+        **result.answers(tally, deadline_ms, ran.sent),
+        "per_s": round(float(((start + latency) < schedule.ends_ns[-1]).sum()) / planned_s, 1),
+        "steps": result.steps(tally, schedule, ran.start_ns, ran.sent),
+        "generator": {**result.generator(tally), "cpu_us_a_request": round(cpu.seconds / max(1, ran.sent) * 1e6, 2)},
+    }
+    return Outcome(data, start, latency)
+
+
+def closed_run(
+    peer: Peer, bodies: Iterator[bytes], seconds: float, connections: int, in_flight: int, deadline_ms: float | None = None
+) -> Outcome:
+    """Keep calls in flight for that long, after half a second of warm-up. Raises Unreachable."""
+    loop = ClosedLoop(peer, bodies, min(connections, in_flight), in_flight)
+    with _Undisturbed() as cpu:
+        first = loop.run(_WARM_UP_S)
+        cpu.start = time.process_time()
+        start_ns, tally = time.perf_counter_ns(), loop.run(seconds)
+        took = (time.perf_counter_ns() - start_ns) / 1e9
+    rest = loop.close()
+    for other in (first, rest):
+        for cause, count in other.failed.items():
+            tally.fail(cause, count)
+    data = {
+        "seconds": round(took, 3),
+        **result.answers(tally, deadline_ms, tally.ok + sum(tally.failed.values())),
+        "per_s": round(tally.ok / took, 1),
+        "generator": {"cpu_us_a_request": round(cpu.seconds / max(1, tally.ok) * 1e6, 2)},
+    }
+    return Outcome(data, result.times(tally.start_ns) - start_ns, result.times(tally.latency_ns))
+
+
+class _Undisturbed:
+    """No garbage collection while it lasts; `seconds` of CPU were used."""
+
+    seconds = 0.0
+
+    def __enter__(self) -> _Undisturbed:
+        self._collected = gc.isenabled()
+        gc.disable()
+        self.start = time.process_time()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.seconds = time.process_time() - self.start
+        if self._collected:
+            gc.enable()
