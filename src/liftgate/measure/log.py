@@ -12,8 +12,8 @@ import ibis
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from liftgate.measure.engine import Engine, connect
 from liftgate.measure.refusal import Misused
-from liftgate.measure.table import connect
 from liftgate.record.columnar import schema
 from liftgate.record.frame import Stream
 from liftgate.record.parquet import PARQUET, stem_batches, stems
@@ -28,7 +28,7 @@ class Log:
     Rows may be there twice (another worker completed a decision, a client sent an event again): what sums over rows takes `once` first.
     """
 
-    backend: Any
+    backend: Engine
     name: str
     decisions: Any
     events: Any
@@ -66,7 +66,7 @@ def open_log(directory: Path, events: Path | None, aside: Path, *, decision_colu
     if happened is None:
         if events is not None:
             raise Misused(f"{events} holds no event log")
-        happened = _empty(Stream.EVENT, event_columns)
+        happened = backend.read_parquet(_empty(Stream.EVENT, event_columns, aside))
     return Log(backend, str(directory), decisions, happened)
 
 
@@ -80,7 +80,7 @@ def new_aside() -> tempfile.TemporaryDirectory[str]:
     return tempfile.TemporaryDirectory(prefix="liftgate-measure-")
 
 
-def _stream(backend: Any, directory: Path, stream: Stream, columns: Sequence[str], aside: Path) -> Any:
+def _stream(backend: Engine, directory: Path, stream: Stream, columns: Sequence[str], aside: Path) -> Any:
     if not directory.is_dir():
         raise Misused(f"there is no directory {directory}")
     wanted = [*columns, *_WRITER]
@@ -109,6 +109,8 @@ def _copied(directory: Path, stem: str, stream: Stream, columns: Sequence[str], 
     return target
 
 
-def _empty(stream: Stream, columns: Sequence[str]) -> Any:
-    full = schema(stream)
-    return ibis.memtable(pa.schema([full.field(name) for name in (*columns, *_WRITER)]).empty_table())
+def _empty(stream: Stream, columns: Sequence[str], aside: Path) -> str:
+    """Write a file with these columns and no rows."""
+    full, target = schema(stream), aside / f"no-{stream.label}{PARQUET}"
+    pq.write_table(pa.schema([full.field(name) for name in (*columns, *_WRITER)]).empty_table(), target)
+    return str(target)

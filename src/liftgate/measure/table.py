@@ -1,7 +1,7 @@
-"""The one module that knows an engine: a table, through Ibis, into sufficient statistics per group.
+"""A table, through Ibis, into sufficient statistics per group: on whichever engine is in use (`measure/engine.py`).
 
-DuckDB runs embedded. Only expressions that every engine answers alike are used: no ASOF join, no first(), no sample, no approximate
-count; squares are taken of centred values, and a value that is no finite number stops the reading with its row.
+Only expressions that every engine answers alike are used: no ASOF join, no first(), no sample, no approximate count; squares are
+taken of centred values, and a value that is no finite number stops the reading with its row.
 
     table = open_table("orders.parquet", text=("user", "arm"), where="country = 'NL'")
     cells = table.statistics({"spend": table.number("spend")}, by=("arm",))   # {("a",): Statistic, ("b",): Statistic}
@@ -12,17 +12,15 @@ from __future__ import annotations
 
 import glob
 import itertools
-import os
-import tempfile
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from decimal import Decimal
-from pathlib import Path
 from typing import Any
 
 import ibis
 import numpy as np
 
+from liftgate.measure.engine import Engine, connect
 from liftgate.measure.refusal import Misused, Refused
 from liftgate.measure.statistic import Floats, Statistic
 from liftgate.measure.where import condition
@@ -38,7 +36,7 @@ _SHOWN = 40  # characters of a value quoted in a message
 class Table:
     """Rows on an engine. Immutable: what selects rows returns another Table."""
 
-    backend: Any
+    backend: Engine
     rows: Any
     """The Ibis table."""
     name: str
@@ -67,7 +65,7 @@ class Table:
         if not self.name.lower().endswith(_CSV):
             return replace(self, rows=rows)
         try:
-            return replace(self, rows=self.backend.create_table(ibis.util.gen_name("kept"), rows, temp=True))
+            return replace(self, rows=self.backend.held(rows))
         except Exception as err:
             raise Misused(f"{self.name} cannot be read as asked: {str(err).splitlines()[0]}") from err
 
@@ -114,7 +112,9 @@ class Table:
 
     def arrays(self, columns: Mapping[str, Any]) -> dict[str, Any]:
         """Return columns as numpy arrays (float64, or objects for texts), row by row: 8 bytes a value in memory. Null becomes NaN."""
-        found = self.backend.to_pyarrow(self.rows.select(**columns))
+        order = {_ROW: self.rows[_ROW]} if _ROW in self.columns else dict(self.backend.order())
+        rows = self.rows.select(**columns, **order)
+        found = self.backend.to_pyarrow(rows.order_by(*order) if order else rows)
         return {name: found[name].to_numpy() for name in columns}
 
     def statistics(self, columns: Mapping[str, Any], by: Sequence[str]) -> dict[tuple[str, ...], Statistic]:
@@ -159,7 +159,7 @@ class Table:
         return (lost | (value.isnan() | value.isinf()).fill_null(False)).cast("int64")
 
     def _first_bad(self, name: str) -> tuple[int, str]:
-        numbered = replace(self, rows=self.rows if _ROW in self.columns else self.rows.mutate(**{_ROW: ibis.row_number() + 1}))
+        numbered = replace(self, rows=self.rows if _ROW in self.columns else _numbered(self.backend, self.rows))
         bad = numbered.rows.filter(numbered._bad(name) == 1).order_by(_ROW).limit(1)
         row = numbered.fetch(bad.select(row=bad[_ROW], value=bad[name].cast("string")))[0]
         return int(row["row"]), str(row["value"])[:_SHOWN]
@@ -175,23 +175,6 @@ def _statistic(names: tuple[str, ...], centre: Floats, row: Mapping[str, Any]) -
     return Statistic(names, n, centre + sums / n, products)
 
 
-MEMORY = "512MB"
-"""What the engine may hold at once; what does not fit goes to disk. Reading itself takes some hundred MB beside it."""
-
-
-def connect(*, ordered: bool = True) -> Any:
-    """Return an embedded engine of its own. `ordered`: rows come in the order in which they were written."""
-    # What does not fit in memory goes to a folder of this process, which DuckDB makes when it needs it and removes.
-    spill = str(Path(tempfile.gettempdir()) / f"liftgate-measure-{os.getpid()}")
-    return ibis.duckdb.connect(
-        temp_directory=spill,
-        memory_limit=MEMORY,
-        preserve_insertion_order=ordered,
-        autoinstall_known_extensions=False,
-        autoload_known_extensions=False,
-    )
-
-
 def open_table(path: str, *, text: Sequence[str] = (), where: str = "") -> Table:
     """Open a CSV (plain or .gz) or Parquet file, or a glob of one kind. Columns in `text` are read as they are written: "007" stays.
 
@@ -205,7 +188,7 @@ def open_table(path: str, *, text: Sequence[str] = (), where: str = "") -> Table
         if all(name.lower().endswith(_PARQUET) for name in named):
             rows = backend.read_parquet(named)
         elif all(name.lower().endswith(_CSV) for name in named):
-            rows = _read_csv(backend, named, text)
+            rows = backend.read_csv(named, text)
         else:
             raise Misused(f"{path!r}: tables are .csv, .csv.gz, .tsv, .tsv.gz or .parquet, and of one kind at a time")
     except Misused:
@@ -215,13 +198,15 @@ def open_table(path: str, *, text: Sequence[str] = (), where: str = "") -> Table
     table = Table(backend, rows, path)
     table.has(*text)
     if where:
-        numbered = replace(table, rows=rows.mutate(**{_ROW: ibis.row_number() + 1}))
+        numbered = replace(table, rows=_numbered(backend, rows))
         table = numbered.where(where)
     return table
 
 
-def _read_csv(backend: Any, named: list[str], text: Sequence[str]) -> Any:
-    # The whole file is looked at before a type is chosen, so that a late text makes a text column, which `check` reports by row.
-    names = backend.read_csv(named, header=True).columns
-    types = {name: "string" for name in text if name in names}
-    return backend.read_csv(named, header=True, sample_size=-1, **({"types": types} if types else {}))
+def _numbered(backend: Engine, rows: Any) -> Any:
+    """Return the rows with their number in the file, from 1."""
+    order = backend.order()
+    if not order:
+        return rows.mutate(**{_ROW: ibis.row_number() + 1})
+    rows = rows.mutate(**order)
+    return rows.mutate(**{_ROW: ibis.row_number().over(ibis.window(order_by=[*order])) + 1}).drop(*order)
