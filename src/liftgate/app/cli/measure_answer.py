@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any, NoReturn
+from typing import Annotated, Any, NoReturn
 
 import typer
 
@@ -16,12 +16,17 @@ JSON_HELP = "Print JSON."
 TABLE_HELP = "CSV (plain or .gz) or Parquet file, or a pattern of them in quotes."
 WHERE_HELP = "Only rows that meet this condition in SQL, such as \"country = 'NL' and age >= 18\"."
 
+DUCKDB = "duckdb"
+EngineOption = Annotated[
+    str, typer.Option("--engine", metavar="duckdb|spark", help="What reads the table: embedded, or Spark (liftgate[spark] and Java 17).")
+]
+
 Answer = dict[str, Any]
 """What a command found, as plain data. Its key `refusal` is a dict with code, why and what_to_do, or None."""
 
 
-def answer(as_json: bool, compute: Callable[[], Answer], show: Callable[[Answer], None]) -> NoReturn:
-    """Run `compute`, print what it found (`show` prints it for people), and end: 0 answered, 3 refused, 2 misuse.
+def answer(as_json: bool, compute: Callable[[], Answer], show: Callable[[Answer], None], engine: str = DUCKDB) -> NoReturn:
+    """Run `compute` on an engine, print what it found (`show` prints it for people), and end: 0 answered, 3 refused, 2 misuse.
 
     Import what is heavy (liftgate.measure and all below it) inside `compute`. It refuses by raising `Refused`, or by filling `refusal`
     beside the figures that it still can give.
@@ -31,7 +36,10 @@ def answer(as_json: bool, compute: Callable[[], Answer], show: Callable[[Answer]
     except ImportError as err:  # pragma: no cover
         fail(f"measuring needs more than serving: pip install 'liftgate[measure]' ({err})", MISUSED, as_json)
     try:
-        found = compute()
+        from liftgate.measure.engine import using
+
+        with using(engine):
+            found = compute()
     except Misused as err:
         fail(str(err), MISUSED, as_json)
     except Refused as err:

@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from liftgate.app.cli.measure_answer import JSON_HELP, TABLE_HELP, WHERE_HELP, Answer, answer, figure, print_table
+from liftgate.app.cli.measure_answer import DUCKDB, JSON_HELP, TABLE_HELP, WHERE_HELP, Answer, EngineOption, answer, figure, print_table
 
 
 def register(app: typer.Typer) -> None:
@@ -20,6 +20,7 @@ def calibration(
     outcome: Annotated[str, typer.Option("--outcome", metavar="COL", help="Column of what happened, 0 or 1.")],
     bins: Annotated[int, typer.Option("--bins", min=2, max=100, help="Bins of both tables.")] = 10,
     where: Annotated[str, typer.Option("--where", metavar="EXPR", help=WHERE_HELP)] = "",
+    engine: EngineOption = DUCKDB,
     as_json: Annotated[bool, typer.Option("--json", help=JSON_HELP)] = False,
 ) -> None:
     """Say whether scores are probabilities: of those given 0.2, a fifth should do it.
@@ -37,7 +38,7 @@ def calibration(
 
         return check_calibration(table, score=score, outcome=outcome, bins=bins, where=where)
 
-    answer(as_json, compute, _show)
+    answer(as_json, compute, _show, engine)
 
 
 def _show(found: Answer) -> None:

@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from liftgate.app.cli.measure_answer import ANSWERED, JSON_HELP, TABLE_HELP, Answer, answer, figure, print_table
+from liftgate.app.cli.measure_answer import ANSWERED, DUCKDB, JSON_HELP, TABLE_HELP, Answer, EngineOption, answer, figure, print_table
 
 ALARM = 4
 
@@ -30,6 +30,7 @@ def drift(
         str, typer.Option("--reference-where", metavar="EXPR", help="Only these rows of the reference, such as \"bundle_version = '7'\".")
     ] = "",
     current_where: Annotated[str, typer.Option("--current-where", metavar="EXPR", help="Only these rows of what came since.")] = "",
+    engine: EngineOption = DUCKDB,
     as_json: Annotated[bool, typer.Option("--json", help=JSON_HELP)] = False,
 ) -> None:
     """Say how far columns have moved from a reference, and whether to train the model again, and why.
@@ -63,7 +64,7 @@ def drift(
         return found
 
     try:
-        answer(as_json, compute, _show)
+        answer(as_json, compute, _show, engine)
     except typer.Exit as end:
         raise typer.Exit(ALARM if end.exit_code == ANSWERED and any(alarms) else end.exit_code) from None
 

@@ -7,7 +7,19 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from liftgate.app.cli.measure_answer import JSON_HELP, MISUSED, TABLE_HELP, WHERE_HELP, Answer, answer, figure, percent, print_table
+from liftgate.app.cli.measure_answer import (
+    DUCKDB,
+    JSON_HELP,
+    MISUSED,
+    TABLE_HELP,
+    WHERE_HELP,
+    Answer,
+    EngineOption,
+    answer,
+    figure,
+    percent,
+    print_table,
+)
 from liftgate.app.cli.measure_srm import ARM_HELP, UNIT_HELP
 from liftgate.app.cli.say import fail
 
@@ -82,6 +94,7 @@ def funnel(
     ] = Correction.benjamini_hochberg,
     alpha: Annotated[float, typer.Option("--alpha", help="1 - confidence, two-sided.")] = 0.05,
     where: Annotated[str, typer.Option("--where", metavar="EXPR", help=WHERE_HELP)] = "",
+    engine: EngineOption = DUCKDB,
     as_json: Annotated[bool, typer.Option("--json", help=JSON_HELP)] = False,
 ) -> None:
     """Show where people are lost on the way, which arm loses fewer, and where keeping some would be worth most.
@@ -115,7 +128,7 @@ def funnel(
             read = read_funnel(source, unit, step, arm or None, segment or None, closing)
         return answer_funnel(read, Options(control or None, alpha, correction.value, _shares(recover or []), value, share or []))
 
-    answer(as_json, compute, _show)
+    answer(as_json, compute, _show, engine)
 
 
 def _shares(words: list[str]) -> dict[str, float]:

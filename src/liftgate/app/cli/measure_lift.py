@@ -7,7 +7,18 @@ from typing import Annotated, Any
 import typer
 
 from liftgate.app.cli import measure_source as source
-from liftgate.app.cli.measure_answer import JSON_HELP, TABLE_HELP, WHERE_HELP, Answer, answer, figure, percent, print_table
+from liftgate.app.cli.measure_answer import (
+    DUCKDB,
+    JSON_HELP,
+    TABLE_HELP,
+    WHERE_HELP,
+    Answer,
+    EngineOption,
+    answer,
+    figure,
+    percent,
+    print_table,
+)
 from liftgate.app.cli.measure_srm import ARM_HELP, UNIT_HELP
 
 _METRIC = "What is compared: COL:binary (0 or 1), COL:mean, COL:ratio:DENOMINATOR; without a kind the values decide. Repeat for more."
@@ -74,6 +85,7 @@ def lift(
     correction: Annotated[
         str, typer.Option("--correction", metavar="NAME", help="For several metrics, arms and segments: benjamini_hochberg or holm.")
     ] = "benjamini_hochberg",
+    engine: EngineOption = DUCKDB,
     as_json: Annotated[bool, typer.Option("--json", help=JSON_HELP)] = False,
 ) -> None:
     """Say what each arm was worth against control: a difference, its interval, one p-value, and the relative lift; or refuse.
@@ -120,7 +132,7 @@ def lift(
                 )
             )
 
-    answer(as_json, compute, _show)
+    answer(as_json, compute, _show, engine)
 
 
 def _show(found: Answer) -> None:

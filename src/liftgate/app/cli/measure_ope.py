@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from liftgate.app.cli.measure_answer import JSON_HELP, TABLE_HELP, WHERE_HELP, Answer, answer, figure, print_table
+from liftgate.app.cli.measure_answer import DUCKDB, JSON_HELP, TABLE_HELP, WHERE_HELP, Answer, EngineOption, answer, figure, print_table
 
 _SHOWN_ACTIONS = 10
 
@@ -46,6 +46,7 @@ def ope(
     ] = 0.01,
     replicates: Annotated[int, typer.Option("--replicates", min=0, max=100_000, help="Bootstrap samples of people; 0: none.")] = 1000,
     seed: Annotated[int, typer.Option("--seed", min=0, help="Seed of the bootstrap.")] = 0,
+    engine: EngineOption = DUCKDB,
     as_json: Annotated[bool, typer.Option("--json", help=JSON_HELP)] = False,
 ) -> None:
     """Say what another policy would have earned a decision, and how far that can be believed.
@@ -84,7 +85,7 @@ def ope(
             seed=seed,
         )
 
-    answer(as_json, compute, _show)
+    answer(as_json, compute, _show, engine)
 
 
 def _show(found: Answer) -> None:

@@ -7,7 +7,19 @@ from typing import Annotated
 
 import typer
 
-from liftgate.app.cli.measure_answer import JSON_HELP, MISUSED, TABLE_HELP, WHERE_HELP, Answer, answer, figure, percent, print_table
+from liftgate.app.cli.measure_answer import (
+    DUCKDB,
+    JSON_HELP,
+    MISUSED,
+    TABLE_HELP,
+    WHERE_HELP,
+    Answer,
+    EngineOption,
+    answer,
+    figure,
+    percent,
+    print_table,
+)
 from liftgate.app.cli.say import fail
 
 
@@ -56,6 +68,7 @@ def power(
     table: Annotated[str, typer.Option("--table", metavar="FILE", help="Take baseline and deviation from past data. " + TABLE_HELP)] = "",
     metric: Annotated[str, typer.Option("--metric", metavar="COL[:binary|mean]", help="Column of --table, one row a unit.")] = "",
     where: Annotated[str, typer.Option("--where", metavar="EXPR", help=WHERE_HELP)] = "",
+    engine: EngineOption = DUCKDB,
     as_json: Annotated[bool, typer.Option("--json", help=JSON_HELP)] = False,
 ) -> None:
     """Plan an experiment: units by arm and days for an effect, or the smallest effect that the units at hand show (MDE).
@@ -93,7 +106,7 @@ def power(
         asked = Question(shares, control, alpha, wanted, convention.value, effect, _share(lift) if lift else None, units, per_day, days)
         return answer_power(measured, asked)
 
-    answer(as_json, compute, _show)
+    answer(as_json, compute, _show, engine)
 
 
 def _share(text: str) -> float:

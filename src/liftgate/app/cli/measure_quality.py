@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 
 from liftgate.app.cli import measure_source as source
-from liftgate.app.cli.measure_answer import JSON_HELP, Answer, answer, figure, print_table
+from liftgate.app.cli.measure_answer import DUCKDB, JSON_HELP, Answer, EngineOption, answer, figure, print_table
 
 
 def register(app: typer.Typer) -> None:
@@ -21,6 +21,7 @@ def quality(
     events: source.EventsOption = None,
     window: Annotated[str, typer.Option("--window", metavar="SPAN", help="Count decisions with less time than this, such as 7d.")] = "",
     read_at: source.ReadAtOption = "",
+    engine: EngineOption = DUCKDB,
     as_json: Annotated[bool, typer.Option("--json", help=JSON_HELP)] = False,
 ) -> None:
     """Say whether a log is whole: gaps in a writer's numbers, rows that are there twice, how complete each arm is, versions, open windows.
@@ -37,7 +38,7 @@ def quality(
 
         return measure_quality(log, events, source.span_ms(window, "--window") if window else None, source.time_ms(read_at, "--read-at"))
 
-    answer(as_json, compute, _show)
+    answer(as_json, compute, _show, engine)
 
 
 def _show(found: Answer) -> None:

@@ -6,7 +6,19 @@ from typing import Annotated, Any
 
 import typer
 
-from liftgate.app.cli.measure_answer import JSON_HELP, MISUSED, TABLE_HELP, WHERE_HELP, Answer, answer, figure, percent, print_table
+from liftgate.app.cli.measure_answer import (
+    DUCKDB,
+    JSON_HELP,
+    MISUSED,
+    TABLE_HELP,
+    WHERE_HELP,
+    Answer,
+    EngineOption,
+    answer,
+    figure,
+    percent,
+    print_table,
+)
 from liftgate.app.cli.measure_srm import ARM_HELP, UNIT_HELP
 from liftgate.app.cli.say import fail
 
@@ -58,6 +70,7 @@ def sequential(
     ] = 0.05,
     share: Annotated[list[str] | None, typer.Option("--share", metavar="ARM=WEIGHT", help=_SHARE_HELP)] = None,
     where: Annotated[str, typer.Option("--where", metavar="EXPR", help=WHERE_HELP)] = "",
+    engine: EngineOption = DUCKDB,
     as_json: Annotated[bool, typer.Option("--json", help=JSON_HELP)] = False,
 ) -> None:
     """Say whether a running experiment may stop: an interval that holds at every look together, however many there are.
@@ -89,7 +102,7 @@ def sequential(
             streams = read_looks(source, unit, arm, control, metric, time, every)
         return answer_sequence(streams, n_star, fixed_horizon, alpha, share or [])
 
-    answer(as_json, compute, _show)
+    answer(as_json, compute, _show, engine)
 
 
 def _show(found: Answer) -> None:

@@ -7,7 +7,7 @@ from typing import Annotated
 import typer
 
 from liftgate.app.cli import measure_source as source
-from liftgate.app.cli.measure_answer import JSON_HELP, TABLE_HELP, WHERE_HELP, Answer, answer, figure, print_table
+from liftgate.app.cli.measure_answer import DUCKDB, JSON_HELP, TABLE_HELP, WHERE_HELP, Answer, EngineOption, answer, figure, print_table
 
 UNIT_HELP = "Column of what was randomised, such as the customer; `row` where every row is one."
 ARM_HELP = "Column of the arm."
@@ -34,6 +34,7 @@ def srm(
         list[str] | None, typer.Option("--stratum", metavar="COL", help="Check each value of this column alone, too; may be repeated.")
     ] = None,
     where: Annotated[str, typer.Option("--where", metavar="EXPR", help=WHERE_HELP)] = "",
+    engine: EngineOption = DUCKDB,
     as_json: Annotated[bool, typer.Option("--json", help=JSON_HELP)] = False,
 ) -> None:
     """Check that units come in the planned shares: a sample-ratio mismatch (p < 0.001) means that no effect can be trusted.
@@ -64,7 +65,7 @@ def srm(
                 where,
             )
 
-    answer(as_json, compute, _show)
+    answer(as_json, compute, _show, engine)
 
 
 def _show(found: Answer) -> None:

@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 
 from liftgate.app.cli import measure_source as source
-from liftgate.app.cli.measure_answer import JSON_HELP, Answer, answer
+from liftgate.app.cli.measure_answer import DUCKDB, JSON_HELP, Answer, EngineOption, answer
 
 
 def register(app: typer.Typer) -> None:
@@ -29,6 +29,7 @@ def table(
     until: source.UntilOption = "",
     read_at: source.ReadAtOption = "",
     allow_gaps: source.GapsOption = False,
+    engine: EngineOption = DUCKDB,
     as_json: Annotated[bool, typer.Option("--json", help=JSON_HELP)] = False,
 ) -> None:
     """Write a log as a table with one row a person: arm, version, triggered, exposed, and what was done in one window for every arm.
@@ -54,7 +55,7 @@ def table(
         made = experiment_table(log, events, asked.asked(), out)
         return {"what": "table", "path": str(out), "kinds": made.kinds} | source.said_of(made)
 
-    answer(as_json, compute, _show)
+    answer(as_json, compute, _show, engine)
 
 
 def _show(found: Answer) -> None:

@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from liftgate.app.cli.measure_answer import JSON_HELP, TABLE_HELP, WHERE_HELP, Answer, answer, figure, print_table
+from liftgate.app.cli.measure_answer import DUCKDB, JSON_HELP, TABLE_HELP, WHERE_HELP, Answer, EngineOption, answer, figure, print_table
 
 
 def register(app: typer.Typer) -> None:
@@ -29,6 +29,7 @@ def uplift(
     where: Annotated[str, typer.Option("--where", metavar="EXPR", help=WHERE_HELP)] = "",
     replicates: Annotated[int, typer.Option("--replicates", min=50, max=100_000, help="Bootstrap samples of people.")] = 500,
     seed: Annotated[int, typer.Option("--seed", min=0, help="Seed of the bootstrap.")] = 0,
+    engine: EngineOption = DUCKDB,
     as_json: Annotated[bool, typer.Option("--json", help=JSON_HELP)] = False,
 ) -> None:
     """Say whether a score ranks people by what the treatment does to them: Qini, AUUC, uplift among the best, by tenths.
@@ -57,7 +58,7 @@ def uplift(
             seed=seed,
         )
 
-    answer(as_json, compute, _show)
+    answer(as_json, compute, _show, engine)
 
 
 def _show(found: Answer) -> None:
