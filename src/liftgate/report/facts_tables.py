@@ -122,8 +122,8 @@ def about_decisions(path: Path, there: bool) -> dict[str, Question]:
     def valued() -> Answer:
         from liftgate.measure.ope_table import value_policy
 
-        columns = {"action": "offer", "reward": "reward", "logged_probability": "probability", "target_probability": "even"}
-        return value_policy(name, **columns, cluster="unit")
+        logged, target = "probability", "even"
+        return value_policy(name, action="offer", reward="reward", logged_probability=logged, target_probability=target, cluster="unit")
 
     score = f"--table {name} --score score --outcome reward --where"
     explored = f"{_SCORED} and branch = 'EXPLORE'"
