@@ -16,7 +16,7 @@ from rich.console import Console
 
 from liftgate.adapters.embedded_valkey import EmbeddedValkey
 
-from . import contenders, events, people, rules, shop, traffic
+from . import contenders, events, people, read_your_writes, rules, shop, traffic
 from .cpu import machine
 from .echo import echo_round_trip
 from .goals import goals
@@ -56,6 +56,9 @@ def main() -> int:
     told = events.measure(rounds=1 if args.quick else 3)
     console.print(events.table(told))
     facts["events"] = [asdict(one) for one in told]
+    seen = read_your_writes.measure(200 if args.quick else 1000)
+    console.print(read_your_writes.words(seen), highlight=False)
+    facts["read_your_writes"] = asdict(seen)
     _keep(found, facts, text, console)
     return 0
 

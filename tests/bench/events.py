@@ -51,7 +51,7 @@ offers:
   other: {{value: 1.0}}
 placements: {{home: {{offers: all, select: {{policy: epsilon_greedy, epsilon: 0.0}}}}}}
 """
-_FEATURES = """
+FEATURES = """
   views_1h: {type: int, from: {count: product_view, window: 1h}}
   views_7d: {type: int, from: {count: product_view, window: 7d}}
   spend_90d: {type: float, from: {sum: purchase.value, window: 90d}}
@@ -152,7 +152,7 @@ def measure(rounds: int = 3, seconds: float = 4.0) -> list[Rate]:
             for features in (10, 0):
                 folder = Path(name) / f"bundle-{features}"
                 folder.mkdir()
-                (folder / "bundle.yaml").write_text(_BUNDLE.format(features=_FEATURES if features else " {}"), encoding="utf-8")
+                (folder / "bundle.yaml").write_text(_BUNDLE.format(features=FEATURES if features else " {}"), encoding="utf-8")
                 port, metrics_port = free_ports()
                 command = [
                     *(sys.executable, "-m", "liftgate.app.cli.main", "serve", "--bundle", str(folder)),
