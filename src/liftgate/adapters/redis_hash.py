@@ -7,6 +7,7 @@ from math import isfinite, isnan, nan
 
 import numpy as np
 
+from liftgate.adapters import redis_keys
 from liftgate.adapters.redis_client import Command
 from liftgate.domain.input import Input, InputSchema, InputType
 from liftgate.domain.profile import Profiles, ProfileState, widened
@@ -42,6 +43,10 @@ class HashCodec:
         # Rows are read kind by kind, then put in packed order all at once.
         self._order = np.array(numbers + strings + bools, dtype=np.intp)
         self._whole = np.array([of[i] in (InputType.INT, InputType.TIMESTAMP) for i in range(len(of))], dtype=np.bool_)
+
+    def read(self, person_id: str) -> Command:
+        """Return what reads a person's HASH."""
+        return ("HGETALL", redis_keys.features(person_id))
 
     def decode(self, replies: Sequence[Sequence[bytes] | None]) -> Profiles:
         """Decode one HGETALL reply a person: empty is MISSING, None (not even a HASH) is UNREADABLE."""

@@ -1,12 +1,14 @@
 """Features, consent and contact history of people in Redis or Valkey: `pipeline.ports.ProfileStore`, and the writer beside it.
 
-Two layouts. `packed`: one fixed-width value a person (`domain/profile.py`), read by one MGET for a whole batch. `hash`: a plain HASH of
-text fields that any pipeline can write, named like the features without `profile.`; `<name>@`, or `_at` for all, says when a value was
-true, in seconds since the epoch.
+Two layouts of our own. `packed`: one fixed-width value a person (`domain/profile.py`), read by one MGET for a whole batch. `hash`: a plain
+HASH of text fields that any pipeline can write, named like the features without `profile.`; `<name>@`, or `_at` for all, says when a
+value was true, in seconds since the epoch. Or features are read from a Feast online store (`feast_layout.py`), there or on a server of
+its own.
 """
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
@@ -16,6 +18,9 @@ import numpy as np
 
 from liftgate.adapters import redis_keys
 from liftgate.adapters.breaker import Breaker
+from liftgate.adapters.feast_layout import FeastCodec
+from liftgate.adapters.feast_map import FeastMap
+from liftgate.adapters.person_keys import Asking, PersonKeys
 from liftgate.adapters.redis_client import DEFAULT_BUDGET_MS, Command, RedisClient, check, code, guarded
 from liftgate.adapters.redis_hash import HashCodec
 from liftgate.adapters.redis_shared import Shared
@@ -33,15 +38,30 @@ class RedisProfiles:
     """Profiles in Redis. `budget_ms` bounds a fetch, connecting included."""
 
     def __init__(
-        self, client: RedisClient, layout: Layout = "packed", breaker: Breaker | None = None, budget_ms: float = DEFAULT_BUDGET_MS
+        self,
+        client: RedisClient,
+        layout: Layout = "packed",
+        breaker: Breaker | None = None,
+        budget_ms: float = DEFAULT_BUDGET_MS,
+        feast: FeastMap | None = None,
+        feast_client: RedisClient | None = None,
+        keys: PersonKeys | None = None,
     ) -> None:
+        """`feast`: features lie in its online store, whatever `layout` says; on the server of `feast_client`, None: on that of `client`.
+
+        `keys`: read people's keys too, and give one to whoever has none.
+        """
         if layout not in ("packed", "hash"):
             raise ValueError("a profile layout is packed or hash")
         self._client = client
-        self._packed = layout == "packed"
+        self._packed = layout == "packed" and feast is None
         self._breaker = breaker or Breaker()
         self._budget_s = budget_ms / 1000
         self._codec: HashCodec | None = None
+        self._feast = feast
+        self._aside = feast_client
+        self._aside_breaker = Breaker()
+        self._keys = keys
 
     async def fetch(
         self, people: Sequence[PersonKey], schema: InputSchema, budget_s: float | None = None, totals: Sequence[bytes] = ()
@@ -51,16 +71,29 @@ class RedisProfiles:
             return Fetched(unpack(schema, []), [], [])
         fetched_by = self._fetch_packed if self._packed else self._fetch_hash
         shared = Shared(people, totals)
-        fetched, values = await fetched_by(people, schema, budget_s, shared.commands)
+        asking = None if self._keys is None else Asking(self._keys, people, self._client.clustered)
+        fetched, values = await fetched_by(people, schema, budget_s, shared.commands, asking)
+        if asking is not None:
+            fetched.keys = await asking.settled(lambda commands: self._call(commands, budget_s))
         return shared.put(fetched, values)
 
-    async def _call(self, commands: Sequence[Command], budget_s: float | None) -> list[Any]:
-        if budget_s is None or budget_s >= self._budget_s:
-            return await guarded(self._client, self._breaker, commands, self._budget_s)
-        return await guarded(self._client, self._breaker, commands, budget_s, hurried=True)
+    async def _read(self, commands: list[Command], budget_s: float | None, asking: Asking | None) -> list[Any]:
+        """Send commands, and with them those that ask for people's keys; return the replies to the first."""
+        if asking is None:
+            return await self._call(commands, budget_s)
+        replies = await self._call(commands + asking.commands, budget_s)
+        asking.take(replies[len(commands) :])
+        return replies[: len(commands)]
+
+    async def _call(
+        self, commands: Sequence[Command], budget_s: float | None, client: RedisClient | None = None, breaker: Breaker | None = None
+    ) -> list[Any]:
+        hurried = budget_s is not None and budget_s < self._budget_s
+        limit_s = budget_s if hurried and budget_s is not None else self._budget_s
+        return await guarded(client or self._client, breaker or self._breaker, commands, limit_s, hurried=hurried)
 
     async def _fetch_packed(
-        self, people: Sequence[PersonKey], schema: InputSchema, budget_s: float | None, shared: list[Command]
+        self, people: Sequence[PersonKey], schema: InputSchema, budget_s: float | None, shared: list[Command], asking: Asking | None
     ) -> tuple[Fetched, list[bytes | None]]:
         keys: list[bytes] = []
         for person in people:
@@ -84,7 +117,7 @@ class RedisProfiles:
         commands += self._there(people)
         asked = len(commands)
         commands += self._exist([redis_keys.lists(people[row].person_id) for row in listed])
-        replies = await self._call(commands + shared, budget_s)
+        replies = await self._read(commands + shared, budget_s, asking)
         check(replies)
         of_others: list[bytes | None] = replies.pop() if shared else []
         values: list[bytes | None] = replies[0] if reads == 1 else [value for reply in replies[:reads] for value in reply]
@@ -97,6 +130,29 @@ class RedisProfiles:
         fetched.verdicts = dict(zip(judged, values[last : last + len(judged)], strict=True))
         fetched.features = dict(zip(followed, values[last + len(judged) :], strict=True))
         return fetched, of_others
+
+    def _reader(self, schema: InputSchema) -> HashCodec | FeastCodec:
+        """Return what reads and decodes a person's features."""
+        if self._feast is not None:
+            return self._feast.codec(schema)
+        codec = self._codec
+        if codec is None or codec.schema is not schema:
+            codec = self._codec = HashCodec(schema)
+        return codec
+
+    async def _beside(
+        self, hashes: list[Command], others: list[Command], budget_s: float | None, asking: Asking | None
+    ) -> tuple[list[Any], list[Any]]:
+        """Return the replies of both: one round trip, or two at the same time where features lie on another server."""
+        if self._aside is None:
+            replies = await self._read(hashes + others, budget_s, asking)
+            return replies[: len(hashes)], replies[len(hashes) :]
+        theirs = self._call(hashes, budget_s, self._aside, self._aside_breaker)
+        answers: list[Any] = await asyncio.gather(theirs, self._read(others, budget_s, asking), return_exceptions=True)
+        for answer in answers:
+            if isinstance(answer, BaseException):
+                raise answer
+        return answers[0], answers[1]
 
     def _there(self, people: Sequence[PersonKey]) -> list[Command]:
         """Return what asks how many consent keys there are, where someone wants to be certain: MGET says nothing of keys of other types."""
@@ -111,15 +167,12 @@ class RedisProfiles:
         return [("EXISTS", key) for key in keys] if self._client.clustered else [("EXISTS", *keys)]
 
     async def _fetch_hash(
-        self, people: Sequence[PersonKey], schema: InputSchema, budget_s: float | None, shared: list[Command]
+        self, people: Sequence[PersonKey], schema: InputSchema, budget_s: float | None, shared: list[Command], asking: Asking | None
     ) -> tuple[Fetched, list[bytes | None]]:
-        codec = self._codec
-        if codec is None or codec.schema is not schema:
-            codec = self._codec = HashCodec(schema)
+        codec = self._reader(schema)
         commands: list[Command] = []
         for person in people:
             tag = redis_keys.tag(person.person_id)
-            commands.append(("HGETALL", tag + b"f"))
             names = (tag + b"c", tag + (b"g" if person.ghost else b"h"))
             more = [*([tag + b"h"] if person.both else []), *([tag + b"v"] if person.verdicts else [])]
             more += [tag + b"w"] if person.features else []
@@ -129,13 +182,13 @@ class RedisProfiles:
         commands += self._there(people)
         asked = len(commands)
         commands += self._exist([redis_keys.lists(people[row].person_id) for row in listed])
-        replies = await self._call(commands + shared, budget_s)
+        hashes, replies = await self._beside([codec.read(person.person_id) for person in people], commands + shared, budget_s, asking)
         check(replies[-1:] if shared else ())
         of_others: list[bytes | None] = replies.pop() if shared else []
-        rest = replies[1:reads:2]
+        rest = replies[:reads]
         check(rest)
         check(replies[reads:])
-        profiles = codec.decode([_hash_or_none(reply) for reply in replies[0:reads:2]])
+        profiles = codec.decode([_hash_or_none(reply) for reply in hashes])
         real = {row: rest[row][2] for row, person in enumerate(people) if person.both}
         documents = _certain([values[0] for values in rest], replies[reads:asked])
         lists = dict(zip(listed, _certain([rest[row][-1] for row in listed], replies[asked:]), strict=True))

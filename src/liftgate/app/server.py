@@ -102,6 +102,8 @@ async def _serve(
     worker.audit.begin()
     try:
         await worker.redis.fill(_FILL_BUDGET_S)
+        if worker.feast_redis is not None:
+            await worker.feast_redis.fill(_FILL_BUDGET_S)
         await worker.privacy.erase_again()
         await worker.controls.watch.refresh()
         async with asyncio.timeout(_WARM_UP_S):
@@ -223,6 +225,8 @@ async def _drain(worker: Worker, settings: Settings, told: Told, code: ExitCode,
             code = ExitCode.LOG_FAILED
     _sample(worker)
     await worker.redis.close()
+    if worker.feast_redis is not None:
+        await worker.feast_redis.close()
     worker.telemetry.close()
     log.info("stopped", code=int(code))
     return code

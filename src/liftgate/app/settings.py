@@ -16,6 +16,7 @@ from pydantic import Field, SecretStr, ValidationError, field_validator, model_v
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 PREFIX = "LIFTGATE_"
+_SCHEMES = frozenset({"redis", "rediss", "redis+cluster", "rediss+cluster", "unix"})
 
 
 class BadSettings(Exception):
@@ -49,6 +50,13 @@ class Settings(BaseSettings):
         "How profiles lie in Redis: `packed` (one value a person, fast) or `hash` (plain HASH, for pipelines that write hashes).",
         "packed",
     )
+    feast: Path | None = _setting(
+        "People",
+        "File that says where features lie in a Feast online store on Redis (docs/profiles.md); they are then read there and nowhere else. "
+        "Absent: `profile_layout` holds.",
+        None,
+    )
+    feast_redis: SecretStr | None = _setting("People", "Where that online store is, a URL as for `redis`. Absent: the same server.", None)
     fetch_budget_ms: float = _setting(
         "People", "Longest wait for a batch's profiles, in ms; then the fallback answers.", 8.0, gt=0, le=10_000
     )
@@ -75,6 +83,13 @@ class Settings(BaseSettings):
     )
     pseudonym_key_file: Path | None = _setting(
         "Decision log", "File that holds the key instead. With neither, a key is made in `keys/` beside the log directory, mode 0600.", None
+    )
+
+    pseudonyms: Literal["personal", "keyed"] = _setting(
+        "Decision log",
+        "What stands for people in the log: `personal` takes a key of each person's own from the store, so that erasing them unlinks their rows; "
+        "`keyed` is the hash of the id under the log's key alone, which whoever has the key can make again.",
+        "personal",
     )
 
     host: str = _setting("Serving", "Address to listen on.", "127.0.0.1", min_length=1)
@@ -164,8 +179,15 @@ class Settings(BaseSettings):
     @classmethod
     def _store(cls, value: SecretStr) -> SecretStr:
         text = value.get_secret_value()
-        if text != "embedded" and urlsplit(text).scheme not in {"redis", "rediss", "redis+cluster", "rediss+cluster", "unix"}:
+        if text != "embedded" and urlsplit(text).scheme not in _SCHEMES:
             raise ValueError("wants a redis://, rediss://, redis+cluster://, rediss+cluster:// or unix:// URL, or `embedded`")
+        return value
+
+    @field_validator("feast_redis")
+    @classmethod
+    def _online_store(cls, value: SecretStr | None) -> SecretStr | None:
+        if value is not None and urlsplit(value.get_secret_value()).scheme not in _SCHEMES:
+            raise ValueError("wants a redis://, rediss://, redis+cluster://, rediss+cluster:// or unix:// URL")
         return value
 
     @field_validator("pseudonym_key")
@@ -183,6 +205,10 @@ class Settings(BaseSettings):
             raise ValueError(f"{mention('transport')}: native has no TLS; say grpcio or auto, or leave {flag('tls_cert')} away")
         if self.consent_role is not None and self.operators is None:
             raise ValueError(f"{mention('consent_role')} needs {mention('operators')}: without operators nobody has the role")
+        if self.feast_redis is not None and self.feast is None:
+            raise ValueError(f"{mention('feast_redis')} needs {mention('feast')}: the file that says what lies there")
+        if self.feast is not None and self.profile_layout == "hash":
+            raise ValueError(f"{mention('feast')} and {mention('profile_layout')}: features lie in one place; leave one of them away")
         if self.pseudonym_key is not None and self.pseudonym_key_file is not None:
             raise ValueError(f"{mention('pseudonym_key')} and {mention('pseudonym_key_file')}: give one of them")
         return self
@@ -192,7 +218,7 @@ class Settings(BaseSettings):
         shown: dict[str, str | int | float | bool | None] = {}
         for name in type(self).model_fields:
             value = getattr(self, name)
-            if name in {"redis", "otlp_endpoint"} and value is not None:
+            if name in {"redis", "feast_redis", "otlp_endpoint"} and value is not None:
                 value = without_credentials(value.get_secret_value() if isinstance(value, SecretStr) else value)
             elif isinstance(value, SecretStr):
                 value = "(hidden)"

@@ -28,6 +28,7 @@ from liftgate.adapters.redis_client import RedisClient, connect, is_cluster
 from liftgate.adapters.redis_contacts import RedisContactEvents
 from liftgate.adapters.redis_events import EVENT_BUDGET_MS, RedisEventsSeen
 from liftgate.adapters.redis_fleet import RedisFleet
+from liftgate.adapters.redis_person_keys import RedisPersonKeys
 from liftgate.adapters.redis_profiles import RedisProfiles
 from liftgate.adapters.redis_published import RedisPublished
 from liftgate.adapters.redis_reservations import RedisReservations
@@ -36,10 +37,11 @@ from liftgate.adapters.system import SystemClock, TimeOrderedIds
 from liftgate.adapters.telemetry import Telemetry
 from liftgate.adapters.transports import GATHER_TURNS, GrpcServer, Tls, resolve
 from liftgate.app.controls import ControlRoom, control_room
+from liftgate.app.feast import feast_of
 from liftgate.app.keys import PseudonymKey
 from liftgate.app.link import Link
 from liftgate.app.logging import Logger, teller
-from liftgate.app.privacy import PrivacyRoom, privacy_room
+from liftgate.app.privacy import PrivacyRoom, person_keys, privacy_room
 from liftgate.app.reload import Reloader, reload_everywhere
 from liftgate.app.settings import BadSettings, Settings, mention
 from liftgate.app.watch import Fingerprint, fingerprint
@@ -80,6 +82,8 @@ class Worker:
     """16 hexadecimal digits, new with every start."""
     port: int = 0
     """Where it listens; 0: not yet."""
+    feast_redis: RedisClient | None = None
+    """Where features lie, in another server's Feast online store."""
 
     def state(self) -> WorkerState:
         """Return what this worker tells its fleet and whoever asks."""
@@ -100,7 +104,7 @@ class Worker:
 
 def look(settings: Settings) -> Fingerprint:
     """Return what tells one state of the files that a reload reads from another."""
-    others = () if settings.operators is None else (settings.operators,)
+    others = tuple(path for path in (settings.operators, settings.feast) if path is not None)
     return fingerprint(_led_to(settings.bundle), settings.models, *others)
 
 
@@ -161,6 +165,7 @@ def wire(
         operators = Operators(settings.operators)
     except BadInput as err:
         raise BadSettings(f"{mention('operators')}: {err}") from None
+    feast, feast_redis = feast_of(settings, live.bundle.schema)
     clock, ids = SystemClock(), TimeOrderedIds()
     # One breaker: profiles and reservations lie on the same servers, so one's failures are the other's.
     breaker = Breaker()
@@ -172,8 +177,10 @@ def wire(
     pseudonyms, accounts = Pseudonyms(key.key_id, key.key), Pseudonyms.of_accounts(key.key_id, key.key)
     reservations = RedisReservations(redis, breaker, settings.reserve_budget_ms, horizon_ms)
     controls = control_room(settings, redis, lambda: worker.live, audit, clock, telemetry, log)
+    ring = person_keys(settings, key)
+    naming = None if ring is None else RedisPersonKeys(redis, ring, breaker, EVENT_BUDGET_MS)
     ports = Ports(
-        profiles=RedisProfiles(redis, settings.profile_layout, breaker, settings.fetch_budget_ms),
+        profiles=RedisProfiles(redis, settings.profile_layout, breaker, settings.fetch_budget_ms, feast, feast_redis, ring),
         reservations=reservations,
         log=decisions,
         answers=GrpcAnswers(),
@@ -184,7 +191,8 @@ def wire(
         account_pseudonym=accounts,
         session_pseudonym=Pseudonyms.of_units("session", key.key_id, key.key),
         visitor_pseudonym=Pseudonyms.of_units("visitor", key.key_id, key.key),
-        pseudonym_key_id=pseudonyms.key_id,
+        personal=None if ring is None else ring.pseudonym,
+        pseudonym_key_id=pseudonyms.key_id if ring is None else ring.key_id,
         on_log_failure=settings.on_log_failure,
         controls=controls.panel,
         review_queue=controls.queue,
@@ -212,8 +220,15 @@ def wire(
         return await reload_everywhere(worker.reloader, link, actor, role, reason)
 
     worker_id = os.urandom(8).hex()
-    packed = settings.profile_layout == "packed"
-    reloader = Reloader(worker_id, lambda: load_at_rest(settings), in_force, swap, operators, audit, telemetry, clock, log, packed)
+    packed = settings.profile_layout == "packed" and feast is None
+
+    def load_next() -> Live:
+        found = load_at_rest(settings)
+        if feast is not None:
+            feast.load(found.bundle.schema)
+        return found
+
+    reloader = Reloader(worker_id, load_next, in_force, swap, operators, audit, telemetry, clock, log, packed)
     fleet, published = RedisFleet(redis), RedisPublished(redis)
     administering = AdminService(
         in_force,
@@ -252,8 +267,9 @@ def wire(
         uncounted=telemetry.uncounted,
         features=lambda live: live.features,
         outcomes=telemetry.took,
+        naming=naming,
     )
-    privacy = privacy_room(settings, key, redis, breaker, in_force, audit, pseudonyms, clock, operators, telemetry, log)
+    privacy = privacy_room(settings, key, redis, breaker, in_force, audit, pseudonyms, clock, operators, telemetry, log, naming)
     server = GrpcServer(
         {
             "liftgate.v1.DecisionService": deciding.handlers(),
@@ -271,6 +287,7 @@ def wire(
     logs = (("decision", decisions), ("event", events), ("audit", chained))
     rooms = (controls, privacy)
     worker = Worker(live, batcher, logs, audit, operators, redis, reservations, server, telemetry, reloader, fleet, *rooms, worker_id)
+    worker.feast_redis = feast_redis
     return worker
 
 
