@@ -103,7 +103,7 @@ async def _store(bench: Bench, person: str, given: dict[str, Any]) -> None:
         await bench.put(redis_keys.verdicts(person), stored_verdicts(said))
     if "raw_history" in given:
         await bench.put(redis_keys.history(person, False), bytes.fromhex(str(given["raw_history"])))
-    elif given.get("bundle") in ("caps", "answer"):
+    elif given.get("bundle") in ("caps", "answer", "defaults"):
         await use_up(bench, person, given.get("used", ()))
         if "used_by_ghosts" in given:
             await use_up(bench, person, given["used_by_ghosts"], ghost=True)

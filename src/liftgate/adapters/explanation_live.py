@@ -69,6 +69,7 @@ def record_of(batch: Batch, bundle: Bundle, decision: Decision) -> DecisionRecor
         would_offer=_names(bundle, decision.would_offer),
         would_offer_default=decision.would_offer_default,
         slot_count=request.slot_count,
+        default_slot=decision.default_slots,
         withheld_offer=_names(bundle, decision.withheld),
         mode="" if decision.mode == ONLINE else decision.mode,
     )

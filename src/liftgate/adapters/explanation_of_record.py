@@ -101,7 +101,8 @@ def _frame(record: DecisionRecord) -> Explanation:
     places = {offer_id: c for c, offer_id in enumerate(record.candidate_offer_id)}
     for s, vector in enumerate(record.slots):
         slot = SlotExplanation(draw=record.draws[s] if s < len(record.draws) else 0.0)
-        if s < len(drawn) and drawn[s] in places:
+        # A slot for which nothing was left may hold a default.
+        if s < len(drawn) and drawn[s] in places and any(vector.probability):
             slot.offer_id = drawn[s]
             slot.selection_probability = vector.probability[places[drawn[s]]]
             if s < len(record.slot_marginals):

@@ -16,7 +16,7 @@ def summary(record: DecisionRecord) -> str:
 
 
 def _answered(record: DecisionRecord) -> str:
-    place, names = record.placement_id, in_words(record.offered)
+    place, names = record.placement_id, in_words(_shown(record))
     if int(record.arm) == Arm.HOLDOUT:
         answer = f"{place} shows {names}, the default" if record.offered else f"{place} shows nothing"
         return f"The person is in a holdout, so {answer}; {_would_be(record)}."
@@ -29,6 +29,11 @@ def _answered(record: DecisionRecord) -> str:
         return f"{place} shows nothing: {_lower(sentence)}"
     tail = "" if int(record.reason) == Reason.OFFERED else f" {sentence}"
     return f"{place} shows {names}{_how(record)}.{tail}"
+
+
+def _shown(record: DecisionRecord) -> list[str]:
+    """Return what was answered, with a note where a default stands beside others."""
+    return [f"{name} (the default there)" if i in record.default_slot else name for i, name in enumerate(record.offered)]
 
 
 def in_words(names: Sequence[str]) -> str:

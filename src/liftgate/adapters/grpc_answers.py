@@ -53,7 +53,7 @@ class GrpcAnswers:
             _varint(decision.valid_until_ms),
         ]
         for s, k in enumerate(decision.offered):
-            if decision.default_served or s == decision.default_slot:
+            if decision.default_served or s in decision.default_slots:
                 slot = _default_part(bundle.offers[k])
             else:
                 propensity = batch.propensity.item(row, k)

@@ -32,7 +32,7 @@ def advise(draft: Draft, bundle: Bundle) -> Iterator[Caution]:
         yield caution(("layers",), "nobody is held out: what the offers achieve cannot be measured")
     yield from advise_layers(draft, bundle)
     shown: Bools = np.array(bundle.candidates.any(axis=0))
-    shown[[p.default_offer for p in bundle.placements if p.default_offer >= 0]] = True
+    shown[[k for place in bundle.placements for k in place.defaults]] = True
     for k in np.flatnonzero(~shown):
         yield caution(("offers", bundle.offers[k].offer_id), "is in no placement and is never shown")
     used = {offer.group for offer in bundle.offers}

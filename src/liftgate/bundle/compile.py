@@ -203,9 +203,8 @@ def _placements(draft: Draft, offers: Mapping[str, OfferRule]) -> tuple[tuple[Pl
     for row, (name, rule) in enumerate(rules.items()):
         chosen = _column(sorted(index[offer] for offer in candidates(rule, offers)), np.intp)
         members[row, chosen] = True
-        default = -1 if rule.default_offer is None else index[rule.default_offer]
-        placements.append(
-            Placement(name, chosen, default, rule.slots, policy_of(rule.select, list(offers)), rule.valid_for, _most_alike(rule), rule.mode)
-        )
+        default, *later = [index[offer] for offer in rule.default_offers] or [-1]
+        policy = policy_of(rule.select, list(offers))
+        placements.append(Placement(name, chosen, default, rule.slots, policy, rule.valid_for, _most_alike(rule), rule.mode, tuple(later)))
     members.setflags(write=False)
     return tuple(placements), members

@@ -161,6 +161,9 @@ def _plain(key: str, value: Any) -> Any:
     if isinstance(value, BaseModel):
         found = value.model_dump()
         return found | {"condition": canonical(found["condition"])} if found.get("condition") else found
+    if key == "default_offer":
+        # By slot: its order means something.
+        return tuple(value or ())
     if isinstance(value, (list, tuple)):
         return [_plain(key, item) for item in value]
     if isinstance(value, str) and key.endswith("_if"):

@@ -152,9 +152,10 @@ def _placement(rule: PlacementRule) -> dict[str, Any]:
     else:
         candidates = {"groups": sorted(set(rule.offers.groups))}
     # Keys that came after format 1 was published stand in it where they are used.
-    said = {
-        key: value for key, value in rule.model_dump(exclude={"offers", "select"}).items() if value is not None or key == "default_offer"
-    }
+    said = {key: value for key, value in rule.model_dump(exclude={"offers", "select", "default_offers"}).items() if value is not None}
+    said["default_offer"] = next(iter(rule.default_offers), None)
+    if len(rule.default_offers) > 1:
+        said["later_defaults"] = rule.default_offers[1:]
     if rule.mode == "online":
         del said["mode"]
     return said | {"offers": candidates, "select": rule.select.model_dump(exclude_none=True)}

@@ -86,23 +86,37 @@ def _placement(draft: Draft, name: str, rule: PlacementRule, groups: Mapping[str
         known = [draft.refer((*path, "offers", "groups", i), "groups", group) for i, group in enumerate(rule.offers.groups)]
         if all(known) and not candidates(rule, offers) and not draft.broken and not draft.refused["offers"]:
             draft.refuse((*path, "offers"), "no offer belongs to these groups", "put offers into them, or list offers")
-    if rule.default_offer is None or not draft.refer((*path, "default_offer"), "offers", rule.default_offer):
-        return
-    default = offers[rule.default_offer]
-    shared = groups.get(default.group or "")
-    if default.caps or (shared and shared.caps):
-        problem = f"`{rule.default_offer}` has caps{'' if default.caps else f' through group `{default.group}`'}"
-        draft.refuse(
-            (*path, "default_offer"), f"{problem}, and a default offer is shown without a reservation", "choose an offer without caps"
-        )
+    for name in rule.default_offers:
+        if not draft.refer((*path, "default_offer"), "offers", name):
+            continue
+        default = offers[name]
+        shared = groups.get(default.group or "")
+        if default.caps or (shared and shared.caps):
+            problem = f"`{name}` has caps{'' if default.caps else f' through group `{default.group}`'}"
+            draft.refuse(
+                (*path, "default_offer"), f"{problem}, and a default offer is shown without a reservation", "choose an offer without caps"
+            )
 
 
 def _answers(draft: Draft) -> None:
-    needs_default = [name for name, layer in draft.section("layers", HoldoutRule).items() if layer.answer == "default_offer"]
-    for name, rule in draft.section("placements", PlacementRule).items():
-        if rule.default_offer is None and needs_default and not draft.patched & {("placements", name, "default_offer")}:
-            text = f"has no default_offer, so layer `{needs_default[0]}` answers held-out people with none here"
-            draft.caution(("placements", name), text)
+    needs_default = [(name, layer) for name, layer in draft.section("layers", HoldoutRule).items() if layer.answer == "default_offer"]
+    offers = draft.section("offers", OfferRule)
+    for place, rule in draft.section("placements", PlacementRule).items():
+        if rule.default_offers or draft.patched & {("placements", place, "default_offer")}:
+            continue
+        concerned = next((name for name, layer in needs_default if _withholds_at(layer, place, rule, offers)), None)
+        if concerned is not None:
+            text = f"has no default_offer, so layer `{concerned}` answers held-out people with none here"
+            draft.caution(("placements", place), text)
+
+
+def _withholds_at(layer: HoldoutRule, place: str, rule: PlacementRule, offers: Mapping[str, OfferRule]) -> bool:
+    """Say whether a holdout can change what a placement answers."""
+    if layer.placements is not None and place not in layer.placements:
+        return False
+    if layer.groups is None and layer.offers is None:
+        return True
+    return any(name in (layer.offers or ()) or offers[name].group in (layer.groups or ()) for name in candidates(rule, offers))
 
 
 def _payload(draft: Draft, name: str, payload: dict[str, Any]) -> str:

@@ -161,7 +161,7 @@ def _placements(draft: Draft, name: str) -> dict[str, list[str]]:
     offers = draft.section("offers", OfferRule)
     found: dict[str, list[str]] = {}
     for place, rule in draft.section("placements", PlacementRule).items():
-        ways = (["candidate"] if name in candidates(rule, offers) else []) + (["default"] if rule.default_offer == name else [])
+        ways = (["candidate"] if name in candidates(rule, offers) else []) + (["default"] if name in rule.default_offers else [])
         if ways:
             found[place] = ways
     return found

@@ -55,7 +55,7 @@ def _meets(draft: Draft, rule: AblationRule, name: str) -> bool:
     """Say whether the offer can be shown where a layer looks."""
     offers, places = draft.section("offers", OfferRule), draft.section("placements", PlacementRule)
     here = {place for place in places if rule.placements is None or place in rule.placements}
-    if any(name in candidates(places[place], offers) or places[place].default_offer == name for place in here):
+    if any(name in candidates(places[place], offers) or name in places[place].default_offers for place in here):
         return True
     shown = [one for _, _, one, changes in arms_written(draft) if changes.offers is not None and name in named(changes.offers, offers)]
     return any(here & set(one.placements or ()) for one in shown)

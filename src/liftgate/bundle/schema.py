@@ -19,7 +19,7 @@ from liftgate.bundle.field_types import (
     TimestampMs,
     refuse,
 )
-from liftgate.bundle.schema_candidates import Candidates
+from liftgate.bundle.schema_candidates import Candidates, DefaultOffers
 from liftgate.bundle.schema_caps import CapRule, ContactPolicy, PauseRule
 from liftgate.bundle.schema_consent import ChannelPermission, Purpose
 from liftgate.bundle.schema_events import EventProperty, EventsPolicy, SignalRule
@@ -209,8 +209,11 @@ class PlacementRule(Strict):
     """One place where offers are shown."""
 
     offers: Candidates = Field(description="Candidate offers: a list, `{groups: [...]}` or `all`.", examples=[["welcome"]])
-    default_offer: Name | None = Field(
-        None, description="Shown when nothing else may be; passes every guardrail, has no caps.", examples=["welcome"]
+    default_offers: DefaultOffers = Field(
+        default_factory=list,
+        alias="default_offer",
+        description="Shown when nothing else may be; passes every guardrail, has no caps. A list: for slot 1, slot 2 and so on.",
+        examples=["welcome", ["welcome", "gift"]],
     )
     slots: int = Field(1, ge=1, le=10, description="Most offers in one answer, 1..10.", examples=[1])
     valid_for: DurationMs = Field(duration_ms("5m"), description="How long an answer may be used; default 5m.", examples=["5m"])
@@ -226,6 +229,13 @@ class PlacementRule(Strict):
         "guardrails allow. logging_only: nothing. What would be chosen is logged in all of them.",
         examples=["apprentice"],
     )
+
+    @model_validator(mode="after")
+    def _slots_for_defaults(self) -> PlacementRule:
+        if len(self.default_offers) > self.slots:
+            problem = f"`default_offer` names {len(self.default_offers)} offers, one for each slot, and `slots` is {self.slots}"
+            raise refuse(problem, f"name {self.slots} at most, or raise `slots`")
+        return self
 
 
 FeatureName = Annotated[str, StringConstraints(pattern=FEATURE_PATTERN)]

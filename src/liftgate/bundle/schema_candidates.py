@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from typing import Annotated, Any, Literal
 
-from pydantic import Discriminator, Field, Tag
+from pydantic import AfterValidator, BeforeValidator, Discriminator, Field, Tag
 
-from liftgate.bundle.field_types import Name, Strict
+from liftgate.bundle.field_types import Name, Strict, refuse
 
 
 class GroupCandidates(Strict):
@@ -42,3 +42,26 @@ Candidates = Annotated[
         },
     ),
 ]
+
+
+def _as_list(value: Any) -> Any:
+    if value is None:
+        return []
+    if isinstance(value, list) and not value:
+        raise refuse("names no offer", "name an offer, or leave it out")
+    return [value] if isinstance(value, str) else value
+
+
+def _each_once(names: list[str]) -> list[str]:
+    twice = next((name for name in names if names.count(name) > 1), None)
+    if twice is not None:
+        raise refuse(f"names `{twice}` twice, and no offer stands twice in an answer", "name another offer, or none, for the later slot")
+    return names
+
+
+DefaultOffers = Annotated[
+    list[Name],
+    BeforeValidator(_as_list, json_schema_input_type=Name | Annotated[list[Name], Field(min_length=1, max_length=10)] | None),
+    AfterValidator(_each_once),
+]
+"""One offer, or one for each slot from the first on."""

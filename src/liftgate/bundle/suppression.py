@@ -90,7 +90,7 @@ def check_suppressions(draft: Draft) -> None:
     quiet = draft.section("contact_policy", QuietHoursRule).get("quiet_hours")
     if quiet is not None and quiet.starts == quiet.ends:
         draft.refuse(("contact_policy", "quiet_hours", "to"), "is the same as `from`: nothing could ever be shown", "write another time")
-    defaults = {rule.default_offer: name for name, rule in draft.section("placements", PlacementRule).items() if rule.default_offer}
+    defaults = {offer: name for name, rule in draft.section("placements", PlacementRule).items() for offer in rule.default_offers}
     for name, rule in draft.section("exclusions", ExclusionRule).items():
         path = ("exclusions", name)
         if not _refer(draft, path, rule.offers, rule.groups):

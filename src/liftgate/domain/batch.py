@@ -103,6 +103,8 @@ class Batch:
     """[N, K] the first reason that a guardrail in shadow would have given, UNSPECIFIED: none; None: nothing runs in shadow."""
     default_allowed: Bools = field(init=False)
     """[N] the placement's default offer passes the whole chain."""
+    later_default_allowed: Bools | None = None
+    """[N, slots - 1] the default of slot 2, slot 3, ... passes the whole chain; None: no placement has any."""
 
     # score
     propensity: Floats = field(init=False)
@@ -142,11 +144,25 @@ class Batch:
     """[N, S] uniform draws."""
     slate_marginal: Floats | None = None
     """[S, N, K] P(offer is chosen for the slot), whatever stands before it; NaN: too costly to know. None: all asked for one slot."""
+    shown_already: Bools | None = None
+    """[N, K] what answers show beside what is still to be drawn; None: nothing. Diversity counts it."""
     slate_joint: Floats | None = None
     """[N] P(the slate as drawn); None as above."""
 
     stage_us: dict[int, int] = field(default_factory=dict)
     """Wall time in each stage so far, by Stage number."""
+
+    def deny_defaults(self, row: int) -> None:
+        """Let no default be shown in a row."""
+        self.default_allowed[row] = False
+        if self.later_default_allowed is not None:
+            self.later_default_allowed[row] = False
+
+    def default_passes(self, row: int, slot: int) -> bool:
+        """Say whether the default of a slot, from 0, passes the whole chain."""
+        if slot == 0:
+            return bool(self.default_allowed[row])
+        return self.later_default_allowed is not None and bool(self.later_default_allowed[row, slot - 1])
 
     @property
     def n(self) -> int:

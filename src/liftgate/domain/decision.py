@@ -35,8 +35,8 @@ class Decision:
     """What is not shown because the person is in a holdout of it."""
     holdout_answer: str = ""
     """What that holdout declares as answer; empty: nothing is withheld."""
-    default_slot: int = -1
-    """Index into `offered` of the default offer that stands for one that is withheld; -1: none."""
+    default_slots: tuple[int, ...] = ()
+    """Places in `offered` of default offers that stand beside others; empty where `default_served`."""
     chances: tuple[float, ...] | None = None
     """P(shown) of each of `offered`, where they are not the choice slot by slot; None: they are, or the default."""
     counted: tuple[int, ...] | None = None

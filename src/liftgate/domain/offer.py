@@ -38,7 +38,7 @@ class Placement:
     offers: Indices
     """Indices into the bundle's offers, ascending."""
     default_offer: int
-    """Index of the guarded default offer, -1: none."""
+    """Index of the guarded default offer, the first slot's, -1: none."""
     slots: int
     """1..10"""
     policy: Policy
@@ -46,6 +46,13 @@ class Placement:
     max_per_group: int = 0
     """Most offers of one group in one answer, 1..10; 0: no limit."""
     mode: Mode = "online"
+    later_defaults: tuple[int, ...] = ()
+    """Indices of the guarded default offers of slot 2, slot 3, ..."""
+
+    @property
+    def defaults(self) -> tuple[int, ...]:
+        """Every default offer, by slot."""
+        return (self.default_offer, *self.later_defaults) if self.default_offer >= 0 else ()
 
     @property
     def epsilon(self) -> float:

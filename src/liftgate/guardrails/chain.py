@@ -51,9 +51,12 @@ class Chain:
         self.guardrails = tuple((guardrail, name in shadowed) for name, guardrail in guardrails)
         """Each with whether it runs in shadow, in the order in which reasons are given."""
         self._default = np.array([placement.default_offer for placement in bundle.placements], dtype=np.intp)
+        most = max((len(placement.later_defaults) for placement in bundle.placements), default=0)
+        later = [[*placement.later_defaults, *[-1] * (most - len(placement.later_defaults))] for placement in bundle.placements]
+        self._later = np.array(later, dtype=np.intp) if most else None
 
     def evaluate(self, batch: Batch) -> None:
-        """Fill in the batch's guard columns: allowed, reason, shadow_reason, default_allowed."""
+        """Fill in the batch's guard columns: allowed, reason, shadow_reason, default_allowed, later_default_allowed."""
         bundle = self._bundle
         default = self._default[batch.placement]
         default_allowed = default >= 0
@@ -79,6 +82,9 @@ class Chain:
             allowed &= verdict.mask
             passes &= verdict.mask
         default_allowed &= passes[np.arange(batch.n), default]
+        if self._later is not None:
+            later = self._later[batch.placement]
+            batch.later_default_allowed = (later >= 0) & np.take_along_axis(passes, later, axis=1)
         batch.allowed, batch.reason, batch.default_allowed, batch.shadow_reason = allowed, reason, default_allowed, shadow
 
     def _requested(self, batch: Batch) -> Bools | None:

@@ -38,7 +38,7 @@ def _log_only(decision: Decision) -> None:
     decision.would_offer = decision.would_offer or decision.offered
     decision.would_offer_default = bool(decision.would_offer) and not decision.chosen
     decision.offered, decision.default_served, decision.counted, decision.would_count = (), False, (), ()
-    decision.review_id = ""
+    decision.review_id, decision.default_slots = "", ()
     if decision.branch is not _FALLBACK and decision.arm is not Arm.HOLDOUT:
         decision.branch, decision.reason = Branch.BASELINE, Reason.LOGGED_ONLY
 
@@ -50,6 +50,8 @@ def _serve_baseline(walk: Walk, decision: Decision) -> None:
     ours = decision.would_offer if held_out else decision.offered
     decision.would_offer, decision.would_offer_default = ours, bool(ours) and not decision.chosen
     decision.review_id = ""
+    if not held_out:
+        decision.default_slots = ()
     if decision.branch is _FALLBACK:
         # No stage has checked the caller's choice; the default alone was, and it is answered where the caller chose it.
         if not held_out:
@@ -116,12 +118,13 @@ def _withhold(walk: Walk, decisions: list[Decision]) -> None:
         if walk.batch.requested is not None and walk.batch.requested[decision.row] >= 0 and out[walk.batch.requested[decision.row]]:
             # Nobody is asked to review what would not be shown.
             decision.review_id = ""
-        if any(out[k] for k in decision.chosen):
+        if decision.chosen and any(out[k] for k in decision.offered):
             slates.append(_slate(batch, live, decision))
     rows = [slate for slate in slates if slate.wanting]
     if rows:
         _draw_next_best(batch, live, rows)
     for slate in slates:
+        _defaults_behind(batch, live, slate)
         _finish(slate)
 
 
@@ -158,6 +161,7 @@ def _answer_of(batch: Batch, live: Live, row: int, offer: int) -> str:
 def _draw_next_best(batch: Batch, live: Live, slates: list[_Slate]) -> None:
     """Fill the wanting slots with the same draws over the vectors without what is withheld or shown already."""
     allowed: Bools = np.zeros_like(batch.allowed)
+    shown: Bools = np.zeros_like(batch.allowed)
     count = np.zeros(batch.n, dtype=np.intp)
     room = batch.cap_room.copy()
     assert batch.withheld is not None
@@ -165,11 +169,12 @@ def _draw_next_best(batch: Batch, live: Live, slates: list[_Slate]) -> None:
         row, kept = slate.decision.row, slate.kept
         room[row] -= live.caps.spends[kept].sum(axis=0)
         allowed[row] = batch.allowed[row] & ~batch.withheld[row] & ~(live.caps.holds @ (room[row] <= 0).astype(np.int64) > 0)
-        allowed[row, kept] = False
+        shown[row, [offer for offer, _, how in slate.slots if how != "next_best"]] = True
         count[row] = slate.wanting
     others = copy(batch)
-    others.cap_room = room
-    drawn = choose(others, live, allowed, count)
+    others.cap_room, others.shown_already = room, shown
+    allowed &= ~shown & ~live.slate_limits.too_alike(others)
+    drawn = choose(others, live, allowed, count, with_marginals=False)
     for slate in slates:
         row = slate.decision.row
         found = [(k, drawn.probability.item(s, row, k)) for s, k in enumerate(drawn.choice[row].tolist()[: slate.wanting]) if k >= 0]
@@ -182,14 +187,27 @@ def _draw_next_best(batch: Batch, live: Live, slates: list[_Slate]) -> None:
         slate.slots = [one for one in slots if one[0] >= 0]
 
 
+def _defaults_behind(batch: Batch, live: Live, slate: _Slate) -> None:
+    """Let the defaults of slots for which nothing was left follow, but those that are withheld or that the slate shows by now."""
+    row, decision = slate.decision.row, slate.decision
+    assert batch.withheld is not None
+    for k in decision.offered[len(decision.chosen) :]:
+        shown = tuple([offer for offer, _, _ in slate.slots])
+        if batch.withheld[row, k]:
+            decision.withheld = (*decision.withheld, k)
+            decision.holdout_answer = decision.holdout_answer or "none"
+        elif k not in shown and live.slot_defaults.fits(batch, row, k, shown):
+            slate.slots.append((k, 1.0, "default"))
+
+
 def _finish(slate: _Slate) -> None:
     decision = slate.decision
-    decision.would_offer = decision.chosen
+    decision.would_offer = decision.offered
     decision.offered = tuple([offer for offer, _, _ in slate.slots])
     decision.chances = tuple([chance for _, chance, _ in slate.slots])
     places = [i for i, (_, _, how) in enumerate(slate.slots) if how == "default"]
-    decision.default_served = bool(places) and len(slate.slots) == 1
-    decision.default_slot = places[0] if places and not decision.default_served else -1
+    decision.default_served = bool(places) and len(slate.slots) == len(places)
+    decision.default_slots = () if decision.default_served else tuple(places)
     decision.counted = tuple([offer for offer, _, how in slate.slots if how != "default"])
     decision.would_count = decision.chosen
     if decision.chosen[0] in decision.withheld:
@@ -200,12 +218,15 @@ def _no_withheld_default(batch: Batch, decisions: list[Decision]) -> None:
     """Show nobody a default that they are held out of, whatever it stands for."""
     assert batch.withheld is not None
     for decision in decisions:
-        if not decision.default_served or not batch.withheld[decision.row, decision.offered[0]]:
+        out = tuple([k for k in decision.offered if batch.withheld[decision.row, k]]) if decision.default_served else ()
+        if not out:
             continue
+        rest = tuple([k for k in decision.offered if k not in out])
         if decision.arm is not Arm.HOLDOUT:
-            decision.withheld = decision.would_offer = decision.offered
+            first = decision.offered[0] in out
+            decision.withheld, decision.would_offer = out, decision.offered
             decision.would_offer_default = True
             decision.holdout_answer = "none"
-            if decision.branch is not _FALLBACK:
+            if first and decision.branch is not _FALLBACK:
                 decision.branch, decision.reason = Branch.HOLDOUT, Reason.OFFER_HELD_OUT
-        decision.offered, decision.default_served = (), False
+        decision.offered, decision.default_served = rest, bool(rest)

@@ -103,7 +103,7 @@ class CapPlan:
         """Every cap is a person's, on any channel."""
 
     def _read_placements(self) -> None:
-        held = [[*p.offers.tolist(), *([p.default_offer] if p.default_offer >= 0 else [])] for p in self._bundle.placements]
+        held = [[*p.offers.tolist(), *p.defaults] for p in self._bundle.placements]
         touched = [self.holds[offers].any(axis=0) for offers in held]
         self._of: list[list[Indices]] = [[np.flatnonzero(of & applies) for of in touched] for applies in self._applies]
         """By channel and placement: the caps that hold any of its offers back."""
@@ -283,9 +283,11 @@ class CapPlan:
             batch.reason[row, newly] = self.reason(batch, row, c)
         batch.allowed[row] &= ~held
         batch.propensity[row, held] = np.nan
-        default = self._bundle.placements[batch.placement[row]].default_offer
-        if default >= 0 and held[default]:
-            batch.default_allowed[row] = False
+        for slot, default in enumerate(self._bundle.placements[batch.placement[row]].defaults):
+            if held[default] and slot == 0:
+                batch.default_allowed[row] = False
+            elif held[default] and batch.later_default_allowed is not None:
+                batch.later_default_allowed[row, slot - 1] = False
 
     def reason(self, batch: Batch, row: int, column: int) -> Reason:
         """Return why a full cap holds its offers back."""
@@ -303,4 +305,4 @@ class CapPlan:
         """Take the default from rows whose contact policy must be reserved and cannot be."""
         for row in rows if self._contacts_held else ():
             if batch.requests[row].context.channel in self._contacts_held:
-                batch.default_allowed[row] = False
+                batch.deny_defaults(row)

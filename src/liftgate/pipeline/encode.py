@@ -173,10 +173,11 @@ class _RowColumns:
     def _answered(self, decision: Decision) -> bytes:
         """Return what the record says of an answer that is not what was chosen."""
         request = self._requests[decision.row]
-        if not request.deferred and not request.baseline_offers and not decision.withheld and decision.mode == ONLINE:
+        plain = not request.deferred and not request.baseline_offers and not decision.withheld and decision.mode == ONLINE
+        if plain and not decision.default_slots:
             return b""
         withheld = tuple([self._offers[offer].offer_id for offer in decision.withheld])
-        return answer_part(withheld, request.deferred, decision.mode, request.baseline_offers)
+        return answer_part(withheld, request.deferred, decision.mode, request.baseline_offers, decision.default_slots)
 
     def head(self, decision: Decision) -> DecisionHead:
         row = decision.row

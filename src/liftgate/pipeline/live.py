@@ -16,6 +16,7 @@ from liftgate.guardrails.chain import Chain
 from liftgate.pipeline.cap_plan import CapPlan
 from liftgate.pipeline.ports import Models
 from liftgate.pipeline.slate_limits import SlateLimits
+from liftgate.pipeline.slot_default import SlotDefaults
 from liftgate.pipeline.variants import Variants
 from liftgate.record.codec import assignment_part, constant_part
 from liftgate.selection.layers import Layers
@@ -110,6 +111,8 @@ class Live:
     """The bundle's caps, pauses and contact policies as columns."""
     slate_limits: SlateLimits = field(init=False)
     """What earlier slots of an answer leave to later ones."""
+    slot_defaults: SlotDefaults = field(init=False)
+    """What stands in later slots for which nothing is left."""
     features: FeaturePlan | None = field(init=False)
     """What events change of people's features; None: the bundle has no features from events."""
     evaluation: Evaluation | None = field(init=False)
@@ -137,6 +140,7 @@ class Live:
         set_once(self, "draw_salts", salts)
         set_once(self, "caps", CapPlan(bundle))
         set_once(self, "slate_limits", SlateLimits(bundle, self.caps))
+        set_once(self, "slot_defaults", SlotDefaults(bundle))
         set_once(self, "features", _feature_plan(bundle))
         set_once(self, "evaluation", None if self.features is None else Evaluation(self.features))
         set_once(self, "record_parts", tuple(_record_part(bundle, placement) for placement in bundle.placements))

@@ -103,7 +103,7 @@ def _settle(walk: Walk, row: int, claim: Claim, outcome: ClaimOutcome) -> None:
         walk.live.caps.look_again(walk.batch, row, claim, outcome)
         if walk.forced[row] is not None:
             # Not even the default can be charged to its contact policy.
-            walk.batch.default_allowed[row] = False
+            walk.batch.deny_defaults(row)
         elif walk.attempts[row] >= MAX_ATTEMPTS or not walk.attempts[row]:
             # None counted: only caps in shadow are charged, and a full history refuses them however often they are tried.
             walk.forced[row] = Reason.RESERVATION_LOST

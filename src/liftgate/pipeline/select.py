@@ -84,12 +84,18 @@ def _decide(walk: Walk, ids: list[str], rows: list[int]) -> list[Decision]:
     enrolled = None if batch.enrolled is None else batch.enrolled.tolist()
     variants = walk.live.variants
     ablated = None if variants.plain else variants.ablated[batch.variant].tolist()
+    by_slot = walk.live.slot_defaults if walk.live.slot_defaults.any else None
     # Something was allowed, and if nothing is chosen none of it was worth showing.
     worthless: list[bool] | None = None if batch.not_shown is None else np.any(batch.not_shown, axis=1).tolist()
     decisions = []
     for row in rows:
         chosen = tuple([offer for offer in choice[row] if offer >= 0])
-        default = (placements[placement[row]].default_offer,) if default_allowed[row] else ()
+        default: tuple[int, ...] = (placements[placement[row]].default_offer,) if default_allowed[row] else ()
+        behind: tuple[int, ...] = ()
+        if by_slot is not None:
+            slots = walk.batch.requests[row].slot_count
+            default = by_slot.behind(batch, row, (), slots)
+            behind = by_slot.behind(batch, row, chosen, slots) if chosen else ()
         forced = walk.forced[row]
         failed = model_failed[row]
         branch: Branch
@@ -109,7 +115,8 @@ def _decide(walk: Walk, ids: list[str], rows: list[int]) -> list[Decision]:
                 reason = _IMPERSONAL if impersonal else _NOT_CONSENTED
             else:
                 reason = _STATE.get(state[row], _OFFERED)
-        offered, would_offer = chosen or default, ()
+        offered: tuple[int, ...] = chosen + behind if chosen else default
+        would_offer: tuple[int, ...] = ()
         arm: Arm = _TREATMENT if enrolled is None or enrolled[row] else _NOT_ENROLLED
         if held_out[row]:
             arm, would_offer = _HELD_OUT, offered
@@ -129,6 +136,7 @@ def _decide(walk: Walk, ids: list[str], rows: list[int]) -> list[Decision]:
                 chosen=chosen,
                 offered=offered,
                 default_served=bool(offered) and (arm is _HELD_OUT or not chosen),
+                default_slots=tuple(range(len(chosen), len(offered))) if behind and arm is not _HELD_OUT else (),
                 would_offer=would_offer,
                 would_offer_default=bool(would_offer) and not chosen,
                 valid_until_ms=0,
@@ -144,7 +152,7 @@ def _review_id(walk: Walk, row: int) -> str:
     if walk.batch.requested is None or request.dry_run:
         return ""
     k = int(walk.batch.requested[row])
-    return review_id_of(walk.ports.pseudonym(request.person_id), bundle.offers[k].offer_id, bundle.each_decision[k].digest)
+    return review_id_of(walk.pseudonyms[row], bundle.offers[k].offer_id, bundle.each_decision[k].digest)
 
 
 def _draws(batch: Batch, live: Live, slots: int) -> Floats:

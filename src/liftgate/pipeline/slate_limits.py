@@ -6,7 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from liftgate.bundle.compiled import Bundle
-from liftgate.domain.batch import Batch
+from liftgate.domain.batch import Batch, Bools
 from liftgate.pipeline.cap_plan import CapPlan
 from liftgate.selection.limits import Limits
 
@@ -32,5 +32,16 @@ class SlateLimits:
         caps = Limits(batch.cap_room, self._caps.spends, self._caps.holds) if capped else None
         if not self.diverse:
             return caps
-        alike = Limits(self._room[batch.placement], self._members, self._members)
+        alike = Limits(self._alike_room(batch), self._members, self._members)
         return alike if caps is None else caps.beside(alike)
+
+    def too_alike(self, batch: Batch) -> Bools:
+        """Return [N, K] offers for whose group what an answer shows already leaves no place."""
+        if not self.diverse:
+            return np.zeros(batch.allowed.shape, dtype=np.bool_)
+        held: Bools = (self._alike_room(batch) <= 0).astype(np.int64) @ self._members.T > 0
+        return held
+
+    def _alike_room(self, batch: Batch) -> NDArray[np.int64]:
+        room = self._room[batch.placement]
+        return room if batch.shown_already is None else room - batch.shown_already.astype(np.int64) @ self._members

@@ -11,8 +11,17 @@ ONLINE = "online"
 
 
 @lru_cache(maxsize=4096)
-def answer_part(withheld: tuple[str, ...], deferred: bool, mode: str, baseline: tuple[str, ...]) -> bytes:
-    """Return what was withheld, whether it is deferred, the learning mode and the caller's own choice, for `DecisionHead.more`."""
+def answer_part(
+    withheld: tuple[str, ...], deferred: bool, mode: str, baseline: tuple[str, ...], default_slots: tuple[int, ...] = ()
+) -> bytes:
+    """Return what was withheld, whether it is deferred, the learning mode, the caller's own choice and single slots' defaults.
+
+    For `DecisionHead.more`.
+    """
     return DecisionRecord(
-        withheld_offer=withheld, deferred=deferred, mode="" if mode == ONLINE else mode, baseline_offer=baseline
+        withheld_offer=withheld,
+        deferred=deferred,
+        mode="" if mode == ONLINE else mode,
+        baseline_offer=baseline,
+        default_slot=default_slots,
     ).SerializeToString()

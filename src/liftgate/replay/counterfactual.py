@@ -175,11 +175,12 @@ def _taken(logged: Logged) -> tuple[NDArray[np.intp], NDArray[np.object_]]:
     at = {name: c for c, name in enumerate(logged.candidates)}
     taken = np.full((logged.n, logged.slots), -1, dtype=np.intp)
     names = np.full((logged.n, logged.slots), NOTHING, dtype=object)
-    drawn = logged.probability[0].sum(axis=1) > 0
+    # A default may stand in a slot for which nothing was left.
+    drawn = logged.probability.sum(axis=2) > 0
     for row, offers in enumerate(logged.offered):
         for slot, offer in enumerate(offers):
             names[row, slot] = offer
-            if drawn[row]:
+            if slot < logged.slots and drawn[slot, row]:
                 taken[row, slot] = at.get(offer, -1)
     return taken, names
 

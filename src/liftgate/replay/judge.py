@@ -45,6 +45,7 @@ class Judge:
     def __init__(self, bundle: Bundle, own: Bundle, chain: Chain) -> None:
         """`own` is the bundle that the log's decisions were made under."""
         self._bundle = bundle
+        self.bundle, self.same = bundle, bundle is own
         guardrails = chain.guardrails
         self._guardrails = [one for one, in_shadow in guardrails if isinstance(one, (Consent, Eligibility, Suppression)) and not in_shadow]
         self.carried, self.carried_own = carried(bundle), carried(own)

@@ -25,6 +25,7 @@ from liftgate.pipeline.walk import Ports, Walk
 from liftgate.pipeline.worth import in_full
 from liftgate.replay.answers import answer_otherwise
 from liftgate.replay.arms import arms_of
+from liftgate.replay.defaults import Defaults
 from liftgate.replay.judge import Judge, batch_of, inputs_of, note
 from liftgate.replay.known import Known, known
 from liftgate.replay.logged import Logged
@@ -115,7 +116,7 @@ class Redecider:
         worth = np.nansum(slates.probability * in_full(batch, self._live, batch.propensity), axis=(0, 2))
         result = Redecided(why_not, reason, propensity, slates.probability, [], [], slates.explored, worth)
         worthless: Bools | None = None if batch.not_shown is None else np.any(batch.not_shown, axis=1)
-        batch.default_allowed, batch.held_out = self._answer(logged, about, placement, reason, slates.choice, result, worthless)
+        batch.default_allowed, batch.held_out = self._answer(logged, about, batch, placement, slates.choice, result, worthless)
         batch.choice, batch.probability = slates.choice, slates.probability
         if not same:
             batch.cap_room = np.full((logged.n, len(bundle.caps)), UNLIMITED, dtype=np.int64)
@@ -142,14 +143,18 @@ class Redecider:
             note(why_not, batch.scored & ~logged.scored & legacy, "a model did not answer then, and the record does not say which")
 
     def _answer(
-        self, logged: Logged, about: Known, placement: int, reason: Codes, choice: Any, result: Redecided, worthless: Bools | None
+        self, logged: Logged, about: Known, batch: Batch, placement: int, choice: Any, result: Redecided, worthless: Bools | None
     ) -> tuple[Bools, Bools]:
         """Fill in what is answered where that is what was chosen. Return [N] whether the default passes, and who is held out."""
         bundle, names = self.bundle, [offer.offer_id for offer in self.bundle.offers]
         held, default_of, group_lost = self._groups(logged)
         note(result.why_not, group_lost, "not in the record: which group a layer that is new or has moved would have put the person in")
-        default = bundle.placements[placement].default_offer
-        may, default_lost = self._default(logged, about, reason, default)
+        defaults = Defaults(self._judge, logged, about, bundle.placements[placement].defaults)
+        may, default_lost = defaults.first()
+        if self._live.slot_defaults.any:
+            drawn = np.count_nonzero(choice >= 0, axis=1)
+            batch.later_default_allowed, later_lost = defaults.later(drawn)
+            note(result.why_not, later_lost, "not in the record: whether the default of a later slot would have passed")
         empty = choice[:, 0] < 0
         if worthless is not None:
             # Where something was allowed and nothing was worth showing, the default is not shown either.
@@ -157,10 +162,18 @@ class Redecider:
             empty, default_of, may = empty & ~nothing, default_of & ~nothing, may & ~nothing
         needed = empty | default_of
         note(result.why_not, needed & default_lost, "not in the record: whether the default offer would have passed")
-        for chosen, allowed, out, shows_default in zip(choice.tolist(), may.tolist(), held.tolist(), default_of.tolist(), strict=True):
-            some = tuple(names[k] for k in chosen if k >= 0)
-            fallback = (names[default],) if allowed else ()
-            answer = some or fallback
+        batch.default_allowed = may
+        by_slot, first = self._live.slot_defaults, bundle.placements[placement].defaults[:1]
+        rows = zip(choice.tolist(), may.tolist(), held.tolist(), default_of.tolist(), strict=True)
+        for row, (chosen, allowed, out, shows_default) in enumerate(rows):
+            some = tuple([k for k in chosen if k >= 0])
+            alone: tuple[int, ...] = first if allowed else ()
+            behind: tuple[int, ...] = ()
+            if by_slot.any:
+                alone = by_slot.behind(batch, row, (), logged.slots)
+                behind = by_slot.behind(batch, row, some, logged.slots) if some else ()
+            fallback = tuple([names[k] for k in alone])
+            answer = tuple([names[k] for k in some + behind]) if some else fallback
             result.offered.append(answer if not out else fallback if shows_default else ())
             result.would_offer.append(answer if out else ())
         return may, held
@@ -197,36 +210,6 @@ class Redecider:
             shows_default |= out & ~held & (layer.answer == "default_offer")
             held |= out
         return held, shows_default, lost
-
-    def _default(self, logged: Logged, about: Known, reason: Codes, default: int) -> tuple[Bools, Bools]:
-        """Return [N] whether the default offer passes, and where that cannot be told."""
-        none = np.zeros(logged.n, dtype=np.bool_)
-        if default < 0:
-            return none, none
-        name = self.bundle.offers[default].offer_id
-        computed, doubt = self._judge.computed(about, batch_of(logged, about, self.bundle))
-        passes = computed[:, default] == 0
-        lost = none.copy()
-        for where in doubt.values():
-            lost |= where[:, default]
-        answers = zip(logged.offered, logged.would_offer, logged.apart.tolist(), strict=True)
-        shown = [offers[:1] for offers in (w if apart else o or w for o, w, apart in answers)]
-        # Where nothing at all was shown, the default was tried and did not pass.
-        failed = np.array([not offers for offers in shown], dtype=np.bool_)
-        if self.bundle is self._own:
-            passes &= ~failed
-        else:
-            lost |= passes & failed
-        if not self._judge.carried.none(name) or default in self.bundle.reviews:
-            was = logged.default_shown & np.array([offers == [name] for offers in shown], dtype=np.bool_)
-            # In the place of what was withheld it stands among others.
-            was |= logged.apart & np.array([name in offers for offers in logged.offered], dtype=np.bool_)
-            if self.bundle is self._own:
-                # What stood in its way is not in the record, that something did is.
-                passes &= was
-            else:
-                lost |= passes & ~(was & self._judge.carried.lax(name, self._judge.carried_own))
-        return passes, lost
 
 
 def _operational(logged: Logged, why_not: list[str]) -> None:

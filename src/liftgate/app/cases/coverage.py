@@ -51,13 +51,13 @@ def coverage(draft: Draft, bundle: Bundle, ran: Iterable[Ran]) -> Coverage:
 
 
 def _look(batch: Batch, bundle: Bundle, case: str, of_offer: dict[int, list[Rule]]) -> None:
-    default = bundle.placements[int(batch.placement[0])].default_offer
+    defaults = bundle.placements[int(batch.placement[0])].defaults
     for k, rules in of_offer.items():
         reason = Reason(int(batch.reason[0, k]))
-        if reason is Reason.UNSPECIFIED and k != default:
+        if reason is Reason.UNSPECIFIED and k not in defaults:
             continue
         # A default offer that is no candidate has no reason of its own: it passed, or its own rules say who denied.
-        allowed = reason is Reason.ALLOWED if reason else bool(batch.default_allowed[0])
+        allowed = reason is Reason.ALLOWED if reason else batch.default_passes(0, defaults.index(k))
         noted = Reason(int(batch.shadow_reason[0, k])) if batch.shadow_reason is not None else Reason.UNSPECIFIED
         for rule in rules:
             if rule.shadow and noted in rule.against:

@@ -166,10 +166,12 @@ def _places(draft: Draft, name: str, offer: OfferRule) -> Iterator[Statement]:
     for place, rule in draft.section("placements", PlacementRule).items():
         if name in candidates(rule, offers):
             yield Statement(WHERE, f"a candidate at {place}", draft.where(("placements", place, "offers")))
-        if rule.default_offer == name:
-            yield Statement(
-                WHERE, f"the default of {place}: shown when nothing else may be", draft.where(("placements", place, "default_offer"))
-            )
+        if name in rule.default_offers:
+            slot = rule.default_offers.index(name) + 1
+            said = f"the default of {place}: shown when nothing else may be"
+            if slot > 1:
+                said = f"the default of slot {slot} of {place}: shown there when nothing is left for the slot"
+            yield Statement(WHERE, said, draft.where(("placements", place, "default_offer")))
 
 
 def placement_statements(draft: Draft, name: str) -> list[Statement]:
@@ -183,8 +185,10 @@ def placement_statements(draft: Draft, name: str) -> list[Statement]:
 
     offers = candidates(rule, draft.section("offers", OfferRule))
     found = [say("What can be shown", f"{len(offers)} offers: {', '.join(offers)}" if len(offers) != 1 else offers[0], "offers")]
-    if rule.default_offer is not None:
-        found.append(say("What can be shown", f"{rule.default_offer}, the default, when nothing else may be", "default_offer"))
+    if rule.default_offers:
+        found.append(say("What can be shown", f"{rule.default_offers[0]}, the default, when nothing else may be", "default_offer"))
+        for slot, offer in enumerate(rule.default_offers[1:], start=2):
+            found.append(say("What can be shown", f"{offer} in slot {slot}, when nothing is left for it", "default_offer"))
     else:
         found.append(say("What can be shown", "nothing, when nothing is allowed: there is no default"))
     found.append(say("How many", "one offer at a time" if rule.slots == 1 else f"up to {rule.slots} offers at a time", "slots"))
@@ -196,7 +200,7 @@ def placement_statements(draft: Draft, name: str) -> list[Statement]:
     for key in ("minimum_propensity", "minimum_value"):
         if getattr(rule, key):
             found.append(say("What is worth showing", minimum_words(key, getattr(rule, key), draft.head["currency"]), key))
-    known = {"minimum_propensity", "minimum_value", "offers", "default_offer", "slots", "valid_for", "select", "diversity"}
+    known = {"minimum_propensity", "minimum_value", "offers", "default_offers", "slots", "valid_for", "select", "diversity"}
     for field, info in type(rule).model_fields.items():
         if field not in known and field in rule.model_fields_set:
             key = info.alias or field
