@@ -9,19 +9,27 @@ import sys
 import time
 from typing import Any
 
+from liftgate.load.closed_loop import ClosedLoop
+from liftgate.load.connection import Peer
+from liftgate.load.connections import Connections
+from liftgate.load.frames import request_headers
+from liftgate.load.result import percentiles_ms, times
+from liftgate.load.tally import Tally
+
 from . import traffic
 from .cpu import busy_s, cpu_s
-from .h2 import ClosedLoop, Connection, Tally
+
+_PATIENCE_NS = 10_000_000_000
 
 
-def percentile_ms(latency_ns: list[int], share: float) -> float:
-    """Return a percentile of nanoseconds as milliseconds; sorts in place."""
-    latency_ns.sort()
-    return latency_ns[min(len(latency_ns) - 1, int(len(latency_ns) * share))] / 1e6 if latency_ns else float("nan")
+def peer(port: int) -> Peer:
+    """Return the server under test."""
+    return Peer.find("127.0.0.1", port, request_headers(f"127.0.0.1:{port}", traffic.PATH))
 
 
 def _result(tally: Tally, seconds: float) -> dict[str, Any]:
     offered, degraded = traffic.shares(tally.samples)
+    latency_ms = percentiles_ms(times(tally.latency_ns))
     return {
         "seconds": seconds,
         "ok": tally.ok,
@@ -31,15 +39,15 @@ def _result(tally: Tally, seconds: float) -> dict[str, Any]:
         "samples": len(tally.samples),
         "offered_share": offered,
         "degraded_share": degraded,
-        "p50_ms": percentile_ms(tally.latency_ns, 0.5),
-        "p99_ms": percentile_ms(tally.latency_ns, 0.99),
+        "p50_ms": latency_ms.get("p50"),
+        "p99_ms": latency_ms.get("p99"),
     }
 
 
 def closed(args: argparse.Namespace) -> dict[str, Any]:
     """Keep `--in-flight` calls going; report what the watched processes cost in the measured time."""
     watched = dict(pair.split("=") for pair in args.watch)
-    loop = ClosedLoop(args.port, traffic.PATH, traffic.bodies(), args.connections, args.in_flight)
+    loop = ClosedLoop(peer(args.port), traffic.bodies(), args.connections, args.in_flight)
     first = loop.run(args.warm_up)
     before = {label: cpu_s(int(pid)) for label, pid in watched.items()}
     busy, own, start = busy_s(), time.process_time(), time.perf_counter()
@@ -62,19 +70,24 @@ def closed(args: argparse.Namespace) -> dict[str, Any]:
 def idle(args: argparse.Namespace) -> dict[str, Any]:
     """Send one call at a time to a server that has nothing else to do, with a pause between calls."""
     tally = Tally()
-    connection = Connection(args.port, traffic.PATH, traffic.bodies(), tally)
+    connections = Connections(peer(args.port), traffic.bodies(), tally, 1)
+    connections.greet(10.0)
     start = time.perf_counter()
     for step in range(args.calls + 200):
         if step == 200:
-            tally = connection.tally = Tally()
+            tally = Tally()
+            connections.use(tally)
             start = time.perf_counter()
-        connection.send(1)
-        while connection.in_flight:
-            connection.receive()
+        connections.due(0, 0)
+        connections.send(0)
+        until = time.perf_counter_ns() + _PATIENCE_NS
+        while connections.in_flight and time.perf_counter_ns() < until:
+            connections.wait(until)
         if args.pause_ms:
             time.sleep(args.pause_ms / 1000)
-    connection.close()
-    return _result(tally, time.perf_counter() - start)
+    seconds = time.perf_counter() - start
+    connections.close()
+    return _result(tally, seconds)
 
 
 def main() -> None:

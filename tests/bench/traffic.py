@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Iterator, Sequence
 
+from liftgate.load import requests
+from liftgate.load.requests import DECIDE as PATH
 from liftgate.v1 import decision_pb2
 
-PATH = "/liftgate.v1.DecisionService/Decide"
+__all__ = ["PATH", "PEOPLE", "PLACEMENT", "bodies", "person_id", "person_number", "request", "shares"]
 PEOPLE = 10_000
 PLACEMENT = "home.hero"
 _CHANNELS = ("web", "app", "email")
-_ID_BYTES = 24
 
 
 def person_id(number: int) -> str:
@@ -42,15 +42,7 @@ def request(number: int, request_id: str) -> decision_pb2.DecideRequest:
 
 def bodies() -> Iterator[bytes]:
     """Yield encoded requests for ever; no request_id comes twice, in this process or another."""
-    # Field 1 comes first on the wire, so the rest of a person's request is encoded once.
-    tails = [request(person_number(step), "").SerializeToString() for step in range(PEOPLE)]
-    run = os.urandom(6).hex()
-    head = b"\n" + bytes([_ID_BYTES]) + run.encode()
-    step = 0
-    while True:
-        for tail in tails:
-            yield head + b"%012x" % step + tail
-            step += 1
+    return requests.bodies([request(number, "").SerializeToString() for number in range(PEOPLE)])
 
 
 def shares(messages: Sequence[bytes]) -> tuple[float, float]:

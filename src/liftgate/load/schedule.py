@@ -60,7 +60,7 @@ def plan(steps: Sequence[Step], arrivals: str = "poisson", seed: int = 0) -> Sch
         else:
             # Given their number, arrivals of a Poisson process are uniform over the step.
             at = np.sort(dice.uniform(start, end, dice.poisson(step.rate * step.duration_s)))
-        parts.append((at * 1e9).astype(np.int64))
+        parts.append(np.rint(at * 1e9).astype(np.int64))
     due = np.concatenate(parts)
     if not len(due):
         raise ValueError("no request is due within this duration; ask for a longer one or a higher rate")

@@ -48,7 +48,7 @@ class Tally:
         """Count a call that ended: `verdict` "" is grpc-status 0, `message` is the reply with its gRPC prefix."""
         if verdict:
             return self.fail(verdict)
-        if len(message) < 6 or message[0] or int.from_bytes(message[1:5], "big") != len(message) - 5:
+        if len(message) < 5 or message[0] or int.from_bytes(message[1:5], "big") != len(message) - 5:
             return self.fail("no message")
         body = message[5:]
         try:

@@ -1,0 +1,106 @@
+"""A server that stands still for 200 ms: what shows it, and what hides it."""
+
+from __future__ import annotations
+
+import os
+import signal
+import socket
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from liftgate.load import open_loop, result
+from liftgate.load.closed_loop import ClosedLoop
+from liftgate.load.connections import Connections
+from liftgate.load.run import open_run
+from liftgate.load.schedule import Step, plan
+from liftgate.load.tally import Tally
+from tests.load.conftest import Bodies, PeerOf
+
+ROOT = Path(__file__).parents[2]
+RATE, FROZEN_S, SLOW_NS = 2000, 0.2, 50_000_000
+HUNDREDS = 200
+"""Of 2,000 requests a second 300 are due in the first 150 ms of 200: each of them takes more than 50 ms."""
+IN_FLIGHT = 16
+
+
+@pytest.fixture
+def server() -> Iterator[tuple[int, int]]:
+    """Run an empty server in a process of its own; yield port and pid."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port = probe.getsockname()[1]
+    command = [sys.executable, "-m", "tests.bench.empty_server", "--port", str(port), "--transport", "native", "--loop", "uvloop"]
+    process = subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, text=True)
+    try:
+        assert process.stdout is not None
+        assert process.stdout.readline().strip() == "serving"
+        yield port, process.pid
+    finally:
+        os.kill(process.pid, signal.SIGCONT)
+        process.kill()
+        process.communicate()
+
+
+def freeze_soon(pid: int) -> threading.Thread:
+    """Stop a process for 200 ms, half a second from now."""
+
+    def freeze() -> None:
+        time.sleep(0.5)
+        os.kill(pid, signal.SIGSTOP)
+        time.sleep(FROZEN_S)
+        os.kill(pid, signal.SIGCONT)
+
+    thread = threading.Thread(target=freeze)
+    thread.start()
+    return thread
+
+
+def slow(latency_ns: result.Times) -> int:
+    """Return how many latencies are above 50 ms."""
+    return int((latency_ns > SLOW_NS).sum())
+
+
+def test_a_frozen_server_shows_as_hundreds_of_slow_requests(server: tuple[int, int], peer: PeerOf, bodies: Bodies) -> None:
+    """Requests that were due while it stood still are slow by as long as they waited, and none is lost."""
+    port, pid = server
+    freezing = freeze_soon(pid)
+    outcome = open_run(peer(port), bodies(), plan([Step(RATE, 1.5)], seed=2), connections=4)
+    freezing.join()
+    assert outcome.data["failed"] == {}
+    assert outcome.data["ok"] == outcome.data["sent"]
+    assert slow(outcome.latency_ns) > HUNDREDS
+
+
+def test_timing_from_the_actual_send_would_hide_it(server: tuple[int, int], peer: PeerOf, bodies: Bodies) -> None:
+    """The control: where a client has a bounded number of calls, the same run timed from each send shows a handful of slow requests."""
+    port, pid = server
+    tally = Tally()
+    lines = Connections(peer(port), bodies(), tally, 2, IN_FLIGHT // 2)
+    lines.greet(10)
+    freezing = freeze_soon(pid)
+    open_loop.run(lines, plan([Step(RATE, 1.5)], seed=2), 10)
+    freezing.join()
+    latency, wait = result.times(tally.latency_ns), result.times(tally.wait_ns)
+    assert tally.held > 0
+    assert slow(latency) > HUNDREDS
+    assert IN_FLIGHT <= slow(latency - wait) < slow(latency) / 3
+
+
+def test_a_loop_that_waits_for_replies_hides_it(server: tuple[int, int], peer: PeerOf, bodies: Bodies) -> None:
+    """The other control: a closed loop sends nothing while it waits, so that the same freeze is a handful among thousands."""
+    port, pid = server
+    loop = ClosedLoop(peer(port), bodies(), connections=2, in_flight=IN_FLIGHT)
+    freezing = freeze_soon(pid)
+    tally = loop.run(1.5)
+    freezing.join()
+    loop.close()
+    latency = result.times(tally.latency_ns)
+    assert IN_FLIGHT <= slow(latency) < HUNDREDS / 2
+    assert np.median(latency) < SLOW_NS
