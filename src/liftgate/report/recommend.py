@@ -46,7 +46,7 @@ def _headline(facts: Fact) -> Iterator[Said]:
         n: Content = [[" and " if i else "", each.show("count"), " units in ", each.name] for i, each in enumerate(one["n"].each())]
         interval: Content = ["the interval that holds at every look is ", between(one["ci_low"], one["ci_high"], difference), " (", n, ")."]
         if one["may_stop"].value and one["still_excludes_zero"].value:
-            up = one["direction"].value == "up"
+            up = one["ci_low"].value > 0
             words: Content = ["Ship ", arm, ", and keep the control: it goes on measuring."] if up else ["Stop ", arm, ": it does harm."]
             yield Said("ship" if up else "stop", words, ["It may stop: ", interval])
         elif one["past_n_star"].value:

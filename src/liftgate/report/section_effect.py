@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from liftgate.report.picture import band, interval, scale
 from liftgate.report.section_head import chapter, command, more, refused
-from liftgate.report.shown import Content, Fact, Html, table, tag, written
+from liftgate.report.shown import Content, Fact, Html, table, tag, under, written
 from liftgate.report.verdict import primary, styles
 
-_HEAD = ["metric, arm", "in the arm", "in control", "difference", "relative lift", "", "p, corrected", "beyond chance?"]
+_HEAD = ["metric, arm", "in the arm", "in control", "difference", "relative lift", "its interval", "p, corrected", "beyond chance?"]
 MOST_LOOKS = 60
 """Looks in the table under the picture: the last ones; all are in the JSON."""
 
@@ -37,7 +37,7 @@ def row(one: Fact, name: Content, span: tuple[float, float]) -> list[Content]:
         name,
         arm.show(mean),
         control.show(mean),
-        [one["estimate"].show(difference), " (", _bare(one["ci_low"], difference), " to ", _bare(one["ci_high"], difference), ")"],
+        under(one["estimate"].show(difference), [_bare(one["ci_low"], difference), " to ", _bare(one["ci_high"], difference)]),
         lift if bounded else "unbounded",
         interval(one["lift_ci_low"].value, one["lift"].value, one["lift_ci_high"].value, span) if bounded else None,
         one["p_adjusted"].show("p"),

@@ -125,7 +125,7 @@ def _valued(answer: Fact) -> Content:
             [words, answer[key or "estimate"].show("signed" if key else "number"), [low.show("signed"), " to ", high.show("signed")]]
         )
     return [
-        table("First metric a decision", ["", "estimate", "95 % interval"], rows),
+        table("First metric a decision", ["policy", "estimate", "95 % interval"], rows),
         [tag("p", "Mind: ", one.show(), ".", class_="small soft") for one in answer["warnings"].each()],
     ]
 
@@ -149,4 +149,4 @@ def _weights(answer: Fact) -> Content:
             for one in list(actions.each())[:_ACTIONS]
         ]
         support = table("Support by offer", ["offer", "decisions", "in the log", "under the other policy"], parts)
-    return more("Weights and support", table("Weights", ["", "value", ""], rows), support)
+    return more("Weights and support", table("Weights", ["weight", "value", "beside it"], rows), support)

@@ -6,7 +6,7 @@ from liftgate.report.ladder import LEFT_OUT
 from liftgate.report.picture import bar, interval
 from liftgate.report.section_effect import span_of
 from liftgate.report.section_head import chapter, command, more, refused
-from liftgate.report.shown import Content, Fact, Html, table, tag
+from liftgate.report.shown import Content, Fact, Html, table, tag, under
 from liftgate.report.verdict import primary, styles
 
 STEPS = {"triggered": "an offer was chosen", "exposure": "saw it", "click": "clicked", "cart_action": "cart", "purchase": "bought"}
@@ -52,7 +52,7 @@ def _steps(one: Fact, answer: Fact) -> Html:
         rows.append([_step(step["step"]), *counts, step["lost"].show("count"), step["conditional_rate"].show("share")])
     segment: Content = ["" if one["segment"].value is None else [", ", one["segment"].show()]]
     name: Content = [one["arm"].show(), segment, ": ", one["n"].show("count"), " assigned"]
-    return table(name, ["step", "people", "of assigned", "", "95 % interval", "lost here", "of those before (not causal)"], rows)
+    return table(name, ["step", "people", "of assigned", "share", "95 % interval", "lost here", "of those before (not causal)"], rows)
 
 
 def _differences(answer: Fact) -> Html | None:
@@ -94,7 +94,7 @@ def ladder_section(facts: Fact) -> Html:
     results = [one for _, answer in rungs for one in primary(answer) if one["estimate"].value is not None]
     span = span_of(results) if results else (-1.0, 1.0)
     rows = [row for layer, answer in rungs for row in _rungs(layer, answer, span)]
-    head = ["layer, arm", "what its difference says", "people", "difference", "relative lift", "", "p, corrected"]
+    head = ["layer, arm", "what its difference says", "people", "difference", "relative lift", "its interval", "p, corrected"]
     words = (
         "Every layer splits people anew by lot, so that the differences stand beside one another. An ablation arm leaves one part of "
         "the engine out: what is lost there is what that part contributes."
@@ -135,7 +135,8 @@ def _rungs(layer: Fact | None, answer: Fact, span: tuple[float, float]) -> list[
         n: Content = [[" + " if i else "", each.show("count")] for i, each in enumerate(one["n"].each())]
         bounded = one["lift_bounded"].value
         picture = interval(one["lift_ci_low"].value, one["lift"].value, one["lift_ci_high"].value, span) if bounded else None
-        size: Content = [one["estimate"].show(style), " (", one["ci_low"].show(style), " to ", one["ci_high"].show(style), ")"]
+        bare = "bare_points" if style == "points" else style
+        size = under(one["estimate"].show(style), [one["ci_low"].show(bare), " to ", one["ci_high"].show(bare)])
         lift = one["lift"].show("percent") if bounded else "unbounded"
         rows.append([label, tag("span", says, class_="words"), n, size, lift, picture, one["p_adjusted"].show("p")])
     return rows

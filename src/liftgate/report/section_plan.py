@@ -18,7 +18,7 @@ def setup_section(facts: Fact) -> Html:
         rows.append(["bundles", made["log"]["versions"].show("count")])
     for one in facts["layers"].each():
         rows.append(["beside it", [*_compared(one), " (", one["kind"].show(), ")"]])
-    return chapter("setup", "Experiment setup", table("What was measured, and how", ["", ""], rows, class_="plan"))
+    return chapter("setup", "Experiment setup", table("What was measured, and how", ["field", "what it says"], rows, class_="plan"))
 
 
 def _compared(layer: Fact) -> list[Content]:
@@ -68,7 +68,7 @@ def _document(one: Fact) -> Html:
         rows.append(
             ["measured", [came["lift"].show("percent"), " (", came["ci_low"].show("percent"), " to ", came["ci_high"].show("percent"), ")"]]
         )
-    return more(str(one["id"].value), table("The hypothesis", ["", ""], rows, class_="plan"))
+    return more(str(one["id"].value), table("The hypothesis", ["field", "what it says"], rows, class_="plan"))
 
 
 def _learned(learned: Fact) -> Html:

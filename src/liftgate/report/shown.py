@@ -17,7 +17,7 @@ class Html(str):
 
 
 Content = str | None | Sequence["Content"]
-_VOID = frozenset({"meta", "line", "circle", "rect", "polyline", "polygon", "path"})
+_VOID = frozenset({"meta"})  # elements of SVG are closed: a parser of HTML would put what follows into them
 
 
 def tag(element: str, *children: Content, **attributes: str | float | None) -> Html:
@@ -43,11 +43,12 @@ def _text(child: Content) -> str:
 
 _STYLES: dict[str, Callable[[Any], str]] = {
     "count": lambda v: f"{v:,.0f}",
-    "share": lambda v: f"{100 * v:.2f} %",
-    "round_share": lambda v: f"{100 * v:.1f} %",
-    "points": lambda v: f"{100 * v:+.2f} points",
+    "share": lambda v: f"{100 * v:.2f}\u00a0%",
+    "round_share": lambda v: f"{100 * v:.1f}\u00a0%",
+    "points": lambda v: f"{100 * v:+.2f}\u00a0points",
     "bare_points": lambda v: f"{100 * v:+.2f}",
-    "percent": lambda v: f"{100 * v:+.1f} %",
+    "percent": lambda v: f"{100 * v:+.1f}\u00a0%",
+    "size": lambda v: f"{100 * abs(v):.1f}\u00a0%",
     "number": lambda v: f"{v:,.4g}" if abs(v) < 1e6 else f"{v:,.0f}",
     "signed": lambda v: f"{v:+,.4g}",
     "p": lambda v: "below 0.001" if v < 0.001 else f"{v:.3f}",
@@ -106,11 +107,20 @@ def at(facts: Any, pointer: str) -> Any:
 
 
 def table(caption: Content, head: Sequence[Content], rows: Sequence[Sequence[Content]], class_: str = "") -> Html:
-    """Return a table whose first column names the row."""
+    """Return a table whose first column names the row. On a narrow screen a row is a block, each cell with its column's name."""
+    names = [_plain(one) for one in head]
     top = tag("tr", [tag("th", one, scope="col") for one in head])
-    body = [tag("tr", tag("th", row[0], scope="row"), [tag("td", one) for one in row[1:]]) for row in rows]
+    body = [
+        tag("tr", tag("th", row[0], scope="row"), [tag("td", one, data_name=name) for name, one in zip(names[1:], row[1:], strict=True)])
+        for row in rows
+    ]
     inner = tag("table", tag("caption", caption), tag("thead", top), tag("tbody", body), class_=class_ or None)
-    return tag("div", inner, class_="scroll", tabindex="0", role="region", aria_label=_plain(caption))
+    return tag("div", inner, class_="scroll", tabindex="0", role="group", aria_label=_plain(caption))
+
+
+def under(value: Content, beside: Content) -> Content:
+    """Return a value with something smaller below it."""
+    return [value, tag("small", beside)]
 
 
 def _plain(content: Content) -> str:

@@ -87,16 +87,9 @@ def _said(answers: Fact, result: Fact) -> Said:
     metric, arm, control = result["metric"].show(), result["arm"], result["control"]
     mean, difference = styles(result)
     counts: list[Content] = [
-        [
-            arm.show(),
-            " has ",
-            result["mean"][arm.value].show(mean),
-            ", ",
-            control.show(),
-            " has ",
-            result["mean"][control.value].show(mean),
-        ],
-        [": a difference of ", result["estimate"].show(difference), " (95 % interval ", *_ends(result, difference), ")."],
+        ["In ", arm.show(), " it is ", result["mean"][arm.value].show(mean), ", in ", control.show()],
+        [" ", result["mean"][control.value].show(mean), ": a difference of ", result["estimate"].show(difference)],
+        [" (95 % interval ", between(result["ci_low"], result["ci_high"], difference), ")."],
     ]
     follows = answers["sequential"]
     sequence = follows.get("comparisons") if follows.get("refusal") is None else None
@@ -106,11 +99,10 @@ def _said(answers: Fact, result: Fact) -> Said:
         words: Content = ["Read with care: how ", metric, " moved could not be followed over time."]
         return Said(way, words, counts)
     if one["may_stop"].value and one["still_excludes_zero"].value:
-        up = one["direction"].value == "up"
-        size: Content = (
-            [", by ", result["lift"].show("percent"), " of what ", control.show(), " has"] if result["lift_bounded"].value else ""
-        )
-        words = ["It works: " if up else "It does harm: ", metric, " is ", "higher" if up else "lower", " in ", arm.show(), size, "."]
+        up = one["ci_low"].value > 0
+        size: Content = [" ", result["lift"].show("size")] if result["lift_bounded"].value else ""
+        words = ["It works: " if up else "It does harm: ", metric, " is", size, " higher" if up else " lower"]
+        words = [words, " in ", arm.show(), " than in ", control.show(), "."]
         counts.append([" The interval that holds at every look has left zero out since ", one["may_stop_since"].show(), "."])
         return Said("good" if up else "bad", words, counts)
     if one["may_stop"].value:
@@ -123,7 +115,3 @@ def _said(answers: Fact, result: Fact) -> Said:
         [" Planned are ", answers["sequential"]["n_star"].show("count"), " units; the interval that holds at every look has zero in it."]
     )
     return Said("unclear", ["Not known yet: no effect on ", metric, " shows so far."], counts)
-
-
-def _ends(result: Fact, style: str) -> list[Content]:
-    return [between(result["ci_low"], result["ci_high"], style)]
