@@ -1,0 +1,161 @@
+"""What another policy would have earned, from the log of this one: its true value lies in the intervals, and without support in none."""
+
+from __future__ import annotations
+
+import asyncio
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from liftgate.measure import ope, ope_trust
+from liftgate.measure.ope_table import value_decisions
+from liftgate.measure.simulate import value_bundle
+from tests.loop.off_policy_world import BUNDLE, HOLDOUT, READ_AT, RULE, Target, target_of, walk_off_policy_world
+from tests.loop.reading import RUNS, Found, check_weights, found, long, say, slow
+from tests.loop.shop import written
+from tests.loop.truth import ALLOWED, BASE, CATALOG, EFFECT, HEAD, KINDS, SHARE, VALUES, by_kind, softmax
+
+pytestmark = [slow, long]
+OTHER = {"loan": 4.0, "card": 1.0, "gift": 2.0}
+TEMPERATURE = 1.5
+OTHER_BUNDLE = (
+    HEAD
+    + HOLDOUT
+    + CATALOG.replace("temperature: 1.0", "temperature: 1.5")
+    .replace("value: 3.0", "value: 4.0")
+    .replace("card: {value: 2.0", "card: {value: 1.0")
+    .replace("gift: {value: 1.0", "gift: {value: 2.0")
+)
+NEW = "  villa: {value: 2.0, eligible_if: 'context.rich > 0.5'}\nplacements:"
+NEW_BUNDLE = BUNDLE.replace("placements:", NEW).replace("[loan, card, gift]", "[loan, card, gift, villa]")
+VILLA = 0.5
+"""What the new offer, which nobody was ever shown, would add."""
+
+
+def value(policy: dict[str, dict[str, float]], effect: dict[str, float]) -> float:
+    """Return the mean purchases a decision of a policy."""
+    return sum(SHARE[kind] * (BASE[kind] + sum(p * effect[offer] for offer, p in policy[kind].items())) for kind in KINDS)
+
+
+LOGGED = value(by_kind(VALUES), EFFECT)
+TRUTH = value(by_kind(OTHER, TEMPERATURE), EFFECT)
+_WITH_VILLA = {kind: softmax(VALUES | {"villa": 2.0}, (*offers, "villa") if kind == "rich" else offers) for kind, offers in ALLOWED.items()}
+NEW_TRUTH = value(_WITH_VILLA, EFFECT | {"villa": VILLA})
+
+
+@pytest.fixture(scope="module")
+def log(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Give the log of the policy that ran."""
+    made = asyncio.run(walk_off_policy_world(tmp_path_factory.mktemp("loop") / "log", RUNS))
+    check_weights(made, "off-policy world")
+    return made
+
+
+@pytest.fixture(scope="module")
+def other(log: Path, tmp_path_factory: pytest.TempPathFactory) -> Target:
+    """Give the log under a bundle that ranks otherwise."""
+    folder = tmp_path_factory.mktemp("loop")
+    return target_of(log, written(OTHER_BUNDLE, folder / "bundle"), folder)
+
+
+@pytest.fixture(scope="module")
+def new(log: Path, tmp_path_factory: pytest.TempPathFactory) -> Target:
+    """Give the log under a bundle with an offer that the log never shows."""
+    folder = tmp_path_factory.mktemp("loop")
+    return target_of(log, written(NEW_BUNDLE, folder / "bundle"), folder)
+
+
+def valued(logged: ope.Logged, limits: ope_trust.Limits | None = None) -> dict[str, Any]:
+    """Return what the command says of these decisions."""
+    return value_decisions(logged, np.zeros(len(logged.reward), dtype=np.intp), ["any"], limits or ope_trust.Limits(), replicates=0)
+
+
+def estimates(answers: list[dict[str, Any]], estimator: str) -> Found:
+    """Return the intervals of one estimator over all runs; a refused run has none."""
+    rows = []
+    for one in answers:
+        refused = {"refusal": None if one["refusal"] is None else {"code": one["refusal"].code}}
+        mine = next((e for e in one.get("estimates", ()) if e.estimator == estimator), None)
+        rows.append(refused | ({} if mine is None else {name: getattr(mine, name) for name in ("estimate", "ci_low", "ci_high")}))
+    return found(rows)
+
+
+def test_another_policys_value_is_recovered(other: Target) -> None:
+    """IPS and SNIPS of the other bundle's policy: the intervals hold its true value, and not the value of the policy that ran."""
+    assert other.again.found.differing == 0
+    assert other.found.unsupported_mass == 0
+    answers = [valued(logged) for logged, _ in other.runs()]
+    for estimator in ("ips", "snips"):
+        one = estimates(answers, estimator)
+        assert one.runs == RUNS
+        one.covers(f"off-policy, {estimator.upper()}", TRUTH)
+        # The control: an interval wide enough for anything would hold what was logged.
+        assert abs(one.mean_error(LOGGED)) > 8
+    gap = found(
+        [
+            {"refusal": None, "estimate": a["difference"], "ci_low": a["difference_ci_low"], "ci_high": a["difference_ci_high"]}
+            for a in answers
+        ]
+    )
+    gap.covers("off-policy, difference to what ran, SNIPS", TRUTH - LOGGED)
+
+
+def test_target_weights_have_mean_one(other: Target) -> None:
+    """The weights of the other bundle over the log average 1 within three standard errors."""
+    weight = other.rows["target_probability"].to_numpy() / other.rows["logged_probability"].to_numpy()
+    off = (weight.mean() - 1) / (weight.std(ddof=1) / np.sqrt(len(weight)))
+    say(f"off-policy, target's weights: mean {weight.mean():.4f}, off by {off:+.1f} s.e. ({len(weight):,} decisions)")
+    assert abs(off) < 3
+
+
+def test_a_probability_from_before_filtering_reads_wrong(other: Target) -> None:
+    """The control: with the probability that an offer had among all three, allowed or not, hardly an interval holds the truth."""
+    before = softmax(VALUES, ("loan", "card", "gift"))
+    answers = []
+    for logged, rows in other.runs():
+        wrong = np.array([before.get(action, 1.0) for action in rows["action"].to_pylist()])
+        loose = ope_trust.Limits(mean_weight_tolerance=10.0)
+        answers.append(valued(replace(logged, logged_probability=wrong), loose))
+    one = estimates(answers, "ips")
+    say(
+        f"off-policy, probability before filtering: {one.holds(TRUTH)} of {RUNS} intervals hold the truth; "
+        f"all runs off by {one.mean_error(TRUTH):+.0f} s.e."
+    )
+    assert one.holds(TRUTH) < 0.1 * RUNS
+
+
+def test_without_support_every_run_is_refused(new: Target) -> None:
+    """An offer that the log could not show: refused in every run, and what would be read otherwise is wrong in most."""
+    answers = [valued(logged) for logged, _ in new.runs()]
+    refused = sum(one["refusal"] is not None and one["refusal"].code == "missing_support" for one in answers)
+    # The control: nobody says what the log lacks, and limits are loose.
+    loose = ope_trust.Limits(mean_weight_tolerance=10.0)
+    naive = estimates([valued(replace(logged, unsupported=None), loose) for logged, _ in new.runs()], "snips")
+    say(
+        f"no support: {refused} of {RUNS} runs refused; if not, {naive.holds(NEW_TRUTH)} intervals would hold the truth, "
+        f"all runs off by {naive.mean_error(NEW_TRUTH):+.0f} s.e."
+    )
+    assert refused == RUNS
+    assert naive.holds(NEW_TRUTH) < 0.8 * RUNS
+    assert abs(naive.mean_error(NEW_TRUTH)) > 8
+
+
+def test_the_whole_log_is_valued_by_the_command_alike(log: Path, other: Target, new: Target) -> None:
+    """What `liftgate simulate` says of the log is what its decisions, read here, say: one estimate over all runs, and one refusal."""
+    said = value_bundle(other.table, log, None, RULE, read_at_ms=READ_AT, replicates=0)
+    columns = together(other)
+    mine = valued(columns)
+    assert said["refusal"] is None
+    assert said["decisions"] == len(columns.reward)
+    assert (said["estimate"], said["ci_low"]) == pytest.approx((mine["estimate"], mine["ci_low"]), abs=1e-12)
+    assert value_bundle(new.table, log, None, RULE, read_at_ms=READ_AT, replicates=0)["refusal"].code == "missing_support"
+
+
+def together(target: Target) -> ope.Logged:
+    """Return the decisions of all runs together."""
+    parts = [logged for logged, _ in target.runs()]
+    names = ("reward", "logged_probability", "target_probability", "unsupported", "cluster")
+    return ope.Logged(**{name: np.concatenate([getattr(one, name) for one in parts]) for name in names})
