@@ -155,8 +155,8 @@ def words(seen: Seen) -> str:
     verdict = "met" if seen.p99_ms <= GOAL_MS else "MISSED"
     return (
         f"Event to the decision that sees it ({seen.probes:,} probes beside {seen.load_per_s:,.0f} decisions/s, of "
-        f"{seen.saturation_per_s:,.0f} at saturation): p50 {seen.p50_ms:.2f} ms, p99 {seen.p99_ms:.2f} ms (goal <= {GOAL_MS:g}: {verdict}), "
-        f"worst {seen.max_ms:.2f} ms, never {seen.never}"
+        f"{seen.saturation_per_s:,.0f} at saturation): p50 {seen.p50_ms:.2f} ms, p99 {seen.p99_ms:.2f} ms (goal <= {GOAL_MS:g}: "
+        f"{verdict}), worst {seen.max_ms:.2f} ms, never {seen.never}"
     )
 
 
