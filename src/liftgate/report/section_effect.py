@@ -25,14 +25,7 @@ def row(one: Fact, name: Content, span: tuple[float, float]) -> list[Content]:
     mean, difference = styles(one)
     arm, control = one["mean"][one["arm"].value], one["mean"][one["control"].value]
     bounded = one["lift_bounded"].value
-    lift: Content = [
-        one["lift"].show("percent"),
-        " (",
-        one["lift_ci_low"].show("percent"),
-        " to ",
-        one["lift_ci_high"].show("percent"),
-        ")",
-    ]
+    lift = under(one["lift"].show("percent"), [one["lift_ci_low"].show("percent"), " to ", one["lift_ci_high"].show("percent")])
     return [
         name,
         arm.show(mean),

@@ -18,10 +18,11 @@ def calibration_section(facts: Fact) -> Html:
             "in all of them the offers are those that scored high, and what is picked for a high score is picked for its errors, too.",
         )
     ]
+    halves: list[Content] = []
     for name, words in (("calibration_explored", "Explored decisions"), ("calibration", "All decisions with an offer")):
         answer = facts["answers"][name]
-        shown += [tag("h3", words), refused(answer) or _calibrated(answer), command(facts, name)]
-    return chapter("calibration", "Do the scores say what happens?", *shown)
+        halves.append(tag("div", tag("h3", words), refused(answer) or _calibrated(answer), command(facts, name)))
+    return chapter("calibration", "Do the scores say what happens?", *shown, tag("div", halves, class_="pair"))
 
 
 def _calibrated(answer: Fact) -> Content:

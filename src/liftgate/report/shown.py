@@ -111,7 +111,11 @@ def table(caption: Content, head: Sequence[Content], rows: Sequence[Sequence[Con
     names = [_plain(one) for one in head]
     top = tag("tr", [tag("th", one, scope="col") for one in head])
     body = [
-        tag("tr", tag("th", row[0], scope="row"), [tag("td", one, data_name=name) for name, one in zip(names[1:], row[1:], strict=True)])
+        tag(
+            "tr",
+            tag("th", row[0], scope="row"),
+            [tag("td", tag("div", one), data_name=name) for name, one in zip(names[1:], row[1:], strict=True)],
+        )
         for row in rows
     ]
     inner = tag("table", tag("caption", caption), tag("thead", top), tag("tbody", body), class_=class_ or None)

@@ -6,7 +6,7 @@ import json
 from dataclasses import asdict
 from enum import StrEnum
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 
@@ -51,14 +51,28 @@ def list_(folder: Folder = _HERE, by: Annotated[By, typer.Option("--by", help="I
     Example: liftgate hypotheses list --by pie
     """
 
-    def compute() -> dict[str, Any]:
-        from liftgate.measure.hypotheses import ICE_FORMULA, PIE_FORMULA, ranked
+    answer(as_json, lambda: backlog_of(folder, by.value, as_json), show_backlog)
 
-        backlog = _good(folder, as_json)
-        rows = [row_of(one, rank) for rank, one in enumerate(ranked((each.hypothesis for each in backlog.filed.values()), by.value), 1)]
-        return {"what": "hypotheses", "by": by.value, "formula": {"ice": ICE_FORMULA, "pie": PIE_FORMULA}, "hypotheses": rows}
 
-    answer(as_json, compute, show_backlog)
+def backlog_of(folder: Path, by: Literal["ice", "pie"], as_json: bool) -> dict[str, Any]:
+    """Return the ranked backlog as `list` prints it; with mistakes in a file, print them and end."""
+    from liftgate.measure.hypotheses import ICE_FORMULA, PIE_FORMULA, ranked
+
+    backlog = _good(folder, as_json)
+    rows = [row_of(one, rank) for rank, one in enumerate(ranked((each.hypothesis for each in backlog.filed.values()), by), 1)]
+    return {"what": "hypotheses", "by": by, "formula": {"ice": ICE_FORMULA, "pie": PIE_FORMULA}, "hypotheses": rows}
+
+
+def learned_of(folder: Path, as_json: bool) -> dict[str, Any]:
+    """Return how good the guesses were as `learn` prints it; a refusal before the first measurement."""
+    from liftgate.measure.hypotheses import track
+    from liftgate.measure.refusal import Refusal
+
+    found = track(each.hypothesis for each in _good(folder, as_json).filed.values())
+    if found is None:
+        why = Refusal("nothing_measured", "no hypothesis has a measurement yet", "record one: liftgate hypotheses learn ID --lift X%")
+        return {"refusal": why.as_json()}
+    return {"refusal": None} | track_of(found)
 
 
 @app.command("new")
@@ -203,7 +217,6 @@ def learn(
     def compute() -> dict[str, Any]:
         from liftgate.app.backlog import change
         from liftgate.app.cli.hypotheses_readout import read_out
-        from liftgate.measure.hypotheses import track
         from liftgate.measure.refusal import Refused
 
         if id_:
@@ -216,10 +229,7 @@ def learn(
                 )
             found_lift = {} if read is None else read_out(read, filed.hypothesis.metric, arm)
             _kept(lambda: change(filed, {"measured": found_lift | measured}))
-        found = track(each.hypothesis for each in _good(folder, as_json).filed.values())
-        if found is None:
-            raise Refused("nothing_measured", "no hypothesis has a measurement yet", "record one: liftgate hypotheses learn ID --lift X%")
-        return track_of(found)
+        return learned_of(folder, as_json)
 
     answer(as_json, compute, show_learned)
 

@@ -39,6 +39,7 @@ _COMMANDS = {
     "load": ("liftgate.app.cli.load", "Load a server on a schedule that does not wait for it, and say how it answered."),
     "replay": ("liftgate.app.cli.replay", "Decide every logged decision again, exactly, or name the input that changed."),
     "simulate": ("liftgate.app.cli.simulate", "Say what another bundle would have earned on the log there is."),
+    "report": ("liftgate.app.cli.report", "Write one page of what a log says: verdict, effect, funnel, parts, scores, what to do."),
     "doctor": ("liftgate.app.cli.doctor", "Look at everything that a service needs, and measure what people cost in memory."),
     "explain": ("liftgate.app.cli.explain", "Say why a decision came out as it did, from the log alone."),
 }

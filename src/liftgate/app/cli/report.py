@@ -1,0 +1,126 @@
+"""`liftgate report`: one page of what a log says."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from liftgate.app.cli import measure_source as source
+from liftgate.app.cli.measure_answer import ANSWERED, JSON_HELP, MISUSED, REFUSED
+from liftgate.app.cli.say import fail
+
+
+def register(app: typer.Typer) -> None:
+    """Add `report` to the app."""
+    app.command("report")(report)
+
+
+def report(
+    log: Annotated[
+        Path, typer.Option("--log", metavar="DIR", envvar="LIFTGATE_LOG", help="The log, as `liftgate serve --log DIR` got it.")
+    ],
+    out: Annotated[Path, typer.Option("--out", metavar="FILE", help="The page, .html; one that is there is replaced.")],
+    events: source.EventsOption = None,
+    window: Annotated[str, typer.Option("--window", metavar="SPAN", help="How long after a decision outcomes count.")] = "7d",
+    read_at: source.ReadAtOption = "",
+    metric: Annotated[
+        list[str] | None,
+        typer.Option("--metric", metavar="COL[:KIND]", help="As for `measure lift`; the first decides. Default: purchase, purchase_value."),
+    ] = None,
+    layer: Annotated[
+        list[str] | None,
+        typer.Option("--layer", metavar="NAME", help="Layers to measure, the headline first; absent: the holdout of everything, and all."),
+    ] = None,
+    n_star: Annotated[
+        int | None,
+        typer.Option("--n-star", metavar="N", min=1, help="N*: units of both arms, as it was frozen before the start; absent: 20,000."),
+    ] = None,
+    hypotheses: Annotated[
+        Path | None, typer.Option("--hypotheses", metavar="DIR", help="Folder of hypothesis files, for backlog and track record.")
+    ] = None,
+    simulated: Annotated[
+        Path | None, typer.Option("--simulated", metavar="FILE", help="What `liftgate simulate --json` printed for another bundle.")
+    ] = None,
+    keep: Annotated[
+        Path | None, typer.Option("--keep", metavar="DIR", help="Keep the tables of people and decisions that the numbers come from.")
+    ] = None,
+    allow_gaps: source.GapsOption = False,
+    as_json: Annotated[bool, typer.Option("--json", help=JSON_HELP + " The page is written as well.")] = False,
+) -> None:
+    """Write one page of what a log says: verdict, data, effect, course, funnel, parts, segments, scores, drift, policies, what to do.
+
+    The page is one file that loads nothing and runs nothing. Every number on it is a number in the JSON of a command that it names.
+
+    Exit codes: 0 written, with a verdict; 3 written, and the verdict is refused (the page says why, and what to do); 1 the page cannot be
+    written; 2 asked wrongly.
+
+    Example: liftgate report --log .liftgate/log --window 7d --out report.html
+
+    Example: liftgate report --log log --out report.html --metric purchase --layer hero-test --hypotheses hypotheses --n-star 40000
+    """
+    if out.suffix != ".html":
+        fail(f"--out {out}: name it .html", MISUSED, as_json)
+    try:
+        from liftgate.measure.refusal import Misused
+        from liftgate.report.facts import N_STAR, Wanted, gather
+        from liftgate.report.page import render, told
+
+        if keep is not None:
+            keep.mkdir(parents=True, exist_ok=True)
+        wanted = Wanted(
+            log=log,
+            events=events,
+            window=window,
+            window_ms=source.span_ms(window, "--window"),
+            read_at=read_at,
+            read_at_ms=source.time_ms(read_at, "--read-at"),
+            metrics=tuple(metric or (source.METRIC, f"{source.METRIC}_value")),
+            layers=tuple(layer or ()),
+            n_star=n_star or N_STAR,
+            allow_gaps=allow_gaps,
+            keep=keep,
+            beside=_beside(hypotheses, simulated, as_json),
+        )
+        facts = told(gather(wanted))
+        out.write_text(render(facts), encoding="utf-8")
+    except ImportError as err:  # pragma: no cover
+        fail(f"reporting needs more than serving: pip install 'liftgate[measure]' ({err})", MISUSED, as_json)
+    except Misused as err:
+        fail(str(err), MISUSED, as_json)
+    except OSError as err:
+        fail(f"{err.filename or out} cannot be written or read ({err.strerror})", 1, as_json)
+    if as_json:
+        typer.echo(json.dumps(facts | {"page": str(out)}, indent=2, allow_nan=False))
+    else:
+        _show(facts, out)
+    raise typer.Exit(REFUSED if facts["verdict"]["level"] == "refused" else ANSWERED)
+
+
+def _show(facts: dict[str, Any], out: Path) -> None:
+    said = facts["verdict"]
+    typer.echo(f"{said['what']} {said['why']}")
+    for i, one in enumerate(facts["recommendations"], 1):
+        typer.echo(f"{i}. {one['what']} {one['why']}")
+    typer.echo(f"{out}: {out.stat().st_size / 1000:,.0f} kB.")
+
+
+def _beside(hypotheses: Path | None, simulated: Path | None, as_json: bool) -> dict[str, Any]:
+    """Return the answers of other commands that the page shows."""
+    found: dict[str, Any] = {}
+    if simulated is not None:
+        try:
+            answer = json.loads(simulated.read_bytes())
+        except (OSError, ValueError) as err:
+            fail(f"--simulated {simulated} is no answer of `liftgate simulate --json` ({type(err).__name__})", MISUSED, as_json)
+        if not isinstance(answer, dict) or answer.get("what", "simulate") != "simulate" or "refusal" not in answer:
+            fail(f"--simulated {simulated} is no answer of `liftgate simulate --json`", MISUSED, as_json)
+        found["simulated"] = answer
+    if hypotheses is not None:
+        from liftgate.app.cli.hypotheses import backlog_of, learned_of
+
+        found["hypotheses"] = {"refusal": None} | backlog_of(hypotheses, "ice", as_json)
+        found["learned"] = learned_of(hypotheses, as_json)
+    return found
