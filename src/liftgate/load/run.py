@@ -57,7 +57,7 @@ def open_run(
         **result.answers(tally, deadline_ms, ran.sent),
         "per_s": round(float(((start + latency) < schedule.ends_ns[-1]).sum()) / planned_s, 1),
         "steps": result.steps(tally, schedule, ran.start_ns, ran.sent),
-        "generator": {**result.generator(tally), "cpu_us_a_request": round(cpu.seconds / max(1, ran.sent) * 1e6, 2)},
+        "generator": {**result.generator(tally), "cpu_us_a_reply": round(cpu.seconds / max(1, tally.ok) * 1e6, 2)},
     }
     return Outcome(data, start, latency)
 
@@ -80,7 +80,7 @@ def closed_run(
         "seconds": round(took, 3),
         **result.answers(tally, deadline_ms, tally.ok + sum(tally.failed.values())),
         "per_s": round(tally.ok / took, 1),
-        "generator": {"cpu_us_a_request": round(cpu.seconds / max(1, tally.ok) * 1e6, 2)},
+        "generator": {"cpu_us_a_reply": round(cpu.seconds / max(1, tally.ok) * 1e6, 2)},
     }
     return Outcome(data, result.times(tally.start_ns) - start_ns, result.times(tally.latency_ns))
 

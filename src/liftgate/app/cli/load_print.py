@@ -92,7 +92,7 @@ def _steps(steps: list[Mapping[str, Any]]) -> Table:
 
 def _generator(found: Mapping[str, Any]) -> list[Text]:
     own = found["generator"]
-    cost = f"{own['cpu_us_a_request']:g} us of CPU a request"
+    cost = f"{own['cpu_us_a_reply']:g} us of CPU a reply"
     late = own.get("lateness_ms")
     if not late:
         return [Text(f"generator  {cost}", style="dim")]
