@@ -106,6 +106,34 @@ def test_layout_order_and_spelling_are_no_difference(tmp_path: Path) -> None:
     assert changes(tmp_path, *edits) == []
 
 
+def test_what_becomes_of_layers_that_run_is_said(tmp_path: Path) -> None:
+    """A new phase, what people carry over, and what publish would refuse stand beside the difference, in both forms."""
+    head = "bundle: d\ncurrency: EUR\ntime_zone: UTC\nprofile_purpose: none\noffers: {a: {value: 1.0}, b: {value: 1.0}}\n"
+    head += "placements: {home: {offers: [a], default_offer: [a, b], slots: 2, select: {policy: greedy}}}\nlayers:\n"
+    layers = "  out: {{kind: holdout, salt: o, share: {share}, answer: none}}\n"
+    layers += "  test: {{kind: experiment, salt: t, phase: {phase}, placements: [home],"
+    layers += " arms: {{control: {control}, b: {{share: 0.5, offers: [b]}}}}}}\n"
+
+    def written(name: str, **said: object) -> str:
+        folder = tmp_path / name
+        folder.mkdir()
+        (folder / "bundle.yaml").write_text(head + layers.format(**said), encoding="utf-8")
+        return str(folder)
+
+    old = written("old", share=0.1, phase=1, control=0.5)
+    new_phase, in_place = written("phase", share=0.2, phase=2, control=0.4), written("place", share=0.1, phase=1, control=0.4)
+    found = json.loads(RUN.invoke(app, ["diff", old, new_phase, "--json"]).stdout)["running_layers"]
+    assert (found["opens"], found["publish_refuses"]) == (["opens phase 2 of layer test"], [])
+    assert [one["field"] for one in found["carry_over"]] == ["layers.out.share", "layers.test.phase"]
+    assert "opens phase 2 of layer test: everybody is drawn afresh" in RUN.invoke(app, ["diff", old, new_phase]).output
+    said = RUN.invoke(app, ["diff", old, in_place]).output
+    assert "publish refuses  layers.test.arms: changes its arms or their shares" in said
+    assert "layers that run" not in RUN.invoke(app, ["diff", old, old]).output
+    text = Path(old, "bundle.yaml").read_text(encoding="utf-8")
+    Path(in_place, "bundle.yaml").write_text(text.replace("[a, b], slots", "[b, a], slots"), encoding="utf-8")
+    assert "default_offer: [b, a]" in RUN.invoke(app, ["diff", old, in_place]).output
+
+
 def test_the_difference_is_readable(tmp_path: Path) -> None:
     """On a terminal, old and new stand below one another with their lines, and a group names the offers that it concerns."""
     folder = edited(tmp_path, ("    channels: [web, app]\n    caps:", "    channels: [web]\n    caps:"))

@@ -217,6 +217,37 @@ def test_models_are_found_beside_the_folder_or_where_said(tmp_path: Path, small:
     assert load_bundle(folder, tmp_path / "elsewhere").digest == small.digest
 
 
+def test_one_default_and_a_list_of_one_are_the_same_bundle(tmp_path: Path) -> None:
+    """A list of one default has the digest of the default alone, another order of a longer one has another, and slots keep theirs."""
+    text = "bundle: d\ncurrency: EUR\ntime_zone: UTC\nprofile_purpose: none\noffers: {a: {value: 1.0}, b: {value: 1.0}, c: {value: 1.0}}\n"
+    place = "placements: {{home: {{offers: [a], slots: 2, default_offer: {said}, select: {{policy: greedy}}}}}}\n"
+    found = {}
+    for said in ("b", "[b]", "[b, c]", "[c, b]"):
+        folder = tmp_path / said
+        folder.mkdir()
+        (folder / "bundle.yaml").write_text(text + place.format(said=said), encoding="utf-8")
+        found[said] = load_bundle(folder)
+    assert found["b"].digest == found["[b]"].digest
+    assert len({bundle.digest for bundle in found.values()}) == 3
+    assert [bundle.placements[0].defaults for bundle in found.values()] == [(1,), (1,), (1, 2), (2, 1)]
+
+
+def test_a_placement_needs_a_default_only_for_holdouts_that_concern_it(tmp_path: Path) -> None:
+    """A holdout of a programme that answers the default is no reason to warn where it withholds nothing."""
+    text = "bundle: d\ncurrency: EUR\ntime_zone: UTC\nprofile_purpose: none\ngroups: {ship: {}}\n"
+    text += "offers: {a: {value: 1.0, group: ship}, b: {value: 1.0}}\nplacements:\n"
+    text += "".join(
+        f"  {name}: {{offers: [{offer}], select: {{policy: greedy}}}}\n" for name, offer in (("one", "a"), ("two", "b"), ("six", "a"))
+    )
+    text += "layers: {out: {kind: holdout, groups: [ship], placements: [one, two], salt: s, share: 0.1, answer: default_offer}}\n"
+    (tmp_path / "bundle.yaml").write_text(text, encoding="utf-8")
+    said = [(caution.field, caution.text) for caution in check_bundle(tmp_path).cautions if "default_offer" in caution.text]
+    assert said == [("placements.one", "has no default_offer, so layer `out` answers held-out people with none here")]
+    (tmp_path / "bundle.yaml").write_text(text.replace("groups: [ship], placements: [one, two], ", ""), encoding="utf-8")
+    said = [(caution.field, caution.text) for caution in check_bundle(tmp_path).cautions if "default_offer" in caution.text]
+    assert [field for field, _ in said] == ["placements.one", "placements.two", "placements.six"]
+
+
 def test_cautions_refuse_nothing(tmp_path: Path) -> None:
     """Too little exploration, nobody held out, unreachable offers, empty groups and never-true rules are told, and the bundle loads."""
     folder = changed(

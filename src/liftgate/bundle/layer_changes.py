@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
 from typing import Any
 
 import orjson
@@ -88,6 +89,23 @@ def carry_over(old: Bundle, new: Bundle, now_ms: int) -> list[Caution]:
             text = f"layer `{was.name}` is gone: who was in it is like everybody from now on; `until` would say when it ended"
             found.append(Caution("", 0, f"layers.{was.name}", text))
     return sorted(found)
+
+
+@dataclass(frozen=True, slots=True)
+class Running:
+    """What a bundle does to the layers that run under the one in force."""
+
+    opens: tuple[str, ...]
+    """Phases that it opens."""
+    carry_over: tuple[Caution, ...]
+    """Where people come into something new with the memory of something old."""
+    refused: tuple[Mistake, ...]
+    """What publish refuses."""
+
+    @classmethod
+    def of(cls, old: Bundle, new: Bundle, now_ms: int) -> Running:
+        """Return what the bundle `new` does to the layers of `old` at a moment."""
+        return cls(tuple(openings(old, new)), tuple(carry_over(old, new, now_ms)), tuple(refused_to_publish(old, new, now_ms)))
 
 
 def _carried(old: Bundle, new: Bundle, now_ms: int) -> Iterator[Caution]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -42,7 +43,7 @@ def diff(
     """Say what two bundles say differently, and with --log what that would have changed over the decisions that it holds.
 
     Without a log: offers, rules, caps, values, models, placements and layers that were added, removed or changed, as written, with file
-    and line.
+    and line; and of layers that run by now: which phases NEW opens, where people carry over what OLD did to them, and what publish refuses.
 
     With a log (segments, sealed Parquet, or both): every decision is decided again under OLD and under NEW, from the inputs, the consent
     and the draws that were logged, so that a difference is the bundle's and never luck. First OLD must give what the log says; if it
@@ -57,14 +58,16 @@ def diff(
     """
     from liftgate.app.cli.bundle_diff_print import document, show
     from liftgate.bundle.difference import difference
+    from liftgate.bundle.layer_changes import Running
 
     before, after = _written(old, models, as_json), _written(new, models, as_json)
     changes = difference(before, after)
     found = None if log is None else _compare(log, before, after, examples, as_json)
+    layers = Running.of(before.bundle, after.bundle, time.time_ns() // 1_000_000)
     if as_json:
-        typer.echo(json.dumps(document(before, after, changes, found), indent=2, ensure_ascii=False))
+        typer.echo(json.dumps(document(before, after, changes, layers, found), indent=2, ensure_ascii=False))
     else:
-        show(before, after, changes, found)
+        show(before, after, changes, layers, found)
     if found is not None and (why := refusal(found)):
         fail(why, _FAILED, as_json)
 

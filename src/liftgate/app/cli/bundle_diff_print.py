@@ -16,6 +16,8 @@ from rich.table import Table
 from rich.text import Text
 
 from liftgate.bundle.difference import Change, Written
+from liftgate.bundle.layer_changes import Running
+from liftgate.bundle.mistake import Caution, Mistake
 from liftgate.replay.compare import Comparison
 
 _SIGN = {"added": "+", "removed": "-", "changed": "~"}
@@ -23,13 +25,18 @@ _STYLE = {"added": "green", "removed": "red", "changed": "yellow"}
 _FILE_WIDTH = 200
 
 
-def document(before: Written, after: Written, changes: Sequence[Change], found: Comparison | None) -> dict[str, Any]:
+def document(before: Written, after: Written, changes: Sequence[Change], layers: Running, found: Comparison | None) -> dict[str, Any]:
     """Return what `--json` prints."""
     whole: dict[str, Any] = {
         "old": {"name": before.bundle.name, "digest": before.bundle.digest},
         "new": {"name": after.bundle.name, "digest": after.bundle.digest},
         "same": before.bundle.digest == after.bundle.digest,
         "changes": [asdict(change) for change in changes],
+        "running_layers": {
+            "opens": list(layers.opens),
+            "carry_over": [asdict(one) for one in layers.carry_over],
+            "publish_refuses": [asdict(one) for one in layers.refused],
+        },
     }
     if found is not None:
         whole["log"] = _logged(found, after.bundle.currency)
@@ -72,7 +79,7 @@ def _logged(found: Comparison, currency: str) -> dict[str, Any]:
     }
 
 
-def show(before: Written, after: Written, changes: Sequence[Change], found: Comparison | None) -> None:
+def show(before: Written, after: Written, changes: Sequence[Change], layers: Running, found: Comparison | None) -> None:
     """Print the difference for a person to read."""
     console = Console(highlight=False, soft_wrap=True)
     console.print(Text(f"{before.bundle.name} {before.bundle.digest[:12]} -> {after.bundle.name} {after.bundle.digest[:12]}", style="bold"))
@@ -95,8 +102,28 @@ def show(before: Written, after: Written, changes: Sequence[Change], found: Comp
             concerned = f"  (for {', '.join(change.offers)})" if change.offers else ""
             console.print(Text.assemble(("  ~ ", "yellow"), change.name, (concerned, "dim")))
         _key(console, change)
+    _show_running(console, layers)
     if found is not None:
         _show_log(Console(highlight=False, width=None if console.is_terminal else _FILE_WIDTH), found, after.bundle.currency)
+
+
+def _show_running(console: Console, layers: Running) -> None:
+    """Print what becomes of layers that run."""
+    if not (layers.opens or layers.carry_over or layers.refused):
+        return
+    console.print(Text("layers that run", style="bold"))
+    for text in layers.opens:
+        console.print(f"  {text}: everybody is drawn afresh")
+    for caution in layers.carry_over:
+        console.print(Text.assemble(("  warning  ", "yellow"), f"{caution.field}: {caution.text}", (_at(caution), "dim")))
+    for mistake in layers.refused:
+        console.print(
+            Text.assemble(("  publish refuses  ", "red"), f"{mistake.field}: {mistake.problem}; {mistake.mend}", (_at(mistake), "dim"))
+        )
+
+
+def _at(one: Caution | Mistake) -> str:
+    return f"  {one.file}:{one.line} (new)" if one.file else ""
 
 
 def _whole(console: Console, change: Change) -> None:
