@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
@@ -17,7 +18,7 @@ from liftgate.pipeline.contact_ports import ContactEvent, ContactEvents, CountSt
 from liftgate.pipeline.counting import Counting
 from liftgate.pipeline.exposure_consent import Against, ExposureConsent
 from liftgate.pipeline.live import Live
-from liftgate.pipeline.ports import Clock, EventKey, EventsSeen, Log, Seen
+from liftgate.pipeline.ports import Clock, EventKey, EventsSeen, Log, Named, Naming, Seen
 from liftgate.pipeline.streams import FeatureConsent
 from liftgate.record.event_codec import EventEncoder, properties_json
 
@@ -85,12 +86,14 @@ class Taking:
         features: Callable[[Live], FeatureUpdates | None] | None,
         clock: Clock,
         uncounted: Callable[[str, int], None] | None,
+        naming: Naming | None = None,
     ) -> None:
         """Arguments as `EventService` has them."""
+        self._naming = naming
         self._live, self._log, self._seen, self._contacts, self._clock = live, log, seen, contacts, clock
         self._pseudonyms, self._accounts = pseudonyms, accounts
         self._features, self._uncounted = features, uncounted
-        self._encoder = EventEncoder(pseudonyms.key_id)
+        self._encoder = EventEncoder(pseudonyms.key_id if naming is None else naming.key_id)
         self._rules: _Rules | None = None
 
     def _in_force(self) -> _Rules:
@@ -118,10 +121,17 @@ class Taking:
         if not fresh:
             return found
         updates = rules.updates(fresh)
-        known, revoked, undecided = await self._look(rules, fresh, updates)
+        if self._naming is None:
+            names = {key: Named(self._pseudonyms(key.person_id)) for key in fresh}
+            known, revoked, undecided = await self._look(rules, fresh, updates)
+        else:
+            naming = self._naming.named([key.person_id for key in fresh])
+            named, (known, revoked, undecided) = await asyncio.gather(naming, self._look(rules, fresh, updates))
+            names = dict(zip(fresh, named, strict=True))
+            places = _not_erased(found, places, fresh, names)
         new = fresh if not known else {key: event for key, event in fresh.items() if key not in known}
         if new:
-            await self._log.append([self._row(event, revoked.get(key)) for key, event in new.items()])
+            await self._log.append([self._row(event, revoked.get(key), names[key]) for key, event in new.items()])
             found.uncounted = await self._count(rules, new, revoked, updates, undecided)
         _tell(found, places, new, known, revoked)
         return found
@@ -223,11 +233,12 @@ class Taking:
             with suppress(StoreUnavailable):  # then a repeated event gets another row, which readers drop
                 await self._seen.confirm(keys, seen)
 
-    def _row(self, event: Event, against: Against | None) -> bytes:
+    def _row(self, event: Event, against: Against | None, name: Named) -> bytes:
         return self._encoder.encode(
             event_id=event.event_id,
             kind=event.kind,
-            person_pseudonym=self._pseudonyms(event.person_id),
+            person_pseudonym=name.pseudonym,
+            once=name.once,
             decision_id=event.decision_id,
             offer_id=event.offer_id,
             occurred_at_ms=event.occurred_at_ms,
@@ -246,6 +257,20 @@ class Taking:
             reason=0 if against is None else Reason.CONSENT_REVOKED,
             consent_reason=0 if against is None else against.reason,
         )
+
+
+def _not_erased(
+    found: Taken, places: list[tuple[int, EventKey]], fresh: dict[EventKey, Event], names: Mapping[EventKey, Named]
+) -> list[tuple[int, EventKey]]:
+    """Reject what happened before its person was erased, and return the places of the rest."""
+    gone = {key for key, event in fresh.items() if (erased_at := names[key].erased_at_ms) is not None and event.occurred_at_ms <= erased_at}
+    for key in gone:
+        del fresh[key]
+    found.rejected = sorted(found.rejected + [(index, _ERASED) for index, key in places if key in gone], key=lambda one: one[0])
+    return [(index, key) for index, key in places if key not in gone]
+
+
+_ERASED = FieldViolation("occurred_at_ms", "lies before the person was erased: what happened then is not taken any more")
 
 
 def _tell(

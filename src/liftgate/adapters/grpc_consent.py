@@ -22,7 +22,7 @@ from liftgate.pipeline.audit import Audit
 from liftgate.pipeline.consent_store import Author, ConsentStore, set_consent
 from liftgate.pipeline.erasure import ErasureStore
 from liftgate.pipeline.live import Live
-from liftgate.pipeline.ports import Clock
+from liftgate.pipeline.ports import Clock, Naming
 from liftgate.v1 import consent_service_pb2 as pb
 
 BACKEND = Author("system:backend")
@@ -59,17 +59,19 @@ class ConsentService:
         report: Report | None = None,
         erasures: ErasureStore | None = None,
         erase: Handler | None = None,
+        naming: Naming | None = None,
     ) -> None:
         """`role`: callers must be operators who have it; None: whoever can call Decide can call this.
 
-        `erasures` knows who was erased, None: nobody was; `erase` answers Erase, None: it answers UNIMPLEMENTED.
+        `erasures` knows who was erased, None: nobody was; `erase` answers Erase, None: it answers UNIMPLEMENTED;
+        `naming` gives what stands for people, None: `pseudonym` does.
         """
         self._live, self._store, self._audit = live, store, audit
         self._pseudonym, self._clock = pseudonym, clock
         self._operators, self._role = operators, role
         self._observer, self._report = observer, report
         self._default_deadline_s = default_deadline_ms / 1000
-        self._erasures = erasures
+        self._erasures, self._naming = erasures, naming
         self._erase = erase or unimplemented("this server keeps nobody")
 
     def handlers(self) -> dict[str, Handler]:
@@ -90,7 +92,7 @@ class ConsentService:
             await set_consent(
                 self._store,
                 self._audit,
-                self._pseudonym,
+                await self._name(request.person_id),
                 author,
                 request.person_id,
                 record,
@@ -137,6 +139,9 @@ class ConsentService:
         except StoreUnavailable:
             raise NotNow("the store of people is away; try again") from None
         return pb.HistoryResponse(entries=map(_entry, entries), digest_now=digest(document)).SerializeToString()
+
+    async def _name(self, person_id: str) -> bytes:
+        return self._pseudonym(person_id) if self._naming is None else (await self._naming.named([person_id]))[0].pseudonym
 
     async def _come_back(self, person_id: str, record: ConsentRecord, left_s: Callable[[], float]) -> None:
         """Let an erased person come back by what was said after the erasure, and by nothing older. Raises Refused, StoreUnavailable."""

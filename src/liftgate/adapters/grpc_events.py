@@ -18,7 +18,7 @@ from liftgate.domain.errors import CallerError, Expired, FieldViolation
 from liftgate.domain.reason import Reason
 from liftgate.pipeline.contact_ports import ContactEvents, FeatureUpdates
 from liftgate.pipeline.live import Live
-from liftgate.pipeline.ports import Clock, EventsSeen, Log
+from liftgate.pipeline.ports import Clock, EventsSeen, Log, Naming
 from liftgate.v1 import event_service_pb2 as pb
 from liftgate.v1 import reason_pb2
 
@@ -49,14 +49,16 @@ class EventService:
         report: Report | None = None,
         uncounted: Callable[[str, int], None] | None = None,
         outcomes: Callable[[str, int], None] | None = None,
+        naming: Naming | None = None,
     ) -> None:
         """`log` is the event log; `live` gives what is in force now; `contacts` counts, None: caps and pauses learn of no event;
-        `accounts` makes pseudonyms of accounts, None: rows name none; `features` gives what events change of live features.
+        `accounts` makes pseudonyms of accounts, None: rows name none; `features` gives what events change of live features;
+        `naming` gives what stands for people, None: `pseudonyms` does.
 
         `uncounted` is told the cause and number of events that are in the log and could not be counted; `outcomes` how many were accepted,
         late, duplicate, rejected and revoked.
         """
-        self._taking = Taking(live, log, seen, pseudonyms, accounts, contacts, features, clock, uncounted)
+        self._taking = Taking(live, log, seen, pseudonyms, accounts, contacts, features, clock, uncounted, naming)
         self._observer = observer
         self._report = report
         self._outcomes = outcomes

@@ -35,6 +35,20 @@ class Pseudonyms:
         """Return pseudonyms of sessions or visitors: `kind` is what they are called, and each kind has a key of its own."""
         return cls(key_id, new(key, f"liftgate {kind}s".encode(), sha256).digest())
 
+    @classmethod
+    def of_people(cls, key: bytes) -> Pseudonyms:
+        """Return pseudonyms that also take a key of the person's own, `under`. Rows name them by a key id of their own."""
+        derived = new(key, b"liftgate people", sha256).digest()
+        return cls(sha256(b"liftgate pseudonym key id:" + derived).hexdigest()[:8], derived)
+
+    def under(self, own: bytes, person_id: str) -> bytes:
+        """Return 16 bytes, the same for the same person and key of their own, `own`; without that key nobody can tell whose they are."""
+        inner, outer = self._inner.copy(), self._outer.copy()
+        inner.update(own)
+        inner.update(person_id.encode("utf-8", "surrogatepass"))
+        outer.update(inner.digest())
+        return outer.digest()[:_BYTES]
+
     def __call__(self, person_id: str) -> bytes:
         """Return 16 bytes, the same for the same person and key."""
         inner, outer = self._inner.copy(), self._outer.copy()

@@ -36,7 +36,7 @@ class RedisErasure:
     async def erased_at(self, people: Sequence[str], budget_s: float) -> Sequence[int | None]:
         """See `pipeline.erasure.ErasureStore`."""
         keys = [redis_keys.tombstone(self._hashed(person)) for person in people]
-        return [_moment(value) for value in await self._get(keys, budget_s)]
+        return [moment(value) for value in await self._get(keys, budget_s)]
 
     async def erase(self, person_id: str, account_id: str, at_ms: int, left_s: Callable[[], float]) -> int:
         """See `pipeline.erasure.ErasureStore`."""
@@ -156,7 +156,8 @@ def _literal(text: bytes) -> bytes:
     return b"".join([b"\\" + bytes([one]) if one in b"*?[]\\^-" else bytes([one]) for one in text])
 
 
-def _moment(value: bytes | None) -> int | None:
+def moment(value: bytes | None) -> int | None:
+    """Return what a tombstone says; None: there is none."""
     if value is None:
         return None
     with suppress(ValueError):

@@ -13,10 +13,13 @@ from liftgate.adapters.erasure_journal import ErasureJournal
 from liftgate.adapters.grpc_consent import ConsentService
 from liftgate.adapters.grpc_erasure import Erasing
 from liftgate.adapters.operators import Operators
+from liftgate.adapters.person_keys import PersonKeys
 from liftgate.adapters.pseudonyms import Pseudonyms
 from liftgate.adapters.redis_client import RedisClient
 from liftgate.adapters.redis_consent import RedisConsent
 from liftgate.adapters.redis_erasure import RedisErasure
+from liftgate.adapters.redis_events import EVENT_BUDGET_MS
+from liftgate.adapters.redis_person_keys import RedisPersonKeys
 from liftgate.adapters.telemetry import Telemetry
 from liftgate.app.keys import PseudonymKey
 from liftgate.app.logging import Logger
@@ -24,7 +27,7 @@ from liftgate.app.settings import Settings
 from liftgate.domain.errors import StoreUnavailable
 from liftgate.pipeline.audit import Audit
 from liftgate.pipeline.live import Live
-from liftgate.pipeline.ports import Clock
+from liftgate.pipeline.ports import Clock, Naming
 
 LOOK_EVERY_S = 5.0
 """How often to look whether the store has become older than the last erasure."""
@@ -65,6 +68,16 @@ def hashed_ids(key: PseudonymKey) -> Pseudonyms:
     return Pseudonyms.of_units("erasure", key.key_id, key.key)
 
 
+def person_keys(
+    settings: Settings, key: PseudonymKey, redis: RedisClient, breaker: Breaker
+) -> tuple[PersonKeys | None, RedisPersonKeys | None]:
+    """Return what makes people's pseudonyms with keys of their own, for decisions and for the rest; None: the log's key alone does."""
+    if settings.pseudonyms == "keyed":
+        return None, None
+    ring = PersonKeys(Pseudonyms.of_people(key.key), hashed_ids(key))
+    return ring, RedisPersonKeys(redis, ring, breaker, EVENT_BUDGET_MS)
+
+
 def privacy_room(
     settings: Settings,
     key: PseudonymKey,
@@ -77,6 +90,7 @@ def privacy_room(
     operators: Operators,
     telemetry: Telemetry,
     log: Logger,
+    naming: Naming | None,
 ) -> PrivacyRoom:
     """Build it. Nothing is sent yet."""
     hashed = hashed_ids(key)
@@ -94,5 +108,6 @@ def privacy_room(
         report=telemetry.failed,
         erasures=store,
         erase=Erasing(store, journal, audit, clock, operators, telemetry.erased).erase,
+        naming=naming,
     )
     return PrivacyRoom(consenting, store, journal, clock, telemetry, log)

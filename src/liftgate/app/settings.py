@@ -87,8 +87,8 @@ class Settings(BaseSettings):
 
     pseudonyms: Literal["personal", "keyed"] = _setting(
         "Decision log",
-        "What stands for people in the log: `personal` takes a key of each person's own from the store, so that erasing them unlinks their rows; "
-        "`keyed` is the hash of the id under the log's key alone, which whoever has the key can make again.",
+        "What stands for people in the log: `personal` takes a key of each person's own from the store, so that erasing them unlinks "
+        "their rows; `keyed` is the hash of the id under the log's key alone, which whoever has the key can make again.",
         "personal",
     )
 

@@ -28,7 +28,6 @@ from liftgate.adapters.redis_client import RedisClient, connect, is_cluster
 from liftgate.adapters.redis_contacts import RedisContactEvents
 from liftgate.adapters.redis_events import EVENT_BUDGET_MS, RedisEventsSeen
 from liftgate.adapters.redis_fleet import RedisFleet
-from liftgate.adapters.redis_person_keys import RedisPersonKeys
 from liftgate.adapters.redis_profiles import RedisProfiles
 from liftgate.adapters.redis_published import RedisPublished
 from liftgate.adapters.redis_reservations import RedisReservations
@@ -177,8 +176,7 @@ def wire(
     pseudonyms, accounts = Pseudonyms(key.key_id, key.key), Pseudonyms.of_accounts(key.key_id, key.key)
     reservations = RedisReservations(redis, breaker, settings.reserve_budget_ms, horizon_ms)
     controls = control_room(settings, redis, lambda: worker.live, audit, clock, telemetry, log)
-    ring = person_keys(settings, key)
-    naming = None if ring is None else RedisPersonKeys(redis, ring, breaker, EVENT_BUDGET_MS)
+    ring, naming = person_keys(settings, key, redis, breaker)
     ports = Ports(
         profiles=RedisProfiles(redis, settings.profile_layout, breaker, settings.fetch_budget_ms, feast, feast_redis, ring),
         reservations=reservations,

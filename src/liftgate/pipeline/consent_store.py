@@ -54,7 +54,7 @@ class Author:
 async def set_consent(
     store: ConsentStore,
     audit: Audit,
-    pseudonym: Callable[[str], bytes],
+    pseudonym: bytes,
     author: Author,
     person_id: str,
     record: ConsentRecord,
@@ -63,7 +63,7 @@ async def set_consent(
     replace_unreadable: bool = False,
     left_s: Callable[[], float],
 ) -> None:
-    """Put one purpose's record on file. `left_s` gives what is left of the call's time, seconds.
+    """Put one purpose's record on file. `pseudonym` stands for them; `left_s` gives what is left of the call, seconds.
 
     The audit chain has the change before it takes effect, once for every attempt: the last entry is the one that did. The person's
     history gets an entry at `now_ms` in the same step as the change. Setting what stands already is no change and no act.
@@ -79,7 +79,7 @@ async def set_consent(
                 Act.CONSENT_CHANGE,
                 actor=author.name,
                 role=author.role,
-                subject=f"person:{pseudonym(person_id).hex()}",
+                subject=f"person:{pseudonym.hex()}",
                 digest_before="" if before is None else sha256(before).hexdigest(),
                 digest_after=sha256(after).hexdigest(),
                 reason=f"{record.purpose}: {record.status}",

@@ -30,7 +30,7 @@ def asked_for(walk: Walk) -> list[Asked]:
                     review_id=decision.review_id,
                     decision_id=decision.decision_id,
                     person_id=request.person_id,
-                    pseudonym=walk.ports.pseudonym(request.person_id).hex(),
+                    pseudonym=walk.pseudonyms[decision.row].hex(),
                     offer_id=offer.offer_id,
                     placement_id=request.placement_id,
                     bundle=bundle.name,

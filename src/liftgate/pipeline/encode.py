@@ -188,7 +188,7 @@ class _RowColumns:
             decided_at_ms=self._now_ms[row],
             trace_id=request.trace_id,
             span_id=request.span_id,
-            person_pseudonym=self._walk.ports.pseudonym(request.person_id),
+            person_pseudonym=self._walk.pseudonyms[row],
             arm=decision.arm,
             assignments=b"".join([parts[arm] for parts, arm in zip(self._walk.live.assignment_parts, self._arms[row], strict=True)]),
             branch=decision.branch,
@@ -202,7 +202,7 @@ class _RowColumns:
             slot_count=request.slot_count,
             scored=self._scored[row],
             reservation_attempts=self._walk.attempts[row],
-            masked_paths=_MASKED[self._masked[row], self._enrolled[row]],
+            masked_paths=_MASKED[self._masked[row], self._enrolled[row]] + _UNLINKED * (row in self._walk.one_off),
             valid_until_ms=decision.valid_until_ms,
             batch_size=self._n,
             would_offer_default=decision.would_offer_default,
@@ -216,3 +216,5 @@ _MASKED = {
     (masked, enrolled): ("profile.*",) * masked + ("layers.*",) * (not enrolled) for masked in (False, True) for enrolled in (False, True)
 }
 """Paths withheld, by (profile masked, enrolled in layers)."""
+_UNLINKED = ("person_pseudonym",)
+"""Also, where it stands for this decision alone."""

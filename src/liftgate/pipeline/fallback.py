@@ -66,6 +66,7 @@ async def answer_failed(request: DecideRequest, live: Live, ports: Ports, now_ms
     batch.model_failed = np.zeros(1, dtype=np.bool_)
     batch.model_stopped = np.zeros(1, dtype=np.bool_)
     batch.probability = np.zeros((s, 1, k))
+    walk.name(())
     walk.forced = [Reason.STAGE_FAILED]
     select(walk)
     encode(walk)

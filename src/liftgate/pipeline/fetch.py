@@ -38,7 +38,7 @@ async def fetch(walk: Walk) -> None:
     unsure = bundle.consent.experiment_purpose >= 0
     held_out, certain = batch.held_out.tolist(), bool(bundle.consent.jurisdictions)
     people = [
-        PersonKey(request.person_id, held, both=held and unsure, certain=certain)
+        PersonKey(request.person_id, held, both=held and unsure, certain=certain, keyed=not request.dry_run)
         for request, held in zip(batch.requests, held_out, strict=True)
     ]
     if batch.withheld is not None:
@@ -67,6 +67,7 @@ async def fetch(walk: Walk) -> None:
         walk.forced = [Reason.PROFILE_STORE_UNAVAILABLE] * batch.n
         nothing = [None] * batch.n
         fetched = Fetched(unavailable(bundle.schema, batch.n), nothing, nothing)
+    walk.name(fetched.keys)
     batch.profile_state = fetched.profiles.state
     read_consent(batch, bundle, fetched.consent)
     if bundle.suppressions.lists:

@@ -36,6 +36,8 @@ class PersonKey:
     """Read the do-not-contact lists too that the person is on."""
     features: bool = False
     """Read what events say of the person too."""
+    keyed: bool = False
+    """Give the person a key where they have none: `Fetched.keys`."""
 
 
 @dataclass(slots=True)
@@ -61,6 +63,9 @@ class Fetched:
     """Total counters, in the order asked: `domain/total_counter.py` values."""
     features: Mapping[int, bytes | None] = field(default_factory=dict)
     """By index: what events say of those asked for, `signals/cell.py` states; None: nothing."""
+    keys: Sequence[bytes | None] = ()
+    """People's keys, in the order asked: 16 bytes that pseudonyms are made with. None: they have none, for they were erased, or none was to
+    be made. Empty: the store keeps no keys."""
     told: Mapping[int, tuple[Sequence[float], Sequence[float]]] = field(default_factory=dict)
     """By index, where a store that plays a part knows what events would have made of them: features and their times in seconds."""
 
@@ -75,6 +80,30 @@ class ProfileStore(Protocol):
 
         Raises StoreUnavailable within the fetch budget, or `budget_s` where it is less.
         """
+        ...
+
+
+class Named(NamedTuple):
+    """What stands for a person in the log."""
+
+    pseudonym: bytes
+    """16 bytes."""
+    once: bool = False
+    """It stands for this one row: the person was erased, or the store is away and their key is not remembered."""
+    erased_at_ms: int | None = None
+    """When they were erased; None: they were not, or came back, or nobody can tell."""
+
+
+class Naming(Protocol):
+    """What stands for people in the log, for what is no decision."""
+
+    @property
+    def key_id(self) -> str:
+        """Which key makes the pseudonyms, as rows have it."""
+        ...
+
+    async def named(self, people: Sequence[str]) -> Sequence[Named]:
+        """Return what stands for each; their keys are made where they have none and were not erased. Never raises."""
         ...
 
 

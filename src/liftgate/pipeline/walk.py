@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from time import perf_counter_ns
 from typing import Literal
@@ -29,7 +29,7 @@ class Ports:
     ids: Ids
     clock: Clock
     pseudonym: Callable[[str], bytes]
-    """Person id to 16 bytes under the log's key."""
+    """Person id to 16 bytes under the log's key, where `personal` is None."""
     pseudonym_key_id: str
     on_log_failure: Literal["refuse", "serve_default"] = "refuse"
     account_pseudonym: Callable[[str], bytes] = lambda account_id: b""
@@ -37,6 +37,8 @@ class Ports:
     session_pseudonym: Callable[[str], bytes] = lambda session_id: b""
     visitor_pseudonym: Callable[[str], bytes] = lambda visitor_id: b""
     """Session and visitor ids to 16 bytes, under keys of their own."""
+    personal: Callable[[str, bytes | None], tuple[bytes, bool]] | None = None
+    """Person id and the person's key to 16 bytes, and whether they are for this decision alone."""
     controls: ControlPanel = field(default_factory=ControlPanel)
     """What is stopped and approved; each batch takes it once."""
     review_queue: ReviewQueue | None = None
@@ -95,6 +97,10 @@ class Walk:
     """Claims that may have been made, or did not lead to their own answer: to be amended."""
     attempts: list[int] = field(init=False)
     """[N] reservations tried where caps concern the row, the coming one included."""
+    pseudonyms: list[bytes] = field(default_factory=list)
+    """[N] what stands for the person in the log."""
+    one_off: frozenset[int] = frozenset()
+    """Rows whose pseudonym is for this decision alone."""
     budget_s: float | None = None
     """What a round trip may take at most; None: the store's own budget."""
     _watch: _StopWatch = field(init=False)
@@ -108,6 +114,16 @@ class Walk:
         self.results = [None] * n
         self.unsettled = list(range(n))
         self._watch = _StopWatch(self.batch.stage_us)
+
+    def name(self, keys: Sequence[bytes | None]) -> None:
+        """Settle what stands for people in the log. `keys`: theirs, as far as they are known; empty: none is."""
+        requests, personal = self.batch.requests, self.ports.personal
+        if personal is None:
+            self.pseudonyms = [self.ports.pseudonym(request.person_id) for request in requests]
+            return
+        made = [personal(request.person_id, key) for request, key in zip(requests, keys or [None] * len(requests), strict=True)]
+        self.pseudonyms = [pseudonym for pseudonym, _ in made]
+        self.one_off = frozenset([row for row, (_, once) in enumerate(made) if once])
 
     def decided(self) -> list[Decision]:
         """Return the decisions that this walk itself made and answered: no duplicates, no refusals."""

@@ -43,14 +43,18 @@ class EventEncoder:
         late: bool = False,
         reason: int = 0,
         consent_reason: int = 0,
+        once: bool = False,
     ) -> bytes:
-        """Return one `EventRecord`, encoded; arguments as its fields. Raises ValueError when a number is out of range."""
+        """Return one `EventRecord`, encoded; arguments as its fields. `once`: the pseudonym is of this row alone, and no key made it.
+
+        Raises ValueError when a number is out of range.
+        """
         record: Any = self._record
         record.Clear()
         record.event_id = event_id
         record.kind = kind
         record.person_pseudonym = person_pseudonym
-        record.pseudonym_key_id = self._key_id
+        record.pseudonym_key_id = "" if once else self._key_id
         record.occurred_at_ms = occurred_at_ms
         record.received_at_ms = received_at_ms
         record.reliability = reliability

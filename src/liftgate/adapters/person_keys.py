@@ -1,0 +1,142 @@
+"""People's keys: 16 random bytes a person, made at first sight, that pseudonyms in the log are made with. ADR 0020 says why.
+
+A key lies with the person's other values and is read in the same round trip. Erasing the person destroys it, and then nothing leads
+from the id to the log. Who was erased and is asked about again gets none until they come back.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Awaitable, Callable, Sequence
+from time import monotonic
+from typing import Any
+
+from liftgate.adapters import redis_keys
+from liftgate.adapters.pseudonyms import Pseudonyms
+from liftgate.adapters.redis_client import Command
+from liftgate.pipeline.ports import PersonKey
+
+KEY_BYTES = 16
+LIFE_MS = 400 * 86_400_000
+"""From its making; then the person gets another key, and the rows under the old one are nobody's."""
+KNOWN = 100_000
+"""People whose keys a worker remembers, for when the store is away."""
+FRESH_S = 600.0
+"""For how long after it was last read."""
+
+
+class PersonKeys:
+    """What one worker knows of people's keys, and pseudonyms made with them. One event loop."""
+
+    def __init__(
+        self,
+        pseudonyms: Pseudonyms,
+        hashed: Callable[[str], bytes],
+        random: Callable[[int], bytes] = os.urandom,
+        clock: Callable[[], float] = monotonic,
+    ) -> None:
+        """`hashed` gives what tombstones call an id."""
+        self.key_id = pseudonyms.key_id
+        self._pseudonyms = pseudonyms
+        self._hashed = hashed
+        self._random = random
+        self._clock = clock
+        self._known: dict[str, tuple[bytes, float]] = {}
+
+    def pseudonym(self, person_id: str, key: bytes | None) -> tuple[bytes, bool]:
+        """Return 16 bytes, and whether they are for once alone: the person has no key, or the store is away and it is not remembered."""
+        if key is None:
+            known = self._known.get(person_id)
+            if known is None or self._clock() - known[1] > FRESH_S:
+                return self._random(16), True
+            key = known[0]
+        return self._pseudonyms.under(key, person_id), False
+
+    def once(self) -> bytes:
+        """Return a pseudonym that stands for nobody."""
+        return self._random(16)
+
+    def met(self, person_id: str) -> bool:
+        """Say whether the person's key was seen here before."""
+        return person_id in self._known
+
+    def learn(self, person_id: str, key: bytes | None) -> None:
+        """Remember what the store said of a person."""
+        if key is None:
+            self._known.pop(person_id, None)
+            return
+        if len(self._known) >= KNOWN:
+            self._known.clear()
+        self._known[person_id] = (key, self._clock())
+
+    def claim(self, person_id: str) -> tuple[bytes, list[Command]]:
+        """Return a fresh key, and the commands that make it the person's unless they have one, and ask whether they were erased."""
+        key = self._random(KEY_BYTES)
+        tombstone = redis_keys.tombstone(self._hashed(person_id))
+        return key, [("SET", redis_keys.person_key(person_id), key, "NX", "GET", "PX", LIFE_MS), ("GET", tombstone)]
+
+    def tombstone(self, person_id: str) -> bytes:
+        """Return the key of the person's tombstone."""
+        return redis_keys.tombstone(self._hashed(person_id))
+
+
+def valid(value: Any) -> bytes | None:
+    """Return a stored key; None: there is none, or it is none."""
+    return value if isinstance(value, bytes) and len(value) == KEY_BYTES else None
+
+
+class Asking:
+    """The keys of one batch: what to send along with its fetch, and what came of it."""
+
+    __slots__ = ("_candidates", "_clustered", "_new", "_people", "_ring", "commands", "keys")
+
+    def __init__(self, ring: PersonKeys, people: Sequence[PersonKey], clustered: bool) -> None:
+        self._ring, self._people, self._clustered = ring, people, clustered
+        names = [redis_keys.person_key(person.person_id) for person in people]
+        self.commands: list[Command] = [("GET", name) for name in names] if clustered else [("MGET", *names)]
+        self._new = [row for row, person in enumerate(people) if person.keyed and not ring.met(person.person_id)]
+        self._candidates: list[bytes] = []
+        self._claim(self._new, self.commands)
+        self.keys: list[bytes | None] = []
+
+    def _claim(self, rows: Sequence[int], commands: list[Command]) -> None:
+        self._candidates = []
+        for row in rows:
+            candidate, claimed = self._ring.claim(self._people[row].person_id)
+            self._candidates.append(candidate)
+            commands += claimed
+
+    def take(self, replies: Sequence[Any]) -> None:
+        """Take the replies to `commands`, and leave in that what is still to be sent."""
+        n = len(self._people)
+        self.keys = [valid(value) for value in (replies[:n] if self._clustered else replies[0])]
+        self.commands = self._claimed(self._new, replies[n if self._clustered else 1 :])
+
+    async def settled(self, call: Callable[[Sequence[Command]], Awaitable[list[Any]]]) -> list[bytes | None]:
+        """Return [N] the keys. Who was met before and has none now, being erased or forgotten since, gets one first: that is rare."""
+        people, new = self._people, set(self._new)
+        lost = [row for row, key in enumerate(self.keys) if key is None and row not in new and people[row].keyed]
+        if lost:
+            commands: list[Command] = []
+            self._claim(lost, commands)
+            self.commands += self._claimed(lost, await call(commands))
+        if self.commands:
+            await call(self.commands)
+        learn = self._ring.learn
+        for person, key in zip(people, self.keys, strict=True):
+            learn(person.person_id, key)
+        return self.keys
+
+    def _claimed(self, rows: Sequence[int], replies: Sequence[Any]) -> list[Command]:
+        """Put claimed keys in place; return what takes back those of people who were erased."""
+        gone: list[Command] = []
+        for place, (row, candidate) in enumerate(zip(rows, self._candidates, strict=True)):
+            before, tombstone = replies[2 * place], replies[2 * place + 1]
+            key = candidate if before is None else valid(before)
+            if tombstone is not None:
+                # Also where it cannot be told: then they have none.
+                if before is None:
+                    gone.append(("UNLINK", redis_keys.person_key(self._people[row].person_id)))
+                key = None
+            self.keys[row] = key
+        return gone
