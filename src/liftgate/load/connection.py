@@ -35,6 +35,7 @@ from liftgate.load.tally import Tally
 _TOP_UP = 2**29
 _MOST_KNOWN = 1000
 _READ = 65536
+_PROBE_S = 2.0
 
 
 class ConnectionLost(Exception):
@@ -52,9 +53,14 @@ class Peer:
 
     @classmethod
     def find(cls, host: str, port: int, headers: bytes) -> Peer:
-        """Look the host up, once for all connections. Raises OSError."""
-        family, _, _, _, address = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0]
-        return cls(family, tuple(address), headers)
+        """Look the host up, once for all connections; of several addresses the first that takes a connection. Raises OSError."""
+        found = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)
+        for family, _, _, _, address in found[: len(found) if len(found) > 1 else 0]:
+            with socket.socket(family, socket.SOCK_STREAM) as probe:
+                probe.settimeout(_PROBE_S)
+                if probe.connect_ex(address) == 0:
+                    return cls(family, tuple(address), headers)
+        return cls(found[0][0], tuple(found[0][4]), headers)
 
 
 class Connection:

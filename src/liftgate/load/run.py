@@ -42,8 +42,8 @@ def open_run(
     deadline_ms: float | None = None,
 ) -> Outcome:
     """Send a schedule, on time whatever the server does. Raises Unreachable when there is nothing to load."""
-    tally = Tally()
-    lines = Connections(peer, bodies, tally, connections, None if in_flight is None else max(1, in_flight // connections))
+    tally, connections = Tally(), min(connections, in_flight or connections)
+    lines = Connections(peer, bodies, tally, connections, None if in_flight is None else in_flight // connections)
     lines.greet(GREETING_S)
     with _Undisturbed() as cpu:
         ran = open_loop.run(lines, schedule, DRAIN_S)
