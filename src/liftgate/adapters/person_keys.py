@@ -88,7 +88,7 @@ def valid(value: Any) -> bytes | None:
 class Asking:
     """The keys of one batch: what to send along with its fetch, and what came of it."""
 
-    __slots__ = ("_candidates", "_clustered", "_new", "_people", "_ring", "commands", "keys")
+    __slots__ = ("_candidates", "_clustered", "_new", "_people", "_ring", "commands", "erased", "keys")
 
     def __init__(self, ring: PersonKeys, people: Sequence[PersonKey], clustered: bool) -> None:
         self._ring, self._people, self._clustered = ring, people, clustered
@@ -98,6 +98,8 @@ class Asking:
         self._candidates: list[bytes] = []
         self._claim(self._new, self.commands)
         self.keys: list[bytes | None] = []
+        self.erased: list[int] = []
+        """Rows of people who were erased and did not come back."""
 
     def _claim(self, rows: Sequence[int], commands: list[Command]) -> None:
         self._candidates = []
@@ -138,5 +140,6 @@ class Asking:
                 if before is None:
                     gone.append(("UNLINK", redis_keys.person_key(self._people[row].person_id)))
                 key = None
+                self.erased.append(row)
             self.keys[row] = key
         return gone

@@ -26,7 +26,7 @@ from liftgate.adapters.redis_hash import HashCodec
 from liftgate.adapters.redis_shared import Shared
 from liftgate.domain.errors import StoreUnavailable
 from liftgate.domain.input import InputSchema
-from liftgate.domain.profile import pack, unpack
+from liftgate.domain.profile import ProfileState, pack, unpack
 from liftgate.pipeline.ports import Fetched, PersonKey
 
 Layout = Literal["packed", "hash"]
@@ -75,6 +75,8 @@ class RedisProfiles:
         fetched, values = await fetched_by(people, schema, budget_s, shared.commands, asking)
         if asking is not None:
             fetched.keys = await asking.settled(lambda commands: self._call(commands, budget_s))
+            for row in asking.erased:
+                _forget(fetched, row)
         return shared.put(fetched, values)
 
     async def _read(self, commands: list[Command], budget_s: float | None, asking: Asking | None) -> list[Any]:
@@ -196,6 +198,17 @@ class RedisProfiles:
         fetched.verdicts = {row: rest[row][2 + person.both] for row, person in enumerate(people) if person.verdicts}
         fetched.features = {row: rest[row][2 + person.both + person.verdicts] for row, person in enumerate(people) if person.features}
         return fetched, of_others
+
+
+def _forget(fetched: Fetched, row: int) -> None:
+    """Leave out what is stored of somebody erased: a load that did not hear of it brings nobody back. Lists and counters still hold."""
+    profiles, consent = fetched.profiles, list(fetched.consent)
+    profiles.value[row] = profiles.at_s[row] = np.nan
+    profiles.state[row] = ProfileState.MISSING
+    consent[row] = None
+    fetched.consent = consent
+    fetched.features = {at: state for at, state in fetched.features.items() if at != row} | ({row: None} if row in fetched.features else {})
+    fetched.verdicts = {at: said for at, said in fetched.verdicts.items() if at != row} | ({row: None} if row in fetched.verdicts else {})
 
 
 def _certain(documents: list[bytes | None], there: Sequence[int]) -> list[bytes | None]:

@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from liftgate.adapters.logged_events import logged_events
-from liftgate.adapters.pseudonyms import Pseudonyms
 from liftgate.adapters.redis_backfill import RedisBackfill, Stored
 from liftgate.bundle.compiled import Bundle
 from liftgate.domain import consent
@@ -42,33 +41,35 @@ class Filled:
 
 
 async def backfill(
-    store: RedisBackfill, people: Sequence[str], directory: Path, bundle: Bundle, plan: FeaturePlan, key: Pseudonyms, now_ms: int
+    store: RedisBackfill, people: Sequence[str], directory: Path, bundle: Bundle, plan: FeaturePlan, names: Mapping[bytes, str], now_ms: int
 ) -> Filled:
-    """Replace the states of people by what the log says. Raises StoreUnavailable; then some may have been replaced."""
+    """Replace the states of people by what the log says; `names` has them by pseudonym.
+
+    Raises StoreUnavailable; then some may have been replaced.
+    """
     found = Filled(people=len(people))
-    names = {key(person).hex(): person for person in people}
+    by_name = {pseudonym.hex(): person for pseudonym, person in names.items()}
     left = list(people)
     for _ in range(ROUNDS):
         before = await store.stored(left)
-        wanted = {key(person).hex() for person in left}
-        own: dict[str, list[Event]] = {name: [] for name in wanted}
+        own: dict[str, list[Event]] = {person: [] for person in left}
         strangers, events = set(), 0
         for event in logged_events(directory):
             events += 1
-            if event.person_id in own:
-                own[event.person_id].append(event)
-            elif event.person_id not in names:
+            person = by_name.get(event.person_id)
+            if person is None:
                 strangers.add(event.person_id)
+            elif person in own:
+                own[person].append(event)
         found.events, found.strangers = events, len(strangers)
         await asyncio.sleep(SETTLE_S)
         states: dict[str, bytes | None] = {}
         denied: set[str] = set()
-        for name in wanted:
-            person = names[name]
+        for person in left:
             since = agreed_since(bundle, before[person], now_ms)
             if since is None:
                 denied.add(person)
-            kept = [] if since is None else [event for event in own[name] if event.received_at_ms >= since]
+            kept = [] if since is None else [event for event in own[person] if event.received_at_ms >= since]
             states[person] = state_at(plan, kept, now_ms)
         left = await store.replace(states, before, plan.longest_ms + AHEAD_MS)
         done = states.keys() - set(left)

@@ -14,7 +14,6 @@ from liftgate.app.cli.profiles import DEFAULT_REDIS, AsJson, BundleDirectory, Mo
 from liftgate.app.cli.say import fail
 
 if TYPE_CHECKING:
-    from liftgate.adapters.pseudonyms import Pseudonyms
     from liftgate.bundle.compiled import Bundle
     from liftgate.signals.plan import FeaturePlan
 
@@ -113,7 +112,7 @@ def backfill(
             line, wants = source.rejected[0]
             fail(f"{people}: line {line} wants {wants}; nothing was changed", _WRONG, as_json)
     try:
-        found = asyncio.run(_fill(redis, ids, log, loaded, plan, _pseudonyms(log, key, as_json)))
+        found = asyncio.run(_fill(redis, ids, log, loaded, plan, _key(log, key, as_json)))
     except StoreUnavailable as error:
         fail(str(error), _AWAY, as_json)
     except ValueError as error:
@@ -175,33 +174,25 @@ def _loaded(directory: Path, models: Path | None, as_json: bool) -> tuple[Bundle
     return bundle, plan
 
 
-def _pseudonyms(log: Path, key: Path | None, as_json: bool) -> Pseudonyms:
-    import os
+def _key(log: Path, key: Path | None, as_json: bool) -> bytes:
+    """Return the key of a log's pseudonyms."""
+    from liftgate.app.cli.log_key import key_of_log
 
-    from liftgate.adapters.pseudonyms import Pseudonyms
-    from liftgate.app.keys import made_path
-
-    given = os.environ.get("LIFTGATE_PSEUDONYM_KEY", "").encode()
-    path = key or made_path(log)
-    try:
-        return Pseudonyms("", given if given and key is None else path.read_bytes().strip())
-    except OSError as error:
-        fail(f"--pseudonym-key-file {path}: {error.strerror}; without the key nobody in the log can be told", _WRONG, as_json)
-    except ValueError as error:
-        fail(f"--pseudonym-key-file {path}: {error}", _WRONG, as_json)
+    return key_of_log(log, key, "without the key nobody in the log can be told", as_json)
 
 
-async def _fill(redis: str, people: list[str] | None, log: Path, bundle: Bundle, plan: FeaturePlan, key: Pseudonyms) -> Any:
+async def _fill(redis: str, people: list[str] | None, log: Path, bundle: Bundle, plan: FeaturePlan, key: bytes) -> Any:
     from liftgate.adapters.redis_backfill import RedisBackfill
     from liftgate.adapters.redis_client import connect
     from liftgate.adapters.system import SystemClock
     from liftgate.app.backfill import backfill as fill
+    from liftgate.app.known_people import names_of
 
     client = connect(redis, _BUDGET_MS, 1)
     try:
         store = RedisBackfill(client)
         ids = people if people is not None else [person async for person in store.people()]
-        return await fill(store, ids, log, bundle, plan, key, SystemClock().now_ms())
+        return await fill(store, ids, log, bundle, plan, await names_of(client, key, ids), SystemClock().now_ms())
     finally:
         await client.close()
 
