@@ -21,7 +21,7 @@ from liftgate.bundle.consent_rules import consent_rules
 from liftgate.bundle.digest import canonical_json, digest
 from liftgate.bundle.events import check_events, event_rules
 from liftgate.bundle.features import check_features, definitions
-from liftgate.bundle.freshness import stale_offers
+from liftgate.bundle.freshness import stale_offers, stale_sources
 from liftgate.bundle.inputs import build_schema, context_inputs, tainted, undeclared_texts
 from liftgate.bundle.layer_conditions import compile_layer_conditions, written_of_layers
 from liftgate.bundle.layers import compile_layers
@@ -91,6 +91,8 @@ def compile_bundle(draft: Draft, folders: Mapping[str, ModelFolder], zones: Mapp
     placements, members = _placements(draft, offers)
     layers = compile_layers(draft, {placement.placement_id: i for i, placement in enumerate(placements)}, offers)
     varied, members = variation(draft, layers, members, folders, model_index)
+    stale = stale_offers(schema, [*conditions, *of_worth], _inputs_of_models(offers, offer_model, model_index, models), len(offers))
+    rule_source = {**rules.source, **counters.source, **held_back.source, **stale_sources(draft, schema, stale)}
     return Bundle(
         name=draft.head["bundle"],
         digest=digest(canonical_form),
@@ -121,7 +123,7 @@ def compile_bundle(draft: Draft, folders: Mapping[str, ModelFolder], zones: Mapp
         applicable_if=rules.applicable_if,
         suitable_if=rules.suitable_if,
         suppress_if=rules.suppress_if,
-        rule_source=MappingProxyType({**rules.source, **counters.source, **held_back.source}),
+        rule_source=MappingProxyType(rule_source),
         caps=counters.caps,
         cap_ids=_column([int.from_bytes(cap.cap_id, "little") for cap in counters.caps], np.uint64),
         offer_caps=counters.of_offer,
@@ -137,15 +139,13 @@ def compile_bundle(draft: Draft, folders: Mapping[str, ModelFolder], zones: Mapp
         suppressions=held_back,
         events=event_rules(draft),
         streams=definitions(draft, schema),
-        stale_offers=MappingProxyType(
-            stale_offers(schema, [*conditions, *of_worth], _inputs_of_models(offers, offer_model, model_index, models), len(offers))
-        ),
+        stale_offers=MappingProxyType(stale),
         canonical_form=canonical_form,
         reviews=MappingProxyType(reviews(draft, canonical_form)),
         each_decision=MappingProxyType(each_decision(draft, canonical_form)),
         group_policies=tuple(group_policies(draft)),
         worth=worth_of(draft, factors, folders, model_index, untreated),
-        clauses=clauses(draft, {**rules.source, **counters.source, **held_back.source}, inputs_of([*conditions, *of_layers, *of_worth])),
+        clauses=clauses(draft, rule_source, inputs_of([*conditions, *of_layers, *of_worth])),
     )
 
 

@@ -8,6 +8,7 @@ import numpy as np
 
 from liftgate.bundle.conditions import input_names
 from liftgate.bundle.rules import Written
+from liftgate.bundle.sections import Draft
 from liftgate.domain.batch import Bools
 from liftgate.domain.input import InputSchema
 
@@ -30,3 +31,13 @@ def stale_offers(
         for index in frozenset().union(*models) & schema.skips_offer:
             found[index][k] = True
     return {index: column for index, column in found.items() if column.any()}
+
+
+def stale_sources(draft: Draft, schema: InputSchema, stale: Mapping[int, Bools]) -> dict[tuple[str, int], str]:
+    """Return the places of the features that may take an offer out, by (`features`, offer)."""
+    places: dict[tuple[str, int], list[str]] = {}
+    for index, readers in stale.items():
+        where = draft.where(("features", schema.inputs[index].name.removeprefix("profile.")))
+        for k in np.flatnonzero(readers).tolist():
+            places.setdefault(("features", k), []).append(where)
+    return {key: ", ".join(dict.fromkeys(found)) for key, found in places.items()}
