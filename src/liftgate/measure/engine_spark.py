@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import atexit
+import logging
 import os
 import shutil
 import sys
@@ -102,8 +103,10 @@ def _started() -> tuple[Any, Path]:
         raise Misused("--engine spark needs Java 17 or newer, and there is no `java`: install it, or set JAVA_HOME")
     folder = Path(tempfile.mkdtemp(prefix="liftgate-spark-"))
     atexit.register(shutil.rmtree, folder, ignore_errors=True)
-    logging = folder / "log4j2.properties"
-    logging.write_text(_LOGGING)
+    quiet = folder / "log4j2.properties"
+    quiet.write_text(_LOGGING)
+    # It prints every mistake in a query in full, before the exception that says it.
+    logging.getLogger("SQLQueryContextLogger").setLevel(logging.CRITICAL)
     os.environ["PYSPARK_PYTHON"] = os.environ["PYSPARK_DRIVER_PYTHON"] = sys.executable
     os.environ["SPARK_LOCAL_IP"] = "127.0.0.1"
     os.environ["SPARK_LOCAL_DIRS"] = str(folder)
@@ -115,7 +118,7 @@ def _started() -> tuple[Any, Path]:
         "spark.driver.host": "127.0.0.1",
         "spark.driver.memory": MEMORY,
         "spark.driver.maxResultSize": "0",
-        "spark.driver.extraJavaOptions": f"-Dlog4j2.configurationFile={logging.as_uri()} -Djava.io.tmpdir={folder}",
+        "spark.driver.extraJavaOptions": f"-Dlog4j2.configurationFile={quiet.as_uri()} -Djava.io.tmpdir={folder}",
         "spark.local.dir": str(folder),
         "spark.log.level": "ERROR",
         "spark.sql.warehouse.dir": str(folder / "warehouse"),

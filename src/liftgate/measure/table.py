@@ -150,7 +150,8 @@ class Table:
         column, value = self.rows[name], self.number(name).fill_null(0.0) - ibis.literal(centre, "float64")
         if abs(centre) < _LARGE or not (column.type().is_string() or column.type().is_decimal()):
             return value
-        exact = column.try_cast("decimal(38, 12)") - ibis.literal(Decimal(centre), "decimal(38, 12)")
+        # From its digits: a literal number may pass through a float64 on the way.
+        exact = column.try_cast("decimal(38, 12)") - ibis.literal(f"{Decimal(centre):f}").cast("decimal(38, 12)")
         return ibis.coalesce(exact.cast("float64"), value)
 
     def _bad(self, name: str) -> Any:

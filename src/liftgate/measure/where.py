@@ -48,7 +48,9 @@ def condition(rows: Any, words: str) -> Any:
 def _build(rows: Any, node: Any) -> Any:
     kind = type(node)
     if kind in _BINARY:
-        return _BINARY[kind](*_alike(_build(rows, node.this), _build(rows, node.expression)))
+        left, right = _alike(_build(rows, node.this), _build(rows, node.expression))
+        # Engines differ on a division by 0: here it has no value, and a condition on it is not met.
+        return _BINARY[kind](left, right.nullif(0) if kind in (sql.Div, sql.Mod) else right)
     if kind is sql.Column:
         if node.args.get("table") or node.name not in rows.columns:
             raise Misused(
