@@ -25,7 +25,6 @@ from liftgate.adapters.telemetry_spans import DecisionSpans
 from liftgate.bundle.compiled import Bundle
 from liftgate.domain.batch import Batch
 from liftgate.domain.decision import Decision
-from liftgate.domain.reason import Reason
 from liftgate.domain.request import DecideRequest
 from liftgate.pipeline.stages import Stage
 
@@ -59,7 +58,7 @@ class Telemetry:
         self._timed = {method: LAYOUT.cell("liftgate_request_seconds", method) for method in METHODS[:4]}
         self._in_flight, self._queue = at("liftgate_in_flight"), at("liftgate_queue_depth")
         self._batch = at("liftgate_batch_size")
-        self._stage = {stage: at("liftgate_stage_seconds") + i * (len(STAGE_US) + 2) for i, stage in enumerate(Stage)}
+        self._stage: dict[int, int] = {stage: at("liftgate_stage_seconds") + i * (len(STAGE_US) + 2) for i, stage in enumerate(Stage)}
         self._fallback = {stage: at("liftgate_fallbacks") + i for i, stage in enumerate(Stage)}
         self._duplicates, self._recovered = at("liftgate_duplicates"), at("liftgate_recovered")
         self._errors = {where: LAYOUT.cell("liftgate_errors", where) for where in ("call", "telemetry")}
@@ -99,16 +98,15 @@ class Telemetry:
         cells, observe = self._cells, self.page.observe
         observe(self._batch, SIZES, batch.n)
         for stage, spent_us in batch.stage_us.items():
-            observe(self._stage[Stage(stage)], STAGE_US, int(spent_us))
+            observe(self._stage[stage], STAGE_US, int(spent_us))
         requests, where = batch.requests, self._decision
         for decision in decisions:
             if not requests[decision.row].dry_run:
                 cells[where[decision.reason, decision.arm, decision.branch]] += 1
         for reasons, where_to in ((getattr(batch, "reason", None), self._refusal), (batch.shadow_reason, self._shadow)):
             if reasons is not None:
-                found = np.bincount(reasons.ravel(), minlength=Reason.OFFERED)
-                for reason, cell in where_to.items():
-                    if count := int(found[reason]):
+                for reason, count in enumerate(np.bincount(reasons.ravel()).tolist()):
+                    if count and (cell := where_to.get(reason)) is not None:
                         cells[cell] += count
 
     def fell_back(self, stage: Stage, cause: str, requests: Sequence[DecideRequest] = ()) -> None:

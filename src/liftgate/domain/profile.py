@@ -61,9 +61,11 @@ def unpack(schema: InputSchema, raws: Sequence[bytes | None]) -> Profiles:
     rows = np.frombuffer(joined, schema.profile_dtype)
     # Copies: the bytes are read-only.
     value, at_s = np.array(rows["value"]), rows["at_s"].astype(np.float64)
-    at_s[at_s == 0] = np.nan
+    np.copyto(at_s, np.nan, where=at_s == 0)
     # An infinity can only be damage: writers refuse it.
-    value[np.isinf(value)] = np.nan
+    infinite = np.isinf(value)
+    if np.count_nonzero(infinite):
+        value[infinite] = np.nan
     if schema.stored_count < schema.profile_count:
         value, at_s = widened(schema, value), widened(schema, at_s)
     if all(good):

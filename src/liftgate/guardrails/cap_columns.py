@@ -33,14 +33,15 @@ class CapColumns:
         if not self._columns:
             return None
         away, full = batch.profile_state == _UNAVAILABLE, batch.cap_room <= 0
-        if not away.any() and not full.any():
+        anyone_away = np.count_nonzero(away)
+        if not anyone_away and not np.count_nonzero(full):
             return None
         bundle, tally = self._bundle, Tally(batch, self._bundle)
-        if away.any():
+        if anyone_away:
             self._away(batch, tally, np.flatnonzero(away).tolist())
         for c in self._columns:
             rows = full[:, c]
-            if rows.any():
+            if np.count_nonzero(rows):
                 against = np.zeros(tally.reason.shape, dtype=np.bool_)
                 against[:, bundle.caps[c].offers] = rows[:, None]
                 tally.object(against, self._reason(batch, c), in_shadow=bundle.caps[c].shadow)

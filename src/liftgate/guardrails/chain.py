@@ -58,9 +58,9 @@ class Chain:
     def evaluate(self, batch: Batch) -> None:
         """Fill in the batch's guard columns: allowed, reason, shadow_reason, default_allowed, later_default_allowed."""
         bundle = self._bundle
-        default = self._default[batch.placement]
+        default = self._default.take(batch.placement)
         default_allowed = default >= 0
-        allowed = bundle.candidates[batch.placement]
+        allowed = bundle.candidates.take(batch.placement, axis=0)
         reason = allowed.astype(np.uint8)  # Reason.ALLOWED is 1
         requested = self._requested(batch)
         if requested is not None:
@@ -89,7 +89,7 @@ class Chain:
 
     def _requested(self, batch: Batch) -> Bools | None:
         """Return [N, K] of what callers' candidate lists leave in, None where nobody sent one."""
-        if all(request.candidates is None for request in batch.requests):
+        if not [None for request in batch.requests if request.candidates is not None]:
             return None
         requested = np.ones((batch.n, len(self._bundle.offers)), dtype=np.bool_)
         for row, request in enumerate(batch.requests):

@@ -22,7 +22,7 @@ class Consent:
     def evaluate(self, batch: Batch) -> Verdict | None:
         """See `Guardrail`."""
         denied = batch.consent != _GRANTED
-        if not denied.any():
+        if not np.count_nonzero(denied):
             return None
         tally = Tally(batch, self._bundle)
         for p in self._purposes:

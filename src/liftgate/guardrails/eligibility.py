@@ -44,7 +44,8 @@ class Eligibility:
         """See `Guardrail`."""
         tally = Tally(batch, self._bundle)
         if self._bundle.channels:
-            tally.reason = self._by_channel[[self._channel_code.get(request.context.channel, -1) for request in batch.requests]]
+            channels = [self._channel_code.get(request.context.channel, -1) for request in batch.requests]
+            tally.reason = self._by_channel.take(channels, axis=0)
         if self._dated:
             tally.object_with(self._by_date(batch.now_ms))
         for rules in self._sections:

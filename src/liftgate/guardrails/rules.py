@@ -76,14 +76,14 @@ class Rules:
     def judge(self, batch: Batch, tally: Tally) -> None:
         """Note the objections of the section."""
         true, unknown = self._judgements.evaluate(batch.inputs, batch.now_ms.astype(np.float64))
-        codes = np.full((len(true) + 1, batch.n), PASSES, dtype=np.uint8)
+        codes = np.zeros((len(true) + 1, batch.n), dtype=np.uint8)  # PASSES is 0
         codes[:-1] = np.where(true, self._true, np.where(unknown, self._unknown, self._false))
-        if codes.any():
+        if np.count_nonzero(codes):
             for layer, in_shadow in self._layers:
                 if self._excusable and batch.excused is not None:
                     # [N, 1] or [N, K].
                     in_shadow = batch.excused[:, None] if in_shadow is None else batch.excused[:, None] | in_shadow
-                tally.object_with(codes[layer].T, in_shadow)
+                tally.object_with(codes.take(layer, axis=0).T, in_shadow)
 
 
 def _layer(governed: Sequence[Indices], offers: int) -> Indices:

@@ -183,7 +183,7 @@ class CapPlan:
             # Charged once at most: room for one is room for every slot.
             room = np.where(self._once[: self.people] & (room > 0), UNLIMITED, room)
         # Over all caps: a tight one elsewhere only costs the row a list of its own.
-        tightest = room.min(axis=1).tolist()
+        tightest = np.minimum.reduce(room, axis=1).tolist()
         placement = batch.placement.tolist()
         channels = [self.channel(request) for request in batch.requests] if self.by_channel else [0] * batch.n
         return [

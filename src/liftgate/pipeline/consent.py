@@ -24,7 +24,8 @@ def read_consent(batch: Batch, bundle: Bundle, documents: Sequence[bytes | None]
     batch.consent = np.array([reasons for reasons, _, _ in parsed], dtype=np.uint8).reshape(n, len(purposes))
     batch.consent_until_ms = np.array([until for _, until, _ in parsed], dtype=np.float64).reshape(n, len(purposes))
     batch.consent_version = [version for _, _, version in parsed]
-    batch.consent[batch.profile_state == ProfileState.UNAVAILABLE] = _UNAVAILABLE
+    if np.count_nonzero(batch.profile_state):  # FOUND is 0
+        batch.consent[batch.profile_state == ProfileState.UNAVAILABLE] = _UNAVAILABLE
     if rules.jurisdictions:
         _apply_defaults(batch, bundle, documents)
     if rules.channels:

@@ -45,7 +45,7 @@ def assign(walk: Walk) -> None:
     batch.placement = np.array([bundle.placement_index[request.placement_id] for request in batch.requests], dtype=np.intp)
     batch.layer_arm = walk.live.layers.assign(batch.requests, batch.placement, batch.now_ms)
     batch.layer_held_out = walk.live.layers.universal(batch.layer_arm)
-    batch.held_out = np.any(batch.layer_held_out, axis=1)
+    batch.held_out = np.logical_or.reduce(batch.layer_held_out, axis=1)
     batch.withheld = walk.live.layers.withheld(batch.layer_arm, len(bundle.offers))
 
 

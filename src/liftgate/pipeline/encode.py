@@ -14,6 +14,7 @@ from liftgate.domain.decision import Decision
 from liftgate.domain.input import Floats
 from liftgate.domain.offer import Indices
 from liftgate.domain.reason import Reason
+from liftgate.domain.request import DecideRequest
 from liftgate.pipeline.live import Live
 from liftgate.pipeline.stages import Stage
 from liftgate.pipeline.walk import Walk
@@ -118,9 +119,23 @@ class _RowColumns:
         self._by_default = None if batch.by_default is None else batch.by_default.tolist()
         variants = walk.live.variants
         self._variant_parts = None if variants.plain else [variants.record_parts[variant] for variant in batch.variant.tolist()]
+        self._bare = not walk.live.layers.by_visit and variants.plain and batch.by_default is None
+        """Records say of people no more than their accounts."""
+        self._judged = batch.verdicts is not None and batch.requested is not None
 
-    def _more(self, row: int) -> bytes:
-        """Return what the record says of the account, and of defaults that stood in for consent records."""
+    def _more(self, row: int, request: DecideRequest, decision: Decision) -> bytes:
+        """Return the fields that most records have not."""
+        more = b"" if self._bare and not request.account_id else self._of_person(row)
+        if self._silent or request.slot_count > 1:
+            more += self._for_replay(row) + self._slate(row)
+        if self._judged:
+            more += self._reviewed(decision)
+        if request.deferred or request.baseline_offers or decision.withheld or decision.default_slots or decision.mode != ONLINE:
+            more += self._answered(decision)
+        return more
+
+    def _of_person(self, row: int) -> bytes:
+        """Return what the record says of the account, the visit, the arms and defaults that stood in for consent records."""
         account_id = self._requests[row].account_id
         account = account_part(self._walk.ports.account_pseudonym(account_id)) if account_id else b""
         if self._walk.live.layers.by_visit and self._enrolled[row]:
@@ -161,8 +176,8 @@ class _RowColumns:
     def _reviewed(self, decision: Decision) -> bytes:
         """Return what the record says of verdicts on single decisions."""
         verdicts, requested = self._walk.batch.verdicts, self._walk.batch.requested
-        if verdicts is None or requested is None:
-            return b""
+        assert verdicts is not None
+        assert requested is not None
         said = [
             (offer_id, one.approved, one.by, one.at_ms, max(one.at_ms - one.asked_at_ms, 0), one.review_id)
             for offer_id, one in verdicts[decision.row].items()
@@ -173,9 +188,6 @@ class _RowColumns:
     def _answered(self, decision: Decision) -> bytes:
         """Return what the record says of an answer that is not what was chosen."""
         request = self._requests[decision.row]
-        plain = not request.deferred and not request.baseline_offers and not decision.withheld and decision.mode == ONLINE
-        if plain and not decision.default_slots:
-            return b""
         withheld = tuple([self._offers[offer].offer_id for offer in decision.withheld])
         return answer_part(withheld, request.deferred, decision.mode, request.baseline_offers, decision.default_slots)
 
@@ -208,7 +220,7 @@ class _RowColumns:
             would_offer_default=decision.would_offer_default,
             consent_version=self._consent_version[row],
             profile_state=self._profile_state[row],
-            more=self._more(row) + self._for_replay(row) + self._slate(row) + self._reviewed(decision) + self._answered(decision),
+            more=self._more(row, request, decision),
         )
 
 

@@ -131,12 +131,12 @@ def _read_inputs(batch: Batch, bundle: Bundle, profiles: Profiles) -> None:
     inputs = np.empty((batch.n, len(schema.inputs)))
     inputs[:, :f] = value
     inputs[:, f:] = [_context_row(schema, request.context) for request in batch.requests]
-    age = np.full(inputs.shape, np.nan)
+    age = np.empty(inputs.shape)
+    age[:, f:] = np.nan
     np.maximum(batch.now_ms[:, None] / 1000.0 - at_s, 0.0, out=age[:, :f])
 
     unusable = np.isnan(inputs)
-    state = np.full(inputs.shape, _STORED)
-    np.copyto(state, _DEFAULT_MISSING, where=unusable)
+    state = np.where(unusable, _DEFAULT_MISSING, _STORED)
     stored, unusable = state[:, :f], unusable[:, :f]
     if schema.ages:
         # A feature with a max_age and no known time is stale: unknown is never fresh.

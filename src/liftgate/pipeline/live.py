@@ -80,7 +80,7 @@ class ModelPlan:
 
     def matrix(self, inputs: Floats) -> Floats:
         """Return [N, F] model rows from [N, I] inputs: numbers, one-hot columns, missing values filled."""
-        rows: Floats = inputs[:, self.columns]
+        rows: Floats = inputs.take(self.columns, axis=1)
         missing = np.isnan(rows)
         if self.equals.size:
             rows[:, self.one_hot] = rows[:, self.one_hot] == self.equals

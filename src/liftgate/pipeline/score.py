@@ -49,9 +49,9 @@ def score(walk: Walk) -> None:
     readable = batch.profile_state == _FOUND
     readable &= ~batch.masked
     for plan in walk.live.plans:
-        able: Bools = np.any(scorable[:, plan.span], axis=1)
+        able: Bools = np.logical_or.reduce(scorable[:, plan.span], axis=1)
         if plan.untreated.size:
-            able |= np.any(scorable[:, plan.untreated], axis=1)
+            able |= np.logical_or.reduce(scorable[:, plan.untreated], axis=1)
         if plan.contested:
             able &= variants.model[batch.variant, plan.index] == plan.by
         if plan.personal:

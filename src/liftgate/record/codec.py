@@ -233,7 +233,7 @@ def encode_columns(template: bytes, columns: BatchColumns) -> list[bytes]:
     shadowed = columns.candidate_shadow_reason
     factors = tuple([name for name in _FACTORS if getattr(columns, name) is not None])
     wanted, prototype = _row_type(template, candidates, slots, draws, inputs, purposes, shadowed is not None, factors)
-    rows = np.repeat(prototype, n)
+    rows = prototype.repeat(n)
     for name, kind, width in wanted:
         column = input_check(columns.input_value) if name == "input_check" else getattr(columns, name)
         if column.shape != (n, width) or column.dtype != kind:

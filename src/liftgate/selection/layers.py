@@ -89,6 +89,7 @@ class Layers:
         """Units that some layer is drawn by and that are not the person's own."""
         self._universal = [index for index, layer in enumerate(layers) if layer.universal]
         self._universal_columns: Bools = np.array([layer.universal for layer in layers], dtype=np.bool_)
+        self._all_universal = len(self._universal) == len(layers)
         self.withholding = [(index, layer.withholds) for index, layer in enumerate(layers) if layer.withholds is not None]
         """Holdouts of programmes and offers: the layer, and what it withholds, as indices of offers."""
 
@@ -106,8 +107,8 @@ class Layers:
 
     def universal(self, arms: Arms) -> Bools:
         """Return [N, L]: who is held out of everything, by which layer."""
-        out: Bools = (arms == 0) & self._universal_columns
-        return out
+        out: Bools = arms == 0
+        return out if self._all_universal else out & self._universal_columns
 
     def held_out_of_everything(self, person_id: str, account_id: str, at_ms: float) -> tuple[bool, bool]:
         """Return (held out, it is certain) of what is known with an event: ids, perhaps without the account's, and a time.

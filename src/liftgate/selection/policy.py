@@ -24,9 +24,9 @@ _BLIND = ("uniform", "fixed", "random_propensity")
 """Kinds that do not look at what offers are expected to be worth: all of their mass explores."""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Worth:
-    """What policies look at: columns of N rows and K offers."""
+    """What policies look at: columns of N rows and K offers. Not to be changed; freezing it would cost more than a column does."""
 
     expected: Floats
     """[N, K] what choosing the offer is expected to be worth, in the bundle's currency."""
@@ -36,6 +36,8 @@ class Worth:
     """[N, K] P(outcome); for thompson."""
     untreated: Floats | None = None
     """[N, K] P(outcome without the offer), for thompson in uplift mode; None: offers are ranked by the outcome itself."""
+    observations: Floats | None = None
+    """[N, K] how many trials the propensity is known from, for thompson; NaN: as many as the policy says; None: of no offer."""
 
     def rows(self, some: NDArray[np.intp]) -> Worth:
         """Return the columns of some rows."""
@@ -46,8 +48,8 @@ class Worth:
         some = rows[:, None], columns
         return Worth(self.expected[some], *(None if one is None else one[some] for one in self._more()))
 
-    def _more(self) -> tuple[Floats | None, Floats | None, Floats | None]:
-        return self.certain, self.propensity, self.untreated
+    def _more(self) -> tuple[Floats | None, Floats | None, Floats | None, Floats | None]:
+        return self.certain, self.propensity, self.untreated, self.observations
 
 
 class Policies:
@@ -107,7 +109,7 @@ class Policies:
         return self._two_levels(self.each[p], worth, allowed, weights, columns)
 
     def _even(self, of: NDArray[np.intp], expected: Floats, allowed: Bools) -> Vector:
-        mass = self._mass[of]
+        mass = self._mass.take(of)
         if self._floored:
             floors = np.minimum(np.add.reduce(allowed, axis=1, dtype=np.float64) * self._floor[of], 1.0)
             mass = floors + (1.0 - floors) * mass
@@ -175,7 +177,10 @@ def _shares(policy: Policy, worth: Worth, allowed: Bools, weights: Floats | None
     if policy.kind == "fixed" and weights is not None:
         return proportional(weights, allowed)
     if policy.kind == "thompson" and worth.certain is not None and worth.propensity is not None:
-        spread = spread_of(worth.certain, policy.evidence, worth.propensity, worth.untreated)
+        seen: float | Floats = policy.evidence
+        if worth.observations is not None:
+            seen = np.where(np.isnan(worth.observations), policy.evidence, worth.observations)
+        spread = spread_of(worth.certain, seen, worth.propensity, worth.untreated)
         return thompson(worth.expected, spread, allowed)
     if policy.kind == "random_propensity" and worth.certain is not None:
         return random_propensity(worth.certain, allowed)

@@ -17,9 +17,9 @@ from liftgate.selection.policy import Policies, Worth
 SCHEME = "sequential_without_replacement"
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Slates:
-    """What was drawn, and from what."""
+    """What was drawn, and from what. Not to be changed."""
 
     probability: Floats
     """[S, N, K] P(offer is chosen for the slot given the slots before it)."""
