@@ -8,13 +8,14 @@ from __future__ import annotations
 
 import argparse
 import asyncio
+import contextlib
 import cProfile
 import functools
 import itertools
 import os
 import pstats
 import tempfile
-from collections.abc import Callable
+from collections.abc import AsyncIterator, Awaitable, Callable
 from pathlib import Path
 from time import thread_time_ns
 from typing import Any
@@ -78,8 +79,13 @@ def _bench_settings(folder: Path, url: str) -> settings.Settings:
     return settings.read({**flags, "reserve_budget_ms": 1000.0, "pseudonym_key": "0123456789abcdef0123456789abcdef"})
 
 
-async def measure(folder: Path, url: str, batch: int, batches: int, profile: Path | None) -> dict[str, float]:
-    """Return CPU us a decision: each stage, `rest` (reading requests, batching, futures, confirming), and `all`."""
+Drive = Callable[[int], Awaitable[int]]
+"""Runs so many batches and returns the CPU of this thread, ns."""
+
+
+@contextlib.asynccontextmanager
+async def driving(folder: Path, url: str, batch: int) -> AsyncIterator[Drive]:
+    """Wire one worker and yield what drives it by batches of that size; the log is sealed in the end."""
     chosen = _bench_settings(folder, url)
     live = load_live(chosen)
     telemetry = Telemetry(Page(LAYOUT))
@@ -89,8 +95,6 @@ async def measure(folder: Path, url: str, batch: int, batches: int, profile: Pat
     await worker.redis.fill(2.0)
     service = DecisionService(lambda: live, worker.batcher, TimeOrderedIds(), telemetry)
     bodies = traffic.bodies()
-    spent = dict.fromkeys(STAGES, 0)
-    usual = {name: getattr(walk, name) for name in STAGES}
 
     async def drive(count: int) -> int:
         start = thread_time_ns()
@@ -99,21 +103,31 @@ async def measure(folder: Path, url: str, batch: int, batches: int, profile: Pat
         return thread_time_ns() - start
 
     try:
-        await drive(batches // 4 + 1)
-        if profile is not None:
-            with cProfile.Profile() as profiler:
-                await drive(batches)
-            profiler.dump_stats(profile)
-        for name, function in usual.items():
-            setattr(walk, name, _timed(spent, name, function))
-        whole = await drive(batches)
+        yield drive
     finally:
-        for name, function in usual.items():
-            setattr(walk, name, function)
         await worker.batcher.drain()
         for _, log in worker.logs:
             await log.close()
         await worker.redis.close()
+
+
+async def measure(folder: Path, url: str, batch: int, batches: int, profile: Path | None) -> dict[str, float]:
+    """Return CPU us a decision: each stage, `rest` (reading requests, batching, futures, confirming), and `all`."""
+    spent = dict.fromkeys(STAGES, 0)
+    usual = {name: getattr(walk, name) for name in STAGES}
+    async with driving(folder, url, batch) as drive:
+        try:
+            await drive(batches // 4 + 1)
+            if profile is not None:
+                with cProfile.Profile() as profiler:
+                    await drive(batches)
+                profiler.dump_stats(profile)
+            for name, function in usual.items():
+                setattr(walk, name, _timed(spent, name, function))
+            whole = await drive(batches)
+        finally:
+            for name, function in usual.items():
+                setattr(walk, name, function)
     found = {name: ns / 1000 / batch / batches for name, ns in spent.items()}
     whole_us = whole / 1000 / batch / batches
     return {**found, "rest": whole_us - sum(found.values()), "all": whole_us}
