@@ -7,7 +7,7 @@ from the id to the log. Who was erased and is asked about again gets none until 
 from __future__ import annotations
 
 import os
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Container, Sequence
 from time import monotonic
 from typing import Any
 
@@ -56,9 +56,10 @@ class PersonKeys:
         """Return a pseudonym that stands for nobody."""
         return self._random(16)
 
-    def met(self, person_id: str) -> bool:
-        """Say whether the person's key was seen here before."""
-        return person_id in self._known
+    @property
+    def known(self) -> Container[str]:
+        """Whose keys were seen here before."""
+        return self._known
 
     def learn(self, person_id: str, key: bytes | None) -> None:
         """Remember what the store said of a person."""
@@ -68,6 +69,17 @@ class PersonKeys:
         if len(self._known) >= KNOWN:
             self._known.clear()
         self._known[person_id] = (key, self._clock())
+
+    def learn_all(self, people: Sequence[PersonKey], keys: Sequence[bytes | None]) -> None:
+        """Remember a batch's."""
+        known, now = self._known, self._clock()
+        if len(known) + len(people) > KNOWN:
+            known.clear()
+        for person, key in zip(people, keys, strict=True):
+            if key is None:
+                known.pop(person.person_id, None)
+            else:
+                known[person.person_id] = (key, now)
 
     def claim(self, person_id: str) -> tuple[bytes, list[Command]]:
         """Return a fresh key, and the commands that make it the person's unless they have one, and ask whether they were erased."""
@@ -94,9 +106,11 @@ class Asking:
         self._ring, self._people, self._clustered = ring, people, clustered
         names = [redis_keys.person_key(person.person_id) for person in people]
         self.commands: list[Command] = [("GET", name) for name in names] if clustered else [("MGET", *names)]
-        self._new = [row for row, person in enumerate(people) if person.keyed and not ring.met(person.person_id)]
+        known = ring.known
+        self._new = [row for row, person in enumerate(people) if person.person_id not in known and person.keyed]
         self._candidates: list[bytes] = []
-        self._claim(self._new, self.commands)
+        if self._new:
+            self._claim(self._new, self.commands)
         self.keys: list[bytes | None] = []
         self.erased: list[int] = []
         """Rows of people who were erased and did not come back."""
@@ -111,8 +125,9 @@ class Asking:
     def take(self, replies: Sequence[Any]) -> None:
         """Take the replies to `commands`, and leave in that what is still to be sent."""
         n = len(self._people)
-        self.keys = [valid(value) for value in (replies[:n] if self._clustered else replies[0])]
-        self.commands = self._claimed(self._new, replies[n if self._clustered else 1 :])
+        values = replies[:n] if self._clustered else replies[0]
+        self.keys = [value if type(value) is bytes and len(value) == KEY_BYTES else None for value in values]
+        self.commands = self._claimed(self._new, replies[n if self._clustered else 1 :]) if self._new else []
 
     async def settled(self, call: Callable[[Sequence[Command]], Awaitable[list[Any]]]) -> list[bytes | None]:
         """Return [N] the keys. Who was met before and has none now, being erased or forgotten since, gets one first: that is rare."""
@@ -124,10 +139,15 @@ class Asking:
             self.commands += self._claimed(lost, await call(commands))
         if self.commands:
             await call(self.commands)
-        learn = self._ring.learn
-        for person, key in zip(people, self.keys, strict=True):
-            learn(person.person_id, key)
+        self._ring.learn_all(people, self.keys)
         return self.keys
+
+    def at_once(self) -> bool:
+        """Say whether everybody has a key and nothing is to be sent, as mostly; then `keys` is what `settled` would give."""
+        if self.commands or None in self.keys:
+            return False
+        self._ring.learn_all(self._people, self.keys)
+        return True
 
     def _claimed(self, rows: Sequence[int], replies: Sequence[Any]) -> list[Command]:
         """Put claimed keys in place; return what takes back those of people who were erased."""

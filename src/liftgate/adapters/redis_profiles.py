@@ -74,7 +74,7 @@ class RedisProfiles:
         asking = None if self._keys is None else Asking(self._keys, people, self._client.clustered)
         fetched, values = await fetched_by(people, schema, budget_s, shared.commands, asking)
         if asking is not None:
-            fetched.keys = await asking.settled(lambda commands: self._call(commands, budget_s))
+            fetched.keys = asking.keys if asking.at_once() else await asking.settled(lambda commands: self._call(commands, budget_s))
             for row in asking.erased:
                 _forget(fetched, row)
         return shared.put(fetched, values)
