@@ -12,9 +12,8 @@ from rich.table import Table
 from rich.text import Text
 
 WIDTH = 18
-COLOURS = ("grey50", "dark_orange", "green")
-"""Of received, viewed, completed."""
-EIGHTHS = " ▏▎▍▌▋▊▉"
+MARKS = (("░", "grey50"), ("▒", "dark_orange"), ("█", "green"))
+"""Of received, viewed, completed; they differ without colours too."""
 
 
 def show(console: Console, programme: Programme, result: Mapping[str, Any]) -> None:
@@ -56,21 +55,11 @@ def show(console: Console, programme: Programme, result: Mapping[str, Any]) -> N
 
 def nested(counts: list[int], most: int) -> Text:
     """Return one bar in which completed is a part of viewed, and viewed a part of received; `most` fills the width."""
-    received, viewed, completed = (round(count / most * WIDTH * 8) for count in counts)
-    text = Text()
-    for cell in range(WIDTH):
-        begin = cell * 8
-        ends = [(completed, COLOURS[2]), (viewed, COLOURS[1]), (received, COLOURS[0])]
-        here = next(((end, colour, k) for k, (end, colour) in enumerate(ends) if end > begin), None)
-        if here is None:
-            text.append(" ")
-            continue
-        end, colour, k = here
-        behind = next((later for stop, later in ends[k + 1 :] if stop > end), None)
-        if end >= begin + 8:
-            text.append("█", style=colour)
-        else:
-            text.append(EIGHTHS[end - begin], style=f"{colour} on {behind}" if behind else colour)
+    text, at = Text(), 0
+    for count, (mark, colour) in zip(reversed(counts), reversed(MARKS), strict=True):
+        end = max(round(count / most * WIDTH), int(count > 0))
+        text.append(mark * max(end - at, 0), style=colour)
+        at = max(at, end)
     return text
 
 
