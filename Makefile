@@ -12,7 +12,7 @@ export PYTHONDONTWRITEBYTECODE :=
 LOCK := uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-header --no-emit-index-url --no-annotate
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo serve test check lint types imports proto proto-check docs docs-check bank hillstrom hillstrom-if-there loyalty loyalty-if-there train-hillstrom bench lock clean
+.PHONY: help setup demo serve test check lint types imports proto proto-check docs docs-check bank hillstrom hillstrom-if-there loyalty loyalty-if-there train-hillstrom spark bench lock clean
 
 help: ## List the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sort | awk -F ':.*## ' '{printf "  \033[1m%-16s\033[0m %s\n", $$1, $$2}'
@@ -81,13 +81,21 @@ $(VENV)-train/.installed: requirements-train.lock pyproject.toml
 	@PYTHON=$(PYTHON) VENV=$(VENV)-train LOCK=requirements-train.lock bash .ci/setup
 	@touch $@
 
+spark: $(VENV)-spark/.installed ## Hold Spark and ClickHouse to DuckDB (own environment, requirements-spark.lock; Spark needs Java 17)
+	@$(VENV)-spark/bin/python -m pytest tests/engines $(ARGS)
+
+$(VENV)-spark/.installed: requirements-spark.lock pyproject.toml
+	@PYTHON=$(PYTHON) VENV=$(VENV)-spark LOCK=requirements-spark.lock bash .ci/setup
+	@touch $@
+
 bench: setup ## Measure CPU a decision against an empty call and a plain server (several minutes)
 	@$(BIN)/python -m tests.bench
 
 lock: ## Pin every dependency anew with its hashes (needs uv and the network)
 	@$(LOCK) --extra embedded --extra otlp --extra offline --extra measure --extra dev pyproject.toml -o requirements.lock
 	@$(LOCK) --extra train -c requirements.lock pyproject.toml -o requirements-train.lock
+	@$(LOCK) --extra embedded --extra measure --extra dev --extra engines -c requirements.lock pyproject.toml -o requirements-spark.lock
 
 clean: ## Remove environments, caches and everything generated outside git
-	@rm -rf $(VENV) $(VENV)-train .mypy_cache .ruff_cache .pytest_cache .import_linter_cache .hypothesis .liftgate build dist bench/results
+	@rm -rf $(VENV) $(VENV)-train $(VENV)-spark .mypy_cache .ruff_cache .pytest_cache .import_linter_cache .hypothesis .liftgate build dist bench/results
 	@find . -name __pycache__ -type d -prune -exec rm -rf {} +

@@ -20,7 +20,7 @@ def committed() -> list[Path]:
     listed = subprocess.run(["git", "ls-files", "-z"], cwd=ROOT, capture_output=True, check=False)
     if listed.returncode == 0 and listed.stdout:
         return [path for name in listed.stdout.decode().split("\0") if name and (path := ROOT / name).is_file()]
-    hidden = {".venv", ".venv-train", ".git", "__pycache__", ".liftgate"}
+    hidden = {".venv", ".venv-train", ".venv-spark", ".git", "__pycache__", ".liftgate"}
     return [path for path in ROOT.rglob("*") if path.is_file() and not hidden & set(path.relative_to(ROOT).parts)]
 
 

@@ -1,0 +1,76 @@
+"""A sealed log measured by Spark: the same people, the same numbers, the same refusals as by DuckDB."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from typer.testing import CliRunner
+
+from liftgate.app.cli.log import app as log_app
+from liftgate.record.frame import Stream
+from tests.engines.questions import answer, differences
+from tests.measure.log_files import HOUR_MS, START_MS, decided, happened, write
+
+DAY_MS = 24 * HOUR_MS
+
+
+@pytest.fixture(scope="module")
+def log(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """2,000 people, a fifth held out, in a layer with two arms; decisions and events that are there twice; one segment not sealed."""
+    directory = tmp_path_factory.mktemp("engines") / "log"
+    arms = ["holdout" if i % 5 == 0 else "treatment" for i in range(2_000)]
+    decisions = [
+        decided(
+            i,
+            i,
+            arm,
+            START_MS + i * 60_000,
+            shown=((), ("a",), ("b", "c"))[i % 3],
+            layers={"universal": arm, "colour": "red" if i % 2 else "blue"},
+            shares={"red": 0.5, "blue": 0.5},
+        )
+        for i, arm in enumerate(arms)
+    ]
+    events = [happened(i, i, "purchase", START_MS + DAY_MS + i * 61_000, float(i % 17)) for i in range(2_000) if i % (3 + i % 4) == 0]
+    events += [happened(10_000 + i, i, "exposure", START_MS + i * 60_000 + 5, decision=i) for i in range(0, 2_000, 2)]
+    events += [happened(20_000 + i, i, "purchase", START_MS - DAY_MS, 3.0) for i in range(0, 2_000, 7)]
+    write(directory, Stream.DECISION, decisions[:1_200], seal=False)
+    write(directory, Stream.DECISION, [*decisions[1_200:], decisions[5]], first=1_200, seal=False)
+    write(directory, Stream.EVENT, [*events, events[0]], writer=2, seal=False)
+    assert CliRunner().invoke(log_app, ["seal", str(directory)]).exit_code == 0
+    assert list(directory.glob("*.parquet"))
+    write(directory, Stream.EVENT, [happened(99_999, 3, "click", START_MS + DAY_MS, None)], writer=3, seal=False)
+    return directory
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        ("lift", "--metric", "purchase", "--metric", "purchase_value", "--before", "2d", "--covariate", "purchase_value_before"),
+        ("lift", "--layer", "colour", "--control", "blue", "--offer", "b", "--triggered", "triggered"),
+        ("srm", "--share", "treatment=4", "--share", "holdout=1"),
+        ("quality", "--window", "7d"),
+    ],
+    ids=lambda words: " ".join(words[:3]),
+)
+def test_a_sealed_log_is_the_same_on_spark(words: tuple[str, ...], log: Path) -> None:
+    """Answers from a log that `log seal` sealed agree in every count and number, and are answers."""
+    late = ("--read-at", "2026-02-01") if words[0] == "lift" else ()
+    asked = (*words, "--log", str(log), *late)
+    code, found = answer("duckdb", asked)
+    assert code == 0, found
+    assert differences([code, found], list(answer("spark", asked))) == []
+
+
+def test_spark_writes_the_table_of_a_log_as_one_file(log: Path, tmp_path: Path) -> None:
+    """`measure table --engine spark` leaves one Parquet file, which the other engine reads as its own."""
+    codes = []
+    for engine in ("duckdb", "spark"):
+        out = tmp_path / f"{engine}.parquet"
+        codes.append(answer(engine, ("table", "--log", str(log), "--window", "7d", "--out", str(out), "--read-at", "2026-02-01"))[0])
+    assert codes == [0, 0]
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["duckdb.parquet", "spark.parquet"]
+    lift = ("lift", "--unit", "row", "--arm", "arm", "--control", "holdout", "--metric", "purchase", "--share", "unknown", "--table")
+    one, other = (answer("duckdb", (*lift, str(tmp_path / f"{engine}.parquet"))) for engine in ("duckdb", "spark"))
+    assert differences(list(one), list(other)) == []
