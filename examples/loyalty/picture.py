@@ -54,7 +54,7 @@ def show(console: Console, programme: Programme, result: Mapping[str, Any]) -> N
 
 
 def nested(counts: list[int], most: int) -> Text:
-    """Return one bar in which completed is a part of viewed, and viewed a part of received; `most` fills the width."""
+    """Return one bar on which all three begin at the left, the fewer before the more; `most` fills the width."""
     text, at = Text(), 0
     for count, (mark, colour) in zip(reversed(counts), reversed(MARKS), strict=True):
         end = max(round(count / most * WIDTH), int(count > 0))
