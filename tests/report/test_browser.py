@@ -43,8 +43,8 @@ def browse(page: Path) -> list[dict[str, Any]]:
 def test_a_browser_has_nothing_to_say_against_the_page(tmp_path: Path) -> None:
     """No word on the console, no request, no scrolling sideways, no serious violation; of a whole log and of one that is refused."""
     for name, gap in (("whole", False), ("refused", True)):
-        write_shop(tmp_path / name, gap=gap, people=1_200)
-        facts = told(gather(Wanted(tmp_path / name, window="1d", window_ms=DAY_MS, n_star=1_000)))
+        write_shop(tmp_path / name, gap=gap, people=600)
+        facts = told(gather(Wanted(tmp_path / name, window="1d", window_ms=DAY_MS, n_star=500)))
         page = tmp_path / f"{name}.html"
         page.write_text(render(facts), encoding="utf-8")
         seen = browse(page)
