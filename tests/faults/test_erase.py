@@ -124,6 +124,15 @@ def test_nothing_leads_to_an_erased_person(tmp_path: Path, operators: Path, stor
         backup = asyncio.run(everything(store.url))
         assert any(PERSON.encode() in key for key in backup), "the control arm: before, it is there"
         assert asyncio.run(named(store.url)) & set(rows(log)), "the control arm: before, rows can be told"
+        # An access request shows what there is.
+        export = [*LIFTGATE, "person", "export", PERSON, "--redis", store.url, "--log", str(log), "--bundle", str(BUNDLE)]
+        asked = subprocess.run(export, capture_output=True, check=True, env=os.environ | {"LIFTGATE_PSEUDONYM_KEY": KEY.decode()})
+        shown = json.loads(asked.stdout)
+        assert (len(shown["decisions"]), len(shown["events"])) == (5, 5)
+        assert [entry["consent"]["status"] for entry in shown["stored"]["consent_history"]] == ["denied", "granted"]
+        assert len(shown["stored"]["events_seen"]) == 5
+        assert all(one["slots"] for one in shown["stored"]["remembered_answers"].values())
+        assert OTHER not in asked.stdout.decode()
         others = {key: value for key, value in backup.items() if OTHER.encode() in key}
         erased = subprocess.run(
             [*LIFTGATE, "person", "erase", PERSON, "--account", ACCOUNT, "--yes", "--json", "--reason", "ticket 4711"],

@@ -50,6 +50,14 @@ class RedisErasure:
         """See `pipeline.erasure.ErasureStore`."""
         check(await self._call([("UNLINK", redis_keys.tombstone(self._hashed(person_id)))], budget_s))
 
+    async def keys_of(self, person_id: str, budget_s: float = 60.0) -> set[bytes]:
+        """Return every key that names the person. Raises StoreUnavailable."""
+        deadline = asyncio.get_running_loop().time() + budget_s
+        found: set[bytes] = set()
+        async for keys in self._like(_literal(redis_keys.tag(person_id)) + b"*", lambda: deadline - asyncio.get_running_loop().time()):
+            found.update(keys)
+        return found
+
     async def forgot(self, newest: bytes, budget_s: float = _STEP_S) -> bool:
         """Say whether the tombstone of the newest erasure is missing: then the store is older than it. Raises StoreUnavailable."""
         return (await self._get([redis_keys.tombstone(newest)], budget_s))[0] is None
