@@ -42,7 +42,8 @@ def write_shop(log: Path, *, effect: float = 0.15, gap: bool = False, versions: 
         ):
             record.assignments.append(LayerAssignment(layer=name, arm=one, phase=1, share=share, unit=unit))
         decisions.append(record.SerializeToString())
-        done: list[tuple[str, float | None]] = [] if held else [("exposure", None)] + ([("click", None)] if coin(person, "click") < 0.6 else [])
+        done: list[tuple[str, float | None]] = [] if held else [("exposure", None)]
+        done += [("click", None)] if not held and coin(person, "click") < 0.6 else []
         done += [("purchase", 10.0 + 20.0 * coin(person, "spend"))] if coin(person, "buy") < chance else []
         for kind, value in done:
             number += 1
