@@ -18,7 +18,8 @@ from liftgate.pipeline.contact_ports import ContactEvent, ContactEvents, CountSt
 from liftgate.pipeline.counting import Counting
 from liftgate.pipeline.exposure_consent import Against, ExposureConsent
 from liftgate.pipeline.live import Live
-from liftgate.pipeline.ports import Clock, EventKey, EventsSeen, Log, Named, Naming, Seen
+from liftgate.pipeline.naming import Named, Naming
+from liftgate.pipeline.ports import Clock, EventKey, EventsSeen, Log, Seen
 from liftgate.pipeline.streams import FeatureConsent
 from liftgate.record.event_codec import EventEncoder, properties_json
 

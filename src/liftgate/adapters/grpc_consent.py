@@ -22,7 +22,8 @@ from liftgate.pipeline.audit import Audit
 from liftgate.pipeline.consent_store import Author, ConsentStore, set_consent
 from liftgate.pipeline.erasure import ErasureStore
 from liftgate.pipeline.live import Live
-from liftgate.pipeline.ports import Clock, Naming
+from liftgate.pipeline.naming import Naming
+from liftgate.pipeline.ports import Clock
 from liftgate.v1 import consent_service_pb2 as pb
 
 BACKEND = Author("system:backend")

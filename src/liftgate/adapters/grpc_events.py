@@ -18,7 +18,8 @@ from liftgate.domain.errors import CallerError, Expired, FieldViolation
 from liftgate.domain.reason import Reason
 from liftgate.pipeline.contact_ports import ContactEvents, FeatureUpdates
 from liftgate.pipeline.live import Live
-from liftgate.pipeline.ports import Clock, EventsSeen, Log, Naming
+from liftgate.pipeline.naming import Naming
+from liftgate.pipeline.ports import Clock, EventsSeen, Log
 from liftgate.v1 import event_service_pb2 as pb
 from liftgate.v1 import reason_pb2
 

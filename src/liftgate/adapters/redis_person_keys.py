@@ -1,4 +1,4 @@
-"""People's keys in Redis or Valkey, for what is no decision: `pipeline.ports.Naming`."""
+"""People's keys in Redis or Valkey, for what is no decision: `pipeline.naming.Naming`."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from liftgate.adapters.person_keys import PersonKeys, valid
 from liftgate.adapters.redis_client import Command, RedisClient, check, guarded
 from liftgate.adapters.redis_erasure import moment
 from liftgate.domain.errors import StoreUnavailable
-from liftgate.pipeline.ports import Named
+from liftgate.pipeline.naming import Named
 
 
 class RedisPersonKeys:
@@ -24,11 +24,11 @@ class RedisPersonKeys:
 
     @property
     def key_id(self) -> str:
-        """See `pipeline.ports.Naming`."""
+        """See `pipeline.naming.Naming`."""
         return self._keys.key_id
 
     async def named(self, people: Sequence[str]) -> Sequence[Named]:
-        """See `pipeline.ports.Naming`."""
+        """See `pipeline.naming.Naming`."""
         unique = list(dict.fromkeys(people))
         try:
             found = dict(zip(unique, await self._owners(unique), strict=True))

@@ -27,7 +27,8 @@ from liftgate.app.settings import Settings
 from liftgate.domain.errors import StoreUnavailable
 from liftgate.pipeline.audit import Audit
 from liftgate.pipeline.live import Live
-from liftgate.pipeline.ports import Clock, Naming
+from liftgate.pipeline.naming import Naming
+from liftgate.pipeline.ports import Clock
 
 LOOK_EVERY_S = 5.0
 """How often to look whether the store has become older than the last erasure."""

@@ -83,30 +83,6 @@ class ProfileStore(Protocol):
         ...
 
 
-class Named(NamedTuple):
-    """What stands for a person in the log."""
-
-    pseudonym: bytes
-    """16 bytes."""
-    once: bool = False
-    """It stands for this one row: the person was erased, or the store is away and their key is not remembered."""
-    erased_at_ms: int | None = None
-    """When they were erased; None: they were not, or came back, or nobody can tell."""
-
-
-class Naming(Protocol):
-    """What stands for people in the log, for what is no decision."""
-
-    @property
-    def key_id(self) -> str:
-        """Which key makes the pseudonyms, as rows have it."""
-        ...
-
-    async def named(self, people: Sequence[str]) -> Sequence[Named]:
-        """Return what stands for each; their keys are made where they have none and were not erased. Never raises."""
-        ...
-
-
 MARKER = 2**41
 """Limit of a charge that only says that it happened: never refused, and a history keeps the newest two of a kind."""
 
