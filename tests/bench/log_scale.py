@@ -166,7 +166,8 @@ def main() -> None:
             write_log(directory, decisions, events)
         found = measured(directory, given.engine)
     first = found["answer"]["results"][0]
-    print(f"| {given.engine} | {decisions:,} | {events:,} | {found['seconds']} s | {found['cpu_seconds']} s | {found['peak_mb']:,} MB | {first['estimate']:.6g} |")
+    cost = f"{found['seconds']} s | {found['cpu_seconds']} s | {found['peak_mb']:,} MB"
+    print(f"| {given.engine} | {decisions:,} | {events:,} | {cost} | {first['estimate']:.6g} |")
 
 
 if __name__ == "__main__":
