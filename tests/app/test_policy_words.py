@@ -15,8 +15,11 @@ WORDS = [
     ({"policy": "epsilon_greedy", "epsilon": 0.1}, "in 90% of cases; in 10% one of the allowed at random"),
     ({"policy": "softmax", "temperature": 0.2}, "e times as often for every 0.2 EUR more"),
     ({"policy": "softmax", "temperature": 0.2, "temperature_unit": "best"}, "for every 0.2 times what the best is worth more"),
-    ({"policy": "thompson", "floor": 0.01, "evidence": 50}, "as often as it may be the one worth most, if propensities are known from 50"),
-    ({"policy": "thompson", "floor": 0.01}, "known from 100 observations"),
+    (
+        {"policy": "thompson", "floor": 0.01, "evidence": 50},
+        "as often as it may be the one worth most, if propensities are known from their offers' trials, or 50",
+    ),
+    ({"policy": "thompson", "floor": 0.01}, "known from their offers' trials, or 100"),
     ({"policy": "uniform"}, "all as often"),
     ({"policy": "fixed", "weights": {"a": 2, "b": 1}}, "by declared weights, whoever the person is: a 2, b 1"),
 ]

@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
+from liftgate.selection.policy import Policies, Policy, Worth
 from liftgate.selection.thompson import spread_of, thompson
 from tests.selection.reference import best_of_posteriors
 
@@ -52,6 +53,22 @@ def test_the_posterior_is_near_beta(seed: int, positives: float) -> None:
     mean = certain * propensity
     found = thompson(mean[None], spread_of(certain[None], seen, propensity[None]), np.ones((1, k), dtype=bool))[0]
     assert np.abs(found - share).max() < POSTERIOR_ERROR[positives] + 0.0025
+
+
+def test_each_offer_counts_for_its_own_trials() -> None:
+    """Declared trials of an offer stand in for the policy's number, one offer apart from the other, and probabilities keep their error."""
+    policies = Policies([Policy("thompson", floor=0.0, evidence=40.0)])
+    certain, propensity, there = np.array([[4.0, 3.0, 3.5]]), np.full((1, 3), 0.5), np.ones((1, 3), dtype=bool)
+    for trials, counted in (((1000.0, 10.0, np.nan), (1000.0, 10.0, 40.0)), ((10.0, 1000.0, 0.0), (10.0, 1000.0, 0.0))):
+        worth = Worth(certain * propensity, certain, propensity, observations=np.array([trials]))
+        found = np.add(*policies.vector(np.zeros(1, dtype=np.intp), worth, there))[0]
+        spread = certain[0] * np.sqrt(0.25 / (np.array(counted) + 1))
+        wanted = best_of_posteriors({k: (float(certain[0, k] / 2), float(spread[k])) for k in range(3)})
+        assert np.abs(found - [wanted[k] for k in range(3)]).max() < QUADRATURE_ERROR
+    plain = Worth(certain * propensity, certain, propensity)
+    unsaid = Worth(certain * propensity, certain, propensity, observations=np.full((1, 3), np.nan))
+    one, other = (np.add(*policies.vector(np.zeros(1, dtype=np.intp), worth, there)) for worth in (plain, unsaid))
+    assert np.array_equal(one, other)
 
 
 def test_more_evidence_explores_less() -> None:

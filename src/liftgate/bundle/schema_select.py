@@ -68,7 +68,7 @@ class Select(Strict):
         gt=0,
         le=1e9,
         allow_inf_nan=False,
-        description="thompson: observations that a propensity counts for; absent: 100.",
+        description="thompson: observations that a propensity counts for where no trials of its offer are declared; absent: 100.",
         examples=[200],
     )
     weights: Annotated[dict[Name, Weight], Field(min_length=1)] | None = Field(

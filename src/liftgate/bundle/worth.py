@@ -120,6 +120,8 @@ class Worth:
     """[K] for smoothing, with `credibility`."""
     credibility: Floats | None = None
     """[K] how much the model's propensity counts beside the prior, 0..1; 1 where nothing is smoothed."""
+    observations: Floats | None = None
+    """[K] for Thompson sampling: how many trials the response is known from, NaN: not declared; None: of no offer."""
     tier: NDArray[np.intp] | None = None
     """[K] 1: first."""
     minimum_propensity: Floats | None = None

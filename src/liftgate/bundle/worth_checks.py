@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 from math import inf, isfinite, prod
 
-from liftgate.bundle.schema import Group, OfferRule
+from liftgate.bundle.schema import Group, OfferRule, PlacementRule
+from liftgate.bundle.schema_layers import ArmRule, ExperimentRule
 from liftgate.bundle.schema_value import Lever
 from liftgate.bundle.sections import Draft
 
@@ -82,5 +83,15 @@ def _smoothing(draft: Draft, owner: Owner, offer: OfferRule, group: Group | None
         draft.refuse((*owner, "uplift"), problem, "rank by `propensity` until there is evidence, or remove `smoothing`")
     elif offer.smoothing is not None and offer.treated is None:
         draft.refuse((*owner, "smoothing"), "has no model to smooth: without `propensity` the response counts as 1", "add `propensity`")
-    elif offer.evidence is not None and not (offer.smoothing or inherited):
-        draft.refuse((*owner, "evidence"), "says what was seen, and nothing smooths with it", "add `smoothing`, or remove `evidence`")
+    elif offer.evidence is not None and not (offer.smoothing or inherited) and not _samples(draft):
+        problem = "says what was seen, and neither `smoothing` nor a `thompson` policy looks at it"
+        draft.refuse((*owner, "evidence"), problem, "add `smoothing`, or remove `evidence`")
+
+
+def _samples(draft: Draft) -> bool:
+    """Say whether Thompson sampling selects anywhere, or may: an arm of any experiment counts."""
+    selects = [rule.select for rule in draft.section("placements", PlacementRule).values()]
+    selects += [group.select for group in draft.section("groups", Group).values() if group.select is not None]
+    for experiment in draft.section("layers", ExperimentRule).values():
+        selects += [arm.select for arm in experiment.arms.values() if isinstance(arm, ArmRule) and arm.select is not None]
+    return any(select.policy == "thompson" for select in selects)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from math import inf, prod
+from math import inf, nan, prod
 from typing import Any
 
 import numpy as np
@@ -123,6 +123,7 @@ def worth_of(
         must_help=_column(helps, np.bool_) if any(helps) else None,
         prior=prior,
         credibility=credible,
+        observations=_observations(offers, groups, folders),
         tier=_column([tier or USUAL_TIER for tier in tiers], np.intp) if any(tiers) else None,
         minimum_propensity=_minimum([rule.minimum_propensity for rule in placements.values()]),
         minimum_value=_minimum([rule.minimum_value for rule in placements.values()]),
@@ -196,6 +197,21 @@ def _priors(
     for column in (prior, credible):
         column.setflags(write=False)
     return (prior, credible) if found else (None, None)
+
+
+def _observations(offers: Mapping[str, OfferRule], groups: Mapping[str, Group], folders: Mapping[str, ModelFolder]) -> Floats | None:
+    """Return how many trials each response is known from: those that were seen, and those that its smoothing's prior stands for."""
+    found = []
+    for offer in offers.values():
+        seen = evidence_of(offer, folders)
+        smoothing = offer.smoothing or getattr(groups.get(offer.group or ""), "smoothing", None)
+        if seen is None or seen.trials is None:
+            found.append(nan)
+        else:
+            # A prior of so many positives is one of that many trials.
+            found.append(seen.trials + (smoothing.weight / smoothing.prior if smoothing is not None and offer.treated is not None else 0.0))
+    column: Floats = _column(found, np.float64)
+    return None if np.isnan(column).all() else column
 
 
 def evidence_of(offer: OfferRule, folders: Mapping[str, ModelFolder]) -> Evidence | None:

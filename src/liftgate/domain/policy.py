@@ -26,7 +26,7 @@ class Policy:
     """Least probability of every allowed offer, 0..1 / the number of candidates; what is left is shared as the policy says. Of an offer
     in a group that selects by itself: the group's."""
     evidence: float = DEFAULT_EVIDENCE
-    """thompson: observations that a propensity counts for, above 0."""
+    """thompson: observations that a propensity counts for where its offer's trials are not declared, above 0."""
     weights: tuple[float, ...] = ()
     """fixed: [K] by the bundle's offers, above 0, 0 where none is declared."""
     flat: bool = False

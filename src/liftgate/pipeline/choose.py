@@ -43,4 +43,6 @@ def _parts(batch: Batch, live: Live, worth: Floats) -> Worth:
     """Return worth with what it is made of."""
     value = live.bundle.value if batch.value is None else batch.value
     certain = expected_value(np.ones(worth.shape), value, batch.context_weight, batch.lever)
-    return Worth(worth, certain, batch.propensity if batch.smoothed is None else batch.smoothed, batch.untreated)
+    seen = live.bundle.worth.observations
+    observations = None if seen is None else np.broadcast_to(seen, worth.shape)
+    return Worth(worth, certain, batch.propensity if batch.smoothed is None else batch.smoothed, batch.untreated, observations)

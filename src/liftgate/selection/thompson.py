@@ -30,10 +30,10 @@ _HAZARD: Floats = np.array([exp(-z * z / 2) / sqrt(2 * pi) for z in _Z.tolist()]
 """By z: its density over its distribution function."""
 
 
-def spread_of(certain: Floats, observations: float, propensity: Floats, untreated: Floats | None = None) -> Floats:
+def spread_of(certain: Floats, observations: float | Floats, propensity: Floats, untreated: Floats | None = None) -> Floats:
     """Return the posterior's standard deviation of [N, K] worth: `certain` is what the outcome is worth.
 
-    The propensity counts for so many observations, above 0, and so does the propensity without the offer in uplift mode.
+    The propensity counts for so many observations, one number or [N, K], 0 and up; so does the propensity without the offer in uplift mode.
     """
     variance = propensity * (1.0 - propensity)
     if untreated is not None:
