@@ -23,7 +23,8 @@ def _words(select: Select, currency: str) -> str:
         return f"the more an allowed offer is worth, the more often: e times as often for every {select.temperature:g} {unit} more"
     if select.policy == "thompson":
         seen = select.evidence or DEFAULT_EVIDENCE
-        return f"each allowed offer as often as it may be the one worth most, if propensities are known from their offers' trials, or {seen:g}"
+        known = f"if propensities are known from their offers' trials, or {seen:g}"
+        return f"each allowed offer as often as it may be the one worth most, {known}"
     if select.policy == "fixed":
         shares = ", ".join(f"{name} {weight:g}" for name, weight in (select.weights or {}).items())
         return f"by declared weights, whoever the person is: {shares}"
