@@ -33,7 +33,7 @@ def write_shop(log: Path, *, effect: float = 0.15, gap: bool = False, versions: 
         record = DecisionRecord.FromString(decided(person, person, arm, at, shown=(chosen,), version="ab"[person * versions // people]))
         record.placement_id = ("home", "cart")[int(2 * coin(person, "place"))]
         chance = 0.2 + (0.0 if held or random else effect)
-        _draw(record, chosen, chance, explored)
+        _draw(record, chosen, chance, explored, 1.0 if random else _EXPLORED)
         record.ClearField("assignments")
         for name, one, share, unit in (
             ("universal", arm, 0.2 if held else 0.8, "person"),
@@ -56,11 +56,11 @@ def write_shop(log: Path, *, effect: float = 0.15, gap: bool = False, versions: 
     write(log, Stream.EVENT, events, writer=2)
 
 
-def _draw(record: DecisionRecord, chosen: str, chance: float, explored: bool) -> None:
+def _draw(record: DecisionRecord, chosen: str, chance: float, explored: bool, share: float) -> None:
     record.slot_count, record.scored = 1, True
     record.branch = Branch.BRANCH_EXPLORE if explored else Branch.BRANCH_EXPLOIT
     record.candidate_offer_id.extend(OFFERS)
     spread = 0.1 * coin(int(record.decision_id, 16), "score")
     record.candidate_propensity.extend([chance + spread - 0.05] * len(OFFERS))
-    odds = {offer: _EXPLORED / 3 + (1 - _EXPLORED if offer == "shoes" else 0.0) for offer in OFFERS}
+    odds = {offer: share / 3 + (1 - share if offer == "shoes" else 0.0) for offer in OFFERS}
     record.slots.append(SlotProbabilities(probability=[odds[offer] for offer in OFFERS]))

@@ -28,7 +28,7 @@ def _data(facts: Fact) -> Iterator[Said]:
             seen.add(refusal["code"].value)
             wait = refusal["code"].value in WAIT
             what = ["Keep it running, and read again." if wait else "Fix the data before anything is read."]
-            yield Said("keep_running" if wait else "fix_data", what, [refusal["why"].show(), ". ", refusal["what_to_do"].show(), "."])
+            yield Said("keep_running" if wait else "fix_data", what, _why(refusal))
     for words in answers["quality"]["warnings"].each() if answers["quality"].get("warnings") else ():
         yield Said("look", "Look at the log.", [words.show(), "."])
 
@@ -58,15 +58,18 @@ def _headline(facts: Fact) -> Iterator[Said]:
 
 
 def _layers(facts: Fact) -> Iterator[Said]:
+    said = {one.value["refusal"]["code"] for one in map(facts["answers"].__getitem__, ("quality", "lift")) if one.get("refusal")}
     for layer in facts["layers"].each():
         answer = facts["answers"][f"layer {layer['layer'].value}"]
         name = layer["layer"].show()
         results = primary(answer)
         if not results:
             refusal = answer["refusal"]
+            if refusal["code"].value in said:
+                continue
             wait = refusal["code"].value in WAIT
-            what: Content = ["Keep ", name, " running." if wait else ": nothing can be said of it."]
-            yield Said("keep_running" if wait else "look", what, [refusal["why"].show(), ". ", refusal["what_to_do"].show(), "."])
+            what: Content = ["Keep ", name, " running."] if wait else [name, ": nothing can be said of it."]
+            yield Said("keep_running" if wait else "look", what, _why(refusal))
         for one in results:
             yield _arm(facts, layer, one)
 
@@ -169,3 +172,7 @@ def _hypotheses(facts: Fact) -> Iterator[Said]:
             ]
             yield Said("test", ["Test next: ", one["what"].show(), "."], score)
             return
+
+
+def _why(refusal: Fact) -> Content:
+    return [refusal["why"].show(), ". What to do: ", refusal["what_to_do"].show(), "."]

@@ -82,7 +82,8 @@ def quality_section(facts: Fact) -> Html:
     """Return whether the data can carry an answer; red where they cannot."""
     answers = facts["answers"]
     quality, split = answers["quality"], answers.get("srm")
-    reasons = [one for one in (answers["quality"], *([split] if split else []), answers["table"]) if one.get("refusal") is not None]
+    asked = (answers["quality"], *([split] if split else []), answers["table"])
+    reasons = list({one["refusal"]["code"].value: one for one in reversed(asked) if one.get("refusal") is not None}.values())
     warned = bool(quality.get("warnings") and quality["warnings"].value)
     level = "refused" if reasons else "mind" if warned else "good"
     words = {

@@ -117,7 +117,7 @@ def _rungs(layer: Fact | None, answer: Fact, span: tuple[float, float]) -> list[
     name: Content = "treatment against everybody held out" if layer is None else layer["layer"].show()
     if not primary(answer):
         refusal = answer["refusal"]
-        words = tag("span", "refused: ", refusal["why"].show(), ". ", refusal["what_to_do"].show(), ".", class_="words")
+        words = tag("span", "refused: ", refusal["why"].show(), ". What to do: ", refusal["what_to_do"].show(), ".", class_="words")
         return [[name, words, *("\u2013",) * 3, None, "\u2013"]]
     rows: list[list[Content]] = []
     for one in primary(answer):
