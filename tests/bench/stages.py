@@ -1,4 +1,4 @@
-"""Where a decision's CPU goes, stage by stage, without the wire: `python -m tests.bench.stages [--offers K] [--batch N] [--profile]`.
+"""Where a decision's CPU goes, stage by stage, without the wire: `python -m tests.bench.stages [--offers K] [--batch N] [--flame DIR]`.
 
 One worker's real objects, Valkey and log, driven in one process by batches of N concurrent requests; CPU of the event
 loop's thread. One batch at a time, so what a stage costs includes what the loop does for it while it waits.
@@ -37,6 +37,7 @@ from liftgate.pipeline import decide as walk
 from liftgate.pipeline.stages import Stage
 
 from . import people, shop, traffic
+from .flame import Sampler, write
 from .processes import cores, scratch
 
 STAGES = tuple(stage.label for stage in Stage)
@@ -111,7 +112,7 @@ async def driving(folder: Path, url: str, batch: int) -> AsyncIterator[Drive]:
         await worker.redis.close()
 
 
-async def measure(folder: Path, url: str, batch: int, batches: int, profile: Path | None) -> dict[str, float]:
+async def measure(folder: Path, url: str, batch: int, batches: int, profile: Path | None, flame: Path | None = None) -> dict[str, float]:
     """Return CPU us a decision: each stage, `rest` (reading requests, batching, futures, confirming), and `all`."""
     spent = dict.fromkeys(STAGES, 0)
     usual = {name: getattr(walk, name) for name in STAGES}
@@ -122,6 +123,10 @@ async def measure(folder: Path, url: str, batch: int, batches: int, profile: Pat
                 with cProfile.Profile() as profiler:
                     await drive(batches)
                 profiler.dump_stats(profile)
+            if flame is not None:
+                with Sampler() as sampler:
+                    await drive(batches)
+                write(sampler.stacks, f"CPU of a decision, {batch} in flight", flame / f"flame-{batch}.svg")
             for name, function in usual.items():
                 setattr(walk, name, _timed(spent, name, function))
             whole = await drive(batches)
@@ -141,7 +146,10 @@ def main() -> None:
     parser.add_argument("--batch", type=int, nargs="+", default=[1, 8, 32, 64])
     parser.add_argument("--decisions", type=int, default=6_400, help="for each size of batch")
     parser.add_argument("--profile", action="store_true", help="also print cProfile's view of the last size, by own time")
+    parser.add_argument("--flame", type=Path, metavar="DIR", help="also write a flame graph for each size of batch, and the table, there")
     args = parser.parse_args()
+    if args.flame is not None:
+        args.flame.mkdir(parents=True, exist_ok=True)
     server_core, other_core = cores()
     columns = {}
     with tempfile.TemporaryDirectory(prefix="bench-", dir=scratch()) as name, EmbeddedValkey(tcp=True) as valkey:
@@ -154,7 +162,7 @@ def main() -> None:
             people.restore(valkey.port, stored)
             profile = folder / "profile" if args.profile and batch == args.batch[-1] else None
             with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
-                columns[batch] = runner.run(measure(folder, valkey.url, batch, args.decisions // batch, profile))
+                columns[batch] = runner.run(measure(folder, valkey.url, batch, args.decisions // batch, profile, args.flame))
         if args.profile:
             pstats.Stats(str(folder / "profile")).sort_stats("tottime").print_stats(45)
     table = Table(title=f"CPU us a decision, {args.offers} offers, by batch size", title_justify="left")
@@ -164,6 +172,10 @@ def main() -> None:
     for row in (*STAGES, "rest", "all"):
         table.add_row(row, *[f"{column[row]:.1f}" for column in columns.values()])
     Console().print(table)
+    if args.flame is not None:
+        with (args.flame / "stages.txt").open("w", encoding="utf-8") as out:
+            Console(file=out, width=120).print(table)
+        print(f"wrote {', '.join(f'flame-{batch}.svg' for batch in columns)} and stages.txt to {args.flame}")
 
 
 if __name__ == "__main__":

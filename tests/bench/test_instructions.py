@@ -17,7 +17,7 @@ BUDGET = {1: 19_500, 32: 5_300}
 def test_a_decision_keeps_its_budget_whatever_the_number_of_offers(tmp_path: Path) -> None:
     """Nothing is done per candidate in Python, a batch shares its cost, and neither a lone decision nor one of 32 exceeds its budget."""
     few, many = measure(tmp_path / "few", 10, (1, 32)), measure(tmp_path / "many", 500, (32,))
-    assert many[32] < few[32] * 1.05
+    assert many[32] < few[32] * 1.02
     assert few[32] < few[1] * 0.4
     if sys.version_info[:2] == (3, 11):
         assert {size: count for size, count in few.items() if count > BUDGET[size]} == {}
