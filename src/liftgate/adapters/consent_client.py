@@ -7,6 +7,7 @@ from liftgate.adapters.grpc_consent import message_of, record_of
 from liftgate.domain.consent_record import ConsentRecord
 from liftgate.v1 import consent_service_pb2 as pb
 
+HistoryResponse = pb.HistoryResponse
 _SERVICE = "/liftgate.v1.ConsentService/"
 
 

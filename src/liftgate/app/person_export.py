@@ -12,13 +12,12 @@ import orjson
 from liftgate.adapters import redis_keys
 from liftgate.adapters.redis_client import Command, RedisClient, check
 from liftgate.adapters.redis_erasure import RedisErasure
+from liftgate.adapters.remembered_answer import readable
 from liftgate.app.known_people import names_of
 from liftgate.bundle.compiled import Bundle
-from liftgate.client.plain import plain
 from liftgate.domain.contact_history import ENTRY
 from liftgate.domain.profile import unpack
 from liftgate.domain.suppression import membership
-from liftgate.v1.decision_pb2 import DecideResponse
 
 _NAMES = {
     "p": "profile",
@@ -50,7 +49,7 @@ async def held(client: RedisClient, person_id: str, bundle: Bundle | None) -> di
             continue
         name = key[len(tag) :].decode("utf-8", "replace")
         if name.startswith("r:"):
-            found.setdefault("remembered_answers", {})[name[2:]] = _answer(value)
+            found.setdefault("remembered_answers", {})[name[2:]] = readable(value)
         elif name.startswith("e:"):
             found.setdefault("events_seen", []).append(name[2:])
         else:
@@ -78,15 +77,6 @@ def _readable(name: str, value: Any, bundle: Bundle | None) -> Any:
         columns = bundle.schema.inputs[: bundle.schema.profile_count]
         return {column.name: _number(number) for column, number in zip(columns, stored.value[0].tolist(), strict=True)}
     return {"hexadecimal": value.hex()}
-
-
-def _answer(value: bytes) -> Any:
-    """Return a remembered answer; the record beside it, if it is there still, is a row of the log."""
-    size = int.from_bytes(value[9:13], "little") if len(value) >= 13 else 0
-    try:
-        return plain(DecideResponse.FromString(value[13 : 13 + size]))
-    except Exception:  # what cannot be read is shown as it is
-        return {"hexadecimal": value.hex()}
 
 
 def _text(value: bytes) -> str:

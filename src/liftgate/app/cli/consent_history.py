@@ -6,8 +6,8 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
 
+from liftgate.adapters.consent_client import HistoryResponse
 from liftgate.domain.consent_history import KEPT, faults, read, written_past
-from liftgate.v1 import consent_service_pb2 as pb
 
 
 @dataclass(frozen=True, slots=True)
@@ -19,7 +19,7 @@ class Told:
     lines: list[str]
 
 
-def told(response: pb.HistoryResponse) -> Told:
+def told(response: HistoryResponse) -> Told:
     """Verify a history and put it in words."""
     pairs, wrong = [], []
     for one in response.entries:
