@@ -116,6 +116,9 @@ def _rules(draft: Draft, bundle: Bundle, owner: tuple[str, str], entry: Group | 
             yield say(REVIEW, sensitive_words(value), key)
         elif key == "review":
             yield say(REVIEW, need_words(value.model_dump()), key)
+        elif key == "select":
+            chosen = policy_words(value, draft.head["currency"])
+            yield say(WHERE, f"group {inherited} stands as one entry wherever it may be shown; among its offers: {chosen}", key)
         else:
             yield say(OTHER, f"{key}: {flow(written(draft, owner, key))}", key)
 

@@ -14,6 +14,8 @@ from rich.text import Text
 Data = Mapping[str, Any]
 """An explanation or a part of one, by the names of the contract."""
 _FILE_WIDTH = 200
+_NAME_WIDTH = 12
+"""Columns that an offer's name has at the least, if it is as long."""
 """Columns of tables that go to a file or a pipe."""
 FACTORS = {"uplift": "uplift", "smoothed_propensity": "smoothed", "context_weight": "x weight", "lever": "x lever"}
 """Factors of worth that not every bundle uses, and the titles of their columns."""
@@ -54,20 +56,11 @@ def show_candidates(console: Console, data: Data) -> None:
 
 def _show_allowed(console: Console, allowed: Sequence[Data]) -> None:
     slots = min(max((len(one["slot_probabilities"]) for one in allowed), default=1), _MOST_SLOTS)
-    table = Table(box=box.SIMPLE_HEAD, padding=(0, 1))
-    table.add_column("allowed", overflow="fold")
-    titles = ["P(chosen)"] if slots < 2 else [f"P slot {slot + 1}" for slot in range(slots)]
-    names = [name for name in FACTORS if any(_factor(one, name) not in (None, 1.0) for one in allowed)]
-    for title in ("P(outcome)", *(FACTORS[name] for name in names), "x value", "= worth", *titles):
-        table.add_column(title, justify="right", no_wrap=True)
-    table.add_column("", no_wrap=True)
-    for one in allowed:
-        chosen = one["reason"] == "CHOSEN"
-        chances = [number(chance, 4) for chance in one["slot_probabilities"][:slots]] or ["-"]
-        factors = [number(_factor(one, name), 4 if name in RESPONSES else 2) for name in names]
-        numbers = (number(one["propensity"], 4), *factors, number(one["value"], 2), number(one["expected_value"], 2), *chances)
-        said = "chosen" if chosen else _OUT.get(one["reason"], "")
-        table.add_row(Text(one["offer_id"]), *numbers, said, style="bold green" if chosen else None)
+    table = _allowed_table(allowed, slots)
+    # On a narrow terminal later slots give way to names and numbers.
+    while slots > 1 and console.measure(table, options=console.options.update(max_width=_FILE_WIDTH)).maximum > console.width:
+        slots -= 1
+        table = _allowed_table(allowed, slots)
     console.print(table)
     for one in allowed:
         for rule in one["rules"]:
@@ -76,6 +69,27 @@ def _show_allowed(console: Console, allowed: Sequence[Data]) -> None:
             elif rule["outcome"] in _MULTIPLIED:
                 saw = f"; saw {', '.join(rule['saw'])}" if rule["saw"] else ""
                 console.print(Text(f"{one['offer_id']}: {_rule(rule)} {_MULTIPLIED[rule['outcome']]}{saw}", style="dim"))
+
+
+def _allowed_table(allowed: Sequence[Data], slots: int) -> Table:
+    """Return the numbers of what was allowed, with the chances of so many slots."""
+    table = Table(box=box.SIMPLE_HEAD, padding=(0, 1))
+    table.add_column("allowed", overflow="fold", min_width=min(max(len(one["offer_id"]) for one in allowed), _NAME_WIDTH))
+    titles = (
+        ["P(chosen)"] if all(len(one["slot_probabilities"]) < 2 for one in allowed) else [f"P slot {slot + 1}" for slot in range(slots)]
+    )
+    names = [name for name in FACTORS if any(_factor(one, name) not in (None, 1.0) for one in allowed)]
+    for title in ("P(outcome)", *(FACTORS[name] for name in names), "x value", "= worth", *titles):
+        table.add_column(title, justify="right", no_wrap=True)
+    table.add_column("", no_wrap=True, min_width=len("chosen"))
+    for one in allowed:
+        chosen = one["reason"] == "CHOSEN"
+        chances = [number(chance, 4) for chance in one["slot_probabilities"][:slots]] or ["-"]
+        factors = [number(_factor(one, name), 4 if name in RESPONSES else 2) for name in names]
+        numbers = (number(one["propensity"], 4), *factors, number(one["value"], 2), number(one["expected_value"], 2), *chances)
+        said = "chosen" if chosen else _OUT.get(one["reason"], "")
+        table.add_row(Text(one["offer_id"]), *numbers, said, style="bold green" if chosen else None)
+    return table
 
 
 def _factor(one: Data, name: str) -> float | None:
