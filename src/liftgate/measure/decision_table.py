@@ -85,7 +85,7 @@ def decisions_of(log: Log, rule: attribution.Rule, target: Path, *, read_at_ms: 
         placement=rewarded.placement_id,
         branch=rewarded.branch,
         offer=rewarded.offer,
-        decided_at=rewarded.decided_at_ms.as_timestamp("ms"),
+        decided_at=(rewarded.decided_at_ms // 1000).cast("int64").as_timestamp("s"),
         half=ibis.ifelse(rewarded.decided_at_ms <= middle, "first", "second"),
         score=rewarded.score,
         probability=rewarded.probability,
