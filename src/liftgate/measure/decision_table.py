@@ -12,7 +12,7 @@ from typing import Any
 import ibis
 
 from liftgate.measure import attribution
-from liftgate.measure.log import Log, new_aside, open_log, valid
+from liftgate.measure.log import Log, new_aside, open_log, time_of, valid
 from liftgate.measure.quality import gap_refusal, lost_records
 from liftgate.measure.refusal import Refused
 
@@ -85,7 +85,7 @@ def decisions_of(log: Log, rule: attribution.Rule, target: Path, *, read_at_ms: 
         placement=rewarded.placement_id,
         branch=rewarded.branch,
         offer=rewarded.offer,
-        decided_at=(rewarded.decided_at_ms // 1000).cast("int64").as_timestamp("s"),
+        decided_at=time_of(rewarded.decided_at_ms),
         half=ibis.ifelse(rewarded.decided_at_ms <= middle, "first", "second"),
         score=rewarded.score,
         probability=rewarded.probability,

@@ -16,7 +16,7 @@ from typing import Any
 
 import ibis
 
-from liftgate.measure.log import Log, new_aside, open_log, valid
+from liftgate.measure.log import Log, new_aside, open_log, time_of, valid
 from liftgate.measure.quality import gap_refusal, lost_records
 from liftgate.measure.refusal import Misused, Refused
 
@@ -238,8 +238,7 @@ class _Making:
         filled = {name: joined[name].fill_null(0).cast("float64") for name in sums}
         flags = {kind.lower(): (joined[f"{kind.lower()}_count"].fill_null(0) > 0).cast("int64") for kind in kinds}
         net = (filled["purchase_value"] - filled["refund_value"]) if "refund_value" in filled else filled["purchase_value"]
-        # Whole seconds: not every engine makes times of milliseconds.
-        joined = joined.mutate(assigned_at=(joined.assigned_at_ms // 1000).cast("int64").as_timestamp("s"))
+        joined = joined.mutate(assigned_at=time_of(joined.assigned_at_ms))
         known = ("arm", "version", "placement", "assigned_at", "assigned_at_ms", "decisions", "triggered")
         return joined.select(*known, exposed=flags["exposure"], **flags, **filled, net_value=net)
 

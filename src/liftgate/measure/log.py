@@ -75,6 +75,11 @@ def valid(events: Any) -> Any:
     return events.filter(events.reason.fill_null("") != "CONSENT_REVOKED")
 
 
+def time_of(ms: Any) -> Any:
+    """Return milliseconds since 1970 as a timestamp, UTC. Not every engine makes one of them directly."""
+    return ibis.literal("1970-01-01 00:00:00").cast("timestamp") + ms.as_interval("ms")
+
+
 def new_aside() -> tempfile.TemporaryDirectory[str]:
     """Return a directory for `open_log`, removed when its `with` block ends."""
     return tempfile.TemporaryDirectory(prefix="liftgate-measure-")
