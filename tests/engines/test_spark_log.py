@@ -32,7 +32,7 @@ def log(tmp_path_factory: pytest.TempPathFactory) -> Path:
         )
         for i, arm in enumerate(arms)
     ]
-    events = [happened(i, i, "purchase", START_MS + DAY_MS + i * 61_000, float(i % 17)) for i in range(2_000) if i % (3 + i % 4) == 0]
+    events = [happened(i, i, "purchase", START_MS + DAY_MS + i * 61_000, float(i % 17)) for i in range(2_000) if i % 3 == 0 or i % 7 == 1]
     events += [happened(10_000 + i, i, "exposure", START_MS + i * 60_000 + 5, decision=i) for i in range(0, 2_000, 2)]
     events += [happened(20_000 + i, i, "purchase", START_MS - DAY_MS, 3.0) for i in range(0, 2_000, 7)]
     write(directory, Stream.DECISION, decisions[:1_200], seal=False)
