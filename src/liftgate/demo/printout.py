@@ -229,6 +229,11 @@ def _next(console: Console, outcome: Outcome) -> None:
         (f".venv/bin/liftgate decide --person {who} --placement home.hero --channel web --explain", "ask it, and why"),
         (f".venv/bin/liftgate log cat {log} --limit 1 --one", "one decision as it was recorded"),
         (f".venv/bin/liftgate log verify {log}", "prove that nothing is missing"),
+        (f".venv/bin/liftgate replay --log {log} --models {bundle.parent / 'models'}", "decide all of it again: it comes out as logged"),
+        (
+            f".venv/bin/liftgate report --log {log} --window 1h --read-at 2100-01-01 --out report.html",
+            "what it was worth, on one page (the demo's people are done, so no window is waited for)",
+        ),
         (f".venv/bin/liftgate bundle check {bundle}", "the rules; change one and see"),
         ("make hillstrom", "64,000 real customers of a randomised campaign"),
         ("make bench", "what a decision costs, against an empty call"),
