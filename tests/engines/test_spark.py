@@ -52,7 +52,7 @@ ROWS = st.lists(
 )
 
 
-@settings(max_examples=12, deadline=None, derandomize=True, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=20, deadline=None, derandomize=True, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(rows=ROWS, where=st.sampled_from(["", "y > 3", "x / y < 2 or flag", "not (text = '1')", "arm in ('a', 'b') and x is not null"]))
 def test_statistics_of_any_small_table_are_the_same(rows: list[tuple[Any, ...]], where: str, tmp_path: Path) -> None:
     """Nulls, NaN, infinities, texts that are numbers or none, conditions: the same cells, arrays and refusals, row numbers included."""

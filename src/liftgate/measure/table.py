@@ -162,7 +162,7 @@ class Table:
     def _first_bad(self, name: str) -> tuple[int, str]:
         numbered = replace(self, rows=self.rows if _ROW in self.columns else _numbered(self.backend, self.rows))
         bad = numbered.rows.filter(numbered._bad(name) == 1).order_by(_ROW).limit(1)
-        row = numbered.fetch(bad.select(row=bad[_ROW], value=bad[name].cast("string")))[0]
+        row = numbered.fetch(bad.select(row=bad[_ROW], value=bad[name]))[0]
         return int(row["row"]), str(row["value"])[:_SHOWN]
 
 
