@@ -114,7 +114,7 @@ def _drawn(log: Log) -> Any:
     drawable = each.group_by("decision_id").aggregate(drawable=each.count())
     rows = rows.mutate(
         probability=drawn[rows.place],
-        score=ibis.ifelse(score.isnan(), ibis.null("float64"), score),
+        score=ibis.ifelse(score - score == 0, score, ibis.null("float64")),
     )
     kept = ("decision_id", "decided_at_ms", "person_pseudonym", "bundle_digest", "placement_id", "branch", "offer")
     rows = rows.select(*kept, "probability", "score").inner_join(drawable, "decision_id")
