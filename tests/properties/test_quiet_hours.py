@@ -7,7 +7,7 @@ from zoneinfo import ZoneInfo
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from liftgate.bundle.compiled import Bundle
@@ -93,6 +93,7 @@ def test_a_zone_that_is_none_holds_back(zone: str) -> None:
 
 
 @settings(max_examples=60, deadline=None)
+@example("00:00", "01:01", "America/Chicago", 1_793_512_860)
 @given(times, times, st.sampled_from(sorted(time_zones())), moments)
 def test_quiet_hours_begin_next_when_the_wall_clock_says(starts: str, ends: str, zone: str, at_s: int) -> None:
     """From a moment that is not quiet until the next beginning no minute is, and the beginning is the same all that time."""

@@ -67,6 +67,10 @@ class QuietHours:
             for days in (0, 1, 2)
         ]
         found = min(start for start in starts if start > now_ms)
+        if _offset(zone, found) < _offset(zone, now_ms):
+            # Clocks are set back before it and may show quiet minutes once more.
+            minutes = range(now_ms // _MINUTE_MS, int(found) // _MINUTE_MS)
+            found = next((minute * _MINUTE_MS for minute in minutes if self._at(zone, minute)), found)
         if len(self._begins) > _KEPT:
             self._begins.clear()
         self._begins[zone_name] = (now_ms, found)
@@ -88,3 +92,7 @@ class QuietHours:
         local = (_EPOCH + timedelta(minutes=minute)).astimezone(zone)
         quiet = self._hours is not None and self._hours.quiet(local.hour * 60 + local.minute)
         return int(Reason.QUIET_HOURS) if quiet else PASSES
+
+
+def _offset(zone: ZoneInfo, at_ms: float) -> timedelta:
+    return (_EPOCH + timedelta(milliseconds=at_ms)).astimezone(zone).utcoffset() or timedelta(0)

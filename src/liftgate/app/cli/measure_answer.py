@@ -9,7 +9,6 @@ from typing import Annotated, Any, NoReturn
 import typer
 
 from liftgate.app.cli.say import fail
-from liftgate.measure.plain import plain as plain
 
 ANSWERED, MISUSED, REFUSED = 0, 2, 3
 JSON_HELP = "Print JSON."
@@ -55,6 +54,13 @@ def answer(as_json: bool, compute: Callable[[], Answer], show: Callable[[Answer]
         if found["refusal"]:
             say_refusal(found["refusal"])
     raise typer.Exit(REFUSED if found["refusal"] else ANSWERED)
+
+
+def plain(value: Any) -> Any:
+    """Return the value as JSON can hold it; see `liftgate.measure.plain`, which is not loaded before it is needed."""
+    from liftgate.measure.plain import plain as as_json_holds_it
+
+    return as_json_holds_it(value)
 
 
 def say_refusal(refusal: Mapping[str, str]) -> None:
