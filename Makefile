@@ -7,6 +7,8 @@ DATA ?= ../shared/data/hillstrom.csv.gz
 STARBUCKS ?= ../shared/data/starbucks
 # More arguments for pytest: make test ARGS='tests/house -x'
 ARGS ?=
+# Processes that share the tests, a file to each in turn (`JOBS=0`: one process, as a debugger wants it).
+JOBS ?= auto
 # Servers are started by the hundred in the tests: let Python keep what it compiled, whatever the shell says.
 export PYTHONDONTWRITEBYTECODE :=
 LOCK := uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-header --no-emit-index-url --no-annotate
@@ -31,7 +33,7 @@ serve: setup ## Serve the demo's bundle with an embedded store until Ctrl-C
 
 test: setup ## Run every test (ARGS='...' goes to pytest)
 	@[ -f "$(DATA)" ] || printf '\033[33m!! $(DATA) is not there: the tests on real customers will be SKIPPED (DATA=... names it)\033[0m\n'
-	@LIFTGATE_TEST_DATA="$(DATA)" LIFTGATE_TEST_STARBUCKS="$(STARBUCKS)" $(BIN)/python -m pytest $(ARGS)
+	@LIFTGATE_TEST_DATA="$(DATA)" LIFTGATE_TEST_STARBUCKS="$(STARBUCKS)" $(BIN)/python -m pytest -n $(JOBS) --dist loadfile $(ARGS)
 
 check: lint types imports proto-check docs-check bank hillstrom-if-there loyalty-if-there test ## Everything CI runs
 
