@@ -5,13 +5,14 @@ For calibration, drift and off-policy questions. Rows: decisions for treated peo
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import ibis
 
-from liftgate.measure import attribution
+from liftgate.measure import attribution, log_inputs
 from liftgate.measure.log import Log, new_aside, open_log, time_of, valid
 from liftgate.measure.quality import gap_refusal, lost_records
 from liftgate.measure.refusal import Refused
@@ -46,28 +47,45 @@ class Decisions:
 
 
 def decision_table(
-    directory: Path, events: Path | None, rule: attribution.Rule, target: Path, *, read_at_ms: int | None = None, allow_gaps: bool = False
+    directory: Path,
+    events: Path | None,
+    rule: attribution.Rule,
+    target: Path,
+    *,
+    read_at_ms: int | None = None,
+    allow_gaps: bool = False,
+    inputs: Sequence[str] = (),
 ) -> Decisions:
     """Write the table as Parquet.
 
     Columns: unit, version, placement, branch, offer, decided_at, half (first or second, of the log's time), score (what the model
     foretold of the offer, null where it was not asked), probability (with which the offer was drawn), even (the probability with which
-    an even draw among the offers that could be drawn would have taken it), reward. Raises Misused, and Refused: `log_gaps`, `no_rows`,
-    `open_windows`.
+    an even draw among the offers that could be drawn would have taken it), reward, outcome (yes or no: a reward or none), and the inputs
+    that are asked for by name (see log_inputs). Raises Misused, and Refused: `log_gaps`, `no_rows`, `open_windows`.
     """
+    columns = (*DECISION_COLUMNS, *(log_inputs.COLUMNS if inputs else ()))
     with new_aside() as aside:
-        log = open_log(directory, events, Path(aside), decision_columns=DECISION_COLUMNS, event_columns=EVENT_COLUMNS)
-        return decisions_of(log, rule, target, read_at_ms=read_at_ms, allow_gaps=allow_gaps)
+        log = open_log(directory, events, Path(aside), decision_columns=columns, event_columns=EVENT_COLUMNS)
+        return decisions_of(log, rule, target, read_at_ms=read_at_ms, allow_gaps=allow_gaps, inputs=inputs)
 
 
-def decisions_of(log: Log, rule: attribution.Rule, target: Path, *, read_at_ms: int | None = None, allow_gaps: bool = False) -> Decisions:
+def decisions_of(
+    log: Log,
+    rule: attribution.Rule,
+    target: Path,
+    *,
+    read_at_ms: int | None = None,
+    allow_gaps: bool = False,
+    inputs: Sequence[str] = (),
+) -> Decisions:
     """Write the table of a log that is open already, with at least DECISION_COLUMNS and EVENT_COLUMNS. Raises as `decision_table`."""
+    known = log_inputs.named(log, inputs)
     lost, gaps = lost_records(log)
     if (why := gap_refusal(lost, gaps)) is not None and not allow_gaps:
         raise Refused(why.code, why.why, why.what_to_do)
     latest = [log.fetch(one.max().name("at").as_table())[0]["at"] or 0 for one in (log.decisions.decided_at_ms, log.events.received_at_ms)]
     read_at = read_at_ms or max(latest)
-    shown = _drawn(log)
+    shown = _drawn(log, known)
     made = attribution.closed(shown, rule, read_at)
     whole, rows = log.count(shown), log.count(made)
     if not rows:
@@ -91,13 +109,15 @@ def decisions_of(log: Log, rule: attribution.Rule, target: Path, *, read_at_ms: 
         probability=rewarded.probability,
         even=rewarded.even,
         reward=rewarded.reward.cast("float64"),
+        outcome=ibis.ifelse(rewarded.reward != 0, log_inputs.YES, log_inputs.NO),
+        **{one.name: rewarded[f"input{i}"] for i, one in enumerate(known)},
     )
     log.backend.to_parquet(table, str(target))
     counted = log.fetch(made.aggregate(explored=(made.branch == "EXPLORE").cast("int64").sum(), scored=made.score.count()))[0]
     return Decisions(target, rows, whole - rows, read_at, lost, counted["explored"], counted["scored"])
 
 
-def _drawn(log: Log) -> Any:
+def _drawn(log: Log, inputs: Sequence[log_inputs.Input]) -> Any:
     """Return the decisions for treated people with one slot in which an offer, not the default, was drawn."""
     rows = log.once(log.decisions, "decision_id")
     rows = rows.filter((rows.arm == "TREATMENT") & (rows.mode.fill_null("") == "") & (rows.slot_count == 1))
@@ -116,6 +136,8 @@ def _drawn(log: Log) -> Any:
         probability=drawn[rows.place],
         score=ibis.ifelse(score - score == 0, score, ibis.null("float64")),
     )
-    kept = ("decision_id", "decided_at_ms", "person_pseudonym", "bundle_digest", "placement_id", "branch", "offer")
+    rows = log_inputs.with_values(rows, inputs, "input")
+    kept = ["decision_id", "decided_at_ms", "person_pseudonym", "bundle_digest", "placement_id", "branch", "offer"]
+    kept += [f"input{i}" for i in range(len(inputs))]
     rows = rows.select(*kept, "probability", "score").inner_join(drawable, "decision_id")
     return rows.select(*kept, "probability", "score", even=1.0 / rows.drawable)

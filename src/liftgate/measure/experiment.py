@@ -16,6 +16,7 @@ from typing import Any
 
 import ibis
 
+from liftgate.measure import log_inputs
 from liftgate.measure.log import Log, new_aside, open_log, time_of, valid
 from liftgate.measure.quality import gap_refusal, lost_records
 from liftgate.measure.refusal import Misused, Refused
@@ -28,6 +29,18 @@ DECISION_COLUMNS = (
 EVENT_COLUMNS = ("event_id", "kind", "person_pseudonym", "account_pseudonym", "occurred_at_ms", "received_at_ms", "value", "reason")
 KINDS = ("EXPOSURE", "CLICK", "PURCHASE")
 _DAY_MS = 86_400_000
+_KNOWN = (
+    "arm",
+    "version",
+    "placement",
+    "assigned_at",
+    "assigned_at_ms",
+    "decisions",
+    "triggered",
+    "exposed",
+    "purchase_again",
+    "net_value",
+)
 
 
 @dataclass(frozen=True)
@@ -49,6 +62,10 @@ class Asked:
     """None: the latest moment in the log."""
     allow_gaps: bool = False
     """Go on although records are missing."""
+    inputs: tuple[str, ...] = ()
+    """Inputs of the person's first decision that become columns, as texts: see log_inputs."""
+    groups: tuple[str, ...] = ()
+    """Columns to group by; those that the table would not have are inputs, too."""
 
 
 @dataclass(frozen=True)
@@ -82,13 +99,17 @@ def experiment_table(directory: Path, events: Path | None, asked: Asked, target:
 
     Raises Misused, and Refused: `log_gaps`, `no_rows`, `open_windows`, `mixed_keys`, `unit_in_two_groups`.
     """
+    columns = (*DECISION_COLUMNS, *(log_inputs.COLUMNS if asked.inputs or asked.groups else ()))
     with new_aside() as aside:
-        log = open_log(directory, events, Path(aside), decision_columns=DECISION_COLUMNS, event_columns=EVENT_COLUMNS)
+        log = open_log(directory, events, Path(aside), decision_columns=columns, event_columns=EVENT_COLUMNS)
         return table_of(log, asked, target)
 
 
 def table_of(log: Log, asked: Asked, target: Path) -> Made:
-    """Write the table of a log that is open already, with at least DECISION_COLUMNS and EVENT_COLUMNS. Raises as `experiment_table`."""
+    """Write the table of a log that is open already, with at least DECISION_COLUMNS and EVENT_COLUMNS. Raises as `experiment_table`.
+
+    Where inputs are asked for, with log_inputs.COLUMNS, too.
+    """
     return _Making(log, asked).write(target)
 
 
@@ -97,6 +118,9 @@ class _Making:
         self._log, self._asked = log, asked
         self._unit = "person_pseudonym"
         self._shares: tuple[str, ...] = ()
+        self._inputs = log_inputs.named(log, asked.inputs) if asked.inputs else []
+        if not set(asked.groups) <= {*_KNOWN}:
+            self._inputs += log_inputs.named(log, asked.groups, (*_KNOWN, *self._of_kinds(), *(one.name for one in self._inputs)))
 
     def write(self, target: Path) -> Made:
         lost, gaps = lost_records(self._log)
@@ -154,7 +178,8 @@ class _Making:
             raise self._nobody()
         number = ibis.cases(*((rows.bundle_digest == one, i) for i, one in enumerate(digests)))
         place = ibis.cases(*((rows.placement_id == one, i) for i, one in enumerate(places)))
-        rows = rows.mutate(hit=hit.cast("int8"), number=number.cast("int32"), place=place.cast("int32"))
+        coded = {f"input{i}": log_inputs.code(rows, one) for i, one in enumerate(self._inputs)}
+        rows = rows.mutate(hit=hit.cast("int8"), number=number.cast("int32"), place=place.cast("int32"), **coded)
         people = rows.group_by(self._unit).aggregate(
             arm=rows.group.min(),
             other=rows.group.max(),
@@ -163,6 +188,7 @@ class _Making:
             place=rows.place.argmin(rows.decided_at_ms),
             decisions=rows.count(),
             triggered=rows.hit.max(),
+            **{name: rows[name].argmin(rows.decided_at_ms) for name in coded},
         )
         two = self._log.count(people.filter(people.arm != people.other))
         if two:
@@ -177,7 +203,8 @@ class _Making:
             people = people.filter(people.assigned_at_ms < asked.until_ms)
         version = ibis.cases(*((people.number == i, one) for i, one in enumerate(digests)))
         placement = ibis.cases(*((people.place == i, one) for i, one in enumerate(places)))
-        return people.mutate(version=version, placement=placement).drop("other", "number", "place")
+        known = {one.name: log_inputs.words(self._log, people, f"input{i}", one) for i, one in enumerate(self._inputs)}
+        return people.mutate(version=version, placement=placement, **known).drop("other", "number", "place", *coded)
 
     def _nobody(self) -> Refused:
         why = f"no decision of {self._log.name} is in the experiment"
@@ -219,6 +246,10 @@ class _Making:
             "give a table of your own, in which outcomes stand beside that unit: --table; events know people and accounts alone",
         )
 
+    def _of_kinds(self) -> list[str]:
+        kinds = {row["kind"].lower() for row in self._log.fetch(self._log.events.select("kind").distinct())} | set(map(str.lower, KINDS))
+        return [f"{kind}{end}" for kind in sorted(kinds) for end in ("", "_count", "_value", "_count_before", "_value_before")]
+
     def _with_outcomes(self, people: Any, events: Any, kinds: Sequence[str]) -> Any:
         asked = self._asked
         mine = events.inner_join(people.select(self._unit, "assigned_at_ms"), self._unit)
@@ -239,7 +270,9 @@ class _Making:
         flags = {kind.lower(): (joined[f"{kind.lower()}_count"].fill_null(0) > 0).cast("int64") for kind in kinds}
         net = (filled["purchase_value"] - filled["refund_value"]) if "refund_value" in filled else filled["purchase_value"]
         joined = joined.mutate(assigned_at=time_of(joined.assigned_at_ms))
-        known = ("arm", "version", "placement", "assigned_at", "assigned_at_ms", "decisions", "triggered")
+        flags["purchase_again"] = (joined.purchase_count.fill_null(0) > 1).cast("int64")
+        known = ("arm", "version", "placement", *(one.name for one in self._inputs))
+        known = (*known, "assigned_at", "assigned_at_ms", "decisions", "triggered")
         return joined.select(*known, exposed=flags["exposure"], **flags, **filled, net_value=net)
 
     def _one(self, **aggregates: Any) -> dict[str, Any]:

@@ -25,6 +25,8 @@ _METRIC = "What is compared: COL:binary (0 or 1), COL:mean, COL:ratio:DENOMINATO
 _COVARIATE = "CUPED: a number a unit from before its first exposure, or COL:ratio:DENOMINATOR; repeat for more."
 _GUARDRAIL = "A metric that may get worse by less than a margin: METRIC,up|down,MARGIN, where up means that more is better."
 
+_SEGMENT = "Report each of its values, too; with --log also an input of the first decision, such as context.device. Repeat for more."
+
 
 def register(app: typer.Typer) -> None:
     """Add the command."""
@@ -56,9 +58,7 @@ def lift(
         list[str] | None,
         typer.Option("--stratum", metavar="COL", help="Compare within its values, such as the allocation's period; repeat for more."),
     ] = None,
-    segment: Annotated[
-        list[str] | None, typer.Option("--segment", metavar="COL", help="Report each of its values, too; repeat for more.")
-    ] = None,
+    segment: Annotated[list[str] | None, typer.Option("--segment", metavar="COL", help=_SEGMENT)] = None,
     period: Annotated[
         str,
         typer.Option(
@@ -102,7 +102,8 @@ def lift(
     Example: liftgate measure lift --log log --window 7d --metric purchase --metric purchase_value --triggered triggered
     """
     asked = source.Source(
-        table, log, events, layer, placement, tuple(offer or ()), window, before, since, until, read_at, allow_gaps
+        table, log, events, layer, placement, tuple(offer or ()), window, before, since, until, read_at, allow_gaps,
+        groups=(*(segment or ()), *(stratum or ())),
     )  # fmt: skip
 
     def compute() -> Answer:

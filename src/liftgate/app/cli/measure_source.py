@@ -39,6 +39,12 @@ ReadAtOption = Annotated[
     str,
     typer.Option("--read-at", metavar="TIME", help="With --log: windows open at this time are left out; absent: the log's latest moment."),
 ]
+InputOption = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--input", metavar="NAME", help="Also an input, such as context.device; a person's is that of the first decision. `all`: each."
+    ),
+]
 GapsOption = Annotated[bool, typer.Option("--allow-gaps", help="With --log: measure although records are missing from it.")]
 
 
@@ -58,6 +64,8 @@ class Source:
     until: str = ""
     read_at: str = ""
     allow_gaps: bool = False
+    inputs: tuple[str, ...] = ()
+    groups: tuple[str, ...] = ()
 
     @contextmanager
     def opened(self) -> Iterator[tuple[str, Made | None]]:
@@ -89,6 +97,8 @@ class Source:
             until_ms=time_ms(self.until, "--until"),
             read_at_ms=time_ms(self.read_at, "--read-at"),
             allow_gaps=self.allow_gaps,
+            inputs=self.inputs,
+            groups=self.groups,
         )
 
 

@@ -43,6 +43,7 @@ def table(
     metric: Annotated[
         str, typer.Option("--metric", metavar="KIND[_value]", help="With --per decision: the event that is its reward.")
     ] = "",
+    input_: source.InputOption = None,
     engine: EngineOption = DUCKDB,
     as_json: Annotated[bool, typer.Option("--json", help=JSON_HELP)] = False,
 ) -> None:
@@ -66,12 +67,13 @@ def table(
             raise Misused(f"--out {out} is there: name a new file")
         if per is Per.decision:
             if layer or placement or offer or before or since or until:
-                raise Misused("--per decision goes with --events, --metric, --window, --read-at and --allow-gaps alone")
-            return _decisions(log, events, metric or source.METRIC, window, read_at, allow_gaps, out)
+                raise Misused("--per decision goes with --events, --metric, --window, --input, --read-at and --allow-gaps alone")
+            return _decisions(log, events, metric or source.METRIC, window, read_at, allow_gaps, out, tuple(input_ or ()))
         if metric:
             raise Misused("--metric goes with --per decision; a row a person has every kind of event")
         asked = source.Source(
-            "", log, events, layer, placement, tuple(offer or ()), window, before, since, until, read_at, allow_gaps
+            "", log, events, layer, placement, tuple(offer or ()), window, before, since, until, read_at, allow_gaps,
+            inputs=tuple(input_ or ()),
         )  # fmt: skip
         made = experiment_table(log, events, asked.asked(), out)
         return {"what": "table", "path": str(out), "kinds": made.kinds} | source.said_of(made)
@@ -79,19 +81,24 @@ def table(
     answer(as_json, compute, _show, engine)
 
 
-def _decisions(log: Path, events: Path | None, metric: str, window: str, read_at: str, allow_gaps: bool, out: Path) -> dict[str, Any]:
+def _decisions(
+    log: Path, events: Path | None, metric: str, window: str, read_at: str, allow_gaps: bool, out: Path, inputs: tuple[str, ...]
+) -> dict[str, Any]:
     from liftgate.measure.attribution import Rule
     from liftgate.measure.decision_table import decision_table
 
     rule = Rule(metric.removesuffix("_value"), source.span_ms(window, "--window"), worth=metric.endswith("_value"))
-    made = decision_table(log, events, rule, out, read_at_ms=source.time_ms(read_at, "--read-at"), allow_gaps=allow_gaps)
+    read_at_ms = source.time_ms(read_at, "--read-at")
+    made = decision_table(log, events, rule, out, read_at_ms=read_at_ms, allow_gaps=allow_gaps, inputs=inputs)
     return {"what": "table", "path": str(out)} | made.as_json()
 
 
 def _show(found: Answer) -> None:
     if "rows" in found:
         typer.echo(f"{found['path']}: {found['rows']:,} decisions, {found['explored']:,} of them explored, {found['scored']:,} scored.")
-        typer.echo("Columns: unit, version, placement, branch, offer, decided_at, half, score, probability, even, reward.")
+        typer.echo(
+            "Columns: unit, version, placement, branch, offer, decided_at, half, score, probability, even, reward, outcome; and --input."
+        )
         return
     source.show(found)
     typer.echo(f"{found['path']}: columns arm, version, placement, assigned_at, decisions, triggered, exposed; and of each of")
