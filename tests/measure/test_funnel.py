@@ -71,7 +71,7 @@ def test_rates_and_losses_add_up(rows: list[tuple[bool, ...]]) -> None:
 def test_a_bottleneck_is_worth_what_goes_on_from_there() -> None:
     """1,000 assigned, 500 seen, 100 clicked, 50 bought: keeping a tenth of those lost gives 5, 20 and 5 more, ranked so."""
     counts = Counts("a", None, 1_000, (500, 100, 50), (500, 100, 50))
-    ranked = bottlenecks(counts, STEPS, value=30.0)
+    ranked = bottlenecks(counts, STEPS, values={STEPS[-1]: 30.0})
     assert [one.step for one in ranked] == ["clicked", "seen", "bought"]
     assert [one.extra_at_end for one in ranked] == pytest.approx([20, 5, 5])
     assert [one.worth for one in ranked] == pytest.approx([600, 150, 150])
@@ -79,6 +79,20 @@ def test_a_bottleneck_is_worth_what_goes_on_from_there() -> None:
     assert drop is not None
     assert drop.step == "clicked"
     assert bottlenecks(counts, STEPS, {"seen": 0.9})[0].step == "seen"
+
+
+def test_a_step_before_the_last_can_be_worth_something() -> None:
+    """200 of 1,000 bought and 20 again: keeping a tenth of those who bought once gives 18 orders, of those who did not buy 80 and 8."""
+    counts = Counts("a", None, 1_000, (200, 20), (200, 20))
+    by_count, by_worth = (
+        bottlenecks(counts, ("bought", "again")),
+        bottlenecks(counts, ("bought", "again"), None, {"bought": 10, "again": 10}),
+    )
+    assert [one.step for one in by_count] == ["again", "bought"]
+    assert [one.step for one in by_worth] == ["bought", "again"]
+    assert [one.worth for one in by_worth] == pytest.approx([880, 180])
+    with pytest.raises(ValueError, match="is no step"):
+        bottlenecks(counts, ("bought", "again"), None, {"nope": 1.0})
 
 
 def test_several_rows_of_a_unit_are_one_unit(tmp_path: Path) -> None:

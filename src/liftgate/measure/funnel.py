@@ -7,7 +7,6 @@ denominators are different people, so a difference of conditional rates is not a
 
 from __future__ import annotations
 
-import math
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
@@ -81,7 +80,7 @@ class Bottleneck:
     extra_at_end_per_1000: float
     """The same for 1,000 assigned units."""
     worth: float | None
-    """In the currency of `value`; None: no value was given."""
+    """In the currency of the values, over this step and those after it; None: no value was given."""
 
 
 def steps_of(counts: Counts, names: Sequence[str], alpha: float = 0.05) -> tuple[Step, ...]:
@@ -106,7 +105,7 @@ def biggest_drop(steps: Sequence[Step]) -> Step | None:
 
 
 def bottlenecks(
-    counts: Counts, names: Sequence[str], recovered: Mapping[str, float] | None = None, value: float | None = None
+    counts: Counts, names: Sequence[str], recovered: Mapping[str, float] | None = None, values: Mapping[str, float] | None = None
 ) -> tuple[Bottleneck, ...]:
     """Return the steps by what a realistic improvement is worth, the most first.
 
@@ -116,24 +115,27 @@ def bottlenecks(
 
     Raises ValueError for a share outside (0, 1] or of an unknown step.
     """
-    shares = dict(recovered or {})
-    if unknown := set(shares) - set(names):
+    shares, worths = dict(recovered or {}), dict(values or {})
+    if unknown := (set(shares) | set(worths)) - set(names):
         raise ValueError(f"`{min(unknown)}` is no step; steps: {', '.join(names)}")
     if any(not 0 < share <= 1 for share in shares.values()):
         raise ValueError("the share of lost units that can be kept lies above 0 and at most at 1")
     steps = steps_of(counts, names)
     found = []
     for index, step in enumerate(steps):
-        onward = math.prod(later.conditional_rate or 0.0 for later in steps[index + 1 :])
+        onward, worth = 1.0, worths.get(step.step, 0.0)
+        for later in steps[index + 1 :]:
+            onward *= later.conditional_rate or 0.0
+            worth += onward * worths.get(later.step, 0.0)
         share = shares.get(step.step, RECOVERED)
         kept = step.lost * share
         extra = kept * onward
         per_1000 = 1000 * extra / counts.n if counts.n else 0.0
-        found.append((extra, index, step, share, kept, per_1000))
+        found.append((kept * worth if worths else extra, index, step, share, kept, extra, per_1000))
     found.sort(key=lambda one: (-one[0], one[1]))
     return tuple(
-        Bottleneck(step.step, rank, step.lost, share, kept, extra, per_1000, None if value is None else extra * value)
-        for rank, (extra, _, step, share, kept, per_1000) in enumerate(found, 1)
+        Bottleneck(step.step, rank, step.lost, share, kept, extra, per_1000, key if worths else None)
+        for rank, (key, _, step, share, kept, extra, per_1000) in enumerate(found, 1)
     )
 
 

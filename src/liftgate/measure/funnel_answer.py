@@ -34,8 +34,8 @@ class Options:
     method: Method = "benjamini_hochberg"
     recovered: Mapping[str, float] | None = None
     """Share of the units lost at a step that a realistic improvement keeps, by step."""
-    value: float | None = None
-    """Of one unit that does the last step."""
+    values: Mapping[str, float] | None = None
+    """What one unit at a step is worth, by step."""
     share: Sequence[str] = ()
 
 
@@ -67,6 +67,7 @@ def answer_funnel(read: Funnel, options: Options) -> dict[str, Any]:
         "split": split.document if split else None,
         "alpha": options.alpha,
         "recovered_share": {step: (options.recovered or {}).get(step, RECOVERED) for step in read.steps},
+        "values": dict(options.values or {}),
         "funnels": [_funnel(counts, read.steps, options) for counts in (*whole.values(), *segments)],
         "differences": differences,
         "multiplicity": {"method": options.method, "tests": len(differences), "meaning": MEANING[options.method]},
@@ -78,9 +79,9 @@ def _funnel(counts: Counts, names: Sequence[str], options: Options) -> dict[str,
     steps = steps_of(counts, names, options.alpha)
     drop = biggest_drop(steps)
     try:
-        ranked = bottlenecks(counts, names, options.recovered, options.value)
+        ranked = bottlenecks(counts, names, options.recovered, options.values)
     except ValueError as err:
-        raise Misused(f"--recover: {err}") from err
+        raise Misused(f"--recover, --value: {err}") from err
     return {
         "arm": counts.arm,
         "segment": counts.segment,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from enum import StrEnum
+from math import isfinite
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
@@ -87,7 +88,10 @@ def funnel(
             "--recover", metavar="STEP=SHARE", help="Share of those lost at a step that could realistically be kept; default 0.1 each."
         ),
     ] = None,
-    value: Annotated[float | None, typer.Option("--value", metavar="X", help="What one unit at the last step is worth.")] = None,
+    value: Annotated[
+        list[str] | None,
+        typer.Option("--value", metavar="[STEP=]X", help="What one unit at a step is worth, the last one unless named; may be repeated."),
+    ] = None,
     share: Annotated[list[str] | None, typer.Option("--share", metavar="ARM=WEIGHT", help=_SHARE_HELP)] = None,
     correction: Annotated[
         Correction, typer.Option("--correction", help="For steps x arms x segments tested at once.")
@@ -126,24 +130,29 @@ def funnel(
             read = read_events(source, unit, event, time, assigned, step, arm or None, segment or None, closing)
         else:
             read = read_funnel(source, unit, step, arm or None, segment or None, closing)
-        return answer_funnel(read, Options(control or None, alpha, correction.value, _shares(recover or []), value, share or []))
+        shares = _by_step("--recover", recover or [])
+        return answer_funnel(read, Options(control or None, alpha, correction.value, shares, _values(value or [], step), share or []))
 
     answer(as_json, compute, _show, engine)
 
 
-def _shares(words: list[str]) -> dict[str, float]:
+def _by_step(option: str, words: list[str]) -> dict[str, float]:
     from liftgate.measure.refusal import Misused
 
-    shares = {}
+    found = {}
     for word in words:
         name, _, number = word.rpartition("=")
         try:
-            shares[name] = float(number)
+            found[name] = float(number)
         except ValueError:
             name = ""
-        if not name:
-            raise Misused(f"--recover {word!r} is not STEP=SHARE, such as cart=0.05")
-    return shares
+        if not name or not isfinite(found[name]):
+            raise Misused(f"{option} {word!r} is not STEP=NUMBER, such as cart=0.05")
+    return found
+
+
+def _values(words: list[str], steps: list[str]) -> dict[str, float]:
+    return _by_step("--value", [word if "=" in word else f"{steps[-1]}={word}" for word in words])
 
 
 def _show(found: Answer) -> None:
