@@ -266,7 +266,8 @@ async def front(
         "liftgate.v1.ConsentService": consenting.handlers(),
         **(more(watcher) if more else {}),
     }
-    serving = GrpcServer(services, transport=transport, tls=tls, **server)
+    direct = {"liftgate.v1.DecisionService": deciding.direct()}
+    serving = GrpcServer(services, transport=transport, tls=tls, direct=direct, **server)
     port = await serving.start()
     serving.health.set_serving(True)
     # A subchannel of its own, so that no test reuses another's connection.

@@ -100,14 +100,34 @@ def what_failed(error: Exception) -> str:
 
 async def refuse(context: grpc.aio.ServicerContext[bytes, bytes], error: Exception) -> NoReturn:
     """End the call as the table says, with `google.rpc.Status` in its trailers. Always raises grpc.aio.AbortError."""
+    await context.abort_with_status(_rich_status(error))
+    raise AssertionError("abort_with_status returned")
+
+
+def trailers_of(error: Exception) -> tuple[int, str, list[tuple[str, str | bytes]]]:
+    """Return (status number, message, trailing metadata) as `refuse` sends them."""
+    known = _constant.get(type(error))
+    if known is None:
+        status = _rich_status(error)
+        known = int(status.code.value[0]), status.details, list(status.trailing_metadata)
+        if type(error) in _CONSTANT:
+            _constant[type(error)] = known
+    return known
+
+
+_CONSTANT = frozenset({Overloaded, Expired, LogUnavailable})
+"""Errors whose status says nothing of the call: under overload they are many, and must be cheap."""
+_constant: dict[type[Exception], tuple[int, str, list[tuple[str, str | bytes]]]] = {}
+
+
+def _rich_status(error: Exception) -> grpc.Status:
     code, message, details = status_of(error)
     status = status_pb2.Status(code=code.value[0], message=message)
     for detail in details:
         packed = AnyMessage()
         packed.Pack(detail)
         status.details.append(packed)
-    await context.abort_with_status(to_status(status))
-    raise AssertionError("abort_with_status returned")
+    return to_status(status)
 
 
 def _bad_request(error: CallerError) -> tuple[str, Sequence[Message]]:

@@ -12,11 +12,13 @@ from typing import Any, Protocol
 
 import grpc
 
+from liftgate.adapters.direct_calls import DirectCall, DirectMethod
 from liftgate.adapters.grpc_answers import batch_response
 from liftgate.adapters.grpc_errors import CallObserver, Report, Unimplemented, refuse, status_of, what_failed
 from liftgate.adapters.grpc_requests import RequestReader
 from liftgate.domain.errors import Expired
 from liftgate.domain.request import DecideRequest
+from liftgate.pipeline.batching import Caller
 from liftgate.pipeline.live import Live
 from liftgate.pipeline.ports import Ids
 
@@ -34,6 +36,10 @@ class Decider(Protocol):
 
     async def submit(self, request: DecideRequest, live: Live, deadline: float | None = None) -> bytes:
         """Return the encoded answer; see `Batcher.submit`."""
+        ...
+
+    def enter(self, caller: Caller, request: DecideRequest, live: Live, deadline: float | None = None) -> None:
+        """Give the answer to the caller; see `Batcher.enter`."""
         ...
 
     async def submit_many(self, requests: Sequence[DecideRequest], live: Live, deadline: float | None = None) -> list[bytes]:
@@ -65,6 +71,7 @@ class DecisionService:
         self._observer = observer
         self._default_deadline_s = default_deadline_ms / 1000.0
         self._report = report
+        self._loop: asyncio.AbstractEventLoop | None = None
         self._explain = explain or unimplemented("ask for the explanation with `explain: true` in Decide, or use `liftgate explain`")
 
     def handlers(self) -> dict[str, Handler]:
@@ -81,6 +88,23 @@ class DecisionService:
         live = self._live()
         request = self._reader.decide(raw, live.bundle, call.invocation_metadata())
         return await self._decider.submit(request, live, deadline)
+
+    def direct(self) -> dict[str, DirectMethod]:
+        """Return by name the methods that can take calls without a task for each."""
+        return {"Decide": DirectMethod("Decide", self.take, self._observer, self._report)}
+
+    def take(self, raw: bytes, call: DirectCall) -> None:
+        """Begin to answer one encoded DecideRequest: `decide` without waiting. Raises what the table of errors names."""
+        remaining = call.remaining
+        if remaining is None or remaining > _NO_DEADLINE_S:
+            remaining = self._default_deadline_s
+        elif remaining <= 0:
+            raise Expired
+        if self._loop is None:
+            self._loop = asyncio.get_running_loop()
+        live = self._live()
+        request = self._reader.decide(raw, live.bundle, call.metadata)
+        self._decider.enter(call, request, live, self._loop.time() + remaining)
 
     async def decide_batch(self, raw: bytes, call: Call) -> bytes:
         """Answer one encoded DecideBatchRequest. Raises what the table of errors names."""

@@ -10,6 +10,7 @@ import grpc
 import grpc.aio
 from grpc_reflection.v1alpha import reflection
 
+from liftgate.adapters.direct_calls import DirectMethod
 from liftgate.adapters.grpc_health import SERVICE as HEALTH_SERVICE
 from liftgate.adapters.grpc_health import Health
 from liftgate.adapters.grpc_service import Handler
@@ -85,11 +86,15 @@ class GrpcServer:
         reuse_port: bool = False,
         reflect: bool = False,
         max_request_bytes: int = MAX_REQUEST_BYTES,
+        direct: Mapping[str, Mapping[str, DirectMethod]] | None = None,
     ) -> None:
-        """`reuse_port`: other processes may listen on the same port; without it a taken port fails. Raises ValueError on unknown names."""
+        """`direct`: methods of `services` that the native transport calls without a task for each.
+
+        `reuse_port`: other processes may listen on the same port; without it a taken port fails. Raises ValueError on unknown names."""
         self.transport = resolve(transport, tls)
         self._tls = tls
-        self._server = _make(self.transport, reuse_port, max_request_bytes)
+        hottest = {f"/{service}/{name}": method for service, methods in (direct or {}).items() for name, method in methods.items()}
+        self._server = _make(self.transport, reuse_port, max_request_bytes, hottest)
         self.health = Health(tuple(services))
         for service, handlers in services.items():
             unknown = set(handlers) - set(_METHODS.get(service, ()))
@@ -137,16 +142,17 @@ def _method(name: str, handler: Handler) -> grpc.RpcMethodHandler[Any, Any]:
     return grpc.unary_unary_rpc_method_handler(handler)
 
 
-def _make(transport: Literal["native", "grpcio"], reuse_port: bool, max_request_bytes: int) -> grpc.aio.Server:
+def _make(
+    transport: Literal["native", "grpcio"], reuse_port: bool, max_request_bytes: int, direct: Mapping[str, DirectMethod]
+) -> grpc.aio.Server:
     options = [
         ("grpc.max_receive_message_length", max_request_bytes),
         ("grpc.max_metadata_size", _MAX_METADATA_BYTES),
         ("grpc.so_reuseport", int(reuse_port)),
     ]
     if transport == "native":
-        import pygrpc_native.aio  # absent on Windows, where grpcio serves
+        from liftgate.adapters.native_server import NativeServer  # absent on Windows, where grpcio serves
 
         # One thread for sockets: a worker is one core, and a second one costs a tenth more CPU a decision in switching.
-        server: grpc.aio.Server = pygrpc_native.aio.Server(options=options, io_threads=1)
-        return server
+        return NativeServer(direct, options, io_threads=1)
     return grpc.aio.server(options=options)

@@ -190,6 +190,7 @@ def wire(
         session_pseudonym=Pseudonyms.of_units("session", key.key_id, key.key),
         visitor_pseudonym=Pseudonyms.of_units("visitor", key.key_id, key.key),
         personal=None if ring is None else ring.pseudonym,
+        personal_unit=ring.unit if ring is not None and ring.names_units else None,
         pseudonym_key_id=pseudonyms.key_id if ring is None else ring.key_id,
         on_log_failure=settings.on_log_failure,
         controls=controls.panel,
@@ -281,6 +282,7 @@ def wire(
         reuse_port=settings.workers > 1 or settings.share_port,
         reflect=settings.reflection,
         max_request_bytes=settings.max_request_kib * 1024,
+        direct={"liftgate.v1.DecisionService": deciding.direct()},
     )
     logs = (("decision", decisions), ("event", events), ("audit", chained))
     rooms = (controls, privacy)

@@ -18,6 +18,7 @@ from liftgate.domain.reason import Reason
 from liftgate.domain.request import DecideRequest
 from liftgate.domain.verdict import Asked
 from liftgate.pipeline.amends import Amends
+from liftgate.pipeline.caller import Caller, Limits
 from liftgate.pipeline.decide import decide
 from liftgate.pipeline.decision_desk import asked_for
 from liftgate.pipeline.duplicates import Memory, settle
@@ -29,23 +30,7 @@ from liftgate.pipeline.reserve import request_id_reused
 from liftgate.pipeline.stages import Stage
 from liftgate.pipeline.walk import Pending, Ports, Walk
 
-__all__ = ["Batcher", "Limits", "Live"]
-
-
-@dataclass(frozen=True, slots=True)
-class Limits:
-    """How much is taken on at once."""
-
-    max_batch: int = 64
-    max_queue: int = 1024
-    """Requests waiting; one more is Overloaded."""
-    batches_in_flight: int = 1
-    horizon_s: float = 60.0
-    """How long an answer given without Redis is remembered for retries."""
-    hurry_s: float = 0.03
-    """Requests with less time left than this get smaller budgets for their round trips, in batches of their own."""
-    gather_turns: int = 0
-    """Turns of the loop without another request before a batch starts, where the last one held several; 0: it starts at once."""
+__all__ = ["Batcher", "Caller", "Limits", "Live"]
 
 
 @dataclass(slots=True, eq=False)
@@ -53,7 +38,7 @@ class _Waiting:
     request: DecideRequest
     live: Live
     deadline: float | None
-    futures: list[asyncio.Future[bytes]]
+    callers: list[Caller]
     """One for every caller: duplicates that arrive while the first is under way join it."""
 
 
@@ -95,13 +80,21 @@ class Batcher:
 
         Raises RequestIdReused, Overloaded, Expired, LogUnavailable. Cancelling it changes nothing for its neighbours.
         """
+        future: asyncio.Future[bytes] = self._loop.create_future()
+        self.enter(future, request, live, deadline)
+        return await future
+
+    def enter(self, caller: Caller, request: DecideRequest, live: Live, deadline: float | None = None) -> None:
+        """Give the encoded answer, or an error that `submit` names, to the caller; perhaps at once.
+
+        Raises RequestIdReused, Overloaded: then the caller hears nothing.
+        """
         if len(self._single) >= self._limits.max_queue:
             raise Overloaded
-        future, waiting = self._enlist(request, live, deadline)
+        waiting = self._enlist(caller, request, live, deadline)
         if waiting is not None:
             self._single.append(waiting)
             self._schedule()
-        return await future
 
     async def submit_many(self, requests: Sequence[DecideRequest], live: Live, deadline: float | None = None) -> list[bytes]:
         """Return one encoded answer each, in order. Others' single requests go before them.
@@ -113,7 +106,8 @@ class Batcher:
         futures: list[asyncio.Future[bytes]] = []
         try:
             for request in requests:
-                future, waiting = self._enlist(request, live, deadline)
+                future: asyncio.Future[bytes] = self._loop.create_future()
+                waiting = self._enlist(future, request, live, deadline)
                 futures.append(future)
                 if waiting is not None:
                     self._bulk.append(waiting)
@@ -129,28 +123,26 @@ class Batcher:
             await asyncio.sleep(0.001) if not self._tasks else await asyncio.wait(self._tasks)
         await self._amends.close()
 
-    def _enlist(self, request: DecideRequest, live: Live, deadline: float | None) -> tuple[asyncio.Future[bytes], _Waiting | None]:
-        """Return the caller's future, and what to walk for it: None when it joined an answer or another caller."""
-        loop = self._loop
-        future: asyncio.Future[bytes] = loop.create_future()
+    def _enlist(self, caller: Caller, request: DecideRequest, live: Live, deadline: float | None) -> _Waiting | None:
+        """Return what to walk for the caller: None when it joined an answer or another caller."""
         if not request.idempotent or request.dry_run:
-            return future, _Waiting(request, live, deadline, [future])
-        known = self._memory.get(request, loop.time())
+            return _Waiting(request, live, deadline, [caller])
+        known = self._memory.get(request, self._loop.time())
         if known is not None:
-            future.set_result(known)
-            return future, None
+            caller.set_result(known)
+            return None
         key = (request.person_id, request.request_id)
         first = self._under_way.get(key)
         if first is None:
-            waiting = self._under_way[key] = _Waiting(request, live, deadline, [future])
-            return future, waiting
+            waiting = self._under_way[key] = _Waiting(request, live, deadline, [caller])
+            return waiting
         if first.request.fingerprint != request.fingerprint:
             raise request_id_reused()
-        first.futures.append(future)
+        first.callers.append(caller)
         if first.deadline is not None:
             first.deadline = None if deadline is None else max(first.deadline, deadline)
         self._ports.observer.joined(recovered=False)
-        return future, None
+        return None
 
     def _schedule(self) -> None:
         if not self._scheduled and self.queue_depth and self._running < self._limits.batches_in_flight:
@@ -184,7 +176,7 @@ class Batcher:
             queue.popleft()
             if waiting.deadline is not None and waiting.deadline <= now:
                 self._finish(waiting, Expired())
-            elif all(future.done() for future in waiting.futures):
+            elif all(caller.done() for caller in waiting.callers):
                 self._forget(waiting)
             else:
                 batch.append(waiting)
@@ -278,13 +270,13 @@ class Batcher:
 
     def _finish(self, waiting: _Waiting, result: bytes | Exception) -> None:
         self._forget(waiting)
-        for future in waiting.futures:
-            if future.done():
+        for caller in waiting.callers:
+            if caller.done():
                 continue
             if isinstance(result, bytes):
-                future.set_result(result)
+                caller.set_result(result)
             else:
-                future.set_exception(result)
+                caller.set_exception(result)
 
     def _forget(self, waiting: _Waiting) -> None:
         key = (waiting.request.person_id, waiting.request.request_id)

@@ -1,0 +1,91 @@
+"""The native transport with a short way for the methods that are called most: `direct_calls`. Everything else goes the library's way.
+
+It leans on names of pygrpc-native's server that are not public, of the one version that is locked: `_on_events`, `_table`, `_front`,
+`_calls`, `_receive_limit` and `_stopping`. tests/e2e holds both ways to the same behaviour.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import pygrpc_native.aio
+from pygrpc_native._native import EVENT_CANCEL
+
+from liftgate.adapters.direct_calls import DirectCall, DirectMethod, Metadata
+
+
+class NativeServer(pygrpc_native.aio.Server):  # type: ignore[misc]  # grpcio has no types
+    """pygrpc-native's server; calls of `direct` methods, by path, are handed over as they come."""
+
+    def __init__(self, direct: Mapping[str, DirectMethod], options: Sequence[tuple[str, Any]], io_threads: int = 1) -> None:
+        super().__init__(options=options, io_threads=io_threads)
+        self._direct = direct
+        self._taken: dict[int, DirectCall] = {}
+        self._none_left = asyncio.Event()
+
+    def respond(self, number: int, answer: bytes) -> None:
+        """See `direct_calls.Line`."""
+        self._front.respond(number, answer)
+        self.forget(number)
+
+    def fail(self, number: int, code: int, message: str, trailers: Metadata) -> None:
+        """See `direct_calls.Line`."""
+        self._front.fail(number, code, message, trailing_metadata=trailers)
+        self.forget(number)
+
+    def forget(self, number: int) -> None:
+        """See `direct_calls.Line`."""
+        self._taken.pop(number, None)
+        if self._stopping and not self._taken:
+            self._none_left.set()
+
+    async def stop(self, grace: float | None) -> None:
+        """Refuse new calls, let those in flight finish for `grace` seconds, then end them."""
+        if self._taken and not self._stopping:
+            # One task stands for all of them: the library waits for it as long as for any call's, and then cancels it.
+            waiting = asyncio.get_running_loop().create_task(self._last())
+            self._calls[-1] = _Standing(waiting)
+        await super().stop(grace)
+
+    async def _last(self) -> None:
+        try:
+            await self._none_left.wait()
+        finally:
+            for call in tuple(self._taken.values()):
+                call.leave()
+            self._calls.pop(-1, None)
+
+    def _on_events(self, events: list[tuple[Any, ...]]) -> None:
+        taken, direct, table, limit = self._taken, self._direct, self._table, self._receive_limit
+        others: list[tuple[Any, ...]] = []
+        for event in events:
+            kind, number, place, payload, _, details = event
+            if kind == EVENT_CANCEL:
+                call = taken.get(number)
+                if call is None:
+                    others.append(event)
+                else:
+                    call.leave()
+                continue
+            method = direct.get(table[place][0])
+            if method is None or self._stopping or (limit is not None and len(payload) > limit):
+                others.append(event)
+                continue
+            call = taken[number] = DirectCall(self, method, number, details[0], details[2])
+            try:
+                method.take(payload, call)
+            except Exception as error:
+                call.set_exception(error)
+        if others:
+            super()._on_events(others)
+
+
+class _Standing:
+    """As much of a call of the library's as its `stop` and a cancellation look at."""
+
+    __slots__ = ("task",)
+
+    def __init__(self, task: asyncio.Task[None]) -> None:
+        self.task = task
