@@ -27,7 +27,7 @@ async def tell(bench: Bench, person: str, given: Iterable[dict[str, Any]]) -> No
         reliability = Reliability[fields.pop("reliability", "reliable").upper()]
         at_ms = epoch_ms(at if at.tzinfo else at.replace(tzinfo=UTC))
         event = Event(f"e{i}", kind, person, at_ms, NOW_MS, reliability, **fields)
-        changes = plan.of(event) if plan is not None else b""
+        changes = plan.of(event) if plan is not None else None
         if changes:
             found.append(ContactEvent(EventKey(person, event.event_id), b"", NOW_MS, at_ms, False, False, "", features=changes))
     # The store is the session's: nothing of an earlier case counts.

@@ -9,10 +9,11 @@ from liftgate.adapters.memory_stores import Entry, History, Totals
 from liftgate.adapters.redis_contacts import event_entry_id
 from liftgate.domain.contact_history import ENTRY
 from liftgate.domain.errors import StoreUnavailable
+from liftgate.domain.feature import FeatureChange
 from liftgate.domain.pause import Pause
 from liftgate.pipeline.contact_ports import CapCount, ContactEvent, CountStatus
 from liftgate.pipeline.ports import EventKey
-from liftgate.signals.cell import apply, packed, pruned, unpacked, unpacked_update
+from liftgate.signals.cell import apply, packed, pruned, unpacked, unpacked_upkeep
 
 MAX_ENTRIES = 1024
 MAX_OUTCOMES = 64
@@ -44,7 +45,7 @@ class MemoryContactEvents:
             return CountStatus.KNOWN
         self._known.add(event.key)
         person = event.key.person_id
-        applied = not event.features or self._apply(person, event.features)
+        applied = event.features is None or self._apply(person, event.features)
         if event.features and not (event.caps or event.account_caps or event.totals or event.pauses):
             return CountStatus.COUNTED if applied else CountStatus.IN_PART
         sides = [_Book(self.history.get((person, ghost), b""), event) for ghost in (False, True)]
@@ -70,13 +71,12 @@ class MemoryContactEvents:
             self.history[person, side] = book.packed()
         return CountStatus.COUNTED if whole and applied and not sides[ghost].damaged else CountStatus.IN_PART
 
-    def _apply(self, person_id: str, raw: bytes) -> bool:
+    def _apply(self, person_id: str, change: FeatureChange) -> bool:
         """Change a person's features; False: what was there was no state, and it has been begun anew."""
-        update = unpacked_update(raw)
         state = unpacked(self.features.get(person_id))
         changed = {} if state is None else state
-        apply(changed, update.changes)
-        found = packed(pruned(changed, update.bounds))
+        apply(changed, change.cells)
+        found = packed(pruned(changed, unpacked_upkeep(change.upkeep).bounds))
         if found is not None:
             self.features[person_id] = found
         return state is not None

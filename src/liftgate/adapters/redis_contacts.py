@@ -22,7 +22,8 @@ _HEADER = Struct("<8s8sdddB")
 _CAP = Struct("<8sdB")
 _TOTAL = Struct("<HH8sdB")
 _PAUSE = Struct("<8s8sBdd")
-_COUNTS = Struct("<HH")
+_COUNTS = Struct("<HHH")
+_UPDATE = Struct("<Hd")
 _NOBODY = b"\0" * 8
 _HELD_OUT, _ACCOUNT, _UNSURE, _PARTLY, _BOTH, _FEATURES, _ALONE = 1, 2, 4, 8, 16, 32, 64
 _LEASED_ONLY, _LEASE_WINDOW, _ONCE = 1, 2, 4
@@ -69,18 +70,22 @@ class RedisContactEvents:
                     places.setdefault(redis_keys.total(total.cap_id, ghost), len(places) + 1)
         keys: list[bytes] = []
         arguments: list[bytes] = []
+        upkeeps: dict[bytes, int] = {}
+        horizon_ms = self._horizon_ms
         for event in events:
             person_id, event_id = event.key
-            own = redis_keys.tag(person_id)
+            own, features = redis_keys.tag(person_id), event.features
             keys.append(redis_keys.event(person_id, event_id, own))
-            if not event.features or event.caps or event.account_caps or event.totals or event.pauses:
+            if features is None or event.caps or event.account_caps or event.totals or event.pauses:
                 self._counted(event, own, places, keys, arguments)
             else:
-                arguments.append(_HEADER.pack(_NOBODY, _NOBODY, event.now_ms, event.occurred_at_ms, self._horizon_ms, _ALONE | _FEATURES))
-            if event.features:
+                arguments.append(_HEADER.pack(_NOBODY, _NOBODY, event.now_ms, event.occurred_at_ms, horizon_ms, _ALONE | _FEATURES))
+            if features is not None:
+                cells, lives_ms, upkeep = features
                 keys.append(own + b"w")
-                arguments.append(event.features)
-        arguments.append(_COUNTS.pack(len(events), len(places)))
+                arguments.append(_UPDATE.pack(upkeeps.setdefault(upkeep, len(upkeeps) + 1), lives_ms) + cells)
+        arguments += upkeeps
+        arguments.append(_COUNTS.pack(len(events), len(places), len(upkeeps)))
         return [*places, *keys], arguments
 
     def _counted(self, event: ContactEvent, own: bytes, places: Mapping[bytes, int], keys: list[bytes], arguments: list[bytes]) -> None:
@@ -90,7 +95,7 @@ class RedisContactEvents:
         if account_id:
             keys += [redis_keys.account(account_id, ghost) for ghost in (False, True)]
         flags = _HELD_OUT * event.held_out | _ACCOUNT * bool(account_id) | _UNSURE * event.unsure
-        flags |= _PARTLY * event.partly | _BOTH * event.both | _FEATURES * bool(event.features)
+        flags |= _PARTLY * event.partly | _BOTH * event.both | _FEATURES * (event.features is not None)
         named, reservation = event_entry_id(event.key.event_id), event.reservation_id or _NOBODY
         arguments += (
             _HEADER.pack(reservation, named, event.now_ms, event.occurred_at_ms, self._horizon_ms, flags),

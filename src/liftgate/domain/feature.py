@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from math import inf
-from typing import Literal
+from typing import Literal, NamedTuple
 
 from liftgate.domain.event import Event, Property, Reliability
 from liftgate.domain.input import Input
@@ -97,6 +97,17 @@ class Definition:
     def buckets(self) -> int:
         """How many buckets count, the current one included."""
         return STEPS * HALF_LIVES if self.half_life_ms else self.window_ms // self.bucket_ms
+
+
+class FeatureChange(NamedTuple):
+    """What one event changes of its person's feature state."""
+
+    cells: bytes
+    """What becomes of which cells, packed as `signals/cell.py` says."""
+    lives_ms: float
+    """How long from now that can matter."""
+    upkeep: bytes
+    """What of a whole state is of no more use by now, packed; the same bytes for all events of some seconds."""
 
 
 def property_of(event: Event, name: str, group: str, currency: str) -> Property | None:

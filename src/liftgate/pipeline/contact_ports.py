@@ -8,6 +8,7 @@ from enum import IntEnum
 from typing import Protocol
 
 from liftgate.domain.event import Event
+from liftgate.domain.feature import FeatureChange
 from liftgate.domain.pause import Pause
 from liftgate.pipeline.ports import EventKey
 
@@ -62,8 +63,8 @@ class ContactEvent:
     the event counts for real, but for an offer that is withheld and whose decision holds anything among ghosts."""
     both: bool = False
     """With `partly`: about a whole answer, so leases on either side count."""
-    features: bytes = b""
-    """What it changes of the person's live features, as `FeatureUpdates` says it; empty: nothing."""
+    features: FeatureChange | None = None
+    """What it changes of the person's live features; None: nothing."""
 
 
 class CountStatus(IntEnum):
@@ -79,8 +80,8 @@ class CountStatus(IntEnum):
 class FeatureUpdates(Protocol):
     """What events change of people's live features: compiled once for a bundle, and pure."""
 
-    def of(self, event: Event) -> bytes:
-        """Return what the event changes, as the store's script reads it; empty: nothing. Late and revoked events are not asked about."""
+    def of(self, event: Event) -> FeatureChange | None:
+        """Return what the event changes; None: nothing, as of every late event. Revoked ones are not asked about."""
         ...
 
 

@@ -22,7 +22,7 @@ HEADER = b"\0\0\0\0\1\0\0\0"
 KEY = Struct("<II")
 CHANGE = Struct("<B8sd8sd")
 BOUND = Struct("<IBd")
-_UPDATE = Struct("<ddH")
+_LONGEST = Struct("<d")
 MOST = 2**53 - 1
 """Sums end here: beyond it a float64 is no longer exact."""
 REGISTERS = 256
@@ -66,28 +66,23 @@ State = dict[tuple[int, int], float]
 
 
 @dataclass(frozen=True, slots=True)
-class Update:
-    """What one event changes, and what of the whole state is of no more use by then."""
+class Upkeep:
+    """What of a whole state is of no more use."""
 
-    lives_ms: float
-    """How long from now the changes can matter."""
     most_bytes: float
     """A state that is longer loses what no bound names."""
     bounds: dict[int, Bound]
-    changes: bytes
 
 
-def packed_update(lives_ms: float, most_bytes: float, bounds: bytes, changes: bytes) -> bytes:
-    """Return an update as `adapters/lua/features.lua` reads it. `bounds`: packed as `BOUND`."""
-    return _UPDATE.pack(lives_ms, most_bytes, len(bounds)) + bounds + changes
+def packed_upkeep(most_bytes: float, bounds: bytes) -> bytes:
+    """Return an upkeep as `adapters/lua/features.lua` reads it. `bounds`: packed as `BOUND`."""
+    return _LONGEST.pack(most_bytes) + bounds
 
 
-def unpacked_update(raw: bytes) -> Update:
-    """Return a packed update."""
-    lives_ms, most_bytes, length = _UPDATE.unpack_from(raw)
-    end = _UPDATE.size + length
-    bounds = {series: Bound(series, Until(how), least) for series, how, least in BOUND.iter_unpack(raw[_UPDATE.size : end])}
-    return Update(lives_ms, most_bytes, bounds, raw[end:])
+def unpacked_upkeep(raw: bytes) -> Upkeep:
+    """Return a packed upkeep."""
+    bounds = {series: Bound(series, Until(how), least) for series, how, least in BOUND.iter_unpack(raw[_LONGEST.size :])}
+    return Upkeep(_LONGEST.unpack_from(raw)[0], bounds)
 
 
 def changes(raw: bytes) -> Iterator[tuple[Op, bytes, float, bytes, float]]:

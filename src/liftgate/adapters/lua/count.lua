@@ -2,7 +2,7 @@
 -- KEYS: total counters; then for each event its key, the person's history and ghost history, and its account's two if it names one;
 --   last the person's feature state, if it changes any.
 -- ARGV: for each event its header, the person's caps, the account's, totals and pauses, and what it changes of features
---   if it does; last of all <I2 events> <I2 total counters>
+--   if it does; then upkeeps, and last of all <I2 events> <I2 total counters> <I2 upkeeps>
 --   header  <c8 reservation of its decision, or zeros> <c8 id of the event> <d now_ms> <d occurred_at_ms> <d horizon_ms> <B flags>
 --   flags   1 by what is known of the person alone, held out | 2 names an account | 4 whether held out depends on consent
 --           | 8 partly held out: 1 says whether of this offer; a lease counts where it lies | 16 leases on both sides count
@@ -11,6 +11,7 @@
 --           | 4 the decision counts, not the event: once
 --   totals  each <I2 real counter> <I2 ghost counter> <c8 receipt> <d bucket> <B how>: 1 and 4 as above
 --   pauses  each <c8 cap> <c8 outcome> <B after> <d within_ms> <d lasts_ms>
+--   features  <I2 which upkeep, from 1> <d lives_ms> <changes>: features.lua
 -- Reply, for each event: 0 known before | 1 counted | 2 counted, but a history was full
 local HEADER, CAP, TOTAL, PAUSE = '<c8c8dddB', '<c8dB', '<I2I2c8dB', '<c8c8Bdd'
 local ENTRY, BUCKET = '<c8c8dd', '<dd'
@@ -191,8 +192,12 @@ local function pause(book, section, event, now, occurred)
   return whole
 end
 
-local events, totals = struct.unpack('<I2I2', ARGV[#ARGV])
+local events, totals, upkeeps = struct.unpack('<I2I2I2', ARGV[#ARGV])
 local replies, key, arg = {}, totals + 1, 1
+local function change_features(state_key, update)
+  local upkeep, lives, at = struct.unpack('<I2d', update)
+  return features.apply(state_key, lives, update, at, ARGV[#ARGV - 1 - upkeeps + upkeep])
+end
 for i = 1, events do
   local reservation, event, now, occurred, horizon, flags = struct.unpack(HEADER, ARGV[arg])
   local caps, account_caps, total_caps, pauses = '', '', '', ''
@@ -209,12 +214,13 @@ for i = 1, events do
     update, state_key = ARGV[arg], KEYS[key]
     arg, key = arg + 1, key + 1
   end
-  local seen = redis.pcall('GET', event_key)
+  -- One command where the event is new. What is there and says neither logged nor revoked says nothing, and is replaced.
+  local seen = redis.call('SET', event_key, 'L', 'PX', horizon, 'NX') == false and redis.pcall('GET', event_key)
+  if seen and seen ~= 'L' and seen ~= 'R' then redis.call('SET', event_key, 'L', 'PX', horizon) end
   if seen == 'L' or seen == 'R' then
     replies[i] = 0
   elseif update and #caps + #account_caps + #total_caps + #pauses == 0 then
-    redis.call('SET', event_key, 'L', 'PX', string.format('%.0f', horizon))
-    replies[i] = features.apply(state_key, update) and 1 or 2
+    replies[i] = change_features(state_key, update) and 1 or 2
   else
     local real, ghosts = open(real_key, now), open(ghost_key, now)
     local own, beside, whole, held_out, known = real, nil, true, flags % 2 == 1, false
@@ -254,10 +260,9 @@ for i = 1, events do
       if held_out and not partly then whole = pause(ghosts, pauses, event, now, occurred) and whole end
     end
     whole = whole and not own.damaged
-    if update then whole = features.apply(state_key, update) and whole end
+    if update then whole = change_features(state_key, update) and whole end
     close(real, now)
     close(ghosts, now)
-    redis.call('SET', event_key, 'L', 'PX', string.format('%.0f', horizon))
     replies[i] = whole and 1 or 2
   end
 end

@@ -1,9 +1,9 @@
 -- What events change of a person's features: a table of functions for the scripts that it stands before. Layouts: signals/cell.py.
---   apply(key, update)  changes the state at a key; false: what was there was no state, and it has been begun anew
---   close()             writes every changed state
--- update  <d lives_ms> <d longest state in bytes> <I2 length of what is of no more use> <what is of no more use> <changes>
---   of no use  each <I4 series> <B 0 by slot, 1 by value, 2 never> <d least that is of use>
---   changes    each <B how> <c8 cell> <d number> <c8 other cell> <d other number>
+--   apply(key, lives_ms, changes, at, upkeep)  changes the state at a key by the changes from `at` on; false: what was there was no
+--                                              state, and it has been begun anew
+--   close()                                    writes every changed state
+-- changes  each <B how> <c8 cell> <d number> <c8 other cell> <d other number>
+-- upkeep   <d longest state in bytes>, then what is of no more use: each <I4 series> <B 0 by slot, 1 by value, 2 never> <d least of use>
 local features = (function()
 local CHANGE, BOUND = '<Bc8dc8d', '<I4Bd'
 local HEADER = '\0\0\0\0\1\0\0\0'
@@ -68,8 +68,7 @@ local function distinct(state, cell, bucket, other, most)
   return state
 end
 
-local function change(state, changes)
-  local at = 1
+local function change(state, changes, at)
   while at <= #changes do
     local how, cell, number, other, more
     how, cell, number, other, more, at = unpack_struct(CHANGE, changes, at)
@@ -101,11 +100,11 @@ local function change(state, changes)
   return state
 end
 
-local function prune(state, bounds, longest)
-  local least, at = {}, 1
-  while at <= #bounds do
+local function prune(state, upkeep, longest)
+  local least, at = {}, 9
+  while at <= #upkeep do
     local series, how, number
-    series, how, number, at = unpack_struct(BOUND, bounds, at)
+    series, how, number, at = unpack_struct(BOUND, upkeep, at)
     least[series] = {how, number}
   end
   local kept, crowded = {}, #state > longest
@@ -122,30 +121,33 @@ end
 
 local open, functions = {}, {}
 
-function functions.apply(key, update)
-  local lives, longest, length = unpack_struct('<ddI2', update)
+function functions.apply(key, lives, changes, at, upkeep)
   local book, whole = open[key], true
   if not book then
     local state = redis.pcall('GET', key)
     if type(state) ~= 'string' or #state == 0 or #state % 16 ~= 0 or sub(state, 1, 8) ~= HEADER then
       whole = not state
       state = HEADER .. pack('<d', 16)
+      book = {lives = 0}
+    else
+      -- PTTL is -1 where it never ends, which nothing of ours does.
+      book = {lives = redis.call('PTTL', key)}
     end
-    book = {state = state, lives = 0}
+    book.state = state
     open[key] = book
   end
-  book.state = change(book.state, sub(update, 19 + length))
-  book.lives, book.longest, book.bounds = math.max(book.lives, lives), longest, sub(update, 19, 18 + length)
+  book.state = change(book.state, changes, at)
+  if lives > book.lives then book.lives = lives end
+  book.upkeep = upkeep
   return whole
 end
 
 function functions.close()
   for key, book in pairs(open) do
-    local state = book.state
-    if #state > math.min(2 * number_at(state, 1) + 1024, book.longest) then state = prune(state, book.bounds, book.longest) end
-    -- PTTL is -2 where nothing is and -1 where it never ends, which nothing of ours does.
-    local lives = math.max(book.lives, redis.call('PTTL', key))
-    redis.call('SET', key, state, 'PX', string.format('%.0f', lives))
+    local state, upkeep = book.state, book.upkeep
+    local longest = unpack_struct('<d', upkeep)
+    if #state > math.min(2 * number_at(state, 1) + 1024, longest) then state = prune(state, upkeep, longest) end
+    redis.call('SET', key, state, 'PX', book.lives)
   end
 end
 

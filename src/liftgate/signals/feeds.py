@@ -1,0 +1,138 @@
+"""How events feed series: for each series a function from an event to one packed change. Compiled once a bundle."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from hashlib import blake2b
+from math import isfinite
+from struct import Struct
+
+from liftgate.domain.event import Event, Property, Reliability
+from liftgate.domain.feature import BUILT_IN, Source, property_of
+from liftgate.domain.input import Input, InputType
+from liftgate.signals.cell import CHANGE, KEY, Op
+from liftgate.signals.series import Keeps, Series
+
+LARGEST = 1e9
+"""A property beyond it counts as it, either way."""
+_NOTHING = b"\0" * 8
+_CELL = Struct("<BIId8sd")
+"""`signals.cell.CHANGE` with its first cell as two numbers."""
+_ADD, _MAX, _DISTINCT = int(Op.ADD), int(Op.MAX), int(Op.DISTINCT)
+
+Feed = Callable[[Event, str, str], bytes | None]
+"""An event, its offer's group and the bundle's currency to one packed change; None: the event is not one of these."""
+_Pack = Callable[[int, Property], bytes | None]
+"""Moment in ms and the property's value to one packed change; None: the value is of no use."""
+
+
+def feeds_of(own: tuple[Series, ...]) -> list[tuple[Series, Feed]]:
+    """Return the feeds of one definition's series; two that are always changed together have one, under the first that is named."""
+    kinds = {series.keeps: series for series in own}
+    if Keeps.LATEST in kinds:
+        return [_fed(kinds[Keeps.LATEST], _pair(Op.LAST, kinds[Keeps.LATEST_AT], kinds[Keeps.LATEST]))]
+    if Keeps.FIRST in kinds:
+        return [_fed(kinds[Keeps.FIRST], _pair(Op.FIRST, kinds[Keeps.FIRST_AT], kinds[Keeps.FIRST]))]
+    if Keeps.SET in kinds:
+        return [_fed(kinds[Keeps.SET], _distinct(kinds[Keeps.SET], kinds[Keeps.REGISTERS]))]
+    return [_fed(series, _single(series)) for series in own]
+
+
+def takes(series: Series, reliability: int) -> bool:
+    """Say whether events of a class of reliability, a `Reliability`, feed a series at all."""
+    return Reliability(reliability) not in series.source.refuse
+
+
+def _fed(series: Series, pack: _Pack) -> tuple[Series, Feed]:
+    source: Source = series.source
+    name, where = source.property, source.where
+    if not where and not name:
+        return series, lambda event, group, currency: pack(event.occurred_at_ms, 1)
+    if not where:
+        if name not in BUILT_IN:
+
+            def of_declared(event: Event, group: str, currency: str) -> bytes | None:
+                value = event.properties.get(name)
+                return None if value is None else pack(event.occurred_at_ms, value)
+
+            return series, of_declared
+
+        def of_built_in(event: Event, group: str, currency: str) -> bytes | None:
+            value = property_of(event, name, group, currency)
+            return None if value is None else pack(event.occurred_at_ms, value)
+
+        return series, of_built_in
+
+    def filtered(event: Event, group: str, currency: str) -> bytes | None:
+        for one in where:
+            if not one.passes(property_of(event, one.property, group, currency)):
+                return None
+        value = property_of(event, name, group, currency) if name else 1
+        return None if value is None else pack(event.occurred_at_ms, value)
+
+    return series, filtered
+
+
+def _single(series: Series) -> _Pack:
+    series_id, size, make = series.series_id, series.bucket_ms, _CELL.pack
+    if series.keeps is Keeps.LATEST_AT:
+        return lambda at_ms, value: make(_MAX, series_id, 0, at_ms, _NOTHING, 0.0)
+    if series.keeps is Keeps.MICROS or series.source.property:
+        money = series.keeps is Keeps.MICROS
+
+        def add(at_ms: int, value: Property) -> bytes | None:
+            micros = _micros(value)
+            if micros is None:
+                return None
+            return make(_ADD, series_id, at_ms // size, micros if money else 1.0, _NOTHING, 0.0)
+
+        return add
+    return lambda at_ms, value: make(_ADD, series_id, at_ms // size, 1.0, _NOTHING, 0.0)
+
+
+def _micros(value: Property) -> float | None:
+    if isinstance(value, (bool, str)) or not isfinite(value):
+        return None
+    return float(round(min(max(value, -LARGEST), LARGEST) * 1e6))
+
+
+def _pair(op: Op, times: Series, values: Series) -> _Pack:
+    column, how = values.definition.input, int(op)
+    by_bucket = op is Op.FIRST
+    first, second, size = times.series_id, values.series_id, values.bucket_ms
+    at_any, value_at_any = KEY.pack(first, 0), KEY.pack(second, 0)
+    texts = {text: float(i) for i, text in reversed(list(enumerate(column.values)))} if column.type is InputType.STRING else None
+
+    def pair(at_ms: int, value: Property) -> bytes | None:
+        number = texts.get(value, -1.0) if texts is not None and type(value) is str else _column_number(column, value)
+        if number is None:
+            return None
+        if not by_bucket:
+            return CHANGE.pack(how, at_any, at_ms, value_at_any, number)
+        slot = at_ms // size
+        return CHANGE.pack(how, KEY.pack(first, slot), at_ms, KEY.pack(second, slot), number)
+
+    return pair
+
+
+def _column_number(column: Input, value: Property) -> float | None:
+    try:
+        if column.type in (InputType.INT, InputType.FLOAT) and not isinstance(value, (bool, str)):
+            value = min(max(value, -(2.0**53)), 2.0**53) if column.type is InputType.FLOAT else value
+        return column.encode(value)
+    except ValueError:
+        return None
+
+
+def _distinct(hashes: Series, registers: Series) -> _Pack:
+    most = float(hashes.definition.exact_up_to + 1)
+    series_id, size = hashes.series_id, hashes.bucket_ms
+    other = KEY.pack(registers.series_id, 0)
+
+    def seen(at_ms: int, value: Property) -> bytes:
+        # Text, numbers and truth values are told apart; 1 and 1.0 are the same number.
+        text = f"1{value}" if type(value) is str else f"0{value!r}" if isinstance(value, bool) else f"0{float(value)!r}"
+        digest = blake2b(text.encode("utf-8", "surrogatepass"), digest_size=4).digest()
+        return _CELL.pack(_DISTINCT, series_id, int.from_bytes(digest, "little"), at_ms // size, other, most)
+
+    return seen
