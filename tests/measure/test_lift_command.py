@@ -378,3 +378,26 @@ def test_the_command_line_is_light() -> None:
         "print([m for m in ('ibis', 'duckdb', 'scipy', 'sqlglot', 'pandas', 'sklearn', 'liftgate.measure') if m in sys.modules])"
     )
     assert subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout.strip() == "[]"
+
+
+def _two_periods(n: int = 4000) -> Rows:
+    """Half control in the first period, a tenth in the second, as planned."""
+    rows = _experiment(n)
+    return [
+        row | {"phase": "a" if i < n // 2 else "b", "arm": "c" if i % (2 if i < n // 2 else 10) == 0 else "t"} for i, row in enumerate(rows)
+    ]
+
+
+def test_shares_are_planned_within_a_stratum(write: Write) -> None:
+    """Each period is held against its own shares, by srm and lift; the whole against both by their units; another plan is refused."""
+    path = write(_two_periods())
+    right = ("--share", "phase=a:c=1", "--share", "phase=a:t=1", "--share", "phase=b:c=1", "--share", "phase=b:t=9")
+    for what in (("srm", "--unit", "id", "--arm", "arm"), ("lift", "--unit", "id", "--arm", "arm", "--control", "c", "--metric", "spend")):
+        asked = (*what, "--table", path, "--stratum", "phase")
+        assert _run(*asked, *right)[0] == 0
+        assert _run(*asked, *right[:-1], "phase=b:t=4")[1]["refusal"]["code"] == "sample_ratio_mismatch"
+        code, found = _run(*asked, *right[:4])
+        assert (code, "nothing for 'b'" in json.dumps(found)) == (2, True)
+    _, whole = _run("srm", "--table", path, "--unit", "id", "--arm", "arm", "--stratum", "phase", *right)
+    assert whole["shares"] == pytest.approx({"c": 0.3, "t": 0.7})
+    assert _run("srm", "--table", path, "--unit", "id", "--arm", "arm", *right)[0] == 2

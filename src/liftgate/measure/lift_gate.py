@@ -11,7 +11,7 @@ from scipy import stats
 from liftgate.measure.lift_table import Cells
 from liftgate.measure.refusal import Refusal
 from liftgate.measure.srm import ALARM_P, Srm, refusal, srm
-from liftgate.measure.srm_table import shares_of
+from liftgate.measure.srm_table import shares_of, without_absent
 
 UNKNOWN = ("unknown",)
 """Said instead of planned shares: nobody knows them, and the split stays unchecked."""
@@ -34,13 +34,17 @@ def check_split(cells: Cells) -> Split:
     question = cells.question
     if question.shares == UNKNOWN:
         return Split({}, "unknown", None)
-    weights = shares_of(question.shares)
-    groups = {"": cells.counts({})} if weights or not question.strata else _by_stratum(cells)
+    planned = shares_of(question.shares, question.strata)
+    pooled = planned.within is None and (planned.whole is not None or not question.strata)
+    groups = {(): cells.counts({})} if pooled else _by_stratum(cells)
     level = ALARM_P / len(groups)
-    checked = "given" if weights else "equal"
+    checked = "given" if question.shares else "equal"
     found: dict[str, Srm] = {}
     why: Refusal | None = None
-    for name, counts in groups.items():
+    for values, counts in groups.items():
+        stratum = dict(zip(question.strata, values, strict=False))
+        name = ", ".join(f"{n}={v}" for n, v in stratum.items())
+        weights = without_absent(planned.of(stratum), counts)
         one = srm(counts, weights)
         if one.p_value < level and not weights and (near := nearest_round(counts, question.control)).p_value >= ALARM_P:
             one, checked = near, "round"
@@ -72,17 +76,11 @@ def check_allocation(cells: Cells) -> Refusal | None:
     )
 
 
-def _by_stratum(cells: Cells) -> dict[str, dict[str, int]]:
+def _by_stratum(cells: Cells) -> dict[tuple[str, ...], dict[str, int]]:
     arms = cells.values(cells.keys[0])
     picked = {arm: cells.pick(arm, {}) for arm in arms}
     strata = sorted({stratum for one in picked.values() for stratum in one})
-    names = cells.question.strata
-    return {
-        ", ".join(f"{n}={v}" for n, v in zip(names, stratum, strict=True)): {
-            arm: picked[arm][stratum].n if stratum in picked[arm] else 0 for arm in arms
-        }
-        for stratum in strata
-    }
+    return {stratum: {arm: picked[arm][stratum].n if stratum in picked[arm] else 0 for arm in arms} for stratum in strata}
 
 
 def nearest_round(counts: Mapping[str, int], control: str) -> Srm:

@@ -26,7 +26,7 @@ def gate_split(n: Mapping[str, int], share: Sequence[str], control: str) -> Chec
     """Hold units by arm against ARM=WEIGHT words; without, against equal shares or a round holdout. Raises Refused, Misused."""
     if tuple(share) == UNKNOWN:
         return Checked({"checked_against": "unknown"}, "the split was not checked: nobody said what was planned")
-    weights = shares_of(share)
+    weights = shares_of(share).whole
     found, against, warning = srm(n, weights), "given" if weights else "equal", ""
     if found.mismatch and not weights and not (near := nearest_round(n, control)).mismatch:
         found, against = near, "round"

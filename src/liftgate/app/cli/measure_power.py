@@ -92,7 +92,7 @@ def power(
         from liftgate.measure.refusal import Misused
         from liftgate.measure.srm_table import shares_of
 
-        weights = shares_of(share or []) or {"control": 1.0, "treatment": 1.0}
+        weights = shares_of(share or []).whole or {"control": 1.0, "treatment": 1.0}
         if min(weights.values()) <= 0 or control not in weights:
             raise Misused(f"--share gives every arm a weight above 0, the control {control!r} among them; it has {', '.join(weights)}")
         shares = {arm: weight / sum(weights.values()) for arm, weight in weights.items()}
