@@ -104,3 +104,19 @@ async def test_an_entry_is_added_with_the_change_or_not_at_all(backend: Backend)
         last = await store.last("a", BUDGET_S)
         assert await store.swap("a", b"2", b"2", BUDGET_S, last=last, entry=b"%d" % number)
     assert await store.history("a", BUDGET_S) == [b"%d" % number for number in range(2, KEPT + 2)]
+
+
+async def test_what_events_say_goes_with_the_change_or_stays(backend: Backend) -> None:
+    """A swap that is to forget removes the person's feature state in the same step; one that fails, or is not to, leaves it."""
+    store = _store(backend)
+    if backend.client is None:
+        assert await store.swap("a", None, b"1", BUDGET_S, forget=True)
+        return
+    client = backend.client
+    keys = [redis_keys.windows("a"), redis_keys.windows("b")]
+    await client.call([("SET", key, b"x") for key in keys], BUDGET_S)
+    assert await store.swap("a", None, b"1", BUDGET_S)
+    assert not await store.swap("a", b"0", b"2", BUDGET_S, forget=True)
+    assert await client.call([("EXISTS", key) for key in keys], BUDGET_S) == [1, 1]
+    assert await store.swap("a", b"1", b"2", BUDGET_S, forget=True)
+    assert await client.call([("EXISTS", key) for key in keys], BUDGET_S) == [0, 1]

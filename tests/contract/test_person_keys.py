@@ -25,7 +25,7 @@ HASHED = Pseudonyms("", b"h" * 32)
 
 def ring(**options: Any) -> PersonKeys:
     """Return what a worker knows at its start."""
-    return PersonKeys(Pseudonyms.of_people(b"k" * 32), HASHED, **options)
+    return PersonKeys(Pseudonyms.of_people(b"k" * 32), HASHED, units=Pseudonyms.of_peoples_units(b"k" * 32), **options)
 
 
 async def fetch(client: RedisClient, keys: PersonKeys, people: list[str], layout: Any = "packed", keyed: bool = True) -> Fetched:
@@ -104,7 +104,7 @@ async def test_while_the_store_is_away(redis_backend: Backend) -> None:
     away = connect("redis://127.0.0.1:1/0", 200)
     naming = RedisPersonKeys(away, worker, budget_ms=200)
     (known,) = await naming.named(["a"])
-    assert known == (worker.pseudonym("a", key)[0], False, None)
+    assert known == (worker.pseudonym("a", key)[0], False, None, None)
     now[0] = FRESH_S + 1
     for person in ("a", "b"):
         once, again = (await naming.named([person]))[0], (await naming.named([person]))[0]
@@ -122,3 +122,27 @@ async def test_a_damaged_key_is_no_key(redis_backend: Backend) -> None:
     first = await fetched(client, ring(), ["a", "b", "c"])
     assert first[:2] == [None, None]
     assert first[2] is not None
+
+
+async def test_units_of_a_person_are_theirs_alone_and_go_with_them(redis_backend: Backend) -> None:
+    """An account has one pseudonym with a person, whoever asks, another with each person and kind, and after an erasure a new one a row."""
+    client = redis_backend.client
+    assert client is not None
+    worker, other = ring(), ring()
+    ada, bob = await fetched(client, worker, ["ada", "bob"])
+    own = worker.unit("account", "home", "ada", ada)
+    assert len(own) == 16
+    different = {
+        worker.unit("account", "home", "bob", bob),
+        worker.unit("visitor", "home", "ada", ada),
+        worker.unit("account", "x", "ada", ada),
+    }
+    assert len({own, *different, worker.pseudonym("ada", ada)[0]}) == 5
+    (named,) = await RedisPersonKeys(client, other).named(["ada"])
+    assert RedisPersonKeys(client, other).account("home", "ada", named) == own, "decisions and events of one account join"
+    await RedisErasure(client, HASHED, settle_s=0.0).erase("ada", "", 1, lambda: 5.0)
+    (gone,) = await fetched(client, worker, ["ada"])
+    assert gone is None
+    assert len({own, *(worker.unit("account", "home", "ada", gone) for _ in range(2))}) == 3
+    shared = RedisPersonKeys(client, PersonKeys(Pseudonyms.of_people(b"k" * 32), HASHED))
+    assert shared.account("home", "ada", named) is None, "where units are shared the log's key alone makes them"

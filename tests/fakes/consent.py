@@ -16,6 +16,8 @@ class FakeConsentStore:
     documents: dict[str, bytes] = field(default_factory=dict)
     entries: dict[str, list[bytes]] = field(default_factory=dict)
     """Histories."""
+    forgotten: list[str] = field(default_factory=list)
+    """Whose feature states went with a change of consent."""
     down: bool = False
     """True: every call raises StoreUnavailable."""
     before_swap: Callable[[], None] = lambda: None
@@ -37,7 +39,15 @@ class FakeConsentStore:
         return list(self.entries.get(person_id, ()))
 
     async def swap(
-        self, person_id: str, before: bytes | None, after: bytes, budget_s: float, *, last: bytes | None = None, entry: bytes = b""
+        self,
+        person_id: str,
+        before: bytes | None,
+        after: bytes,
+        budget_s: float,
+        *,
+        last: bytes | None = None,
+        entry: bytes = b"",
+        forget: bool = False,
     ) -> bool:
         """See `pipeline.consent_store.ConsentStore`."""
         self._check(budget_s)
@@ -50,6 +60,8 @@ class FakeConsentStore:
                 return False
             self.entries[person_id] = [*entries, entry][-KEPT:]
         self.documents[person_id] = after
+        if forget:
+            self.forgotten.append(person_id)
         return True
 
     def _check(self, budget_s: float) -> None:

@@ -234,6 +234,10 @@ class Taking:
             with suppress(StoreUnavailable):  # then a repeated event gets another row, which readers drop
                 await self._seen.confirm(keys, seen)
 
+    def _account(self, event: Event, name: Named) -> bytes:
+        own = None if self._naming is None else self._naming.account(event.account_id, event.person_id, name)
+        return (self._accounts(event.account_id) if self._accounts else b"") if own is None else own
+
     def _row(self, event: Event, against: Against | None, name: Named) -> bytes:
         return self._encoder.encode(
             event_id=event.event_id,
@@ -246,7 +250,7 @@ class Taking:
             received_at_ms=event.received_at_ms,
             value=event.value,
             currency=event.currency,
-            account_pseudonym=self._accounts(event.account_id) if event.account_id and self._accounts else b"",
+            account_pseudonym=self._account(event, name) if event.account_id else b"",
             channel=event.channel,
             name=event.name,
             slot=event.slot,

@@ -99,6 +99,7 @@ class ConsentService:
                 record,
                 self._clock.now_ms(),
                 replace_unreadable=request.replace_unreadable,
+                profile_purpose=self._profile_purpose(),
                 left_s=left_s,
             )
         except UnreadableConsent as error:
@@ -140,6 +141,10 @@ class ConsentService:
         except StoreUnavailable:
             raise NotNow("the store of people is away; try again") from None
         return pb.HistoryResponse(entries=map(_entry, entries), digest_now=digest(document)).SerializeToString()
+
+    def _profile_purpose(self) -> str:
+        bundle = self._live().bundle
+        return bundle.purposes[bundle.profile_purpose] if bundle.profile_purpose >= 0 else ""
 
     async def _name(self, person_id: str) -> bytes:
         return self._pseudonym(person_id) if self._naming is None else (await self._naming.named([person_id]))[0].pseudonym

@@ -7,7 +7,7 @@ from the id to the log. Who was erased and is asked about again gets none until 
 from __future__ import annotations
 
 import os
-from collections.abc import Awaitable, Callable, Container, Sequence
+from collections.abc import Awaitable, Callable, Container, Mapping, Sequence
 from time import monotonic
 from typing import Any
 
@@ -34,23 +34,41 @@ class PersonKeys:
         hashed: Callable[[str], bytes],
         random: Callable[[int], bytes] = os.urandom,
         clock: Callable[[], float] = monotonic,
+        units: Mapping[str, Pseudonyms] | None = None,
     ) -> None:
-        """`hashed` gives what tombstones call an id."""
+        """`hashed` gives what tombstones call an id; `units` has what makes pseudonyms of each kind of unit."""
         self.key_id = pseudonyms.key_id
         self._pseudonyms = pseudonyms
         self._hashed = hashed
         self._random = random
         self._clock = clock
+        self._units = units or {}
         self._known: dict[str, tuple[bytes, float]] = {}
 
     def pseudonym(self, person_id: str, key: bytes | None) -> tuple[bytes, bool]:
         """Return 16 bytes, and whether they are for once alone: the person has no key, or the store is away and it is not remembered."""
-        if key is None:
-            known = self._known.get(person_id)
-            if known is None or self._clock() - known[1] > FRESH_S:
-                return self._random(16), True
-            key = known[0]
-        return self._pseudonyms.under(key, person_id), False
+        own = self._own(person_id, key)
+        return (self._random(16), True) if own is None else (self._pseudonyms.under(own, person_id), False)
+
+    def unit(self, kind: str, unit_id: str, person_id: str, key: bytes | None) -> bytes:
+        """Return 16 bytes for a person's account, session or visitor; another one with each person, and for once where theirs is.
+
+        Erasing the person unlinks it with them. Were it the same with everybody, the rows of others would lead to theirs for ever.
+        """
+        own = self._own(person_id, key)
+        return self._random(16) if own is None else self._units[kind].under(own, unit_id)
+
+    @property
+    def names_units(self) -> bool:
+        """Say whether `unit` can be asked."""
+        return bool(self._units)
+
+    def _own(self, person_id: str, key: bytes | None) -> bytes | None:
+        """Return the key to go by; None: none is known."""
+        if key is not None:
+            return key
+        known = self._known.get(person_id)
+        return None if known is None or self._clock() - known[1] > FRESH_S else known[0]
 
     def once(self) -> bytes:
         """Return a pseudonym that stands for nobody."""

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import asyncio
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Awaitable, Callable, Container, Iterator, Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
 
 from liftgate.adapters.profile_file import Kind, PeopleFile, Reject
 from liftgate.adapters.profile_rows import Converted, RowConverter
-from liftgate.adapters.redis_profiles import RedisProfileWriter
+from liftgate.adapters.redis_profiles import RedisProfileWriter, StoredPerson
 from liftgate.domain.errors import BadInput
 
 Progress = Callable[[str, float], None]
@@ -20,11 +20,13 @@ Progress = Callable[[str, float], None]
 
 @dataclass(slots=True)
 class Loaded:
-    """What became of a file. `rows` is `stored` and `rejected` together."""
+    """What became of a file. `rows` is `stored`, `rejected` and `erased` together."""
 
     rows: int = 0
     stored: int = 0
     rejected: int = 0
+    erased: int = 0
+    """Left out: of people who were erased and did not come back."""
     kinds: Counter[Kind] = field(default_factory=Counter)
     """Reasons against rejected rows, by kind; a row may have several."""
 
@@ -36,9 +38,11 @@ async def load_people(
     reject: Callable[[Reject], None],
     progress: Progress,
     all_or_nothing: bool = False,
+    erased: Callable[[Sequence[str]], Awaitable[Container[str]]] | None = None,
 ) -> Loaded:
     """Check every row, then store every good one; of an id that comes again only the first row is stored.
 
+    `erased` says which of some people were erased: they are left out, which is no reject. None: nobody was.
     Memory is bounded but for eight bytes a row. With `all_or_nothing` a single bad row means that nothing is stored. Raises BadInput when
     the file cannot be read to its end or has no rows (nothing is stored), StoreUnavailable (some may be stored).
     """
@@ -49,6 +53,14 @@ async def load_people(
         for one in rejects:
             loaded.kinds[one.kind] += 1
             reject(one)
+
+    async def write(people: Sequence[StoredPerson]) -> None:
+        gone: Container[str] = await erased([person.person_id for person in people]) if erased is not None else ()
+        kept = [person for person in people if person.person_id not in gone]
+        if kept:
+            await writer.store(kept)
+        loaded.stored += len(kept)
+        loaded.erased += len(people) - len(kept)
 
     hashes: list[np.ndarray] = []
     good = 0
@@ -71,8 +83,7 @@ async def load_people(
         # One chunk is written while the next is read.
         if writing is not None:
             await writing
-        loaded.stored += len(converted.people)
-        writing = asyncio.ensure_future(writer.store(converted.people))
+        writing = asyncio.ensure_future(write(converted.people))
         await asyncio.sleep(0)
     if writing is not None:
         await writing

@@ -8,6 +8,8 @@ from hmac import new
 _BYTES = 16
 _KEY_BYTES = 16
 _BLOCK = 64
+UNITS = ("account", "session", "visitor")
+"""What a request can name beside the person."""
 
 
 class Pseudonyms:
@@ -40,6 +42,11 @@ class Pseudonyms:
         """Return pseudonyms that also take a key of the person's own, `under`. Rows name them by a key id of their own."""
         derived = new(key, b"liftgate people", sha256).digest()
         return cls(sha256(b"liftgate pseudonym key id:" + derived).hexdigest()[:8], derived)
+
+    @classmethod
+    def of_peoples_units(cls, key: bytes) -> dict[str, Pseudonyms]:
+        """Return, by kind, pseudonyms of accounts, sessions and visitors that also take the key of the person whose they are, `under`."""
+        return {kind: cls("", new(key, f"liftgate people's {kind}s".encode(), sha256).digest()) for kind in UNITS}
 
     def under(self, own: bytes, person_id: str) -> bytes:
         """Return 16 bytes, the same for the same person and key of their own, `own`; without that key nobody can tell whose they are."""

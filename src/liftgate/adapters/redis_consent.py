@@ -56,13 +56,21 @@ class RedisConsent:
         return list(reply)
 
     async def swap(
-        self, person_id: str, before: bytes | None, after: bytes, budget_s: float, *, last: bytes | None = None, entry: bytes = b""
+        self,
+        person_id: str,
+        before: bytes | None,
+        after: bytes,
+        budget_s: float,
+        *,
+        last: bytes | None = None,
+        entry: bytes = b"",
+        forget: bool = False,
     ) -> bool:
         """See `pipeline.consent_store.ConsentStore`."""
         body, digest = _swap()
         deadline = asyncio.get_running_loop().time() + budget_s
-        keys = (2, redis_keys.consent(person_id), redis_keys.consent_history(person_id))
-        arguments = (*keys, "0" if before is None else "1", before or b"", after, entry, last or b"", KEPT)
+        own = (redis_keys.consent(person_id), redis_keys.consent_history(person_id), *([redis_keys.windows(person_id)] if forget else ()))
+        arguments = (len(own), *own, "0" if before is None else "1", before or b"", after, entry, last or b"", KEPT)
         (reply,) = await self._call([("EVALSHA", digest, *arguments)], budget_s)
         if isinstance(reply, hiredis.ReplyError) and code(reply) == "NOSCRIPT":
             (reply,) = await self._call([("EVAL", body, *arguments)], deadline - asyncio.get_running_loop().time())

@@ -38,6 +38,13 @@ class RedisErasure:
         keys = [redis_keys.tombstone(self._hashed(person)) for person in people]
         return [moment(value) for value in await self._get(keys, budget_s)]
 
+    async def any_erased(self) -> bool:
+        """Say whether anybody's tombstone stands. Each key of the store may be looked at. Raises StoreUnavailable."""
+        async for keys in self._like(redis_keys.TOMBSTONES, lambda: _STEP_S):
+            if keys:
+                return True
+        return False
+
     async def erase(self, person_id: str, account_id: str, at_ms: int, left_s: Callable[[], float]) -> int:
         """See `pipeline.erasure.ErasureStore`."""
         await self._bury({self._hashed(person_id): at_ms}, left_s)

@@ -95,6 +95,10 @@ def tombstone(hashed: bytes) -> bytes:
     return b"lg:{%x:" + hashed.hex().encode() + b"}"
 
 
+TOMBSTONES = b"lg:{%x:*}"
+"""The pattern that every tombstone's key fits, and no other."""
+
+
 OWN = (b"p", b"f", b"c", b"l", b"h", b"g", b"s", b"v", b"w", b"k")
 """What a person's keys end with that have a fixed name; answers (`r:`) and events (`e:`) have names of their own."""
 

@@ -34,7 +34,11 @@ class RedisPersonKeys:
             found = dict(zip(unique, await self._owners(unique), strict=True))
         except StoreUnavailable:
             found = dict.fromkeys(unique, (None, None))
-        return [Named(*self._keys.pseudonym(person, found[person][0]), found[person][1]) for person in people]
+        return [Named(*self._keys.pseudonym(person, found[person][0]), found[person][1], found[person][0]) for person in people]
+
+    def account(self, account_id: str, person_id: str, name: Named) -> bytes | None:
+        """See `pipeline.naming.Naming`."""
+        return self._keys.unit("account", account_id, person_id, name.key) if self._keys.names_units else None
 
     async def _owners(self, people: Sequence[str]) -> list[tuple[bytes | None, int | None]]:
         """Return keys, and when people were erased. Raises StoreUnavailable."""

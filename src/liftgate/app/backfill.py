@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping, Sequence, Set
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -38,18 +38,27 @@ class Filled:
     strangers: int = 0
     """Pseudonyms in the log that are none of the people's."""
     events: int = 0
+    erased: int = 0
+    """Left out: people who were erased and did not come back."""
 
 
 async def backfill(
-    store: RedisBackfill, people: Sequence[str], directory: Path, bundle: Bundle, plan: FeaturePlan, names: Mapping[bytes, str], now_ms: int
+    store: RedisBackfill,
+    people: Sequence[str],
+    directory: Path,
+    bundle: Bundle,
+    plan: FeaturePlan,
+    names: Mapping[bytes, str],
+    now_ms: int,
+    erased: Set[str] = frozenset(),
 ) -> Filled:
-    """Replace the states of people by what the log says; `names` has them by pseudonym.
+    """Replace the states of people by what the log says, but for those `erased`; `names` has them by pseudonym.
 
     Raises StoreUnavailable; then some may have been replaced.
     """
-    found = Filled(people=len(people))
+    found = Filled(people=len(people), erased=len(erased))
     by_name = {pseudonym.hex(): person for pseudonym, person in names.items()}
-    left = list(people)
+    left = [person for person in people if person not in erased]
     for _ in range(ROUNDS):
         before = await store.stored(left)
         own: dict[str, list[Event]] = {person: [] for person in left}

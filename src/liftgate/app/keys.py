@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from hashlib import sha256
 from pathlib import Path
 
+from liftgate.adapters.pseudonyms import Pseudonyms
 from liftgate.app.settings import BadSettings, Settings, mention
 
 KEY_BYTES = 32
@@ -44,6 +45,11 @@ def pseudonym_key(settings: Settings) -> PseudonymKey:
     if len(key) < 16:
         raise BadSettings(f"{mention('pseudonym_key_file')} {path} wants at least 16 bytes, not {len(key)}")
     return _named(key, made)
+
+
+def hashed_ids(key: bytes) -> Pseudonyms:
+    """Return what tombstones and the erasure journal call people: hashes under a key that is made from the pseudonyms' for them alone."""
+    return Pseudonyms.of_units("erasure", "", key)
 
 
 def made_path(log: Path) -> Path:

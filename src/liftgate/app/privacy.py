@@ -21,7 +21,7 @@ from liftgate.adapters.redis_erasure import RedisErasure
 from liftgate.adapters.redis_events import EVENT_BUDGET_MS
 from liftgate.adapters.redis_person_keys import RedisPersonKeys
 from liftgate.adapters.telemetry import Telemetry
-from liftgate.app.keys import PseudonymKey
+from liftgate.app.keys import PseudonymKey, hashed_ids
 from liftgate.app.logging import Logger
 from liftgate.app.settings import Settings
 from liftgate.domain.errors import StoreUnavailable
@@ -64,18 +64,14 @@ class PrivacyRoom:
                 await self.erase_again()
 
 
-def hashed_ids(key: PseudonymKey) -> Pseudonyms:
-    """Return what tombstones and the erasure journal call people: hashes under a key that is made from the pseudonyms' for them alone."""
-    return Pseudonyms.of_units("erasure", key.key_id, key.key)
-
-
 def person_keys(
     settings: Settings, key: PseudonymKey, redis: RedisClient, breaker: Breaker
 ) -> tuple[PersonKeys | None, RedisPersonKeys | None]:
     """Return what makes people's pseudonyms with keys of their own, for decisions and for the rest; None: the log's key alone does."""
     if settings.pseudonyms == "keyed":
         return None, None
-    ring = PersonKeys(Pseudonyms.of_people(key.key), hashed_ids(key))
+    units = Pseudonyms.of_peoples_units(key.key) if settings.unit_pseudonyms == "personal" else None
+    ring = PersonKeys(Pseudonyms.of_people(key.key), hashed_ids(key.key), units=units)
     return ring, RedisPersonKeys(redis, ring, breaker, EVENT_BUDGET_MS)
 
 
@@ -94,7 +90,7 @@ def privacy_room(
     naming: Naming | None,
 ) -> PrivacyRoom:
     """Build it. Nothing is sent yet."""
-    hashed = hashed_ids(key)
+    hashed = hashed_ids(key.key)
     store, journal = RedisErasure(redis, hashed), ErasureJournal(settings.log, hashed)
     consenting = ConsentService(
         in_force,

@@ -92,6 +92,14 @@ class Settings(BaseSettings):
         "personal",
     )
 
+    unit_pseudonyms: Literal["personal", "shared"] = _setting(
+        "Decision log",
+        "What stands for accounts, sessions and visitors in the log: `personal` takes the key of the person whose they are, so that "
+        "erasing them unlinks these too, and people of one account are joined with a table (`liftgate log units`); `shared` is the same "
+        "with everybody, by the log's key alone, and erasing nobody unlinks it. With `--pseudonyms keyed` it is `shared` anyway.",
+        "personal",
+    )
+
     host: str = _setting("Serving", "Address to listen on.", "127.0.0.1", min_length=1)
     port: int = _setting("Serving", "Port to listen on; 0: any free one, printed at start.", 7420, ge=0, le=65_535)
     transport: Literal["auto", "native", "grpcio"] = _setting(

@@ -20,6 +20,7 @@ from liftgate.pipeline.stages import Stage
 from liftgate.pipeline.walk import Walk
 from liftgate.record.answer_part import ONLINE, answer_part
 from liftgate.record.codec import (
+    PERSONAL_UNITS,
     BatchColumns,
     DecisionHead,
     account_part,
@@ -136,10 +137,11 @@ class _RowColumns:
 
     def _of_person(self, row: int) -> bytes:
         """Return what the record says of the account, the visit, the arms and defaults that stood in for consent records."""
-        account_id = self._requests[row].account_id
-        account = account_part(self._walk.ports.account_pseudonym(account_id)) if account_id else b""
+        account = account_part(self._walk.unit("account", row)) if self._requests[row].account_id else b""
         if self._walk.live.layers.by_visit and self._enrolled[row]:
             account += self._visit(row)
+        if account and self._walk.ports.personal_unit is not None:
+            account += PERSONAL_UNITS
         if self._variant_parts is not None:
             account += self._variant_parts[row]
         if self._by_default is None:
@@ -168,9 +170,9 @@ class _RowColumns:
 
     def _visit(self, row: int) -> bytes:
         """Return what stands for the session and the visitor, as far as layers are drawn by them."""
-        ports, request, drawn_by = self._walk.ports, self._requests[row], self._walk.live.layers.by_visit
-        session = ports.session_pseudonym(request.session_id) if request.session_id and "session" in drawn_by else b""
-        visitor = ports.visitor_pseudonym(request.visitor_id) if request.visitor_id and "visitor" in drawn_by else b""
+        drawn_by = self._walk.live.layers.by_visit
+        session = self._walk.unit("session", row) if "session" in drawn_by else b""
+        visitor = self._walk.unit("visitor", row) if "visitor" in drawn_by else b""
         return visit_part(session, visitor) if session or visitor else b""
 
     def _reviewed(self, decision: Decision) -> bytes:

@@ -15,6 +15,8 @@ class Named(NamedTuple):
     """It stands for this one row: the person was erased, or the store is away and their key is not remembered."""
     erased_at_ms: int | None = None
     """When they were erased; None: they were not, or came back, or nobody can tell."""
+    key: bytes | None = None
+    """Their own key, as far as the store told it."""
 
 
 class Naming(Protocol):
@@ -27,4 +29,8 @@ class Naming(Protocol):
 
     async def named(self, people: Sequence[str]) -> Sequence[Named]:
         """Return what stands for each; their keys are made where they have none and were not erased. Never raises."""
+        ...
+
+    def account(self, account_id: str, person_id: str, name: Named) -> bytes | None:
+        """Return what stands for a person's account; None: the log's key alone makes that. Never raises."""
         ...

@@ -41,7 +41,7 @@ def select(walk: Walk) -> None:
     batch, live = walk.batch, walk.live
     slot_counts = [request.slot_count for request in batch.requests]
     if not walk.decisions:
-        batch.draws = _draws(batch, live, max(slot_counts))
+        batch.draws = _draws(walk, max(slot_counts))
     allowed = batch.allowed
     if any(walk.forced):
         allowed = allowed & np.array([forced is None for forced in walk.forced])[:, None]
@@ -155,14 +155,15 @@ def _review_id(walk: Walk, row: int) -> str:
     return review_id_of(walk.pseudonyms[row], bundle.offers[k].offer_id, bundle.each_decision[k].digest)
 
 
-def _draws(batch: Batch, live: Live, slots: int) -> Floats:
-    """Return [N, S] uniforms, pure functions of salt, person and request_id; slots that a request does not ask for stay 0."""
+def _draws(walk: Walk, slots: int) -> Floats:
+    """Return [N, S] uniforms, pure functions of salt, pseudonym and request_id; slots that a request does not ask for stay 0."""
+    batch, live = walk.batch, walk.live
     draws = np.zeros((batch.n, slots))
-    placement = batch.placement.tolist()
+    placement, drawn_by = batch.placement.tolist(), walk.drawn_by()
     for slot in range(slots):
         draws[:, slot] = [
-            live.draw_salts[place][slot].uniform(request.person_id, request.request_id) if slot < request.slot_count else 0.0
-            for place, request in zip(placement, batch.requests, strict=True)
+            live.draw_salts[place][slot].uniform(by, request.request_id) if slot < request.slot_count else 0.0
+            for place, by, request in zip(placement, drawn_by, batch.requests, strict=True)
         ]
     return draws
 

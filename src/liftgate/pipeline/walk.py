@@ -10,6 +10,7 @@ from typing import Literal
 from liftgate.domain.batch import Batch
 from liftgate.domain.decision import Decision
 from liftgate.domain.errors import DependencyError, RequestIdReused
+from liftgate.domain.layer import UnitKind
 from liftgate.domain.reason import Reason
 from liftgate.pipeline.controls import ControlPanel
 from liftgate.pipeline.live import Live
@@ -39,6 +40,8 @@ class Ports:
     """Session and visitor ids to 16 bytes, under keys of their own."""
     personal: Callable[[str, bytes | None], tuple[bytes, bool]] | None = None
     """Person id and the person's key to 16 bytes, and whether they are for this decision alone."""
+    personal_unit: Callable[[str, str, str, bytes | None], bytes] | None = None
+    """Kind of unit (`account`, `session`, `visitor`), its id, person id and the person's key to 16 bytes; None: those above make them."""
     controls: ControlPanel = field(default_factory=ControlPanel)
     """What is stopped and approved; each batch takes it once."""
     review_queue: ReviewQueue | None = None
@@ -101,6 +104,8 @@ class Walk:
     """[N] what stands for the person in the log."""
     one_off: frozenset[int] = frozenset()
     """Rows whose pseudonym is for this decision alone."""
+    keys: Sequence[bytes | None] = ()
+    """[N] people's keys, as far as they are known; empty: none is."""
     budget_s: float | None = None
     """What a round trip may take at most; None: the store's own budget."""
     _watch: _StopWatch = field(init=False)
@@ -121,9 +126,32 @@ class Walk:
         if personal is None:
             self.pseudonyms = [self.ports.pseudonym(request.person_id) for request in requests]
             return
-        made = [personal(request.person_id, key) for request, key in zip(requests, keys or [None] * len(requests), strict=True)]
+        self.keys = keys or [None] * len(requests)
+        made = [personal(request.person_id, key) for request, key in zip(requests, self.keys, strict=True)]
         self.pseudonyms = [pseudonym for pseudonym, _ in made]
         self.one_off = frozenset([row for row, (_, once) in enumerate(made) if once])
+
+    def drawn_by(self) -> list[str]:
+        """Return [N] what draws are a function of, beside the request_id: what stands for the person in the row.
+
+        Never the id: whoever has a row could then tell of any id, without a key, whether the row is theirs. A dry run leaves no row.
+        """
+        found = [pseudonym.hex() for pseudonym in self.pseudonyms]
+        for row in self.one_off:
+            if self.batch.requests[row].dry_run:
+                found[row] = self.batch.requests[row].person_id
+        return found
+
+    def unit(self, kind: UnitKind, row: int) -> bytes:
+        """Return what stands for the account, session or visitor of a row in the log; empty: the request names none."""
+        ports, request = self.ports, self.batch.requests[row]
+        unit_id: str = getattr(request, f"{kind}_id")
+        if not unit_id:
+            return b""
+        if ports.personal_unit is not None:
+            return ports.personal_unit(kind, unit_id, request.person_id, self.keys[row])
+        made: Callable[[str], bytes] = getattr(ports, f"{kind}_pseudonym")
+        return made(unit_id)
 
     def decided(self) -> list[Decision]:
         """Return the decisions that this walk itself made and answered: no duplicates, no refusals."""

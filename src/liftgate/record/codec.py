@@ -139,6 +139,10 @@ def visit_part(session_pseudonym: bytes, visitor_pseudonym: bytes) -> bytes:
     return DecisionRecord(session_pseudonym=session_pseudonym, visitor_pseudonym=visitor_pseudonym).SerializeToString()
 
 
+PERSONAL_UNITS = DecisionRecord(units_are_personal=True).SerializeToString()
+"""Says that the person's own key made the pseudonyms of account, session and visitor, for `DecisionHead.more`."""
+
+
 def account_part(account_pseudonym: bytes) -> bytes:
     """Return what stands for the account, encoded, for `DecisionHead.more`."""
     return ahead(_ACCOUNT_PSEUDONYM, len(account_pseudonym)) + account_pseudonym

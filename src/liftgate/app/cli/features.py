@@ -89,8 +89,8 @@ def backfill(
     """Make what is kept for features anew from the event log, for a feature that is new or a store that was lost.
 
     Each person's state is replaced whole, and only while no event comes in for them; else the log is read again, up to five times. Events
-    from before the person agreed to the use of the profile do not count, and nothing is kept of who does not agree. An event that the
-    service logged and answered as uncounted counts twice when it is sent again afterwards.
+    from before the person agreed to the use of the profile do not count, and nothing is kept of who does not agree, or was
+    erased. An event that the service logged and answered as uncounted counts twice when it is sent again afterwards.
 
     Exit codes: 0 done, 1 the store is away, or events kept coming in for some people, 2 the command, the key or the bundle is wrong.
 
@@ -122,6 +122,8 @@ def backfill(
     else:
         typer.echo(f"{found.written:,} of {found.people:,} people have features from {found.events:,} events in the log")
         typer.echo(f"{found.without_events:,} have no event that matters, {found.without_consent:,} do not agree to the use of the profile")
+        if found.erased:
+            typer.echo(f"{found.erased:,} left out: these people were erased")
         if found.strangers:
             typer.echo(f"{found.strangers:,} people in the log are none of these (or have another pseudonym key)")
         if found.changed:
@@ -186,13 +188,15 @@ async def _fill(redis: str, people: list[str] | None, log: Path, bundle: Bundle,
     from liftgate.adapters.redis_client import connect
     from liftgate.adapters.system import SystemClock
     from liftgate.app.backfill import backfill as fill
+    from liftgate.app.erased_people import ErasedPeople
     from liftgate.app.known_people import names_of
 
     client = connect(redis, _BUDGET_MS, 1)
     try:
         store = RedisBackfill(client)
         ids = people if people is not None else [person async for person in store.people()]
-        return await fill(store, ids, log, bundle, plan, await names_of(client, key, ids), SystemClock().now_ms())
+        erased = await ErasedPeople(client, key).among(ids)
+        return await fill(store, ids, log, bundle, plan, await names_of(client, key, ids), SystemClock().now_ms(), erased)
     finally:
         await client.close()
 

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from liftgate.app.cli.log_key import KeyIfAny, key_if_any
 from liftgate.app.cli.say import fail
 
 if TYPE_CHECKING:
@@ -74,6 +75,7 @@ def load(
         Path | None, typer.Option("--rejects", metavar="FILE", help="Write every rejected row's line, field and reason here.")
     ] = None,
     all_or_nothing: Annotated[bool, typer.Option("--all-or-nothing", help="Store nothing when any row is bad.")] = False,
+    key: KeyIfAny = None,
     as_json: AsJson = False,
 ) -> None:
     """Load people from a file.
@@ -81,8 +83,10 @@ def load(
     The file is read and checked to its end before anything is stored. A bad row is reported with line, field and reason, counted, and
     left out; the others are stored. A person's stored profile is replaced whole. Without --at or times in the file, ages are not known.
 
-    Exit codes: 0 every row is stored, 1 some were rejected or the store is away, 2 the file, the mapping or the command is wrong (then
-    nothing is stored).
+    People who were erased are left out and counted: they come back by a consent that they give, through ConsentService.Set.
+
+    Exit codes: 0 every row is stored or of somebody erased, 1 some were rejected or the store is away, 2 the file, the mapping or the
+    command is wrong, or people were erased and the key is missing (then nothing is stored).
 
     Example: liftgate profiles load people.csv --bundle my-bundle --redis redis://localhost --id customer --at 2026-05-01T00:00:00Z
     """
@@ -109,7 +113,8 @@ def load(
         converter = RowConverter(compiled.schema, meant, people.typed, at_s)
         began = time.monotonic()
         with _rejects(rejects) as (reject, shown), _progress(file.name) as progress:
-            loaded = asyncio.run(_load(people, converter, compiled, redis, layout, reject, progress, all_or_nothing))
+            log_key = key_if_any(key, as_json)
+            loaded = asyncio.run(_load(people, converter, compiled, redis, layout, reject, progress, all_or_nothing, log_key))
     except BadInput as error:
         fail(str(error), _MISUSE, as_json)
     except ValueError as error:
@@ -134,17 +139,21 @@ async def _load(
     reject: Callable[[Reject], None],
     progress: Any,
     all_or_nothing: bool,
+    key: bytes | None,
 ) -> Loaded:
     from liftgate.adapters.profile_load import load_people
     from liftgate.adapters.redis_client import connect
     from liftgate.adapters.redis_profiles import RedisProfileWriter
+    from liftgate.app.erased_people import ErasedPeople
 
     client = connect(url, _BUDGET_MS, 2)
     try:
         # A store that is away is better known before a long check than after it.
         await client.fill()
+        erased = ErasedPeople(client, key)
+        await erased.can_tell()
         writer = RedisProfileWriter(client, bundle.schema, layout.value)
-        return await load_people(people, converter, writer, reject, progress, all_or_nothing)
+        return await load_people(people, converter, writer, reject, progress, all_or_nothing, erased.among)
     finally:
         await client.close()
 
@@ -217,6 +226,7 @@ def _report(
             "rows": loaded.rows,
             "stored": loaded.stored,
             "rejected": loaded.rejected,
+            "erased": loaded.erased,
             "reasons": dict(sorted(loaded.kinds.items())),
             "first_rejects": [{"line": one.line, "field": one.field, "reason": one.kind.value, "wants": one.wants} for one in shown],
             "features_not_in_file": unfed,
@@ -226,6 +236,8 @@ def _report(
         typer.echo(json.dumps(document, indent=2))
         return
     typer.echo(f"{loaded.stored:,} of {loaded.rows:,} people stored in {took_s:.1f} s ({loaded.rows / max(took_s, 1e-9):,.0f} rows/s)")
+    if loaded.erased:
+        typer.echo(f"{loaded.erased:,} left out: these people were erased")
     if unfed:
         typer.echo(f"not in the file, so missing for everyone: {', '.join(unfed)}")
     if stale:
