@@ -9,6 +9,7 @@ from math import isfinite
 
 from google.protobuf.message import DecodeError
 
+from liftgate.adapters.request_rest import Rests, entries
 from liftgate.bundle.compiled import Bundle
 from liftgate.domain.errors import CallerError, FieldViolation
 from liftgate.domain.input import Input, InputType
@@ -73,15 +74,15 @@ class RequestReader:
         self._ids = ids
         self._bundle: Bundle | None = None
         self._attributes: dict[str, Input] = {}
+        self._rests = Rests(ids.decision_id)
 
     def decide(self, raw: bytes, bundle: Bundle, metadata: Iterable[tuple[str, str | bytes]] = ()) -> DecideRequest:
         """Return the request of one `liftgate.v1.DecideRequest`. Raises CallerError with every mistake in it."""
+        violations: list[FieldViolation] = []
         try:
-            message = decision_pb2.DecideRequest.FromString(raw)
+            request = self._request(raw, bundle, "", violations)
         except DecodeError:
             raise malformed("liftgate.v1.DecideRequest") from None
-        violations: list[FieldViolation] = []
-        request = self._read(message, raw, bundle, "", violations)
         if violations:
             raise CallerError(tuple(violations))
         request.trace_id, request.span_id, request.sampled = traceparent(metadata)
@@ -89,14 +90,16 @@ class RequestReader:
 
     def decide_batch(self, raw: bytes, bundle: Bundle, metadata: Iterable[tuple[str, str | bytes]] = ()) -> list[DecideRequest]:
         """Return the requests of one `liftgate.v1.DecideBatchRequest`. Raises CallerError; its paths name the index."""
+        violations: list[FieldViolation] = []
         try:
-            messages = decision_service_pb2.DecideBatchRequest.FromString(raw).requests
+            raws = entries(raw)
+            if raws is None:
+                raws = [one.SerializeToString() for one in decision_service_pb2.DecideBatchRequest.FromString(raw).requests]
+            if not 0 < len(raws) <= BATCH_REQUESTS:
+                raise CallerError((FieldViolation("requests", f"wants 1 to {BATCH_REQUESTS} requests, not {len(raws)}"),))
+            requests = [self._request(one, bundle, f"requests[{i}].", violations) for i, one in enumerate(raws)]
         except DecodeError:
             raise malformed("liftgate.v1.DecideBatchRequest") from None
-        if not 0 < len(messages) <= BATCH_REQUESTS:
-            raise CallerError((FieldViolation("requests", f"wants 1 to {BATCH_REQUESTS} requests, not {len(messages)}"),))
-        violations: list[FieldViolation] = []
-        requests = [self._read(message, None, bundle, f"requests[{i}].", violations) for i, message in enumerate(messages)]
         if violations:
             raise CallerError(tuple(violations))
         trace = traceparent(metadata)
@@ -104,12 +107,22 @@ class RequestReader:
             request.trace_id, request.span_id, request.sampled = trace
         return requests
 
-    def _read(
-        self, message: decision_pb2.DecideRequest, raw: bytes | None, bundle: Bundle, at: str, violations: list[FieldViolation]
-    ) -> DecideRequest:
-        """Return the request, worth using only where `violations` did not grow. `raw`: its bytes where they stand alone."""
+    def _request(self, raw: bytes, bundle: Bundle, at: str, violations: list[FieldViolation]) -> DecideRequest:
+        """Return the request of an encoded message, worth using only where `violations` did not grow. Raises DecodeError."""
         if bundle is not self._bundle:
             self._prepare(bundle)
+        known, rest = self._rests.request(raw)
+        if known is not None:
+            return known
+        message = decision_pb2.DecideRequest.FromString(raw)
+        request = self._read(message, raw, bundle, at, violations)
+        if rest and not violations and len(message.context.attributes) < 2:
+            self._rests.learn(rest, request)
+        return request
+
+    def _read(
+        self, message: decision_pb2.DecideRequest, raw: bytes, bundle: Bundle, at: str, violations: list[FieldViolation]
+    ) -> DecideRequest:
         request_id, person_id, placement_id = message.request_id, message.person_id, message.placement_id
         idempotent = bool(request_id)
         if not idempotent:
@@ -162,6 +175,7 @@ class RequestReader:
             for column in bundle.schema.context
             if column.name.removeprefix(_PREFIX) not in _CALLERS_FIELDS
         }
+        self._rests.clear()
         self._bundle = bundle
 
     def _context(self, message: decision_pb2.Context, at: str, violations: list[FieldViolation]) -> Context:
@@ -201,9 +215,9 @@ def malformed(message: str) -> CallerError:
     return CallerError((FieldViolation("", f"the body is no {message}: broken protobuf, or text that is not UTF-8"),))
 
 
-def _fingerprint(message: decision_pb2.DecideRequest, raw: bytes | None) -> bytes:
+def _fingerprint(message: decision_pb2.DecideRequest, raw: bytes) -> bytes:
     """Return eight bytes over what the body says. Encoders may write a map's entries in another order on a retry."""
-    if raw is None or len(message.context.attributes) > 1:
+    if len(message.context.attributes) > 1:
         raw = message.SerializeToString(deterministic=True)
     return blake2b(raw, digest_size=8).digest()
 

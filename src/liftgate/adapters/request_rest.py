@@ -1,0 +1,105 @@
+"""What stands behind the two ids of a request, read once: an app sends the same placement and context for many people.
+
+A message's first bytes are its request_id and its person_id, as every encoder writes them, and the rest is a key to what it was read
+as. Only a rest that was read in full before, without a mistake, against the same bundle, is ever found.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from hashlib import blake2b
+
+from liftgate.adapters.protobuf_wire import Malformed, fields
+from liftgate.domain.request import Context, DecideRequest
+
+_Rest = tuple[tuple[str, int, Context, bool, tuple[str, ...] | None, bool, bool, str], tuple[str, str, tuple[str, ...], bool]]
+"""What `DecideRequest` takes between the person_id and whether it is idempotent, and what it takes last."""
+KNOWN = 4096
+"""Rests remembered; one more, and all are forgotten."""
+REST_BYTES = 512
+"""A longer one is read every time."""
+_REQUEST_ID, _PERSON_ID, _ONE_BYTE = 0x0A, 0x12, 0x7F
+_IDS = (1, 2)
+_ENTRY = 0x0A
+_NOT_IDEMPOTENT = b"\0" * 8
+
+
+class Rests:
+    """Rests that were seen twice, of one bundle. Not thread-safe."""
+
+    __slots__ = ("_known", "_new_id", "_once")
+
+    def __init__(self, new_id: Callable[[], str]) -> None:
+        """`new_id` makes the request_id where the caller sent none."""
+        self._new_id = new_id
+        self._known: dict[bytes, _Rest] = {}
+        self._once: set[bytes] = set()
+
+    def clear(self) -> None:
+        """Forget everything."""
+        self._known.clear()
+        self._once.clear()
+
+    def request(self, raw: bytes) -> tuple[DecideRequest | None, bytes]:
+        """Return the request of an encoded message whose rest is known, else None; and the rest, empty where the ids are not in front."""
+        try:
+            end, idempotent = 0, raw[0] == _REQUEST_ID
+            if idempotent:
+                end = 2 + raw[1]
+            start = end + 2
+            stop = start + raw[end + 1]
+            if raw[end] != _PERSON_ID or end > _ONE_BYTE or stop - start > _ONE_BYTE or start == stop or end == 2:
+                return None, b""
+            # Of a body that is cut short there is no rest, and so none that is known.
+            rest = raw[stop:]
+            known = self._known.get(rest)
+            if known is None:
+                return None, rest
+            request_id = raw[2:end].decode() if idempotent else self._new_id()
+            if idempotent and not request_id.isprintable():
+                return None, b""
+            person_id = raw[start:stop].decode()
+        except (IndexError, UnicodeDecodeError):
+            return None, b""
+        fingerprint = blake2b(raw, digest_size=8).digest() if idempotent else _NOT_IDEMPOTENT
+        before, after = known
+        return DecideRequest(request_id, person_id, *before, idempotent, fingerprint, b"", b"", False, *after), rest
+
+    def learn(self, rest: bytes, request: DecideRequest) -> None:
+        """Remember what a rest was read as, from the second time on. The body's fingerprint must be that of its bytes as they came."""
+        if len(rest) > REST_BYTES:
+            return
+        if rest not in self._once:
+            if len(self._once) >= KNOWN:
+                self._once.clear()
+            self._once.add(rest)
+            return
+        try:
+            if any(number in _IDS for number, _, _ in fields(memoryview(rest))):
+                return
+        except Malformed:
+            return
+        if len(self._known) >= KNOWN:
+            self._known.clear()
+        one = request
+        before = one.placement_id, one.slot_count, one.context, one.gpc, one.candidates, one.explain, one.dry_run, one.account_id
+        self._known[rest] = before, (one.session_id, one.visitor_id, one.baseline_offers, one.deferred)
+
+
+def entries(raw: bytes) -> list[bytes] | None:
+    """Return the encoded requests of a `DecideBatchRequest`; None: it holds anything else, or they are not each within 16 kB."""
+    found, at, end = [], 0, len(raw)
+    try:
+        while at < end:
+            if raw[at] != _ENTRY:
+                return None
+            size, at = raw[at + 1], at + 2
+            if size > _ONE_BYTE:
+                if raw[at] > _ONE_BYTE:
+                    return None
+                size, at = size & _ONE_BYTE | raw[at] << 7, at + 1
+            found.append(raw[at : at + size])
+            at += size
+    except IndexError:
+        return None
+    return found if at == end else None
