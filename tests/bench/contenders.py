@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from . import shop
@@ -21,6 +21,8 @@ class Place:
     """Holds `<offers>/bundle` and `<offers>/models`."""
     log: Path
     """Empty directory of this round."""
+    collector_port: int = 0
+    """Where traces go; 0: nowhere."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,6 +34,17 @@ class Contender:
     command: Callable[[Place], list[str]]
     decides: bool = True
     """Gives real answers; the empty servers do not."""
+    mode: str = "closed"
+    """Of the load generator: closed or batch."""
+    in_flight: int = 0
+    """Calls; 0: as many as usual."""
+    connections: int = 0
+    two_cores: bool = False
+    """The server may use the core of load and store, too."""
+    says_ready: str = ""
+    """What its output holds when all of it serves; empty: it serves as soon as it listens."""
+    traced: float = 0.0
+    """Share of requests whose spans have to arrive at the collector."""
 
 
 def _module(name: str, *flags: str) -> list[str]:
@@ -62,31 +75,68 @@ def plain(offers: int) -> Contender:
     )
 
 
-def liftgate(transport: str, offers: int, note: str = "", flags: tuple[str, ...] = (), metrics: bool = True) -> Contender:
-    """Return the full Decide; `note` says what `flags` change."""
+def liftgate(
+    transport: str,
+    offers: int,
+    note: str = "",
+    flags: tuple[str, ...] = (),
+    *,
+    metrics: bool = True,
+    traced: float = 0.01,
+    workers: int = 1,
+    budgets: bool = False,
+) -> Contender:
+    """Return the full Decide; `note` says what `flags` change. `budgets`: of the store as it comes, instead of `PATIENT_MS`."""
+
+    def command(place: Place) -> list[str]:
+        folder = place.shops / str(offers)
+        return [
+            *(str(Path(sys.executable).with_name("liftgate")), "serve"),
+            *("--bundle", str(folder / shop.BUNDLE), "--models", str(folder / shop.MODELS)),
+            *("--redis", f"redis://127.0.0.1:{place.redis_port}/0", "--log", str(place.log), "--port", str(place.port)),
+            *("--transport", transport, "--workers", str(workers), "--metrics-port", str(place.metrics_port if metrics else 0)),
+            *("--lame-duck-s", "0", "--pseudonym-key", "0123456789abcdef0123456789abcdef"),
+            *(() if budgets else ("--fetch-budget-ms", PATIENT_MS, "--reserve-budget-ms", PATIENT_MS)),
+            *(("--otlp-endpoint", f"http://127.0.0.1:{place.collector_port}") if traced and place.collector_port else ()),
+            *("--trace-sample-ratio", f"{traced:g}"),
+            *flags,
+        ]
+
     return Contender(
         f"liftgate-{transport}-{offers}{'-' + note.replace(' ', '-') if note else ''}",
         f"Liftgate, {transport}, {offers} offers{', ' + note if note else ''}",
-        lambda place: [
-            str(Path(sys.executable).with_name("liftgate")),
-            "serve",
-            *("--bundle", str(place.shops / str(offers) / shop.BUNDLE), "--models", str(place.shops / str(offers) / shop.MODELS)),
-            *("--redis", f"redis://127.0.0.1:{place.redis_port}/0", "--log", str(place.log), "--port", str(place.port)),
-            *("--transport", transport, "--workers", "1", "--metrics-port", str(place.metrics_port if metrics else 0)),
-            *("--lame-duck-s", "0", "--pseudonym-key", "0123456789abcdef0123456789abcdef"),
-            *flags,
-        ],
+        command,
+        says_ready="" if workers == 1 else "serving_all",
+        traced=traced,
     )
 
 
+PATIENT_MS = "400"
+"""Budgets of the store where CPU is counted: with the 8 ms that the service comes with, a pause of a busy machine turns decisions into
+fallbacks, which cost something else. Percentiles and overload are measured with 8 ms."""
 E_ASYNCIO = empty("grpcio", "asyncio")
 E_UVLOOP = empty("grpcio", "uvloop")
 E_NATIVE = empty("native", "uvloop")
 N0 = plain(20)
 NATIVE = liftgate("native", 20)
+AS_SHIPPED = liftgate("native", 20, "8 ms budgets", budgets=True)
+"""For percentiles and overload; takes part in no round."""
 GRPCIO = liftgate("grpcio", 20)
 NATIVE_10, NATIVE_100, NATIVE_500 = (liftgate("native", offers) for offers in (10, 100, 500))
+BATCH_PEOPLE = 256
+BATCH = replace(liftgate("native", 20, "DecideBatch of 256"), mode="batch", in_flight=3)
 FSYNC = liftgate("native", 20, "fsync log", ("--durability", "fsync"))
-BARE = liftgate("native", 20, "all off", ("--durability", "async", "--trace-sample-ratio", "0"), metrics=False)
-QUICK = (E_ASYNCIO, E_UVLOOP, N0, NATIVE, GRPCIO)
-FULL = (*QUICK, E_NATIVE, NATIVE_10, NATIVE_100, NATIVE_500, FSYNC, BARE)
+ASYNC = liftgate("native", 20, "async log", ("--durability", "async"))
+BARE = liftgate("native", 20, "all off", ("--durability", "async"), metrics=False, traced=0.0)
+NO_TRACES = liftgate("native", 20, "no traces", traced=0.0)
+ALL_TRACES = liftgate("native", 20, "every request traced", traced=1.0)
+WORKERS_1 = replace(liftgate("native", 20, "16 connections"), connections=16)
+WORKERS_2 = replace(liftgate("native", 20, "2 workers on 2 cores", workers=2), in_flight=128, connections=32, two_cores=True)
+"""As many calls and connections a worker as WORKERS_1."""
+USUAL = (E_ASYNCIO, E_UVLOOP, N0, NATIVE)
+QUICK = (*USUAL, GRPCIO, NATIVE_100, BATCH)
+# Those that a goal compares stand side by side.
+FULL = (
+    *(E_ASYNCIO, E_UVLOOP, N0, NATIVE, BARE, FSYNC, ASYNC, NO_TRACES, ALL_TRACES, WORKERS_1, WORKERS_2),
+    *(NATIVE_10, NATIVE_500, NATIVE_100, BATCH, GRPCIO, E_NATIVE),
+)

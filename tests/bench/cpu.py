@@ -32,10 +32,10 @@ def tree(pid: int) -> list[int]:
     return found
 
 
-def cpu_s(pid: int) -> float:
-    """Return user and system time of the process tree in seconds, to one clock tick (10 ms)."""
+def cpu_s(pid: int, *, below: bool = True) -> float:
+    """Return user and system time of the process, and of the tree below it, in seconds, to one clock tick (10 ms)."""
     total = 0
-    for one in tree(pid):
+    for one in tree(pid) if below else [pid]:
         try:
             fields = _stat(one)
         except (FileNotFoundError, ProcessLookupError):

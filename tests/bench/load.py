@@ -16,15 +16,20 @@ from liftgate.load.frames import request_headers
 from liftgate.load.result import percentiles_ms, times
 from liftgate.load.tally import Tally
 
-from . import traffic
+from . import load_batch, load_open, traffic
 from .cpu import busy_s, cpu_s
 
 _PATIENCE_NS = 10_000_000_000
 
 
-def peer(port: int) -> Peer:
+def peer(port: int, deadline_ms: float | None = None) -> Peer:
     """Return the server under test."""
-    return Peer.find("127.0.0.1", port, request_headers(f"127.0.0.1:{port}", traffic.PATH))
+    return Peer.find("127.0.0.1", port, request_headers(f"127.0.0.1:{port}", traffic.PATH, deadline_ms))
+
+
+def opened(args: argparse.Namespace) -> dict[str, Any]:
+    """Send a schedule."""
+    return load_open.opened(args, peer(args.port, args.deadline_ms or None))
 
 
 def _result(tally: Tally, seconds: float) -> dict[str, Any]:
@@ -91,9 +96,10 @@ def idle(args: argparse.Namespace) -> dict[str, Any]:
 
 
 def main() -> None:
-    """Run as `python -m tests.bench.load closed|idle --port P`."""
+    """Run as `python -m tests.bench.load closed|idle|open|batch --port P`."""
+    modes = {"closed": closed, "idle": idle, "open": opened, "batch": load_batch.batches}
     parser = argparse.ArgumentParser()
-    parser.add_argument("mode", choices=("closed", "idle"))
+    parser.add_argument("mode", choices=modes)
     parser.add_argument("--port", type=int, required=True)
     parser.add_argument("--seconds", type=float, default=4.0)
     parser.add_argument("--warm-up", type=float, default=1.5)
@@ -101,10 +107,15 @@ def main() -> None:
     parser.add_argument("--connections", type=int, default=4)
     parser.add_argument("--calls", type=int, default=2000)
     parser.add_argument("--pause-ms", type=float, default=2.0)
+    parser.add_argument("--rate", type=float, default=1000.0)
+    parser.add_argument("--seed", type=int, default=1)
+    parser.add_argument("--deadline-ms", type=float, default=0.0, help="open: sent along, and what goodput is within; 0: none")
+    parser.add_argument("--slow-ms", type=float, default=0.0, help="open: name requests slower than this")
+    parser.add_argument("--people", type=int, default=256, help="batch: of one call")
     parser.add_argument("--watch", action="append", default=[], metavar="LABEL=PID")
     args = parser.parse_args()
     gc.disable()
-    json.dump((closed if args.mode == "closed" else idle)(args), sys.stdout)
+    json.dump(modes[args.mode](args), sys.stdout)
 
 
 if __name__ == "__main__":

@@ -25,6 +25,8 @@ class Connections:
     def __init__(self, peer: Peer, bodies: Iterator[bytes], tally: Tally, count: int, most_in_flight: int | None = None) -> None:
         """Begin to connect. Raises Unreachable."""
         self.tally = tally
+        self.early_ns = _EARLY_NS
+        """How long before a request is due sleeping ends and polling begins."""
         self.refill = False
         """Whether another request follows each call that ends, however it ends."""
         self._peer, self._bodies, self._most = peer, bodies, most_in_flight
@@ -91,7 +93,7 @@ class Connections:
 
     def wait(self, until_ns: int) -> int:
         """Handle what the server sent, at latest until then, and return how many calls ended."""
-        gap = until_ns - perf_counter_ns() - _EARLY_NS
+        gap = until_ns - perf_counter_ns() - self.early_ns
         if gap > 0:
             # epoll alone sleeps in whole milliseconds; select on its descriptor does not.
             select.select((self._poll,), (), (), gap * 1e-9)

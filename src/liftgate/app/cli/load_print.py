@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Mapping
 from typing import Any
 
@@ -20,7 +21,8 @@ _MOST_CAUSES = 8
 
 def show(found: Mapping[str, Any], start_ns: Times, latency_ns: Times) -> None:
     """Print counts, latencies, the plot and what the generator itself did."""
-    console = Console(highlight=False)
+    # A pipe has no width of its own, and a table that is squeezed into 80 columns loses its heads.
+    console = Console(highlight=False, width=None if sys.stdout.isatty() else _WIDEST + _MARGIN)
     for line in (_asked(found), *_counts(found)):
         console.print(line, soft_wrap=True)
     if len(found.get("steps", ())) > 1:
