@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import shutil
 import subprocess
+import tempfile
 from collections.abc import AsyncIterator
 from pathlib import Path
 
@@ -110,6 +111,17 @@ async def test_reflection_is_there_when_asked_for(transport: Transport, tmp_path
         assert "liftgate/v1/decision.proto" in {file.name for file in files}
         await served.call(DECIDE, request())
         assert (await served.failure("/liftgate.v1.DecisionService/Nothing", b"")).code == "UNIMPLEMENTED"
+
+
+async def test_a_temporary_folder_far_down_is_no_obstacle(transport: Transport, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A server starts where the temporary folder's path is longer than a socket's may be, and leaves the folder what it was."""
+    far = tmp_path / ("down" * 30)
+    far.mkdir()
+    monkeypatch.setattr(tempfile, "tempdir", str(far))
+    async with front(transport, tmp_path) as serving:
+        serving.server.health.set_serving(True)
+        assert await _status(serving) == SERVING
+        assert tempfile.gettempdir() == str(far)
 
 
 async def test_reflection_is_not_there_otherwise(served: Front) -> None:

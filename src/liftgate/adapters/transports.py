@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import os
+import tempfile
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any, Literal
 
@@ -52,6 +55,24 @@ _STREAMED = frozenset(
     if method.client_streaming
 )
 """Methods whose requests come as a stream. The native transport hands them to a grpcio server behind it."""
+
+
+_FALLBACK_SOCKET = "/pygrpc-native-12345678/fallback.sock"
+_LONGEST_SOCKET_PATH = 103  # bytes, of the strictest system
+
+
+@contextmanager
+def _room_for_a_socket() -> Iterator[None]:
+    """Where the temporary folder's path leaves no room for a socket's, the native server's own socket goes to /tmp."""
+    usual = tempfile.gettempdir()
+    if len(os.fsencode(usual + _FALLBACK_SOCKET)) <= _LONGEST_SOCKET_PATH:
+        yield
+        return
+    tempfile.tempdir = "/tmp"  # noqa: S108  # mkdtemp makes it, for this user alone
+    try:
+        yield
+    finally:
+        tempfile.tempdir = usual
 
 
 @dataclass(frozen=True, slots=True)
@@ -122,7 +143,8 @@ class GrpcServer:
                 bound = self._server.add_secure_port(address, credentials)
         except RuntimeError:
             raise OSError(f"cannot listen on {address}: is it taken, or not an address of this machine?") from None
-        await self._server.start()
+        with _room_for_a_socket():
+            await self._server.start()
         return int(bound)
 
     async def stop(self, grace_s: float) -> None:
