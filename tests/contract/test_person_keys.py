@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -14,7 +15,9 @@ from liftgate.adapters.redis_client import RedisClient, connect
 from liftgate.adapters.redis_erasure import RedisErasure
 from liftgate.adapters.redis_person_keys import RedisPersonKeys
 from liftgate.adapters.redis_profiles import RedisProfiles
+from liftgate.app.unit_table import read_memberships, rows_of
 from liftgate.domain import consent
+from liftgate.domain.errors import BadInput
 from liftgate.domain.profile import ProfileState, pack
 from liftgate.pipeline.ports import Fetched, PersonKey
 from tests.contract.conftest import BUDGET_MS, Backend
@@ -146,3 +149,24 @@ async def test_units_of_a_person_are_theirs_alone_and_go_with_them(redis_backend
     assert len({own, *(worker.unit("account", "home", "ada", gone) for _ in range(2))}) == 3
     shared = RedisPersonKeys(client, PersonKeys(Pseudonyms.of_people(b"k" * 32), HASHED))
     assert shared.account("home", "ada", named) is None, "where units are shared the log's key alone makes them"
+
+
+async def test_a_table_joins_what_people_share_and_knows_nobody_who_was_erased(redis_backend: Backend, tmp_path: Path) -> None:
+    """Pseudonyms of an account with each of its people, and the shared one, get one unit; an erased person's own is not made again."""
+    client = redis_backend.client
+    assert client is not None
+    worker, key = ring(), b"k" * 32
+    ada, bob = await fetched(client, worker, ["ada", "bob"])
+    listed = tmp_path / "members.csv"
+    listed.write_text("person_id,account_id,visitor_id\nada,home,browser-1\nbob,home,\neve,home,browser-1\n")
+    of_ada, of_bob = worker.unit("account", "home", "ada", ada), worker.unit("account", "home", "bob", bob)
+    made = {row.pseudonym: row.unit for row in await rows_of(client, key, read_memberships(listed)) if row.kind == "account"}
+    assert set(made) == {of_ada, of_bob, Pseudonyms.of_accounts("", key)("home")}
+    assert len(set(made.values())) == 1
+    await RedisErasure(client, HASHED, settle_s=0.0).erase("ada", "", 1, lambda: 5.0)
+    again = await rows_of(client, key, read_memberships(listed))
+    assert of_ada not in {row.pseudonym for row in again}
+    assert not {row.unit for row in again} & set(made.values()), "units of two tables cannot be compared"
+    listed.write_text("person,account_id\nada,home\n")
+    with pytest.raises(BadInput, match="person_id"):
+        list(read_memberships(listed))

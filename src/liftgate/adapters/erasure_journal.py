@@ -12,6 +12,7 @@ from datetime import UTC, date, datetime
 from pathlib import Path
 
 from liftgate.domain.errors import LogUnavailable
+from liftgate.record.units import TABLE
 
 NAME = "erasures"
 KEPT_DAYS = 400
@@ -35,6 +36,8 @@ class ErasureJournal:
             raise LogUnavailable(f"erasure journal: {type(err).__name__}") from None
 
     def _write(self, line: bytes) -> None:
+        # It may tie the person's rows to those of others: whoever needs it makes it anew, without them.
+        (self._path.parent / TABLE).unlink(missing_ok=True)
         new = not self._path.exists()
         descriptor = os.open(self._path, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600)
         try:

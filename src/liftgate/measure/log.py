@@ -12,6 +12,7 @@ import ibis
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from liftgate.measure import unit_table
 from liftgate.measure.engine import Engine, connect
 from liftgate.measure.refusal import Misused
 from liftgate.record.columnar import schema
@@ -56,7 +57,8 @@ def open_log(directory: Path, events: Path | None, aside: Path, *, decision_colu
     """Open a log with these columns of it. `events`: where the event log is; None: in the same directory.
 
     `aside` is a directory of the caller's, for copies of segments that are not Parquet yet; the log itself is only read. A column that an
-    older segment has not is null there. Raises Misused where there is no log.
+    older segment has not is null there. Pseudonyms of units are joined where the log has a table of them. Raises Misused where there is no
+    log.
     """
     backend = connect(ordered=False)
     decisions = _stream(backend, directory, Stream.DECISION, decision_columns, aside)
@@ -67,6 +69,7 @@ def open_log(directory: Path, events: Path | None, aside: Path, *, decision_colu
         if events is not None:
             raise Misused(f"{events} holds no event log")
         happened = backend.read_parquet(_empty(Stream.EVENT, event_columns, aside))
+    decisions, happened = (unit_table.joined(backend, directory, rows) for rows in (decisions, happened))
     return Log(backend, str(directory), decisions, happened)
 
 

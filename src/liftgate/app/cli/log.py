@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from liftgate.app.cli.log_units import units
 from liftgate.app.cli.say import fail
 
 if TYPE_CHECKING:
@@ -28,6 +29,8 @@ SHIPPED = "shipped"
 """Folder beside the segments for those whose records are in Parquet."""
 
 app = typer.Typer(help=_HELP, no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False, rich_markup_mode=None)
+
+app.command("units")(units)
 
 Directory = Annotated[
     Path, typer.Argument(metavar="DIR", exists=True, file_okay=False, help="The log's directory, as `liftgate serve --log DIR` got it.")
