@@ -52,10 +52,10 @@ TREATED = sum(ARM.values()) / 4
 """What not being held out adds: the four arms are equally large."""
 
 
-async def walk_holdout_world(folder: Path, runs: int) -> Path:
-    """Walk everybody, write the log and return its folder."""
-    shop = Shop(folder, BUNDLE)
-    for run in range(runs):
+async def walk_holdout_world(folder: Path, runs: range) -> Path:
+    """Walk everybody of these runs, write the log and return its folder."""
+    shop = Shop(folder, BUNDLE, runs.start)
+    for run in runs:
         some = people(run, PEOPLE, START_MS, "holdout")
         decisions = [one for walk in await shop.decide("visit", some.names, some.kinds, some.moments) for one in walk.decisions]
         offered = [shop.live.bundle.offers[one.offered[0]].offer_id if one.offered else "" for one in decisions]

@@ -29,10 +29,10 @@ RULE = attribution.Rule("purchase", DAY_MS)
 READ_AT = START_MS + (ARRIVAL_DAYS + 2) * DAY_MS
 
 
-async def walk_off_policy_world(folder: Path, runs: int) -> Path:
+async def walk_off_policy_world(folder: Path, runs: range) -> Path:
     """Walk everybody; whoever is shown an offer sees it, and buys within the hour or not at all."""
-    shop = Shop(folder, BUNDLE)
-    for run in range(runs):
+    shop = Shop(folder, BUNDLE, runs.start)
+    for run in runs:
         some = people(run, PEOPLE, START_MS, "off-policy")
         decisions = [one for walk in await shop.decide("visit", some.names, some.kinds, some.moments) for one in walk.decisions]
         shown = [shop.live.bundle.offers[one.offered[0]].offer_id if one.offered else "" for one in decisions]

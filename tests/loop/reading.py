@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,31 +12,13 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 import pytest
-from scipy import stats
 
 from liftgate.measure.experiment import Asked, Made, experiment_table
 from liftgate.measure.lift import measure_lift
 from liftgate.measure.lift_question import Question, metric_of
 from liftgate.record.parquet import read_batches
+from tests.loop.ledger import FULL, HOLD, MISS, Row, needed, note
 from tests.loop.shop import DAY_MS, Floats
-
-ALL = os.environ.get("LIFTGATE_TEST_LOOPS") == "all"
-RUNS = 500 if ALL else 40
-"""Of every loop; 500 with LIFTGATE_TEST_LOOPS=all."""
-PROMISE = 0.95
-LINES: list[str] = []
-"""What the loops found, for the end of pytest's output."""
-
-
-def needed(runs: int) -> int:
-    """Return how many of the intervals must hold the truth: 93 %; of fewer than 400, what chance leaves out once in a thousand times."""
-    return int(np.ceil(0.93 * runs)) if runs >= 400 else int(stats.binom.ppf(0.001, runs, PROMISE))
-
-
-def say(words: str) -> None:
-    """Print it at the end."""
-    print(words)
-    LINES.append(words)
 
 
 @dataclass(frozen=True)
@@ -60,11 +41,12 @@ class Table:
 
 
 def table(directory: Path, asked: Asked, target: Path, events: Path | None = None) -> Table:
-    """Make the experiment's table of a log, with two columns more of each person: the run, and the half of the day at which they came."""
+    """Make the experiment's table of a log, with three columns more of each person: run, score (20 runs), and half of the day."""
     made = experiment_table(directory, events, asked, target)
     rows = pq.read_table(target)
     at = rows["assigned_at_ms"].to_numpy()
     rows = rows.append_column("run", pc.cast(pa.array(at % 1000), pa.string()))
+    rows = rows.append_column("score", pc.cast(pa.array(at % 1000 // 20), pa.string()))
     pq.write_table(rows.append_column("noon", pa.array(np.where(at // (DAY_MS // 2) % 2, "after", "before"))), target)
     return Table(target, made)
 
@@ -88,12 +70,23 @@ class Found:
         """Return how many intervals hold a value; a refused run's does not."""
         return int(((self.low <= truth) & (truth <= self.high)).sum())
 
-    def covers(self, name: str, truth: float) -> None:
+    def covers(self, loop: str, reading: str, truth: float) -> None:
         """Assert that as many intervals hold the truth as they promise, and that the runs together are not off it."""
+        self.note(loop, reading, truth, HOLD)
         held, off = self.holds(truth), self.mean_error(truth)
-        say(f"{name}: {held} of {self.runs} intervals hold {truth:+.4f} ({held / self.runs:.1%}); all runs off by {off:+.1f} s.e.")
-        assert held >= needed(self.runs), (name, held, self.runs, self.refused)
-        assert abs(off) < 4, (name, off)
+        assert held >= needed(self.runs), (loop, reading, held, self.runs, self.refused)
+        assert abs(off) < 4, (loop, reading, off)
+
+    def misses(self, loop: str, reading: str, truth: float, by: float) -> None:
+        """Assert of a control that the runs together are off the truth by this many standard errors: downwards where `by` is below 0."""
+        self.note(loop, reading, truth, MISS)
+        off = self.mean_error(truth)
+        assert off * np.sign(by) > abs(by), (loop, reading, off)
+
+    def note(self, loop: str, reading: str, truth: float, must: str) -> None:
+        """Put it into the table."""
+        mean = float(self.estimate.mean())
+        note(Row(loop, reading, self.runs, must, self.holds(truth), truth, mean, self.mean_error(truth), len(self.refused)))
 
     def mean_error(self, truth: float) -> float:
         """Return by how many standard errors the mean of all runs' estimates is off."""
@@ -106,9 +99,9 @@ def together(several: Sequence[Found]) -> Found:
     return Found(estimate, low, high, tuple(code for one in several for code in one.refused))
 
 
-def by_run(table: Table, metric: str, control: str = "holdout", arm: str = "treatment", **options: Any) -> Found:
-    """Measure the lift of one metric in each run; `options` are those of `Question`."""
-    report = measure_lift(question(table, metric, control, segments=("run",), **options))
+def by_run(table: Table, metric: str, control: str = "holdout", arm: str = "treatment", by: str = "run", **options: Any) -> Found:
+    """Measure the lift of one metric in each run (`by` score: in twenty runs together); `options` are those of `Question`."""
+    report = measure_lift(question(table, metric, control, segments=(by,), **options))
     assert report["refusal"] is None, report["refusal"]
     return found([one for one in report["results"] if one["segment"] and one["arm"] == arm])
 
@@ -130,10 +123,14 @@ def found(results: Sequence[Mapping[str, Any]]) -> Found:
 def check_weights(directory: Path, name: str) -> None:
     """Assert that importance weights of an even target over the logged vectors have mean 1 within three standard errors, in every slot."""
     for slot, sample in enumerate(weights(directory)):
-        error = sample.std(ddof=1) / np.sqrt(len(sample))
-        off = (sample.mean() - 1) / error
-        say(f"{name}, slot {slot + 1}: mean weight {sample.mean():.4f}, off by {off:+.1f} s.e. ({len(sample):,} draws)")
-        assert abs(off) < 3
+        check_mean_one(sample, f"{name}, slot {slot + 1}")
+
+
+def check_mean_one(sample: Floats, name: str) -> None:
+    """Assert that weights have mean 1 within three standard errors."""
+    off = float((sample.mean() - 1) / (sample.std(ddof=1) / np.sqrt(len(sample))))
+    note(Row("importance weights", name, len(sample), truth=1.0, mean=float(sample.mean()), off=off))
+    assert abs(off) < 3, (name, off)
 
 
 def weights(directory: Path, of_slot: int | None = None) -> list[Floats]:
@@ -162,4 +159,4 @@ def weights(directory: Path, of_slot: int | None = None) -> list[Floats]:
 
 
 slow = pytest.mark.slow
-long = pytest.mark.timeout(3600 if ALL else 300)
+long = pytest.mark.timeout(3600 if FULL else 300)

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from itertools import count
 from pathlib import Path
 from typing import Any
 
@@ -27,13 +28,14 @@ from liftgate.domain.request import Context, DecideRequest
 from liftgate.pipeline.decide import decide
 from liftgate.pipeline.live import Live
 from liftgate.pipeline.walk import Ports, Walk
-from liftgate.record.event_codec import EventEncoder
+from liftgate.record.event_codec import encode_event
 from liftgate.record.parquet import seal_to_parquet
 from liftgate.v1.event_service_pb2 import EventKind
 
 START_MS = 1_781_524_800_000
 DAY_MS = 86_400_000
 BATCH = 500
+KIND = {name.removeprefix("EVENT_KIND_").lower(): number for name, number in EventKind.items()}
 KEY_ID, PSEUDONYM = "loop", Pseudonyms("loop", b"k" * 32)
 Ints = NDArray[np.int64]
 Floats = NDArray[np.float64]
@@ -79,15 +81,17 @@ class Shop:
     """Of the log, made here."""
     bundle: str
     """YAML."""
+    first: int = 0
+    """The first run's number: others write runs of their own to the same log, and no id may be there twice."""
     history: History = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         self.store = MemoryProfileStore(history=self.history)
         reservations = MemoryReservations(self.store.history, accounts=self.store.accounts, totals=self.store.totals)
-        self._hands = Hands(START_MS)
+        self._hands = Hands(START_MS, count(self.first * 10**9 + 1))
         self._reservations = reservations
-        self._encoder = EventEncoder(KEY_ID)
-        self._events = 0
+        self._events = count(self.first * 10**9 + 1)
+        self._pseudonyms: dict[str, bytes] = {}
         self.open(self.folder)
         self.take(self.bundle)
 
@@ -138,11 +142,14 @@ class Shop:
 
     def event(self, kind: str, person: str, occurred_at_ms: int, value: float | None = None, decision_id: str = "") -> bytes:
         """Return an event, received when it occurred."""
-        self._events += 1
-        return self._encoder.encode(
-            event_id=f"{self._events}",
-            kind=EventKind.Value(f"EVENT_KIND_{kind.upper()}"),
-            person_pseudonym=PSEUDONYM(person),
+        pseudonym = self._pseudonyms.get(person)
+        if pseudonym is None:
+            pseudonym = self._pseudonyms[person] = PSEUDONYM(person)
+        return encode_event(
+            pseudonym_key_id=KEY_ID,
+            event_id=f"{next(self._events)}",
+            kind=KIND[kind],
+            person_pseudonym=pseudonym,
             occurred_at_ms=occurred_at_ms,
             received_at_ms=occurred_at_ms,
             value=value,

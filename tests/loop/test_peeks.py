@@ -15,7 +15,8 @@ from liftgate.measure.sequential_answer import answer_sequence
 from liftgate.measure.sequential_table import read_looks
 from liftgate.measure.table import open_table
 from tests.loop.holdout_world import PEOPLE, TREATED
-from tests.loop.reading import RUNS, Table, long, say, slow, table
+from tests.loop.ledger import HOLD, MISS, RUNS, Row, note
+from tests.loop.reading import Table, long, slow, table
 from tests.loop.shop import DAY_MS, START_MS, Floats, Ints
 from tests.loop.truth import ARRIVAL_DAYS, WINDOW_DAYS
 
@@ -41,6 +42,10 @@ def looks(at: Ints, treated: Floats, outcome: Floats) -> list[Look]:
     return found
 
 
+def _off(estimates: Floats, truth: float) -> float:
+    return float((estimates.mean() - truth) / (estimates.std(ddof=1) / np.sqrt(len(estimates))))
+
+
 def of_runs(people: Table, metric: str) -> list[list[Look]]:
     """Return the looks of every run."""
     columns = people.columns()
@@ -52,25 +57,42 @@ def of_runs(people: Table, metric: str) -> list[list[Look]]:
 def test_fifty_looks_fool_a_fixed_interval_and_not_the_sequence(people: Table) -> None:
     """Where nothing happens, the fixed interval leaves 0 out at some look in far more than 5 % of runs, the sequence in fewer."""
     sequences = [confidence_sequence(one, PEOPLE, binary=True) for one in of_runs(people, "click")]
-    fixed = np.mean([any(look.fixed_low > 0 or look.fixed_high < 0 for look in one) for one in sequences])
-    wrong = np.mean([any(look.excludes_zero for look in one) for one in sequences])
-    last = np.mean([one[-1].fixed_low > 0 or one[-1].fixed_high < 0 for one in sequences])
-    say(
-        f"50 peeks, no effect: wrong in {fixed:.1%} of {RUNS} runs by the fixed interval ({last:.1%} read once), "
-        f"{wrong:.1%} by the sequence"
-    )
-    assert fixed > 0.1
-    assert wrong < 0.05
-    assert last < 0.1
+    fixed = [any(look.fixed_low > 0 or look.fixed_high < 0 for look in one) for one in sequences]
+    wrong = [any(look.excludes_zero for look in one) for one in sequences]
+    last = [one[-1].fixed_low > 0 or one[-1].fixed_high < 0 for one in sequences]
+    ends = np.array([one[-1].look.estimate for one in sequences])
+    for reading, missed, must in (
+        ("no effect, fixed interval at every look", fixed, MISS),
+        ("no effect, sequence at every look", wrong, HOLD),
+        ("no effect, fixed interval, read once", last, HOLD),
+    ):
+        note(Row(f"{LOOKS} looks", reading, len(missed), must, len(missed) - sum(missed), 0.0, float(ends.mean()), _off(ends, 0.0)))
+    assert np.mean(fixed) > 0.1
+    assert np.mean(wrong) < 0.05
+    assert np.mean(last) < 0.1
 
 
 def test_the_sequence_holds_a_planted_effect_at_every_look(people: Table) -> None:
     """Where something happens, all fifty intervals of the sequence hold it in 95 % of runs, and most runs may stop before their end."""
     sequences = [confidence_sequence(one, PEOPLE, binary=True) for one in of_runs(people, "purchase")]
-    held = np.mean([all(look.ci_low <= TREATED <= look.ci_high for look in one) for one in sequences])
+    held = sum(all(look.ci_low <= TREATED <= look.ci_high for look in one) for one in sequences)
     stopped = np.mean([any(look.excludes_zero for look in one) for one in sequences])
-    say(f"50 peeks, planted effect: the sequence holds it at all looks in {held:.1%} of {RUNS} runs, and may stop in {stopped:.1%}")
-    assert held >= 0.95
+    ends = np.array([one[-1].look.estimate for one in sequences])
+    words = f"may stop in {stopped:.1%}"
+    note(
+        Row(
+            f"{LOOKS} looks",
+            "planted, sequence at every look",
+            RUNS,
+            HOLD,
+            held,
+            TREATED,
+            float(ends.mean()),
+            _off(ends, TREATED),
+            note=words,
+        )
+    )
+    assert held >= 0.95 * RUNS
     # The control: bounds that are never left would find nothing.
     assert stopped > 0.1
 
