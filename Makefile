@@ -33,7 +33,7 @@ serve: setup ## Serve the demo's bundle with an embedded store until Ctrl-C
 
 test: setup ## Run every test (ARGS='...' goes to pytest)
 	@[ -f "$(DATA)" ] || printf '\033[33m!! $(DATA) is not there: the tests on real customers will be SKIPPED (DATA=... names it)\033[0m\n'
-	@LIFTGATE_TEST_DATA="$(DATA)" LIFTGATE_TEST_STARBUCKS="$(STARBUCKS)" $(BIN)/python -m pytest -n $(JOBS) --dist loadfile $(ARGS)
+	@LIFTGATE_TEST_DATA="$(DATA)" LIFTGATE_TEST_STARBUCKS="$(STARBUCKS)" $(BIN)/python -m pytest -n $(JOBS) --dist loadfile --no-loadscope-reorder $(ARGS)
 
 check: lint types imports proto-check docs-check bank hillstrom-if-there loyalty-if-there test ## Everything CI runs
 
