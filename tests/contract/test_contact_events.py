@@ -85,7 +85,7 @@ async def test_an_event_counts_once(backend: Backend) -> None:
     assert list(await backend.contacts().count([one])) == [KNOWN] if backend.client else True
     assert await counts(backend) == 1
     if backend.client is not None:
-        assert (await RedisEventsSeen(backend.client, budget_ms=BUDGET_MS).look([one.key]))[0] == [Seen.LOGGED]
+        assert (await RedisEventsSeen(backend.client, budget_ms=BUDGET_MS).look([one.key])).seen == [Seen.LOGGED]
 
 
 async def test_an_event_that_counts_nowhere_is_known_all_the_same(backend: Backend) -> None:

@@ -10,7 +10,7 @@ from liftgate.adapters import redis_keys
 from liftgate.adapters.redis_client import connect
 from liftgate.adapters.redis_events import RedisEventsSeen
 from liftgate.domain.errors import StoreUnavailable
-from liftgate.pipeline.ports import EventKey, EventsSeen, Seen
+from liftgate.pipeline.ports import EventKey, EventsSeen, Looked, Seen
 from tests.contract.conftest import BUDGET_MS, Backend
 from tests.fakes.events import FakeEventsSeen
 
@@ -26,7 +26,7 @@ def _events(backend: Backend, horizon_ms: int = 60_000) -> EventsSeen:
 
 async def known(events: EventsSeen, *keys: EventKey) -> list[Seen]:
     """Return what is known of each."""
-    return list((await events.look(keys))[0])
+    return list((await events.look(keys)).seen)
 
 
 async def test_what_is_confirmed_is_logged_and_nothing_else(backend: Backend) -> None:
@@ -77,10 +77,10 @@ async def test_consent_comes_along(backend: Backend) -> None:
     elif backend.client is not None:
         await backend.client.call([("SET", redis_keys.consent("person-2"), b"{}")], 5.0)
         await backend.client.call([("HSET", redis_keys.consent("person-3"), "a", "b")], 5.0)
-    seen, documents = await events.look([ONE], ["person-1", "person-2", "person-1"])
-    assert (list(seen), list(documents)) == ([UNKNOWN], [None, b"{}", None])
+    found = await events.look([ONE], ["person-1", "person-2", "person-1"])
+    assert (list(found.seen), list(found.documents)) == ([UNKNOWN], [None, b"{}", None])
     if backend.client is not None:
-        assert await events.look([], ["person-3"]) == ([], [b""]), "what is no document is not the absence of one"
+        assert await events.look([], ["person-3"]) == Looked([], [b""]), "what is no document is not the absence of one"
 
 
 async def test_the_horizon_ends(backend: Backend) -> None:
@@ -94,7 +94,7 @@ async def test_the_horizon_ends(backend: Backend) -> None:
 async def test_no_keys_need_no_store(backend: Backend) -> None:
     """Nothing asked is nothing answered."""
     events = _events(backend)
-    assert await events.look([]) == ([], [])
+    assert await events.look([]) == Looked([], [])
     await events.confirm([])
 
 

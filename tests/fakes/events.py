@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from time import monotonic
 
 from liftgate.domain.errors import StoreUnavailable
-from liftgate.pipeline.ports import EventKey, Seen
+from liftgate.pipeline.ports import EventKey, Looked, Seen
 
 
 @dataclass
@@ -22,12 +22,12 @@ class FakeEventsSeen:
     """Documents by person, to be read; share a FakeConsentStore's."""
     _until: dict[EventKey, tuple[float, Seen]] = field(default_factory=dict)
 
-    async def look(self, keys: Sequence[EventKey], people: Sequence[str] = ()) -> tuple[Sequence[Seen], Sequence[bytes | None]]:
+    async def look(self, keys: Sequence[EventKey], people: Sequence[str] = (), named: Sequence[str] = ()) -> Looked:
         """See `pipeline.ports.EventsSeen`."""
         self._check()
         now = self.clock()
         known = [self._until.get(key, (0.0, Seen.UNKNOWN)) for key in keys]
-        return [seen if until > now else Seen.UNKNOWN for until, seen in known], [self.consent.get(person) for person in people]
+        return Looked([seen if until > now else Seen.UNKNOWN for until, seen in known], [self.consent.get(person) for person in people])
 
     async def confirm(self, keys: Sequence[EventKey], seen: Seen = Seen.LOGGED) -> None:
         """See `pipeline.ports.EventsSeen`."""

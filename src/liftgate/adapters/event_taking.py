@@ -1,14 +1,13 @@
-"""A batch of events on its way: checked, held to consent, logged in one write, counted in one round trip."""
+"""Calls about events on their way: checked, held to consent, logged in one write, counted in one round trip."""
 
 from __future__ import annotations
 
-import asyncio
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from contextlib import suppress
-from dataclasses import dataclass, field
 from typing import Any
 
 from liftgate.adapters.event_reading import EventReader
+from liftgate.adapters.event_taken import Taken, Told, tell
 from liftgate.adapters.pseudonyms import Pseudonyms
 from liftgate.domain.errors import FieldViolation, StoreUnavailable
 from liftgate.domain.event import Event, EventKind
@@ -16,12 +15,12 @@ from liftgate.domain.pause import OutcomeKind
 from liftgate.domain.reason import Reason
 from liftgate.pipeline.contact_ports import ContactEvent, ContactEvents, CountStatus, FeatureUpdates
 from liftgate.pipeline.counting import Counting
-from liftgate.pipeline.exposure_consent import Against, ExposureConsent
+from liftgate.pipeline.exposure_consent import ExposureConsent
 from liftgate.pipeline.live import Live
 from liftgate.pipeline.naming import Named, Naming
 from liftgate.pipeline.ports import Clock, EventKey, EventsSeen, Log, Seen
 from liftgate.pipeline.streams import FeatureConsent
-from liftgate.record.event_codec import EventEncoder, properties_json
+from liftgate.record.event_codec import EventEncoder
 
 _OUTCOMES: dict[int, OutcomeKind] = {
     EventKind.EXPOSURE: "exposure",
@@ -37,23 +36,6 @@ _OUTCOMES: dict[int, OutcomeKind] = {
 """What caps and pauses know a kind as; the others concern neither."""
 
 
-@dataclass(slots=True)
-class Taken:
-    """What became of a batch. Positions are the batch's, from 0."""
-
-    events: int
-    accepted: int = 0
-    """In the event log, duplicates included, revoked ones left out."""
-    duplicates: int = 0
-    late: int = 0
-    uncounted: int = 0
-    dropped: int = 0
-    """Properties."""
-    rejected: list[tuple[int, FieldViolation]] = field(default_factory=list)
-    revoked: list[tuple[int, Against | None]] = field(default_factory=list)
-    """None: it was answered so before."""
-
-
 class _Rules:
     """What is compiled of one bundle."""
 
@@ -62,15 +44,8 @@ class _Rules:
         self.reader = EventReader(live.bundle)
         self.consent = ExposureConsent(live.bundle)
         self.counting = Counting(live)
-        self.features = features
+        self.changes = None if features is None else features.of
         self.keeping = FeatureConsent(live.bundle)
-
-    def updates(self, fresh: Mapping[EventKey, Event]) -> dict[EventKey, bytes]:
-        """Return what events would change of live features; whether that may be kept is not yet asked."""
-        if self.features is None:
-            return {}
-        found = {key: self.features.of(event) for key, event in fresh.items() if not event.late}
-        return {key: changes for key, changes in found.items() if changes}
 
 
 class Taking:
@@ -103,114 +78,118 @@ class Taking:
             self._rules = rules = _Rules(live, None if self._features is None else self._features(live))
         return rules
 
-    async def take(self, messages: Sequence[Any]) -> Taken:
-        """Take a batch of `liftgate.v1.Event`s. Raises LogUnavailable when nothing of it was logged."""
+    async def take(self, calls: Sequence[Sequence[Any]]) -> list[Taken]:
+        """Take several calls' `liftgate.v1.Event`s, and say of each call what became of its own.
+
+        An event that is in several calls counts once, for the first of them. Raises LogUnavailable when nothing of it all was logged.
+        """
         rules, now_ms = self._in_force(), self._clock.now_ms()
-        found = Taken(len(messages))
-        read, dropped = rules.reader.read, rules.reader.dropped
-        fresh: dict[EventKey, Event] = {}
-        places: list[tuple[int, EventKey]] = []
-        for index, message in enumerate(messages):
-            event = read(message, now_ms)
-            if isinstance(event, FieldViolation):
-                found.rejected.append((index, event))
-                continue
-            key = EventKey(event.person_id, event.event_id)
-            places.append((index, key))
-            fresh.setdefault(key, event)
-        found.dropped = rules.reader.dropped - dropped
-        if not fresh:
-            return found
-        updates = rules.updates(fresh)
-        if self._naming is None:
-            names = {key: Named(self._pseudonyms(key.person_id)) for key in fresh}
-            known, revoked, undecided = await self._look(rules, fresh, updates)
-        else:
-            naming = self._naming.named([key.person_id for key in fresh])
-            named, (known, revoked, undecided) = await asyncio.gather(naming, self._look(rules, fresh, updates))
-            names = dict(zip(fresh, named, strict=True))
-            places = _not_erased(found, places, fresh, names)
-        new = fresh if not known else {key: event for key, event in fresh.items() if key not in known}
-        if new:
-            await self._log.append([self._row(event, revoked.get(key), names[key]) for key, event in new.items()])
-            found.uncounted = await self._count(rules, new, revoked, updates, undecided)
-        _tell(found, places, new, known, revoked)
-        return found
+        read, changes = rules.reader.read, rules.changes
+        fresh: dict[EventKey, Told] = {}
+        found: list[Taken] = []
+        places: list[list[tuple[int, Told]]] = []
+        for call, messages in enumerate(calls):
+            taken, mine, dropped = Taken(len(messages)), [], rules.reader.dropped
+            for index, message in enumerate(messages):
+                event = read(message, now_ms)
+                if isinstance(event, FieldViolation):
+                    taken.rejected.append((index, event))
+                    continue
+                key = EventKey(event.person_id, event.event_id)
+                told = fresh.get(key)
+                if told is None:
+                    fresh[key] = told = Told(event, key, call, index, None if changes is None else changes(event))
+                mine.append((index, told))
+            taken.dropped = rules.reader.dropped - dropped
+            found.append(taken)
+            places.append(mine)
+        if fresh:
+            await self._look(rules, fresh.values())
+            new = [told for told in fresh.values() if not told.seen and not told.erased]
+            if new:
+                await self._log.append([self._row(told) for told in new])
+                await self._count(rules, new)
+        return [tell(taken, call, mine) for call, (taken, mine) in enumerate(zip(found, places, strict=True))]
 
-    async def _look(
-        self, rules: _Rules, fresh: dict[EventKey, Event], updates: dict[EventKey, bytes]
-    ) -> tuple[dict[EventKey, Seen], dict[EventKey, Against], frozenset[EventKey]]:
-        """Return what is known already, what is against the others, and of whom nobody knows whether `updates` may be kept.
+    async def _look(self, rules: _Rules, fresh: Iterable[Told]) -> None:
+        """Find out what is known already, whose events they are, what is against them, and whether their changes of features may be kept.
 
-        What may not be kept leaves `updates`. With the store away nothing is known: readers drop repeated ids.
+        With the store away nothing is known: readers drop repeated ids.
         """
         consent, keeping = rules.consent, rules.keeping
-        asked = [key for key, event in fresh.items() if consent.concerns(event)] if consent.needed else []
-        also = list(updates) if keeping.needed else []
-        against: dict[EventKey, Against] = {}
+        asked = [told for told in fresh if consent.concerns(told.event)] if consent.needed else []
+        also = [told for told in fresh if told.changes is not None] if keeping.needed else []
+        people = dict.fromkeys([told.key.person_id for told in fresh])
+        documents = dict.fromkeys([told.key.person_id for told in (*asked, *also)])
         try:
-            seen, documents = await self._seen.look(list(fresh), [key.person_id for key in (*asked, *also)])
+            looked = await self._seen.look([told.key for told in fresh], list(documents), list(people) if self._naming is not None else ())
         except StoreUnavailable:
-            for key in asked:
-                found = consent.unavailable(fresh[key])
-                if found is not None:
-                    against[key] = found
-            return {}, against, frozenset(also)
-        known = {key: state for key, state in zip(fresh, seen, strict=True) if state}
-        for key, document in zip(asked, documents[: len(asked)], strict=True):
-            if key not in known and (found := consent.against(fresh[key], document)) is not None:
-                against[key] = found
-        for key, document in zip(also, documents[len(asked) :], strict=True):
-            if not keeping.allows(fresh[key], document):
-                del updates[key]
-        return known, against, frozenset()
+            for told in asked:
+                told.against = consent.unavailable(told.event)
+            for told in also:
+                told.undecided = told.against is None
+            await self._name(fresh, people, None)
+            return
+        await self._name(fresh, people, looked.names)
+        stored = dict(zip(documents, looked.documents, strict=True))
+        for told, state in zip(fresh, looked.seen, strict=True):
+            told.seen = state
+        for told in asked:
+            if not told.seen:
+                told.against = consent.against(told.event, stored[told.key.person_id])
+        for told in also:
+            if not keeping.allows(told.event, stored[told.key.person_id]):
+                told.changes = None
 
-    async def _count(
-        self,
-        rules: _Rules,
-        new: dict[EventKey, Event],
-        revoked: dict[EventKey, Against],
-        updates: dict[EventKey, bytes],
-        undecided: frozenset[EventKey],
-    ) -> int:
-        """Count what concerns caps, pauses and features; say that the rest is logged. Returns how many were not counted, or not in full."""
+    async def _name(self, fresh: Iterable[Told], people: dict[str, None], names: Sequence[Named] | None) -> None:
+        if names is None:
+            if self._naming is None:
+                names = [Named(self._pseudonyms(person)) for person in people]
+            else:
+                names = await self._naming.named(list(people))
+        by_person = dict(zip(people, names, strict=True))
+        for told in fresh:
+            told.name = by_person[told.key.person_id]
+
+    async def _count(self, rules: _Rules, new: Sequence[Told]) -> None:
+        """Count what concerns caps, pauses and features; say that the rest is logged. What was not counted, or not in full, is marked."""
         counted: list[ContactEvent] = []
+        of: list[Told] = []
         others: list[EventKey] = []
-        # Sent again, they are counted whole: in part is once and for all.
-        waiting = len(undecided.intersection(new) - revoked.keys())
-        self._miss("store_away", waiting)
-        for key, event in new.items():
-            if key in revoked or key in undecided:
-                continue
-            concerned = self._concerned(rules, key, event, updates.get(key, b"")) if self._contacts is not None else None
-            if concerned is None:
-                others.append(key)
+        revoked: list[EventKey] = []
+        for told in new:
+            if told.against is not None:
+                revoked.append(told.key)
+            elif told.undecided:
+                # Sent again, it is counted whole: in part is once and for all.
+                self._miss("store_away", [told])
+            elif self._contacts is None or (concerned := self._concerned(rules, told)) is None:
+                others.append(told.key)
             else:
                 counted.append(concerned)
+                of.append(told)
         if revoked:
-            await self._confirm([key for key in new if key in revoked], Seen.REVOKED)
+            await self._confirm(revoked, Seen.REVOKED)
         if not counted or self._contacts is None:
             await self._confirm(others, Seen.LOGGED)
-            return waiting
+            return
         try:
             statuses = await self._contacts.count(counted, others)
         except StoreUnavailable:
             # Not known as seen: sent again, they are counted then.
-            self._miss("store_away", len(counted))
-            return waiting + len(counted)
-        full = {i for i, status in enumerate(statuses) if status is CountStatus.IN_PART}
-        nameless = {i for i, event in enumerate(counted) if event.account_caps and not event.account_id} - full
-        self._miss("history_full", len(full))
-        self._miss("no_account", len(nameless))
-        return waiting + len(full | nameless)
+            self._miss("store_away", of)
+            return
+        self._miss("history_full", [told for told, status in zip(of, statuses, strict=True) if status is CountStatus.IN_PART])
+        self._miss("no_account", [told for told, one in zip(of, counted, strict=True) if one.account_caps and not one.account_id])
 
-    def _concerned(self, rules: _Rules, key: EventKey, event: Event, changes: bytes) -> ContactEvent | None:
+    def _concerned(self, rules: _Rules, told: Told) -> ContactEvent | None:
+        event, changes = told.event, told.changes
         outcome = _OUTCOMES.get(event.kind)
         found = None
         if outcome is not None:
             found = rules.counting.event(
                 outcome,
-                key,
+                told.key,
                 decision_id=event.decision_id,
                 offer_id=event.offer_id,
                 account_id=event.account_id,
@@ -219,15 +198,20 @@ class Taking:
                 occurred_at_ms=event.occurred_at_ms,
                 now_ms=event.received_at_ms,
             )
-        if changes and found is None:
-            return ContactEvent(key, b"", event.received_at_ms, event.occurred_at_ms, False, False, "", features=changes)
-        if changes and found is not None:
-            found.features = changes
+        if changes is None:
+            return found
+        if found is None:
+            return ContactEvent(told.key, b"", event.received_at_ms, event.occurred_at_ms, False, False, "", features=changes)
+        found.features = changes
         return found
 
-    def _miss(self, cause: str, events: int) -> None:
-        if events and self._uncounted is not None:
-            self._uncounted(cause, events)
+    def _miss(self, cause: str, events: Sequence[Told]) -> None:
+        """Mark events as uncounted. One that is already is not reported again."""
+        missed = [told for told in events if told.counted]
+        for told in missed:
+            told.counted = False
+        if missed and self._uncounted is not None:
+            self._uncounted(cause, len(missed))
 
     async def _confirm(self, keys: list[EventKey], seen: Seen) -> None:
         if keys:
@@ -238,67 +222,9 @@ class Taking:
         own = None if self._naming is None else self._naming.account(event.account_id, event.person_id, name)
         return (self._accounts(event.account_id) if self._accounts else b"") if own is None else own
 
-    def _row(self, event: Event, against: Against | None, name: Named) -> bytes:
-        return self._encoder.encode(
-            event_id=event.event_id,
-            kind=event.kind,
-            person_pseudonym=name.pseudonym,
-            once=name.once,
-            decision_id=event.decision_id,
-            offer_id=event.offer_id,
-            occurred_at_ms=event.occurred_at_ms,
-            received_at_ms=event.received_at_ms,
-            value=event.value,
-            currency=event.currency,
-            account_pseudonym=self._account(event, name) if event.account_id else b"",
-            channel=event.channel,
-            name=event.name,
-            slot=event.slot,
-            placement_id=event.placement_id,
-            device=event.device,
-            properties=properties_json(event.properties) if event.properties else "",
-            reliability=event.reliability,
-            late=event.late,
-            reason=0 if against is None else Reason.CONSENT_REVOKED,
-            consent_reason=0 if against is None else against.reason,
-        )
-
-
-def _not_erased(
-    found: Taken, places: list[tuple[int, EventKey]], fresh: dict[EventKey, Event], names: Mapping[EventKey, Named]
-) -> list[tuple[int, EventKey]]:
-    """Reject what happened before its person was erased, and return the places of the rest."""
-    gone = {key for key, event in fresh.items() if (erased_at := names[key].erased_at_ms) is not None and event.occurred_at_ms <= erased_at}
-    for key in gone:
-        del fresh[key]
-    found.rejected = sorted(found.rejected + [(index, _ERASED) for index, key in places if key in gone], key=lambda one: one[0])
-    return [(index, key) for index, key in places if key not in gone]
-
-
-_ERASED = FieldViolation("occurred_at_ms", "lies before the person was erased: what happened then is not taken any more")
-
-
-def _tell(
-    found: Taken,
-    places: list[tuple[int, EventKey]],
-    new: dict[EventKey, Event],
-    known: dict[EventKey, Seen],
-    revoked: dict[EventKey, Against],
-) -> None:
-    """Say of every event that was not rejected what became of it."""
-    lates = {key for key, event in new.items() if event.late and key not in revoked}
-    again = [key for _, key in places]
-    repeated = len(again) - len(new)
-    if not revoked and not any(state is Seen.REVOKED for state in known.values()):
-        found.accepted, found.duplicates, found.late = len(again), repeated, len(lates)
-        return
-    first: set[EventKey] = set()
-    for index, key in places:
-        if key in revoked or known.get(key) is Seen.REVOKED:
-            found.revoked.append((index, revoked.get(key)))
-            continue
-        found.accepted += 1
-        if key in known or key in first:
-            found.duplicates += 1
-        first.add(key)
-    found.late = len(lates)
+    def _row(self, told: Told) -> bytes:
+        event, name, against = told.event, told.name, told.against
+        account = self._account(event, name) if event.account_id else b""
+        if against is None:
+            return self._encoder.encode(event, name.pseudonym, account, name.once)
+        return self._encoder.encode(event, name.pseudonym, account, name.once, Reason.CONSENT_REVOKED, against.reason)

@@ -8,8 +8,10 @@ from typing import Any, cast
 
 from google.protobuf.message import DecodeError
 
+from liftgate.adapters.event_joining import Joining
 from liftgate.adapters.event_reading import AHEAD_MS, EVENT_ID_BYTES, OFFER_ID_BYTES
-from liftgate.adapters.event_taking import Taken, Taking
+from liftgate.adapters.event_taken import Taken
+from liftgate.adapters.event_taking import Taking
 from liftgate.adapters.grpc_errors import CallObserver, Report
 from liftgate.adapters.grpc_requests import malformed
 from liftgate.adapters.grpc_service import Call, Handler, answering, deadline_of
@@ -59,7 +61,7 @@ class EventService:
         `uncounted` is told the cause and number of events that are in the log and could not be counted; `outcomes` how many were accepted,
         late, duplicate, rejected and revoked.
         """
-        self._taking = Taking(live, log, seen, pseudonyms, accounts, contacts, features, clock, uncounted, naming)
+        self._joining = Joining(Taking(live, log, seen, pseudonyms, accounts, contacts, features, clock, uncounted, naming))
         self._observer = observer
         self._report = report
         self._outcomes = outcomes
@@ -85,8 +87,9 @@ class EventService:
             late=found.late,
             dropped_properties=found.dropped,
         )
-        answer.rejections.extend(_rejections(found, 0))
-        answer.revocations.extend(_revocations(found, 0))
+        if found.rejected or found.revoked:
+            answer.rejections.extend(_rejections(found, 0))
+            answer.revocations.extend(_revocations(found, 0))
         return answer.SerializeToString()
 
     async def record_stream(self, requests: AsyncIterator[bytes], call: Call) -> bytes:
@@ -121,7 +124,7 @@ class EventService:
             raise malformed(f"liftgate.v1.{kind.DESCRIPTOR.name}") from None
         if not 0 < len(events) <= BATCH_EVENTS:
             raise CallerError((FieldViolation(field, f"wants 1 to {BATCH_EVENTS} events, not {len(events)}"),))
-        found = await self._taking.take(events)
+        found = await self._joining.take(events)
         if self._outcomes is not None:
             for outcome, count in (
                 ("accepted", found.accepted - found.duplicates - found.late),

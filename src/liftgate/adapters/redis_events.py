@@ -9,8 +9,11 @@ import hiredis
 
 from liftgate.adapters import redis_keys
 from liftgate.adapters.breaker import Breaker
+from liftgate.adapters.person_keys import Asking, PersonKeys
 from liftgate.adapters.redis_client import DEFAULT_BUDGET_MS, Command, RedisClient, check, code, guarded
-from liftgate.pipeline.ports import EventKey, Seen
+from liftgate.adapters.redis_erasure import moment
+from liftgate.pipeline.naming import Named
+from liftgate.pipeline.ports import EventKey, Looked, PersonKey, Seen
 
 DEFAULT_HORIZON_MS = 24 * 60 * 60 * 1000
 EVENT_BUDGET_MS = 250.0
@@ -29,31 +32,63 @@ class RedisEventsSeen:
         breaker: Breaker | None = None,
         budget_ms: float = DEFAULT_BUDGET_MS,
         horizon_ms: int = DEFAULT_HORIZON_MS,
+        keys: PersonKeys | None = None,
     ) -> None:
+        """`keys` makes what stands for people; None: somebody else does."""
         if horizon_ms < 1:
             raise ValueError("the horizon of events must be at least 1 ms")
         self._client = client
         self._breaker = breaker or Breaker()
         self._budget_s = budget_ms / 1000
         self._horizon_ms = horizon_ms
+        self._keys = keys
 
-    async def look(self, keys: Sequence[EventKey], people: Sequence[str] = ()) -> tuple[Sequence[Seen], Sequence[bytes | None]]:
+    async def look(self, keys: Sequence[EventKey], people: Sequence[str] = (), named: Sequence[str] = ()) -> Looked:
         """See `pipeline.ports.EventsSeen`."""
-        if not keys and not people:
-            return [], []
-        names = [redis_keys.event(*key) for key in keys]
-        documents = [redis_keys.consent(person) for person in people]
+        if not keys and not people and not named:
+            return Looked([], [])
+        tags: dict[str, bytes] = {}
+        names = []
+        for person_id, event_id in keys:
+            own = tags.get(person_id) or tags.setdefault(person_id, redis_keys.tag(person_id))
+            names.append(redis_keys.event(person_id, event_id, own))
+        documents = [(tags.get(person) or redis_keys.tag(person)) + b"c" for person in people]
+        asking = None
+        if self._keys is not None and named:
+            asking = Asking(self._keys, [PersonKey(person, False, keyed=True) for person in named], self._client.clustered)
+        first: list[Command]
+        there: list[Command] = []
         if self._client.clustered:
-            replies = await self._call([("MGET", name) for name in names] + [("GET", name) for name in documents])
-            values, found = [value for (value,) in replies[: len(names)]], [_certain(reply) for reply in replies[len(names) :]]
+            first = [*(("MGET", name) for name in names), *(("GET", name) for name in documents)]
         else:
             # MGET says nothing of keys of other types, and many GETs cost more than the rest: how many keys there are tells.
-            there: list[Command] = [("EXISTS", *documents)] if documents else []
-            replies = await self._call([("MGET", *names, *documents), *there])
-            values, found = replies[0][: len(names)], replies[0][len(names) :]
+            first = [("MGET", *names, *documents)] if names or documents else []
+            there = [("EXISTS", *documents)] if documents else []
+        replies = await self._call([*first, *there, *([] if asking is None else asking.commands)])
+        if self._client.clustered:
+            values, found = [value for (value,) in replies[: len(names)]], [_certain(reply) for reply in replies[len(names) : len(first)]]
+        else:
+            values = replies[0] if first else []
+            values, found = values[: len(names)], values[len(names) :]
             if there and replies[1] != len(found) - found.count(None):
                 found = [_certain(reply) for reply in await self._call([("GET", name) for name in documents])]
-        return [_SEEN.get(value, Seen.UNKNOWN) for value in values], found
+        who = None if asking is None else await self._named(asking, named, replies[len(first) + len(there) :])
+        return Looked([_SEEN.get(value, Seen.UNKNOWN) for value in values], found, who)
+
+    async def _named(self, asking: Asking, people: Sequence[str], replies: Sequence[Any]) -> list[Named]:
+        """Return what stands for people, by the replies to what was asked of their keys."""
+        ring = self._keys
+        assert ring is not None
+        asking.take(replies)
+        keys = asking.keys if asking.at_once() else await asking.settled(self._call)
+        erased_at: dict[int, int | None] = {}
+        if asking.erased:
+            tombstones = await self._call([("GET", ring.tombstone(people[row])) for row in asking.erased])
+            erased_at = {row: moment(value) for row, value in zip(asking.erased, tombstones, strict=True)}
+        return [
+            Named(*ring.pseudonym(person, key), erased_at.get(row) if erased_at else None, key)
+            for row, (person, key) in enumerate(zip(people, keys, strict=True))
+        ]
 
     async def _call(self, commands: Sequence[Command]) -> list[Any]:
         replies = await guarded(self._client, self._breaker, commands, self._budget_s)

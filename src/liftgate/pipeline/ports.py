@@ -15,6 +15,7 @@ from liftgate.domain.input import Floats, InputSchema
 from liftgate.domain.profile import Profiles
 from liftgate.domain.request import DecideRequest
 from liftgate.domain.verdict import Asked, Verdict
+from liftgate.pipeline.naming import Named
 from liftgate.pipeline.stages import Stage
 
 
@@ -302,13 +303,23 @@ class Seen(IntEnum):
     """Logged, and it was answered that the consent that it needed is gone."""
 
 
+class Looked(NamedTuple):
+    """What a look at events found, in the order asked."""
+
+    seen: Sequence[Seen]
+    documents: Sequence[bytes | None] = ()
+    """Consent documents: None where certainly none is stored, b"" where what is there cannot be one."""
+    names: Sequence[Named] | None = None
+    """What stands for people; None: this store keeps no keys of theirs."""
+
+
 class EventsSeen(Protocol):
     """Which events are in the event log already. A help to the log's readers, who drop repeated ids in any case."""
 
-    async def look(self, keys: Sequence[EventKey], people: Sequence[str] = ()) -> tuple[Sequence[Seen], Sequence[bytes | None]]:
-        """Return what is known of each event, and the consent documents of people, in ONE round trip.
+    async def look(self, keys: Sequence[EventKey], people: Sequence[str] = (), named: Sequence[str] = ()) -> Looked:
+        """Return what is known of each event, the consent documents of `people`, and what stands for those `named`, each of them once.
 
-        A document that is certainly not stored is None; one that cannot be one is b"". Raises StoreUnavailable within its budget.
+        ONE round trip; more only where somebody named lost their key since they were met here. Raises StoreUnavailable within its budget.
         """
         ...
 

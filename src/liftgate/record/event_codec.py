@@ -3,13 +3,33 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, Protocol
 
 import orjson
 from google.protobuf.message import DecodeError
 
-from liftgate.v1.event_service_pb2 import EventKind
 from liftgate.v1.record_pb2 import EventRecord
+
+
+class Happened(Protocol):
+    """What a row has of an event that was told; fields as `EventRecord` has them."""
+
+    event_id: str
+    kind: int
+    occurred_at_ms: int
+    received_at_ms: int
+    reliability: int
+    decision_id: str
+    offer_id: str
+    value: float | None
+    currency: str
+    channel: str
+    name: str
+    slot: int
+    placement_id: str
+    device: str
+    properties: Mapping[str, Any]
+    late: bool
 
 
 class EventEncoder:
@@ -22,65 +42,49 @@ class EventEncoder:
 
     def encode(
         self,
-        *,
-        event_id: str,
-        kind: int,
+        event: Happened,
         person_pseudonym: bytes,
-        occurred_at_ms: int,
-        received_at_ms: int,
-        decision_id: str = "",
-        offer_id: str = "",
-        value: float | None = None,
-        currency: str = "",
         account_pseudonym: bytes = b"",
-        channel: str = "",
-        name: str = "",
-        slot: int = 0,
-        placement_id: str = "",
-        device: str = "",
-        properties: str = "",
-        reliability: int = 0,
-        late: bool = False,
+        once: bool = False,
         reason: int = 0,
         consent_reason: int = 0,
-        once: bool = False,
     ) -> bytes:
-        """Return one `EventRecord`, encoded; arguments as its fields. `once`: the pseudonym is of this row alone, and no key made it.
+        """Return one `EventRecord`, encoded. `once`: the pseudonym is of this row alone, and no key made it.
 
-        Raises ValueError when a number is out of range.
+        `reason` and `consent_reason` say why it is revoked; 0: it is not. Raises ValueError when a number is out of range.
         """
         record: Any = self._record
         record.Clear()
-        record.event_id = event_id
-        record.kind = kind
+        record.event_id = event.event_id
+        record.kind = event.kind
         record.person_pseudonym = person_pseudonym
-        record.pseudonym_key_id = "" if once else self._key_id
-        record.occurred_at_ms = occurred_at_ms
-        record.received_at_ms = received_at_ms
-        record.reliability = reliability
-        if decision_id:
-            record.decision_id = decision_id
-        if offer_id:
-            record.offer_id = offer_id
-        if value is not None:
-            record.value = value
-        if currency:
-            record.currency = currency
+        if not once:
+            record.pseudonym_key_id = self._key_id
+        record.occurred_at_ms = event.occurred_at_ms
+        record.received_at_ms = event.received_at_ms
+        record.reliability = event.reliability
+        if event.decision_id:
+            record.decision_id = event.decision_id
+        if event.offer_id:
+            record.offer_id = event.offer_id
+        if event.value is not None:
+            record.value = event.value
+            record.currency = event.currency
         if account_pseudonym:
             record.account_pseudonym = account_pseudonym
-        if channel:
-            record.channel = channel
-        if name:
-            record.name = name
-        if slot:
-            record.slot = slot
-        if placement_id:
-            record.placement_id = placement_id
-        if device:
-            record.device = device
-        if properties:
-            record.properties_json = properties
-        if late:
+        if event.channel:
+            record.channel = event.channel
+        if event.name:
+            record.name = event.name
+        if event.slot:
+            record.slot = event.slot
+        if event.placement_id:
+            record.placement_id = event.placement_id
+        if event.device:
+            record.device = event.device
+        if event.properties:
+            record.properties_json = properties_json(event.properties)
+        if event.late:
             record.late = True
         if reason:
             record.reason, record.consent_reason = reason, consent_reason
@@ -88,25 +92,9 @@ class EventEncoder:
         return encoded
 
 
-def encode_event(
-    *,
-    event_id: str,
-    kind: int | EventKind,
-    person_pseudonym: bytes,
-    pseudonym_key_id: str,
-    occurred_at_ms: int,
-    received_at_ms: int,
-    **others: Any,
-) -> bytes:
-    """Return one `EventRecord`, encoded; arguments as `EventEncoder.encode` has them. Raises ValueError when a number is out of range."""
-    return EventEncoder(pseudonym_key_id).encode(
-        event_id=event_id,
-        kind=kind,
-        person_pseudonym=person_pseudonym,
-        occurred_at_ms=occurred_at_ms,
-        received_at_ms=received_at_ms,
-        **others,
-    )
+def encode_event(**fields: Any) -> bytes:
+    """Return one `EventRecord` with these fields, encoded; None is left out. Raises ValueError when a number is out of range."""
+    return EventRecord(**{name: value for name, value in fields.items() if value is not None}).SerializeToString()
 
 
 def properties_json(properties: Mapping[str, Any]) -> str:
