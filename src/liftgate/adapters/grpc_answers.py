@@ -15,9 +15,10 @@ from liftgate.bundle.compiled import Bundle
 from liftgate.domain.batch import Batch
 from liftgate.domain.decision import Decision
 from liftgate.domain.offer import Offer
+from liftgate.record.wire import varint
 from liftgate.v1 import decision_pb2, offer_pb2
 
-_DOUBLE = Struct("<cd")
+_DOUBLE, _DOUBLES = Struct("<cd"), Struct("<cdcd")
 _DECISION_ID, _SLOTS, _VALID_UNTIL_MS = b"\x0a", b"\x22", b"\x38"
 _PROPENSITY, _SELECTION_PROBABILITY = b"\x19", b"\x29"
 
@@ -27,18 +28,21 @@ class GrpcAnswers:
 
     def __init__(self) -> None:
         self._bundle: Bundle | None = None
-        self._slot_parts: dict[int, bytes] = {}
+        self._slot_parts: dict[int, tuple[bytes, bytes]] = {}
         self._explanations = LiveExplanations()
 
-    def _slot_part(self, bundle: Bundle, k: int) -> bytes:
-        """Return what is constant in the slot of an offer, from memory while the bundle stays the same."""
+    def _slot_part(self, bundle: Bundle, k: int) -> tuple[bytes, bytes]:
+        """Return what is constant in the slot of an offer, and that behind its tag and the length with two more doubles.
+
+        From memory while the bundle stays the same.
+        """
         if bundle is not self._bundle:
             self._bundle, self._slot_parts = bundle, {}
         part = self._slot_parts.get(k)
         if part is None:
             offer = bundle.offers[k]
-            part = offer_pb2.Slot(offer_id=offer.offer_id, payload_json=offer.payload_json, value=offer.value).SerializeToString()
-            self._slot_parts[k] = part
+            slot = offer_pb2.Slot(offer_id=offer.offer_id, payload_json=offer.payload_json, value=offer.value).SerializeToString()
+            part = self._slot_parts[k] = slot, _SLOTS + varint(len(slot) + _DOUBLES.size) + slot
         return part
 
     def encode(self, batch: Batch, bundle: Bundle, decision: Decision) -> bytes:
@@ -50,7 +54,7 @@ class GrpcAnswers:
             _DECISION_ID + bytes((len(decision_id),)) + decision_id if decision_id else b"",
             _small_part(decision.arm, decision.branch, decision.reason, decision.degraded, batch.consent_version[row], bundle.digest),
             _VALID_UNTIL_MS,
-            _varint(decision.valid_until_ms),
+            varint(decision.valid_until_ms),
         ]
         for s, k in enumerate(decision.offered):
             if decision.default_served or s in decision.default_slots:
@@ -58,10 +62,12 @@ class GrpcAnswers:
             else:
                 propensity = batch.propensity.item(row, k)
                 chance = batch.probability.item(s, row, k) if decision.chances is None else decision.chances[s]
-                slot = self._slot_part(bundle, k) + _DOUBLE.pack(_SELECTION_PROBABILITY, chance)
+                bare, whole = self._slot_part(bundle, k)
                 if isfinite(propensity):
-                    slot += _DOUBLE.pack(_PROPENSITY, propensity)
-            parts += (_SLOTS, _varint(len(slot)), slot)
+                    parts += (whole, _DOUBLES.pack(_SELECTION_PROBABILITY, chance, _PROPENSITY, propensity))
+                    continue
+                slot = bare + _DOUBLE.pack(_SELECTION_PROBABILITY, chance)
+            parts += (_SLOTS, varint(len(slot)), slot)
         if decision.review_id:
             parts.append(decision_pb2.DecideResponse(review_id=decision.review_id).SerializeToString())
         if decision.refused:
@@ -97,17 +103,6 @@ def batch_response(answers: list[bytes]) -> bytes:
     """Return one encoded `DecideBatchResponse` of encoded answers: field 1, repeated, each behind its length."""
     parts: list[bytes] = []
     for answer in answers:
-        parts.append(b"\x0a" + _varint(len(answer)))
+        parts.append(b"\x0a" + varint(len(answer)))
         parts.append(answer)
     return b"".join(parts)
-
-
-def _varint(number: int) -> bytes:
-    if number < 128:
-        return bytes((number,))
-    out = bytearray()
-    while number > 127:
-        out.append(number & 127 | 128)
-        number >>= 7
-    out.append(number)
-    return bytes(out)

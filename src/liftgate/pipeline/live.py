@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from typing import Any
 
 import numpy as np
 
@@ -90,7 +91,7 @@ class ModelPlan:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Live:
-    """Taken once at a request's entry and swapped whole on reload; nothing in it changes."""
+    """Taken once at a request's entry and swapped whole on reload; nothing in it changes, but that it remembers parts of records."""
 
     bundle: Bundle
     models: Models
@@ -119,6 +120,8 @@ class Live:
     """What those features are."""
     record_parts: tuple[bytes, ...] = field(init=False)
     """By placement: what is constant in its records."""
+    outcome_parts: dict[tuple[Any, ...], bytes] = field(init=False, default_factory=dict)
+    """What records of decisions with the same outcome have in common, as far as it came up: `pipeline/heads.py`."""
 
     def __post_init__(self) -> None:
         bundle = self.bundle

@@ -16,7 +16,7 @@ def answer_part(
 ) -> bytes:
     """Return what was withheld, whether it is deferred, the learning mode, the caller's own choice and single slots' defaults.
 
-    For `DecisionHead.more`.
+    For the end of a record.
     """
     return DecisionRecord(
         withheld_offer=withheld,

@@ -16,14 +16,14 @@ import numpy as np
 from google.protobuf.message import DecodeError
 from numpy.typing import NDArray
 
-from liftgate.record.columns import BatchColumns, DecisionHead
+from liftgate.record.columns import BatchColumns, Outcome
 from liftgate.record.replay_part import input_check
 from liftgate.record.wire import ahead, layout, tag, varint
 from liftgate.v1.record_pb2 import ArmChange, DecisionRecord, InputColumn, LayerAssignment, ModelPin, ReviewVerdict
 
 __all__ = [
     "BatchColumns",
-    "DecisionHead",
+    "Outcome",
     "account_part",
     "assignment_part",
     "constant_part",
@@ -33,6 +33,7 @@ __all__ = [
     "encode_columns",
     "encode_head",
     "mark_recovered",
+    "outcome_part",
     "review_part",
     "variant_part",
     "visit_part",
@@ -47,7 +48,7 @@ _TRACE_ID, _SPAN_ID, _PSEUDONYM = tag("trace_id"), tag("span_id"), tag("person_p
 _ASSIGNMENTS = tag("assignments")
 _ACCOUNT_PSEUDONYM = tag("account_pseudonym")
 _INPUT_CHECK = tag("input_check")
-_STAGE_US = tag("stage_us")
+_STAGE_US, _BATCH_SIZE = tag("stage_us"), tag("batch_size", 0)
 _SHADOW_REASON = tag("candidate_shadow_reason")
 _FACTORS = ("candidate_context_weight", "candidate_lever", "candidate_untreated_propensity", "candidate_smoothed_propensity")
 """Columns that only bundles with such a factor have."""
@@ -90,19 +91,19 @@ def constant_part(
 
 @lru_cache(maxsize=4096)
 def assignment_part(layer: str, arm: str, phase: int = 1, share: float | None = None, unit: str = "person") -> bytes:
-    """Return one encoded `LayerAssignment` field, to be concatenated into `DecisionHead.assignments`. `share`: of all units, 0..1."""
+    """Return one encoded `LayerAssignment` field, to be concatenated into `Outcome.assignments`. `share`: of all units, 0..1."""
     raw = LayerAssignment(layer=layer, arm=arm, phase=phase, share=share, unit=unit).SerializeToString()
     return _ASSIGNMENTS + varint(len(raw)) + raw
 
 
 @lru_cache(maxsize=4096)
 def default_part(jurisdiction: str, purposes: tuple[str, ...]) -> bytes:
-    """Return which purposes the default of which jurisdiction decided, encoded, for `DecisionHead.more`."""
+    """Return which purposes the default of which jurisdiction decided, encoded, for the end of a record."""
     return DecisionRecord(jurisdiction=jurisdiction, purpose_by_default=purposes).SerializeToString()
 
 
 def review_part(verdicts: Iterable[tuple[str, bool, str, int, int, str]], requested: tuple[str, str] | None) -> bytes:
-    """Return what reviewers said and what waits for one, encoded, for `DecisionHead.more`.
+    """Return what reviewers said and what waits for one, encoded, for the end of a record.
 
     `verdicts` are (offer, approved, reviewer, at_ms, latency_ms, review id), `requested` is (offer, review id).
     """
@@ -120,7 +121,7 @@ def review_part(verdicts: Iterable[tuple[str, bool, str, int, int, str]], reques
 def variant_part(
     candidate_model: Iterable[int], ablation: str, changes: Iterable[tuple[str, str, Iterable[str]]], policy: str = ""
 ) -> bytes:
-    """Return what arms changed, encoded, for `DecisionHead.more`; empty where that is nothing.
+    """Return what arms changed, encoded, for the end of a record; empty where that is nothing.
 
     `candidate_model` as in the record, `changes` are (layer, arm, changed) as in `ArmChange`; `policy` where it is not the placement's.
     """
@@ -135,67 +136,40 @@ def controls_part(version: int) -> bytes:
 
 
 def visit_part(session_pseudonym: bytes, visitor_pseudonym: bytes) -> bytes:
-    """Return what stands for the session and the visitor, encoded, for `DecisionHead.more`; empty ones are not written."""
+    """Return what stands for the session and the visitor, encoded, for the end of a record; empty ones are not written."""
     return DecisionRecord(session_pseudonym=session_pseudonym, visitor_pseudonym=visitor_pseudonym).SerializeToString()
 
 
 PERSONAL_UNITS = DecisionRecord(units_are_personal=True).SerializeToString()
-"""Says that the person's own key made the pseudonyms of account, session and visitor, for `DecisionHead.more`."""
+"""Says that the person's own key made the pseudonyms of account, session and visitor, for the end of a record."""
 
 
 def account_part(account_pseudonym: bytes) -> bytes:
-    """Return what stands for the account, encoded, for `DecisionHead.more`."""
+    """Return what stands for the account, encoded, for the end of a record."""
     return ahead(_ACCOUNT_PSEUDONYM, len(account_pseudonym)) + account_pseudonym
 
 
-@lru_cache(maxsize=8192)
-def _small_part(
-    arm: int,
-    branch: int,
-    reason: int,
-    degraded: bool,
-    fallback_reason: int,
-    default_served: bool,
-    holdout_answer: str,
-    slot_count: int,
-    scored: bool,
-    reservation_attempts: int,
-    batch_size: int,
-    would_offer_default: bool,
-    consent_version: str,
-    profile_state: int,
-) -> bytes:
-    return DecisionRecord(
-        arm=arm,  # type: ignore[arg-type]
-        branch=branch,  # type: ignore[arg-type]
-        reason=reason,  # type: ignore[arg-type]
-        degraded=degraded,
-        fallback_reason=fallback_reason,  # type: ignore[arg-type]
-        default_served=default_served,
-        holdout_answer=holdout_answer,
-        slot_count=slot_count,
-        scored=scored,
-        reservation_attempts=reservation_attempts,
-        batch_size=batch_size,
-        would_offer_default=would_offer_default,
-        consent_version=consent_version,
-        profile_state=profile_state,  # type: ignore[arg-type]
-    ).SerializeToString()
-
-
-@lru_cache(maxsize=4096)
-def _offered_part(offer_id: str) -> bytes:
-    return DecisionRecord(offered=[offer_id]).SerializeToString()
-
-
-@lru_cache(maxsize=4096)
-def _would_offer_part(offer_id: str) -> bytes:
-    return DecisionRecord(would_offer=[offer_id]).SerializeToString()
-
-
-@lru_cache(maxsize=4096)
-def _masked_part(path: str) -> bytes:
-    return DecisionRecord(masked_paths=[path]).SerializeToString()
+def outcome_part(outcome: Outcome) -> bytes:
+    """Return an outcome, encoded, for `encode_head`. Callers remember it."""
+    some = DecisionRecord(
+        arm=outcome.arm,  # type: ignore[arg-type]
+        branch=outcome.branch,  # type: ignore[arg-type]
+        reason=outcome.reason,  # type: ignore[arg-type]
+        degraded=outcome.degraded,
+        fallback_reason=outcome.fallback_reason,  # type: ignore[arg-type]
+        offered=outcome.offered,
+        default_served=outcome.default_served,
+        would_offer=outcome.would_offer,
+        holdout_answer=outcome.holdout_answer,
+        slot_count=outcome.slot_count,
+        scored=outcome.scored,
+        reservation_attempts=outcome.reservation_attempts,
+        masked_paths=outcome.masked_paths,
+        would_offer_default=outcome.would_offer_default,
+        consent_version=outcome.consent_version,
+        profile_state=outcome.profile_state,  # type: ignore[arg-type]
+    )
+    return outcome.assignments + some.SerializeToString()
 
 
 @lru_cache(maxsize=256)
@@ -253,57 +227,49 @@ def encode_columns(template: bytes, columns: BatchColumns) -> list[bytes]:
         if codes is not None and not codes.tobytes().isascii():
             raise ValueError("codes of a record must be below 128")
     stages = b"".join([varint(us) for us in columns.stage_us])
-    end = ahead(_STAGE_US, len(stages)) + stages
+    end = ahead(_STAGE_US, len(stages)) + stages + _BATCH_SIZE + varint(columns.batch_size)
     raw, size = rows.tobytes(), rows.itemsize
     return [raw[at : at + size] + end for at in range(0, n * size, size)]
 
 
-def encode_head(columns: bytes, head: DecisionHead) -> bytes:
-    """Return one `DecisionRecord`, encoded: its columns as `encode_columns` gave them, then its head.
+def encode_head(
+    columns: bytes,
+    decision_id: str,
+    request_id: str,
+    decided_at_ms: int,
+    valid_until_ms: int,
+    person_pseudonym: bytes,
+    outcome: bytes,
+    trace_id: bytes = b"",
+    span_id: bytes = b"",
+    more: bytes = b"",
+) -> bytes:
+    """Return one `DecisionRecord`, encoded: its columns as `encode_columns` gave them, what is its own, and its `outcome_part`.
 
-    Raises ValueError when a number is negative or out of range.
+    `more` are further fields, encoded, that most records have not. Raises ValueError when a number is negative or out of range.
     """
-    decision_id, request_id = head.decision_id.encode(), head.request_id.encode()
-    parts = [
-        columns,
-        ahead(_DECISION_ID, len(decision_id)),
-        decision_id,
-        ahead(_REQUEST_ID, len(request_id)),
-        request_id,
-        _DECIDED_AT_MS,
-        varint(head.decided_at_ms),
-        _VALID_UNTIL_MS,
-        varint(head.valid_until_ms),
-        ahead(_PSEUDONYM, len(head.person_pseudonym)),
-        head.person_pseudonym,
-        head.assignments,
-        _small_part(
-            head.arm,
-            head.branch,
-            head.reason,
-            head.degraded,
-            head.fallback_reason,
-            head.default_served,
-            head.holdout_answer,
-            head.slot_count,
-            head.scored,
-            head.reservation_attempts,
-            head.batch_size,
-            head.would_offer_default,
-            head.consent_version,
-            head.profile_state,
-        ),
-    ]
-    if head.trace_id:
-        parts += (ahead(_TRACE_ID, len(head.trace_id)), head.trace_id)
-    if head.span_id:
-        parts += (ahead(_SPAN_ID, len(head.span_id)), head.span_id)
-    parts += [_offered_part(offer_id) for offer_id in head.offered]
-    parts += [_would_offer_part(offer_id) for offer_id in head.would_offer]
-    parts += [_masked_part(path) for path in head.masked_paths]
-    if head.more:
-        parts.append(head.more)
-    return b"".join(parts)
+    own_id, request = decision_id.encode(), request_id.encode()
+    if trace_id:
+        more += ahead(_TRACE_ID, len(trace_id)) + trace_id
+    if span_id:
+        more += ahead(_SPAN_ID, len(span_id)) + span_id
+    return b"".join(
+        (
+            columns,
+            ahead(_DECISION_ID, len(own_id)),
+            own_id,
+            ahead(_REQUEST_ID, len(request)),
+            request,
+            _DECIDED_AT_MS,
+            varint(decided_at_ms),
+            _VALID_UNTIL_MS,
+            varint(valid_until_ms),
+            ahead(_PSEUDONYM, len(person_pseudonym)),
+            person_pseudonym,
+            outcome,
+            more,
+        )
+    )
 
 
 def mark_recovered(record: bytes) -> bytes:

@@ -13,15 +13,9 @@ Codes = NDArray[np.uint8]
 
 
 @dataclass(slots=True)
-class DecisionHead:
-    """What differs from decision to decision, one value each; names, units and ranges as in `DecisionRecord`."""
+class Outcome:
+    """What comes out the same for many decisions, one value each; names, units and ranges as in `DecisionRecord`."""
 
-    decision_id: str
-    request_id: str
-    decided_at_ms: int
-    trace_id: bytes
-    span_id: bytes
-    person_pseudonym: bytes
     arm: int
     assignments: bytes
     """Concatenated `assignment_part`s, one for each layer."""
@@ -37,13 +31,9 @@ class DecisionHead:
     scored: bool
     reservation_attempts: int
     masked_paths: Sequence[str]
-    valid_until_ms: int
-    batch_size: int
     would_offer_default: bool = False
     consent_version: str = ""
     profile_state: int = 0
-    more: bytes = b""
-    """Further fields, encoded, that most records have not."""
 
 
 @dataclass(slots=True)
@@ -73,6 +63,8 @@ class BatchColumns:
     """[N, P]"""
     stage_us: Sequence[int]
     """By Stage number from ASSIGN, each 0..2**32-1; the same for all."""
+    batch_size: int = 0
+    """Decisions of the walk; the same for all."""
     candidate_shadow_reason: Codes | None = None
     """[N, C]; None: nothing runs in shadow, and the record has no such column."""
     candidate_context_weight: Floats | None = None

@@ -30,10 +30,10 @@ def input_check(value: NDArray[np.float64]) -> NDArray[np.uint16]:
 
 @lru_cache(maxsize=256)
 def silent_part(models: tuple[str, ...]) -> bytes:
-    """Return which models did not answer, encoded, for `DecisionHead.more`."""
+    """Return which models did not answer, encoded, for the end of a record."""
     return DecisionRecord(silent_model=models).SerializeToString()
 
 
 def cap_room_part(room: Iterable[tuple[bytes, int]]) -> bytes:
-    """Return (cap id, room) of caps that had less room than slots, encoded, for `DecisionHead.more`."""
+    """Return (cap id, room) of caps that had less room than slots, encoded, for the end of a record."""
     return DecisionRecord(cap_room=[CapRoom(cap_id=cap_id, room=left) for cap_id, left in room]).SerializeToString()

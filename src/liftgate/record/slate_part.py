@@ -1,4 +1,4 @@
-"""What a record says of a slate as a whole, encoded, for `DecisionHead.more`."""
+"""What a record says of a slate as a whole, encoded, for the end of a record."""
 
 from __future__ import annotations
 
