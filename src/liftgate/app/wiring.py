@@ -252,7 +252,8 @@ def wire(
         report=telemetry.failed,
         explain=explaining.explain,
     )
-    seen, contacts = RedisEventsSeen(redis, breaker, EVENT_BUDGET_MS), RedisContactEvents(redis, breaker, EVENT_BUDGET_MS)
+    seen = RedisEventsSeen(redis, breaker, EVENT_BUDGET_MS, keys=ring)
+    contacts = RedisContactEvents(redis, breaker, EVENT_BUDGET_MS)
     recording = EventService(
         in_force,
         events,
