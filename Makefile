@@ -14,7 +14,7 @@ export PYTHONDONTWRITEBYTECODE :=
 LOCK := uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-header --no-emit-index-url --no-annotate
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo serve test check lint types imports proto proto-check docs docs-check bank hillstrom hillstrom-if-there loyalty loyalty-if-there train-hillstrom spark bench profile lock clean
+.PHONY: help setup demo serve test check lint types imports proto proto-check docs docs-check bank hillstrom hillstrom-if-there loyalty loyalty-if-there train-hillstrom spark bench loops profile lock clean
 
 help: ## List the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sort | awk -F ':.*## ' '{printf "  \033[1m%-16s\033[0m %s\n", $$1, $$2}'
@@ -92,6 +92,9 @@ $(VENV)-spark/.installed: requirements-spark.lock pyproject.toml
 
 bench: setup ## Measure CPU a decision against an empty call and a plain server (several minutes)
 	@$(BIN)/python -m tests.bench
+
+loops: setup ## Service, log and answer held to known truths, 500 runs each, as a table (minutes; make test runs 30 each)
+	@$(BIN)/python -m tests.loop
 
 profile: setup ## CPU of each stage and flame graphs at 1, 8 and 64 in flight, into bench/results/profile
 	@$(BIN)/python -m tests.bench.stages --batch 1 8 64 --flame bench/results/profile
