@@ -110,7 +110,7 @@ def main() -> None:
     parser.add_argument("--rate", type=float, default=1000.0)
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--deadline-ms", type=float, default=0.0, help="open: sent along, and what goodput is within; 0: none")
-    parser.add_argument("--slow-ms", type=float, default=0.0, help="open: name requests slower than this")
+    parser.add_argument("--window-ms", type=float, default=0.0, help="open: the slowest request of each such window; 0: none")
     parser.add_argument("--people", type=int, default=256, help="batch: of one call")
     parser.add_argument("--watch", action="append", default=[], metavar="LABEL=PID")
     args = parser.parse_args()

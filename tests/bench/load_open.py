@@ -35,6 +35,8 @@ def opened(args: argparse.Namespace, peer: Peer) -> dict[str, Any]:
     ran = open_loop.run(connections, schedule, _DRAIN_S)
     took, own, busy = time.perf_counter() - began, time.process_time() - own, busy_s() - busy
     spent = {label: cpu_s(int(pid)) - before[label] for label, pid in watched.items()}
+    # When the measured part began, on the clock that others note their doings by.
+    began_ms = (time.time_ns() - time.perf_counter_ns() + ran.start_ns) / 1e6 + args.warm_up * 1e3
     start, latency = times(tally.start_ns) - ran.start_ns, times(tally.latency_ns)
     counted = start >= args.warm_up * 1e9
     ends = (args.warm_up + args.seconds) * 1e9
@@ -62,7 +64,8 @@ def opened(args: argparse.Namespace, peer: Peer) -> dict[str, Any]:
         "realtime": realtime,
         "cpu_us": {**{label: one / answered * 1e6 for label, one in spent.items()}, "generator": own / answered * 1e6},
         "others_cores": max(0.0, busy - own - sum(spent.values())) / took,
-        "pauses": _pauses(start[counted], mine, args.slow_ms),
+        "began_ms": began_ms,
+        "worst_by_window_ms": _worst_by_window(start[counted] - int(args.warm_up * 1e9), mine, args.window_ms),
     }
 
 
@@ -72,8 +75,11 @@ def _shares(tally: Tally) -> tuple[float, float]:
     return tuple(sum(n for kind, n in counts if kind[i]) / max(1, tally.ok) for i in (1, 2))  # type: ignore[return-value]
 
 
-def _pauses(start: Any, latency: Any, slow_ms: float) -> list[list[float]]:
-    """Return [when due, latency] in ms of requests above `slow_ms`, the slowest thousand of them, by time; 0: none."""
-    slow = np.flatnonzero(latency > slow_ms * 1e6) if slow_ms else np.empty(0, np.int64)
-    slow = np.sort(slow[np.argsort(latency[slow])[-1000:]])
-    return [[round(float(start[i]) / 1e6, 3), round(float(latency[i]) / 1e6, 3)] for i in slow]
+def _worst_by_window(start: Any, latency: Any, window_ms: float) -> list[float]:
+    """Return the slowest latency in ms of the requests due in each window of so many ms, from the end of the warm-up; 0 ms: nothing."""
+    if not window_ms or not len(start):
+        return []
+    window = (start // int(window_ms * 1e6)).astype(np.int64)
+    worst = np.zeros(int(window.max()) + 1)
+    np.maximum.at(worst, window, latency / 1e6)
+    return [round(float(one), 2) for one in worst]

@@ -101,10 +101,10 @@ def _end(process: subprocess.Popen[bytes]) -> None:
         process.wait()
 
 
-def load(core: int, mode: str, *flags: str, tolerate: bool = False) -> dict[str, Any]:
+def load(core: int, mode: str, *flags: str, tolerate: bool = False, timeout_s: float = 300.0) -> dict[str, Any]:
     """Run the load generator to its end. Raises BenchError on anything but good answers; `tolerate`: only where there are no good ones."""
     command = [sys.executable, "-m", "tests.bench.load", mode, *flags]
-    done = subprocess.run(pinned(core, command), cwd=ROOT, capture_output=True, text=True, timeout=300)
+    done = subprocess.run(pinned(core, command), cwd=ROOT, capture_output=True, text=True, timeout=timeout_s)
     if done.returncode:
         raise BenchError(f"the load generator failed:\n{done.stderr[-2000:]}")
     result: dict[str, Any] = json.loads(done.stdout)

@@ -30,7 +30,7 @@ class Effort:
     seconds: float
     calls: int
     """Of the idle server."""
-    most_s: float = 660.0
+    most_s: float = 480.0
     """No round of all contenders begins later than this, from the second round on."""
     in_flight: int = 64
     connections: int = 4
