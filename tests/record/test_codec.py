@@ -77,24 +77,24 @@ def batches(draw: st.DrawFn) -> tuple[Rows, list[int]]:
     return rows, draw(st.lists(st.integers(0, 2**32 - 1), max_size=8))
 
 
-def as_columns(rows: Rows, stage_us: list[int], batch_size: int) -> codec.BatchColumns:
+def as_columns(rows: Rows) -> codec.BatchColumns:
     """The columns as the codec takes them."""
     arrays: dict[str, Any] = {
         name: np.array([row[name] for row in rows], dtype=np.uint8 if name in CODES else np.float64) for name in rows[0] if name != "slots"
     }
     shape = (len(rows), len(rows[0]["slots"]), len(rows[0]["candidate_reason"]))
     arrays["slots"] = np.array([row["slots"] for row in rows], dtype=np.float64).reshape(shape).swapaxes(0, 1)
-    return codec.BatchColumns(stage_us=stage_us, batch_size=batch_size, **arrays)
+    return codec.BatchColumns(**arrays)
 
 
 OWN = ("decision_id", "request_id", "decided_at_ms", "valid_until_ms", "person_pseudonym", "trace_id", "span_id")
 """Fields that are each decision's own."""
 
 
-def with_head(columns: bytes, head: dict[str, Any]) -> bytes:
+def with_head(columns: memoryview, head: dict[str, Any], walk: bytes = b"") -> bytes:
     """A record of encoded columns and the fields of a head."""
     outcome = codec.Outcome(**{name: value for name, value in head.items() if name not in OWN})
-    return codec.encode_head(columns, outcome=codec.outcome_part(outcome), **{name: head[name] for name in OWN})
+    return codec.encode_head(columns, outcome=codec.outcome_part(outcome), walk=walk, **{name: head[name] for name in OWN})
 
 
 def encoded(head: dict[str, Any], columns: codec.BatchColumns, template: bytes = b"") -> bytes:
@@ -133,8 +133,8 @@ def test_encoding_equals_the_generated_code(
     parts = b"".join(codec.assignment_part(layer, arm) for layer, arm in layers)
     rows, stage_us = batch
     parsed = [
-        codec.decode_decision(with_head(part, head | {"assignments": parts}))
-        for part in codec.encode_columns(template, as_columns(rows, stage_us, batch_size))
+        codec.decode_decision(with_head(part, head | {"assignments": parts}, codec.walk_part(stage_us, batch_size)))
+        for part in codec.encode_columns(template, as_columns(rows))
     ]
     assert len(parsed) == len(rows)
     for got, row in zip(parsed, rows, strict=True):
@@ -170,7 +170,6 @@ def plain(**changes: Any) -> codec.BatchColumns:
         "input_age_s": row_of(np.float64, np.nan),
         "input_state": row_of(np.uint8, 1),
         "consent_reason": row_of(np.uint8, 1),
-        "stage_us": [1, 2],
     }
     return codec.BatchColumns(**(given_columns | changes))
 
@@ -217,7 +216,6 @@ def head(**changes: Any) -> dict[str, Any]:
         plain(draws=row_of(np.float32, 0.5)),
         plain(input_value=row_of(np.float32, 1.0)),
         plain(input_age_s=row_of(np.float64)),
-        plain(stage_us=[-1]),
     ],
 )
 def test_misaligned_columns_are_refused(columns: codec.BatchColumns) -> None:
@@ -230,6 +228,8 @@ def test_a_number_out_of_range_is_refused() -> None:
     """A time before the epoch never becomes a record that reads as something else."""
     with pytest.raises(ValueError, match="record"):
         encoded(head(decided_at_ms=-1), plain())
+    with pytest.raises(ValueError, match="record"):
+        codec.walk_part([1, -1], 1)
 
 
 def test_numpy_scalars_and_row_views_are_taken() -> None:

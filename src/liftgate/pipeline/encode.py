@@ -34,11 +34,10 @@ def encode(walk: Walk) -> None:
         request = batch.requests[row]
         if not request.dry_run:
             alike.setdefault((placement[row], request.slot_count), []).append(row)
-    stage_us = [batch.stage_us.get(stage, 0) for stage in _TIMED]
-    rows = Heads(walk)
+    rows = Heads(walk, [batch.stage_us.get(stage, 0) for stage in _TIMED])
     key_part = _key_part(walk.ports.pseudonym_key_id) + controls_part(batch.controls.version)
     for (p, slots), members in alike.items():
-        columns = _columns(batch, live, p, slots, members, stage_us)
+        columns = _columns(batch, live, p, slots, members)
         for row, encoded in zip(members, encode_columns(live.record_parts[p] + key_part, columns), strict=True):
             walk.records[row] = rows.put(encoded, walk.decisions[row])
 
@@ -48,7 +47,7 @@ def _key_part(pseudonym_key_id: str) -> bytes:
     return constant_part(pseudonym_key_id=pseudonym_key_id)
 
 
-def _columns(batch: Batch, live: Live, placement: int, slots: int, members: list[int], stage_us: list[int]) -> BatchColumns:
+def _columns(batch: Batch, live: Live, placement: int, slots: int, members: list[int]) -> BatchColumns:
     """Return the columns of some rows, cut to their placement's offers."""
     some = live.bundle.placements[placement].offers
     # A slice is a view.
@@ -71,8 +70,6 @@ def _columns(batch: Batch, live: Live, placement: int, slots: int, members: list
         input_age_s=batch.input_age_s[rows],
         input_state=batch.input_state[rows],
         consent_reason=batch.consent[rows],
-        stage_us=stage_us,
-        batch_size=batch.n,
         candidate_shadow_reason=None if batch.shadow_reason is None else batch.shadow_reason[rows][:, offers],
         candidate_context_weight=_factor(batch.context_weight, rows, offers, allowed),
         candidate_lever=_factor(batch.lever, rows, offers, allowed),

@@ -5,6 +5,7 @@ The reservation remembers records, so they are whole before it.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -23,6 +24,7 @@ from liftgate.record.codec import (
     outcome_part,
     review_part,
     visit_part,
+    walk_part,
 )
 from liftgate.record.replay_part import cap_room_part, silent_part
 from liftgate.record.slate_part import slate_part
@@ -34,9 +36,10 @@ KNOWN = 16_384
 class Heads:
     """A batch's rows as records say them: row columns as plain lists, made once for all records."""
 
-    def __init__(self, walk: Walk) -> None:
+    def __init__(self, walk: Walk, stage_us: Sequence[int]) -> None:
+        """`stage_us`: time in each stage so far."""
         batch = walk.batch
-        self._walk = walk
+        self._walk, self._walk_part = walk, walk_part(stage_us, batch.n)
         self._requests, self._known = batch.requests, walk.live.outcome_parts
         self._offers = walk.live.bundle.offers
         self._now_ms, self._scored, self._masked = batch.now_ms.tolist(), batch.scored.tolist(), batch.masked.tolist()
@@ -122,7 +125,7 @@ class Heads:
         withheld = tuple([self._offers[offer].offer_id for offer in decision.withheld])
         return answer_part(withheld, request.deferred, decision.mode, request.baseline_offers, decision.default_slots)
 
-    def put(self, columns: bytes, decision: Decision) -> bytes:
+    def put(self, columns: memoryview, decision: Decision) -> bytes:
         """Return a decision's record, from its encoded columns."""
         row = decision.row
         request = self._requests[row]
@@ -157,6 +160,7 @@ class Heads:
             decision.valid_until_ms,
             self._walk.pseudonyms[row],
             self._learn(alike, decision) if part is None else part,
+            self._walk_part,
             request.trace_id,
             request.span_id,
             self._more(row, request, decision),

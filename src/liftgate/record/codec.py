@@ -37,6 +37,7 @@ __all__ = [
     "review_part",
     "variant_part",
     "visit_part",
+    "walk_part",
 ]
 
 if sys.byteorder != "little":  # packed doubles are copied as they lie in memory
@@ -201,7 +202,16 @@ def _row_type(
     return tuple((name, np.dtype(kind), width) for _, name, kind, width in columns if not name.startswith("slot ")), row
 
 
-def encode_columns(template: bytes, columns: BatchColumns) -> list[bytes]:
+def walk_part(stage_us: Iterable[int], batch_size: int) -> bytes:
+    """Return what a walk says of all its decisions, encoded: times by Stage number from ASSIGN, each 0..2**32-1, and how many they are.
+
+    Raises ValueError when a number is negative.
+    """
+    stages = b"".join([varint(us) for us in stage_us])
+    return ahead(_STAGE_US, len(stages)) + stages + _BATCH_SIZE + varint(batch_size)
+
+
+def encode_columns(template: bytes, columns: BatchColumns) -> list[memoryview]:
     """Return the columns' part of N records, encoded, each with the constant parts in `template` before it.
 
     Raises ValueError when columns are not aligned, have another type than declared, or hold a code above 127.
@@ -226,25 +236,25 @@ def encode_columns(template: bytes, columns: BatchColumns) -> list[bytes]:
     for codes in (columns.candidate_reason, columns.input_state, columns.consent_reason, shadowed):
         if codes is not None and not codes.tobytes().isascii():
             raise ValueError("codes of a record must be below 128")
-    stages = b"".join([varint(us) for us in columns.stage_us])
-    end = ahead(_STAGE_US, len(stages)) + stages + _BATCH_SIZE + varint(columns.batch_size)
-    raw, size = rows.tobytes(), rows.itemsize
-    return [raw[at : at + size] + end for at in range(0, n * size, size)]
+    raw, size = rows.view(np.uint8).data, rows.itemsize
+    # Views: a record's bytes are copied once, into the record.
+    return [raw[at : at + size] for at in range(0, n * size, size)]
 
 
 def encode_head(
-    columns: bytes,
+    columns: memoryview,
     decision_id: str,
     request_id: str,
     decided_at_ms: int,
     valid_until_ms: int,
     person_pseudonym: bytes,
     outcome: bytes,
+    walk: bytes,
     trace_id: bytes = b"",
     span_id: bytes = b"",
     more: bytes = b"",
 ) -> bytes:
-    """Return one `DecisionRecord`, encoded: its columns as `encode_columns` gave them, what is its own, and its `outcome_part`.
+    """Return one `DecisionRecord`, encoded: columns as `encode_columns` gave them, what is its own, its `outcome_part` and `walk_part`.
 
     `more` are further fields, encoded, that most records have not. Raises ValueError when a number is negative or out of range.
     """
@@ -267,6 +277,7 @@ def encode_head(
             ahead(_PSEUDONYM, len(person_pseudonym)),
             person_pseudonym,
             outcome,
+            walk,
             more,
         )
     )

@@ -61,10 +61,6 @@ class BatchColumns:
     """[N, I]"""
     consent_reason: Codes
     """[N, P]"""
-    stage_us: Sequence[int]
-    """By Stage number from ASSIGN, each 0..2**32-1; the same for all."""
-    batch_size: int = 0
-    """Decisions of the walk; the same for all."""
     candidate_shadow_reason: Codes | None = None
     """[N, C]; None: nothing runs in shadow, and the record has no such column."""
     candidate_context_weight: Floats | None = None
