@@ -7,6 +7,8 @@ DATA ?= ../shared/data/hillstrom.csv.gz
 STARBUCKS ?= ../shared/data/starbucks
 # More arguments for pytest: make test ARGS='tests/house -x'
 ARGS ?=
+BENCH ?=
+SOAK ?=
 # Processes that share the tests, a file to each in turn (`JOBS=0`: one process, as a debugger wants it).
 JOBS ?= auto
 # Servers are started by the hundred in the tests: let Python keep what it compiled, whatever the shell says.
@@ -90,8 +92,11 @@ $(VENV)-spark/.installed: requirements-spark.lock pyproject.toml
 	@PYTHON=$(PYTHON) VENV=$(VENV)-spark LOCK=requirements-spark.lock bash .ci/setup
 	@touch $@
 
-bench: setup ## Measure CPU a decision against an empty call and a plain server (several minutes)
-	@$(BIN)/python -m tests.bench
+bench: setup ## Measure every goal of docs/performance.md on a machine that nothing else uses (under 20 minutes; BENCH='--quick')
+	@$(BIN)/python -m tests.bench $(BENCH)
+
+soak: setup ## Ten minutes at half load with reloads, sealing and scrapes: longest pause, memory, what a reload adds
+	@$(BIN)/python -m tests.bench.soak $(SOAK)
 
 loops: setup ## Service, log and answer held to known truths, 500 runs each, as a table (minutes; make test runs 30 each)
 	@$(BIN)/python -m tests.loop

@@ -17,6 +17,7 @@ _QUIET = 0.1
 """Cores that others may use."""
 _DEGRADED = 0.001
 """Share of answers that may be fallbacks."""
+_TITLE = "Goals. E is an empty Decide on the stock grpc.aio server, N0 the plain server."
 Part = str | Rows
 
 
@@ -45,7 +46,7 @@ def show(console: Console, told: Sequence[Part]) -> str:
     return "\n\n".join(part.markdown() if isinstance(part, Rows) else part for part in told) + "\n"
 
 
-def goal_rows(all_goals: Sequence[Goal]) -> Rows:
+def goal_rows(all_goals: Sequence[Goal], title: str = _TITLE) -> Rows:
     """Return target beside measured, met or missed."""
     rows = []
     for goal in all_goals:
@@ -54,10 +55,7 @@ def goal_rows(all_goals: Sequence[Goal]) -> Rows:
         stretch = "" if goal.stretch is None else f"{sign}{goal.stretch:,g}"
         measured = "-" if goal.measured is None else _number(goal.measured)
         rows.append([goal.what, measured, spread, f"{sign}{goal.target:,g}", stretch, goal.verdict])
-    return Rows("Goals. E is an empty Decide on the stock grpc.aio server, N0 the plain server.", _GOAL_HEADS, rows)
-
-
-_GOAL_HEADS = ["", "measured", "of the rounds", "target", "stretch", ""]
+    return Rows(title, ["", "measured", "of the rounds", "target", "stretch", ""], rows)
 
 
 def _number(value: float) -> str:
