@@ -62,7 +62,9 @@ def test_the_browser_would_see_what_is_wrong(tmp_path: Path) -> None:
         "<!doctype html><html lang=en><title>x</title><main><h1>x</h1><p style='width:3000px;color:#ddd;background:#fff'>Grey</p>"
         "<img src='missing.png' alt='none'></main></html>"
     )
-    for one in browse(page):
+    seen = browse(page)
+    assert len(seen) == 4
+    for one in seen:
         assert one["said"]
         assert "color-contrast" in one["violations"]
         assert one["width"] > one["asked"]

@@ -133,7 +133,7 @@ def test_an_ablation_says_what_a_part_contributes(page: PageText) -> None:
     assert (found["arm"], found["control"]) == ("random_allowed", "treatment")
     assert found["ci_low"] < -0.15 < found["ci_high"]
     said = [one for one in facts["recommendations"] if "random_allowed" in one["what"]]
-    assert [one["what"] for one in said] == ["Keep what random_allowed of parts leaves out: it earns."]
+    assert [one["what"] for one in said] == ["Keep choosing: without it less is earned (random_allowed of parts)."]
 
 
 def test_a_layer_of_sessions_is_a_refusal_on_the_page(page: PageText) -> None:
@@ -166,13 +166,15 @@ def test_no_effect_is_not_shipped(tmp_path: Path) -> None:
 
 
 def test_several_bundles_are_compared_within_each(tmp_path: Path) -> None:
-    """The effect is stratified by bundle, the log's warning is shown, and drift is between the first and the last bundle."""
+    """The effect is stratified by bundle and the page says so; nobody is asked to do it; drift is between the first and the last bundle."""
     write_shop(tmp_path / "log", versions=2)
-    _, said, _ = report(tmp_path)
+    _, said, page = report(tmp_path)
     assert "--stratum version" in said["commands"]["lift"]
     assert f"version = '{'a' * 64}'" in said["commands"]["drift"]
     assert said["answers"]["lift"]["refusal"] is None
-    assert any("2 bundles" in one["why"] for one in said["recommendations"])
+    assert "/answers/quality/warnings/0" in {one.at for one in page.traced}
+    assert any("compared within each bundle" in words for words in page.loose)
+    assert not any("2 bundles" in one["why"] for one in said["recommendations"])
 
 
 def test_open_windows_are_a_page_that_says_wait(tmp_path: Path) -> None:

@@ -2,28 +2,35 @@
 
 from __future__ import annotations
 
+import shlex
 import tempfile
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
 
-from liftgate.measure import attribution, decision_table, experiment, quality
-from liftgate.measure.experiment import Asked, Made
-from liftgate.measure.lift import measure_lift
-from liftgate.measure.lift_question import Question, metric_of
+from liftgate.measure import attribution, decision_table, experiment, log_inputs, quality
+from liftgate.measure.lift_question import metric_of
 from liftgate.measure.log import Log, new_aside, open_log
 from liftgate.measure.plain import plain
-from liftgate.measure.refusal import Misused, Refused
+from liftgate.measure.refusal import Misused
 from liftgate.report import facts_tables as tables
-from liftgate.report.ladder import MOST_LAYERS, Layer, layers_of
+from liftgate.report.answered import Answer, answered
+from liftgate.report.drifts import Drifts
+from liftgate.report.ladder import MOST_LAYERS, layers_of
+from liftgate.report.planned import N_STAR, Planned, plans_of
+from liftgate.report.subject import Subject
 
-Answer = dict[str, Any]
-_COLUMNS = tuple(dict.fromkeys((*experiment.DECISION_COLUMNS, *quality.DECISION_COLUMNS, *decision_table.DECISION_COLUMNS)))
+_COLUMNS = tuple(
+    dict.fromkeys(
+        (*experiment.DECISION_COLUMNS, *quality.DECISION_COLUMNS, *decision_table.DECISION_COLUMNS, *log_inputs.COLUMNS, "decision_id")
+    )
+)
 _EVENTS = tuple(dict.fromkeys((*experiment.EVENT_COLUMNS, *quality.EVENT_COLUMNS, *decision_table.EVENT_COLUMNS)))
-PEOPLE, DECISIONS = "people.parquet", "decisions.parquet"
-N_STAR = 20_000
-"""N* where nobody froze another: a constant, so that no look at the data chose it."""
+DECISIONS = "decisions.parquet"
+MOST_INPUTS = 300
+"""Inputs whose drift is looked at."""
+Plan = Callable[[str, int], tuple[str, Answer] | None]
+"""From a bundle's digest and a moment (ms): the command that shows its layers, and what it says; None: the bundle is not to be had."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,42 +47,46 @@ class Wanted:
     """The first decides; as `--metric` of `measure lift`."""
     layers: tuple[str, ...] = ()
     """The first is the headline; empty: the holdout of everything, and all layers."""
-    n_star: int = N_STAR
+    segments: tuple[str, ...] = ()
+    """Columns or inputs; empty: the placement, and what requests say of channel, device and the like."""
+    n_star: int | None = None
+    """Of the headline; None: as bundle or hypothesis has it."""
+    reference: Path | None = None
+    """Table of what the models were trained on, for drift; None: the first bundle, or the first half of the time."""
     allow_gaps: bool = False
     keep: Path | None = None
-    """Folder for the two tables that the answers were computed from; None: they are thrown away."""
-    beside: dict[str, Answer] = field(default_factory=dict)
+    """Folder for the tables that the answers were computed from; None: they are thrown away."""
+    plan: Plan | None = None
+    beside: Mapping[str, Answer] = field(default_factory=dict)
     """Answers of other commands, such as `simulated`, `hypotheses` and `learned`."""
+    beside_commands: Mapping[str, str] = field(default_factory=dict)
+    """Their commands."""
 
 
 def gather(wanted: Wanted) -> Answer:
     """Return the facts: what was asked, the answers by name, and the command of each. Raises Misused where there is no log to read."""
     with new_aside() as aside, tempfile.TemporaryDirectory(prefix="liftgate-report-") as folder:
         log = open_log(wanted.log, wanted.events, Path(aside), decision_columns=_COLUMNS, event_columns=_EVENTS)
-        return _Gathering(wanted, log, wanted.keep or Path(folder)).facts()
+        return Gathering(wanted, log, wanted.keep or Path(folder)).facts()
 
 
-def answered(compute: Callable[[], Answer]) -> Answer:
-    """Return an answer as its command prints it; what was asked wrongly of this log is a refusal on a page."""
-    try:
-        return dict(plain({"refusal": None} | compute()))
-    except Refused as err:
-        return {"refusal": err.refusal.as_json()}
-    except Misused as err:
-        return {"refusal": {"code": "asked_wrongly", "why": str(err), "what_to_do": "look at the command and at the log's columns"}}
+class Gathering:
+    """Asks the questions of one report; `note` keeps an answer with its command."""
 
-
-class _Gathering:
     def __init__(self, wanted: Wanted, log: Log, folder: Path) -> None:
-        self._wanted, self._log, self._folder = wanted, log, folder
-        self._answers: dict[str, Answer] = {}
-        self._commands: dict[str, str] = {}
+        """`folder`: for tables."""
+        self.wanted, self.log, self.folder = wanted, log, folder
+        self.answers: dict[str, Answer] = {}
+        self.commands: dict[str, str] = dict(wanted.beside_commands)
+        self.inputs = log_inputs.inputs_of(log)
         for metric in wanted.metrics:
             metric_of(metric)
+        log_inputs.named(log, wanted.segments, ("placement", "version"))
 
     def facts(self) -> Answer:
-        wanted = self._wanted
-        there = layers_of(self._log)
+        """Ask everything and return the facts."""
+        wanted = self.wanted
+        there = layers_of(self.log)
         named = {one.name: one for one in there}
         for name in wanted.layers:
             if name not in named:
@@ -83,157 +94,75 @@ class _Gathering:
         measured = [named[name] for name in wanted.layers] if wanted.layers else there[:MOST_LAYERS]
         universal = [one for one in there if one.universal]
         head = measured[0] if wanted.layers else universal[0] if len(universal) == 1 else None
-        self._note("quality", "quality", lambda: quality.quality_of(self._log, wanted.window_ms, wanted.read_at_ms), self._timed())
-        self._headline(head)
+        others = [one for one in measured if one != head]
+        self.note("quality", "quality", lambda: quality.quality_of(self.log, wanted.window_ms, wanted.read_at_ms), self.timed())
+        plans = plans_of(self, [*([head] if head else []), *others])
+        planned = plans.get(head.name if head else "", Planned(N_STAR, "nobody")).chosen(wanted.n_star)
+        Subject(self, head, planned.n_star, 0).ask(split=head is not None)
         self._decisions()
-        for one in measured:
-            if one != head:
-                self._layer(one)
+        for number, one in enumerate(others, 1):
+            Subject(self, one, plans[one.name].n_star, number).ask()
         return {
             "what": "report",
             "log": str(wanted.log),
             "window": wanted.window,
             "metrics": list(wanted.metrics),
-            "n_star": wanted.n_star,
-            "headline": None if head is None else head.as_json(),
-            "layers": [one.as_json() for one in measured if one != head],
+            "n_star": planned.n_star,
+            "n_star_from": planned.source,
+            "headline": None if head is None else head.as_json() | planned.as_json(),
+            "layers": [one.as_json() | plans[one.name].as_json() for one in others],
             "layers_left_out": 0 if wanted.layers else max(0, len(there) - MOST_LAYERS),
-            "commands": self._commands,
-            "answers": self._answers | dict(plain(wanted.beside)),
+            "commands": self.commands,
+            "answers": self.answers | dict(plain(dict(wanted.beside))),
         }
 
-    def _note(self, name: str, what: str, compute: Callable[[], Answer], *words: str, log: bool = True) -> Answer:
-        source = f" --log {self._wanted.log}" + (f" --events {self._wanted.events}" if self._wanted.events else "") if log else ""
-        self._commands[name] = f"liftgate measure {what}{source} " + " ".join(word for word in words if word)
-        self._answers[name] = answered(compute)
-        return self._answers[name]
+    def note(self, name: str, what: str, compute: Callable[[], Answer], *words: str, log: bool = True) -> Answer:
+        """Keep an answer of `liftgate measure <what>` under a name, with its command; return it."""
+        source = ""
+        if log:
+            events = f" --events {shlex.quote(str(self.wanted.events))}" if self.wanted.events else ""
+            source = f" --log {shlex.quote(str(self.wanted.log))}{events}"
+        self.commands[name] = f"liftgate measure {what}{source} " + " ".join(word for word in words if word)
+        self.answers[name] = answered(compute)
+        return self.answers[name]
 
-    def _timed(self) -> str:
-        return f"--window {self._wanted.window}" + (f" --read-at {self._wanted.read_at}" if self._wanted.read_at else "")
+    def timed(self) -> str:
+        """Return the options of window and time."""
+        return f"--window {self.wanted.window}" + (f" --read-at {self.wanted.read_at}" if self.wanted.read_at else "")
 
-    def _asked(self, layer: str, window_ms: int, read_at_ms: int | None) -> Asked:
-        return Asked(layer=layer, window_ms=window_ms, read_at_ms=read_at_ms, allow_gaps=self._wanted.allow_gaps)
+    def gaps(self) -> str:
+        """Return the option that lets missing records pass, where it was given."""
+        return "--allow-gaps" if self.wanted.allow_gaps else ""
 
-    def _table(self, layer: str, target: Path) -> Callable[[], Made]:
-        made: list[Made] = []
-
-        def once() -> Made:
-            if not made:
-                target.unlink(missing_ok=True)
-                wanted = self._wanted
-                made.append(experiment.table_of(self._log, self._asked(layer, wanted.window_ms, wanted.read_at_ms), target))
-            return made[0]
-
-        return once
-
-    def _headline(self, head: Layer | None) -> None:
-        layer, control = ("", experiment.HELD_OUT) if head is None else (head.name, head.control)
-        where = f"--layer {layer} --control {control}" if layer else ""
-        gaps = "--allow-gaps" if self._wanted.allow_gaps else ""
-        path = self._folder / PEOPLE
-        once = self._table(layer, path)
-        if head is not None:
-            self._note("srm", "srm", lambda: self._split(layer), f"--layer {layer}", gaps)
-        table = self._note(
-            "table", "table", lambda: _said(once()), f"--layer {layer}" if layer else "", self._timed(), gaps, f"--out {PEOPLE}"
-        )
-        if table["refusal"]:
-            for name in ("lift", "sequential", "funnel"):
-                self._answers[name] = table
-            self._commands["lift"] = f"liftgate measure lift --log {self._wanted.log} {where} {self._timed()} {gaps}".strip()
-            return
-        made = once()
-        extra = tables.extra_of(path, control == experiment.HELD_OUT, made)
-        self._note(
-            "lift", "lift", lambda: self._lift(made, path, control, extra), where, self._timed(), gaps, self._metric_words(), *extra.words()
-        )
-        share = tables.shares_that_fit(path, made)
-        tail = " ".join(f"--share {one}" for one in share)
-        primary, every = self._wanted.metrics[0].split(":")[0], tables.step_of(path)
-        look = f"--table {PEOPLE} --unit row --arm arm --control {control}"
-        self._note(
-            "sequential",
-            "sequential",
-            lambda: tables.sequence(path, control, primary, every, self._wanted.n_star, share),
-            f"{look} --metric {primary} --time assigned_at --every {every} --n-star {self._wanted.n_star}",
-            tail,
-            log=False,
-        )
-        steps = tables.steps_of(path, made)
-        segment = "placement" if "placement" in extra.segments else ""
-        self._note(
-            "funnel",
-            "funnel",
-            lambda: tables.funnel(path, control, steps, segment, share),
-            look,
-            " ".join(f"--step {one}" for one in steps),
-            f"--segment {segment}" if segment else "",
-            tail,
-            log=False,
-        )
-
-    def _split(self, layer: str) -> Answer:
-        from liftgate.measure.srm_table import check_split
-
-        path = self._folder / "everybody.parquet"
-        made = experiment.table_of(self._log, self._asked(layer, 0, None), path)
-        try:
-            return made.as_json() | check_split(str(path), "row", "arm", made.shares, [], "")
-        finally:
-            path.unlink()
-
-    def _lift(self, made: Made, path: Path, control: str, extra: tables.Extra) -> Answer:
-        return made.as_json() | measure_lift(
-            Question(
-                table=str(path),
-                unit="row",
-                arm="arm",
-                control=control,
-                metrics=tuple(metric_of(word) for word in self._wanted.metrics),
-                strata=extra.strata,
-                segments=extra.segments,
-                period="version",
-                triggered=extra.triggered,
-                exposed=extra.exposed,
-                shares=made.shares,
-            )
-        )
-
-    def _metric_words(self) -> str:
-        return " ".join(f"--metric {word}" for word in self._wanted.metrics)
-
-    def _layer(self, one: Layer) -> None:
-        path = self._folder / "layer.parquet"
-        once = self._table(one.name, path)
-        words = [f"--layer {one.name} --control {one.control}", self._timed(), "--allow-gaps" if self._wanted.allow_gaps else ""]
-        found = answered(lambda: _said(once()))
-        if found["refusal"]:
-            self._note(f"layer {one.name}", "lift", lambda: found, *words, self._metric_words())
-            return
-        extra = tables.Extra(("version",) if once().versions > 1 else ())
-        self._note(
-            f"layer {one.name}", "lift", lambda: self._lift(once(), path, one.control, extra), *words, self._metric_words(), *extra.words()
-        )
-        path.unlink()
+    def candidates(self) -> Sequence[str]:
+        """Return the inputs that segments may be made of: those that were named, else what requests say in few words."""
+        if self.wanted.segments:
+            return [name for name in self.wanted.segments if name not in ("placement", "version")]
+        return [path for path, one in self.inputs.items() if path.startswith("context.") and one.kind in ("string", "bool")]
 
     def _decisions(self) -> None:
-        wanted, path = self._wanted, self._folder / DECISIONS
+        wanted, path = self.wanted, self.folder / DECISIONS
         kind = tables.kind_of(wanted.metrics[0])
+        names = [path for path, one in self.inputs.items() if one.kind != "timestamp"][:MOST_INPUTS]
         path.unlink(missing_ok=True)
 
         def compute() -> Answer:
             rule = attribution.Rule(kind, wanted.window_ms)
-            made = decision_table.decisions_of(self._log, rule, path, read_at_ms=wanted.read_at_ms, allow_gaps=wanted.allow_gaps)
+            made = decision_table.decisions_of(
+                self.log, rule, path, read_at_ms=wanted.read_at_ms, allow_gaps=wanted.allow_gaps, inputs=names
+            )
             return {"what": "table", "path": DECISIONS} | made.as_json()
 
-        words = f"--per decision --metric {kind}", self._timed(), "--allow-gaps" if wanted.allow_gaps else "", f"--out {DECISIONS}"
-        found = self._note("decisions", "table", compute, *words)
-        for name, asked in tables.about_decisions(path, found["refusal"] is None).items():
-            if found["refusal"]:
-                self._answers[name] = {"refusal": found["refusal"]}
+        every = "--input all" if len(names) < MOST_INPUTS else " ".join(f"--input {name}" for name in names)
+        words = f"--per decision --metric {kind}", self.timed(), self.gaps(), every if names else "", f"--out {DECISIONS}"
+        found = self.note("decisions", "table", compute, *words)
+        there = found["refusal"] is None
+        for name, asked in tables.about_decisions(path).items():
+            if there:
+                self.note(name, asked.what, asked.compute, asked.words.replace(str(path), DECISIONS), log=False)
             else:
-                self._note(name, asked.what, asked.compute, asked.words.replace(str(path), DECISIONS), log=False)
-
-
-def _said(made: Made) -> Answer:
-    return {"what": "table", "path": PEOPLE, "kinds": made.kinds} | made.as_json()
+                self.answers[name] = {"refusal": found["refusal"]}
+        if there:
+            Drifts(self, path, bool(found["scored"])).ask(names)
+        else:
+            self.answers["drift"] = {"refusal": found["refusal"]}

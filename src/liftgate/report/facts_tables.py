@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -16,6 +16,9 @@ KINDS = ("email_sent", "email_delivered", "email_opened", "exposure", "email_cli
 _GRIDS = (("1w", 604_800), ("1d", 86_400), ("6h", 21_600), ("1h", 3_600), ("10m", 600), ("1m", 60), ("1s", 1))
 _LOOKS = 8  # the coarsest grid that gives as many
 _SCORED = "score is not null"
+AGAIN = "purchase_again"
+"""A second purchase within the window: the step of retention."""
+MOST_SEGMENTS, MOST_VALUES, _NEARLY = 3, 8, 0.97
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,18 +37,41 @@ class Extra:
         return found + ([f"--exposed {self.exposed}"] if self.exposed else [])
 
 
-def extra_of(path: Path, against_nothing: bool, made: Made) -> Extra:
+def extra_of(path: Path, against_nothing: bool, made: Made, segments: Sequence[str]) -> Extra:
     """Return what the people's table can be asked; `against_nothing`: the control is shown nothing."""
     table = open_table(str(path))
     rows = table.rows
-    seen = table.one({"places": rows.placement.nunique(), "least": rows.triggered.min(), "most": rows.triggered.max()})
+    seen = table.one({"least": rows.triggered.min(), "most": rows.triggered.max()})
     exposed = against_nothing and bool(table.one({"n": rows.exposed.sum()})["n"])
     return Extra(
         strata=("version",) if made.versions > 1 else (),
-        segments=("placement",) if seen["places"] > 1 else (),
+        segments=tuple(segments),
         triggered="triggered" if seen["least"] != seen["most"] else "",
         exposed="exposed" if exposed else "",
     )
+
+
+def segments_of(path: Path, columns: Sequence[str]) -> list[str]:
+    """Return the first columns that split people into a few groups, none of which is nearly everybody."""
+    table = open_table(str(path))
+    found = []
+    for name in columns:
+        each = [row["n"] for row in table.fetch(table.rows.group_by(name).aggregate(n=table.rows.count()))]
+        if 1 < len(each) <= MOST_VALUES and max(each) <= _NEARLY * sum(each):
+            found.append(name)
+    return found[:MOST_SEGMENTS]
+
+
+def values_of(path: Path, steps: Sequence[str]) -> dict[str, float]:
+    """Return what one unit at each step of purchases is worth: an order's mean value, to four digits; nothing where orders have none."""
+    table = open_table(str(path))
+    if "purchase" not in steps:
+        return {}
+    seen = table.one({"value": table.rows.purchase_value.sum(), "orders": table.rows.purchase_count.sum()})
+    if not seen["orders"] or not seen["value"] > 0:
+        return {}
+    worth = float(f"{seen['value'] / seen['orders']:.4g}")
+    return {step: worth for step in steps if step in ("purchase", AGAIN)}
 
 
 def shares_that_fit(path: Path, made: Made) -> tuple[str, ...]:
@@ -64,11 +90,13 @@ def step_of(path: Path) -> str:
 
 
 def steps_of(path: Path, made: Made) -> list[str]:
-    """Return the funnel's steps: an offer was chosen, then every kind of event that somebody did."""
+    """Return the funnel's steps: an offer was chosen, then every kind of event that somebody did, then another purchase."""
     table = open_table(str(path))
     there = [kind for kind in KINDS if kind in made.kinds]
     seen = table.one({kind: table.rows[kind].sum() for kind in there})
-    return ["triggered", *(kind for kind in there if seen[kind])]
+    steps = ["triggered", *(kind for kind in there if seen[kind])]
+    again = "purchase" in steps and table.one({"n": table.rows[AGAIN].sum()})["n"]
+    return [*steps, AGAIN] if again else steps
 
 
 def kind_of(metric: str) -> str:
@@ -85,13 +113,15 @@ def sequence(path: Path, control: str, metric: str, every: str, n_star: int, sha
     return answer_sequence(streams, n_star, None, 0.05, list(share))
 
 
-def funnel(path: Path, control: str, steps: Sequence[str], segment: str, share: Sequence[str]) -> Answer:
+def funnel(path: Path, control: str, steps: Sequence[str], segment: str, share: Sequence[str], values: Mapping[str, float]) -> Answer:
     """Return what `measure funnel` says. Raises Misused, Refused."""
     from liftgate.measure.funnel_answer import Options, answer_funnel
     from liftgate.measure.funnel_table import read_funnel
 
     table = open_table(str(path), text=["arm", *([segment] if segment else [])])
-    return answer_funnel(read_funnel(table, "row", steps, "arm", segment or None), Options(control, share=list(share), recovered={}))
+    return answer_funnel(
+        read_funnel(table, "row", steps, "arm", segment or None), Options(control, share=list(share), recovered={}, values=values)
+    )
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,21 +133,14 @@ class Question:
     compute: Callable[[], Answer]
 
 
-def about_decisions(path: Path, there: bool) -> dict[str, Question]:
-    """Return what the table of decisions is asked, by the name of the answer."""
+def about_decisions(path: Path) -> dict[str, Question]:
+    """Return what the table of decisions is asked of scores and policies, by the name of the answer."""
     name = str(path)
-    reference, current = _two_parts(name) if there else ("", "")
 
     def calibrated(where: str) -> Callable[[], Answer]:
         from liftgate.measure.calibration_table import check_calibration
 
         return lambda: check_calibration(name, score="score", outcome="reward", where=where)
-
-    def drifted() -> Answer:
-        from liftgate.measure.drift_table import compare_tables
-
-        parts = {"reference_where": reference, "current_where": current}
-        return compare_tables(name, name, ["placement", "offer"], score="score", outcome="reward", **parts)
 
     def valued() -> Answer:
         from liftgate.measure.ope_table import value_policy
@@ -127,21 +150,9 @@ def about_decisions(path: Path, there: bool) -> dict[str, Question]:
 
     score = f"--table {name} --score score --outcome reward --where"
     explored = f"{_SCORED} and branch = 'EXPLORE'"
-    two = f'--reference-where "{reference}" --current-where "{current}" --column placement --column offer --score score --outcome reward'
     ope = "--action offer --reward reward --logged-probability probability --target-probability even --cluster unit"
     return {
         "calibration": Question("calibration", f'{score} "{_SCORED}"', calibrated(_SCORED)),
         "calibration_explored": Question("calibration", f'{score} "{explored}"', calibrated(explored)),
-        "drift": Question("drift", f"--reference {name} --current {name} {two}", drifted),
         "off_policy": Question("ope", f"--table {name} {ope}", valued),
     }
-
-
-def _two_parts(path: str) -> tuple[str, str]:
-    """Return conditions of the first and the last bundle's decisions, or of the two halves of the time."""
-    table = open_table(path)
-    rows = table.rows
-    seen = table.fetch(rows.group_by("version").aggregate(at=rows.decided_at.min()).order_by("at"))
-    if len(seen) > 1:
-        return f"version = '{seen[0]['version']}'", f"version = '{seen[-1]['version']}'"
-    return "half = 'first'", "half = 'second'"

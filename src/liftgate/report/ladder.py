@@ -18,6 +18,14 @@ LEFT_OUT = {
     "random_propensity": "random scores in place of the models': what the models are worth",
 }
 """Arms of an ablation, and what a difference to the whole engine says."""
+PARTS = {
+    "random_allowed": "choosing",
+    "propensity_only": "ranking by value",
+    "no_levers": "the levers",
+    "eligibility_only": "the rules of taste and ranking",
+    "random_propensity": "the models",
+}
+"""The part of the engine that each leaves out."""
 _WHOLE, _CONTROL = "treatment", "control"
 
 

@@ -7,10 +7,12 @@ from pathlib import Path
 from typing import Any
 
 from liftgate.report.recommend import recommendations
+from liftgate.report.section_drift import drift_section
 from liftgate.report.section_effect import lift_section, segment_section, time_section
 from liftgate.report.section_head import command, more, quality_section, todo_section, verdict_section
-from liftgate.report.section_models import calibration_section, drift_section, policy_section
-from liftgate.report.section_parts import funnel_section, ladder_section
+from liftgate.report.section_ladder import ladder_section
+from liftgate.report.section_models import calibration_section, policy_section
+from liftgate.report.section_parts import funnel_section
 from liftgate.report.section_plan import hypotheses_section, setup_section
 from liftgate.report.shown import Fact, Html, tag
 from liftgate.report.verdict import verdict

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from math import ceil, floor, log10
 
 from liftgate.report.shown import Html, tag
 
@@ -14,6 +15,18 @@ def scale(values: Sequence[float], least_span: float = 1e-9) -> tuple[float, flo
     low, high = min(*values, 0.0), max(*values, 0.0)
     air = max((high - low) * 0.06, least_span)
     return low - air, high + air
+
+
+def ticks(span: tuple[float, float]) -> list[float]:
+    """Return three to six round values within a range, 0 among them where it lies within."""
+    size = 10.0 ** floor(log10(max(span[1] - span[0], 1e-12)))
+    step = next(size * part for part in (0.2, 0.5, 1.0, 2.0, 5.0) if (span[1] - span[0]) / (size * part) <= 5)
+    return [step * i for i in range(ceil(span[0] / step), floor(span[1] / step) + 1)]
+
+
+def place(value: float, span: tuple[float, float]) -> str:
+    """Return how far below the top of a picture a value stands, in per cent."""
+    return f"{_FULL * (span[1] - value) / (span[1] - span[0]):.2f}"
 
 
 def interval(low: float | None, middle: float | None, high: float | None, span: tuple[float, float]) -> Html:
@@ -56,8 +69,9 @@ def band(
         for k in (3, 4):
             marks.append(tag("polyline", points=" ".join(xy(i, p[k] or 0.0) for i, p in said), class_="fixed"))
         marks.append(tag("polyline", points=" ".join(xy(i, p[1]) for i, p in said), class_="course"))
-    zero = xy(0, 0.0).split(",")[1]
-    marks.insert(0, tag("line", x1="0", x2="100", y1=zero, y2=zero, class_="zero"))
+    for value in ticks(span):
+        y = place(value, span)
+        marks.insert(0, tag("line", x1="0", x2="100", y1=y, y2=y, class_="null" if abs(value) < 1e-12 else "grid"))
     return tag("svg", tag("title", title), marks, viewBox="0 0 100 100", preserveAspectRatio="none", class_="band", role="img")
 
 

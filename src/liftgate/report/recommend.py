@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from liftgate.report.ladder import PARTS
 from liftgate.report.shown import Content, Fact
-from liftgate.report.verdict import Said, between, primary, styles
+from liftgate.report.steps import named_step
+from liftgate.report.verdict import DATA, Said, between, ended, primary, state_of, styles
 
 WAIT = frozenset({"open_windows", "too_few_events", "too_few_units", "peeking"})
 """Refusals that time heals; all others want somebody to look at the data or at the question."""
@@ -14,7 +16,7 @@ WAIT = frozenset({"open_windows", "too_few_events", "too_few_units", "peeking"})
 def recommendations(facts: Fact) -> list[Said]:
     """Return them, the most urgent first."""
     found = [*_data(facts), *_headline(facts), *_layers(facts), *_models(facts), *_policy(facts), *_funnel(facts), *_hypotheses(facts)]
-    order = ("fix_data", "stop", "ship", "keep_running", "retrain", "look", "test")
+    order = ("fix_data", "stop", "ship", "end", "keep_running", "retrain", "look", "test")
     return sorted(found, key=lambda one: order.index(one.level))
 
 
@@ -29,91 +31,113 @@ def _data(facts: Fact) -> Iterator[Said]:
             wait = refusal["code"].value in WAIT
             what = ["Keep it running, and read again." if wait else "Fix the data before anything is read."]
             yield Said("keep_running" if wait else "fix_data", what, _why(refusal))
+    within = answers["lift"].get("refusal") is None and "--stratum version" in str(facts["commands"]["lift"].value)
     for words in answers["quality"]["warnings"].each() if answers["quality"].get("warnings") else ():
+        if within and "bundles decided" in words.value:
+            continue  # done: effects are compared within each
         yield Said("look", "Look at the log.", [words.show(), "."])
 
 
 def _headline(facts: Fact) -> Iterator[Said]:
     answers = facts["answers"]
     sequence = answers["sequential"]
-    if sequence.get("refusal") is not None or answers["quality"].get("refusal") is not None:
+    if any(one is not None and one.get("refusal") is not None for one in (sequence, answers["quality"], answers.get("srm"))):
         return
-    if answers.get("srm") is not None and answers["srm"].get("refusal") is not None:
-        return
-    difference = styles(primary(answers["lift"])[0])[1] if primary(answers["lift"]) else "signed"
-    for one in sequence["comparisons"].each():
-        arm = one["arm"].show()
-        n: Content = [[" and " if i else "", each.show("count"), " units in ", each.name] for i, each in enumerate(one["n"].each())]
-        interval: Content = ["the interval that holds at every look is ", between(one["ci_low"], one["ci_high"], difference), " (", n, ")."]
-        if one["may_stop"].value and one["still_excludes_zero"].value:
-            up = one["ci_low"].value > 0
-            words: Content = ["Ship ", arm, ", and keep the control: it goes on measuring."] if up else ["Stop ", arm, ": it does harm."]
-            yield Said("ship" if up else "stop", words, ["It may stop: ", interval])
-        elif one["past_n_star"].value:
-            planned = sequence["n_star"].show("count")
-            yield Said("stop", ["End the test of ", arm, ": no effect shows."], ["The planned ", planned, " units are in; ", interval])
-        else:
-            words = ["Keep ", arm, " running until ", sequence["n_star"].show("count"), " units are in."]
-            yield Said("keep_running", words, ["No effect shows yet: ", interval])
+    yield from _arms(sequence, primary(answers["lift"]), "", "experiment")
 
 
 def _layers(facts: Fact) -> Iterator[Said]:
     said = {one.value["refusal"]["code"] for one in map(facts["answers"].__getitem__, ("quality", "lift")) if one.get("refusal")}
     for layer in facts["layers"].each():
         answer = facts["answers"][f"layer {layer['layer'].value}"]
-        name = layer["layer"].show()
-        results = primary(answer)
+        name, results = layer["layer"].show(), primary(answer)
+        if (other := layer.get("hypothesis_n_star")) is not None:
+            why: Content = ["The bundle froze ", layer["n_star"].show("count"), ", the hypothesis says ", other.show("count"), "."]
+            yield Said("look", ["Bundle and hypothesis do not agree on N* of ", name, "."], why)
         if not results:
             refusal = answer["refusal"]
             if refusal["code"].value in said:
                 continue
-            wait = refusal["code"].value in WAIT
-            what: Content = ["Keep ", name, " running."] if wait else [name, ": nothing can be said of it."]
-            yield Said("keep_running" if wait else "look", what, _why(refusal))
-        for one in results:
-            yield _arm(facts, layer, one)
+            level = "keep_running" if refusal["code"].value in WAIT else "fix_data" if refusal["code"].value in DATA else "look"
+            what: Content = ["Keep ", name, " running."] if level == "keep_running" else [name, ": nothing can be said of it."]
+            yield Said(level, what, _why(refusal))
+            continue
+        sequence = facts["answers"].get(f"sequential {layer['layer'].value}")
+        if sequence is not None and sequence.get("refusal") is not None:
+            yield Said("keep_running", ["Keep ", name, " running."], _why(sequence["refusal"]))
+            continue
+        yield from _arms(sequence, results, name, layer["kind"].value)
 
 
-def _arm(facts: Fact, layer: Fact, one: Fact) -> Said:
-    name, arm = layer["layer"].show(), one["arm"].show()
-    if (refusal := one.get("refusal")) is not None:
-        wait = refusal["code"].value in WAIT
-        return Said("keep_running" if wait else "look", ["Keep ", arm, " of ", name, " running."], [refusal["why"].show(), "."])
-    difference = styles(one)[1]
-    n: Content = [[" and " if i else "", each.show("count"), " in ", each.name] for i, each in enumerate(one["n"].each())]
-    size: Content = [
-        one["metric"].show(),
-        " differs by ",
-        one["estimate"].show(difference),
-        " (",
-        between(one["ci_low"], one["ci_high"], difference),
-        "; ",
-    ]
-    size = [size, n, "; p, corrected, ", one["p_adjusted"].show("p"), ")."]
-    if sum(each.value for each in one["n"].each()) < facts["n_star"].value:
-        words: Content = ["Keep ", arm, " of ", name, " running until ", facts["n_star"].show("count"), " units are in."]
-        return Said("keep_running", words, ["An interval that is read early finds effects that are not there. So far ", size])
-    if not one["significant"].value:
-        return Said("look", [arm, " of ", name, " makes no difference that shows: the simpler one will do."], ["By now ", size])
-    up = one["estimate"].value > 0
-    if layer["kind"].value == "ablation":
-        what: Content = (
-            ["Leave out what ", arm, " of ", name, " leaves out."] if up else ["Keep what ", arm, " of ", name, " leaves out: it earns."]
+def _arms(sequence: Fact | None, results: list[Fact], name: Content, kind: str) -> Iterator[Said]:
+    """Yield what is to be done with each arm; those that run on are one."""
+    running: list[Fact] = []
+    for one in results:
+        state = state_of(sequence, one["arm"].value)
+        if not state or sequence is None:
+            continue
+        if state == "running":
+            running.append(one)
+        else:
+            yield _settled(state, sequence["comparisons"][one["arm"].value], one, name, kind)
+    if running and sequence is not None:
+        where: Content = ["Keep ", name or running[0]["arm"].show(), " running until ", sequence["n_star"].show("count"), " units are in."]
+        yield Said(
+            "keep_running",
+            where,
+            ["No effect shows yet: ", [["; " if i else "", _so_far(sequence, one)] for i, one in enumerate(running)], "."],
         )
-        return Said("ship" if not up else "look", what, ["Without it ", size])
-    return Said("ship" if up else "stop", ["Ship " if up else "Stop ", arm, " of ", name, "."], ["There ", size])
+
+
+def _so_far(sequence: Fact, one: Fact) -> Content:
+    course = sequence["comparisons"][one["arm"].value]
+    return [one["arm"].show(), " ", between(course["ci_low"], course["ci_high"], styles(one)[1])]
+
+
+def _settled(state: str, course: Fact, one: Fact, name: Content, kind: str) -> Said:
+    arm, of = one["arm"].show(), [" of ", name] if name else []
+    n: Content = [[" and " if i else "", each.show("count"), " units in ", each.name] for i, each in enumerate(course["n"].each())]
+    interval: Content = [
+        "The interval that holds at every look is ",
+        between(course["ci_low"], course["ci_high"], styles(one)[1]),
+        " (",
+        n,
+        ").",
+    ]
+    if kind == "ablation":
+        part = PARTS.get(one["arm"].value, "what it leaves out")
+        if state == "down":
+            return Said("ship", ["Keep ", part, ": without it less is earned (", arm, of, ")."], interval)
+        if state == "up":
+            return Said("look", ["Leave out ", part, ": without it more is earned (", arm, of, ")."], interval)
+        return Said(
+            "look", [part[0].upper() + part[1:], " makes no difference that shows: the simpler way will do (", arm, of, ")."], interval
+        )
+    if state == "up":
+        keep = "" if name else ", and keep the control: it goes on measuring"
+        return Said("ship", ["Ship ", arm, of, keep, "."], ["It may stop. ", interval])
+    if state == "down":
+        return Said("stop", ["Stop ", arm, of, ": it does harm."], ["It may stop. ", interval])
+    if state == "faded":
+        return Said("look", ["Expect little of ", arm, of, "."], ["It had left zero out, and holds it again. ", interval])
+    return Said("end", ["End the test of ", arm, of, ": no effect shows."], ["The planned units are in. ", interval])
 
 
 def _models(facts: Fact) -> Iterator[Said]:
     answers = facts["answers"]
     fair = answers["calibration_explored"]
     judged = fair if fair.get("refusal") is None else answers["calibration"]
+    drift = answers["drift"]
+    again = drift.get("refusal") is None and drift["retrain"].value is True
     if judged.get("refusal") is None and not judged["calibrated"].value:
         drawn = " (judged on explored decisions, which no score picked)" if judged is fair else ""
-        yield Said("retrain", ["Recalibrate or train the models again", drawn, "."], [judged["verdict"].show()])
-    drift = answers["drift"]
-    if drift.get("refusal") is None and any(one["level"].value == "alarm" for one in drift["columns"].each()):
-        yield Said("look", "Look at what has moved.", [drift["why"].show(), "."])
+        yield Said("retrain", ["Recalibrate or train the models again", drawn, "."], [ended(judged["verdict"])])
+    elif again:
+        yield Said("retrain", "Train the models again.", [ended(drift["why"])])
+    alarms = [one["column"] for one in drift["columns"].each() if one["level"].value == "alarm"] if drift.get("columns") else []
+    if alarms:
+        names: Content = [[", " if i else "", one.show()] for i, one in enumerate(alarms)]
+        yield Said("look", ["Look at what has moved: ", names, "."], "Who comes, or what is known of them, is not what it was.")
 
 
 def _policy(facts: Fact) -> Iterator[Said]:
@@ -145,16 +169,23 @@ def _funnel(facts: Fact) -> Iterator[Said]:
         return
     for one in funnel["funnels"].each():
         if one["segment"].value is None and one["arm"].value != funnel["control"].value:
-            for first in one["bottlenecks"].each():
-                if first["rank"].value == 1:
-                    kept: Content = ["Keeping ", first["recovered_share"].show("round_share"), " of the ", first["lost"].show("count")]
-                    kept = [
-                        kept,
-                        " lost there would bring ",
-                        first["extra_at_end"].show("count"),
-                        " more to the end. A ranking, no promise.",
-                    ]
-                    yield Said("look", ["Look first at the way to ", first["step"].show(), " (", one["arm"].show(), ")."], kept)
+            first = one["bottlenecks"][0]
+            kept: Content = [
+                "Keeping ",
+                first["recovered_share"].show("round_share"),
+                " of the ",
+                first["lost"].show("count"),
+                " lost there would ",
+            ]
+            worth = first.get("worth")
+            brings: Content = ["bring ", first["extra_at_end"].show("count"), " more to the end"]
+            if worth is not None:
+                brings = ["be worth ", worth.show("count"), " in orders"]
+            yield Said(
+                "look",
+                ["Look first at who is lost before \u201c", named_step(first["step"]), "\u201d in ", one["arm"].show(), "."],
+                [kept, brings, ". A ranking, no promise."],
+            )
 
 
 def _hypotheses(facts: Fact) -> Iterator[Said]:
@@ -175,4 +206,4 @@ def _hypotheses(facts: Fact) -> Iterator[Said]:
 
 
 def _why(refusal: Fact) -> Content:
-    return [refusal["why"].show(), ". What to do: ", refusal["what_to_do"].show(), "."]
+    return [ended(refusal["why"]), " What to do: ", ended(refusal["what_to_do"])]

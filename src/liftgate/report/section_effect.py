@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
-from liftgate.report.picture import band, interval, scale
+from re import findall, match
+
+from liftgate.report.picture import band, interval, place, scale, ticks
 from liftgate.report.section_head import chapter, command, more, refused
 from liftgate.report.shown import Content, Fact, Html, table, tag, under, written
-from liftgate.report.verdict import primary, styles
+from liftgate.report.verdict import between, primary, styles
 
 _HEAD = ["metric, arm", "in the arm", "in control", "difference", "relative lift", "its interval", "p, corrected", "beyond chance?"]
 MOST_LOOKS = 60
@@ -87,48 +89,69 @@ def _cace(results: list[Fact]) -> Html:
 
 
 def time_section(facts: Fact) -> Html:
-    """Return the course of the difference, with the interval that holds at every look."""
-    answer = facts["answers"]["sequential"]
-    title = "How it moved over time"
-    if (no := refused(answer)) is not None:
-        return chapter("time", title, no, command(facts, "sequential"))
-    results = primary(facts["answers"]["lift"])
+    """Return the course of every difference, arm by arm, with the interval that holds at every look."""
+    answers, title = facts["answers"], "How it moved over time"
+    words = (
+        "The shaded interval holds at every look together: look at it every day, and stop when it leaves zero out. The dashed one is the "
+        "ordinary interval: read every day, it finds effects that are not there. N* is the number of people at which the shaded one is "
+        "tightest, frozen before the start."
+    )
+    shown: list[Content] = [tag("p", words), refused(answers["sequential"]) or _courses(facts, "sequential", answers["lift"])]
+    shown.append(command(facts, "sequential"))
+    for layer in facts["layers"].each():
+        name = layer["layer"].value
+        answer = answers.get(f"sequential {name}")
+        if answer is None or answer.get("refusal") is not None:
+            continue
+        part = [_courses(facts, f"sequential {name}", answers[f"layer {name}"]), command(facts, f"sequential {name}")]
+        shown += [more(["Arms of ", layer["layer"].show()], *part)] if layer["kind"].value == "ablation" else part
+    return chapter("time", title, *shown)
+
+
+def _courses(facts: Fact, name: str, lift: Fact) -> Content:
+    answer = facts["answers"][name]
+    results = primary(lift)
     style = styles(results[0])[1] if results else "signed"
-    shown: list[Content] = [
-        tag(
-            "p",
-            "The shaded interval holds at every look together: look at it every day, and stop when it leaves zero out. The dashed one "
-            "is the ordinary interval: read every day, it finds effects that are not there. N* is ",
-            answer["n_star"].show("count"),
-            ".",
-        )
-    ]
-    for one in answer["comparisons"].each():
-        shown.append(_course(one, style))
-    shown.append(more("How it was computed", tag("p", answer["definition"].show(), ".")))
-    return chapter("time", title, *shown, command(facts, "sequential"))
-
-
-def _course(one: Fact, style: str) -> Content:
-    looks = list(one["looks"].each())
-    told = [look for look in looks if not look["says_nothing_yet"].value]
-    name: Content = tag("h3", one["arm"].show(), " against ", one["control"].show())
+    courses = list(answer["comparisons"].each())
+    told = [look for one in courses for look in one["looks"].each() if not look["says_nothing_yet"].value]
     if not told:
-        return [name, tag("p", "No look says anything yet: too few units or events.")]
+        return tag("p", "No look says anything yet: too few units or events.")
     # Early looks are so wide that they would flatten the rest.
     wide = sorted(max(abs(look["ci_low"].value), abs(look["ci_high"].value)) for look in told)[int(0.8 * (len(told) - 1))]
-    ends = [max(-1.3 * wide, min(1.3 * wide, look[key].value)) for look in told for key in ("ci_low", "ci_high")]
-    span = scale(ends)
+    span = scale([max(-1.3 * wide, min(1.3 * wide, look[key].value)) for look in told for key in ("ci_low", "ci_high")])
+    key = tag(
+        "p",
+        tag("span", tag("i", class_="k-course"), "difference, in points" if style == "points" else "difference"),
+        tag("span", tag("i", class_="k-area"), "holds at every look"),
+        tag("span", tag("i", class_="k-fixed"), "ordinary 95 % interval"),
+        class_="key",
+    )
+    planned: Content = tag("p", "N* is ", answer["n_star"].show("count"), "; so far ", _counts(answer), ".", class_="small soft")
+    pictures = tag("div", [tag("div", _course(one, style, span, name)) for one in courses], class_="pair" if len(courses) > 1 else None)
+    return [pictures, key, planned, more("How it was computed", tag("p", answer["definition"].show(), "."))]
+
+
+def _counts(answer: Fact) -> Content:
+    return [[", " if i else "", each.show("count"), " in ", each.name] for i, each in enumerate(answer["n"].each())]
+
+
+def _course(one: Fact, style: str, span: tuple[float, float], answer: str) -> Content:
+    looks = list(one["looks"].each())
+    told = [look for look in looks if not look["says_nothing_yet"].value]
+    layer = answer.partition(" ")[2]
+    name: Content = tag("h3", [tag("code", layer), ": "] if layer else None, one["arm"].show(), " against ", one["control"].show())
+    if not told:
+        return [name, tag("p", "No look says anything yet: too few units or events.")]
     points = [tuple(look[key].value for key in ("ci_low", "estimate", "ci_high", "fixed_low", "fixed_high")) for look in told]
     last = one["looks"][len(looks) - 1]
     title = (
         f"Difference at each look, ending at {written(last['estimate'].value, style)}, within "
         f"{written(last['ci_low'].value, style)} to {written(last['ci_high'].value, style)}"
     )
-    axis = [tag("span", written(value, style), class_="tick") for value in (span[1], (span[0] + span[1]) / 2, span[0])]
+    axis = [tag("span", written(value, f"{style} tick"), class_="tick", style=f"top:{place(value, span)}%") for value in ticks(span)]
     picture = tag(
         "div",
-        tag("div", axis, class_="side", aria_hidden="true"),
+        tag("div", axis, class_="axis", aria_hidden="true"),
         band(points, span, title),
         tag("div", tag("span", told[0]["at"].show()), tag("span", told[-1]["at"].show()), class_="below"),
         class_="chart",
@@ -138,8 +161,8 @@ def _course(one: Fact, style: str) -> Content:
         for look in told[-MOST_LOOKS:]
     ]
     head = ["look", "units", "control", "difference", "holds at every look", "says"]
-    key = tag("p", tag("i", class_="k-area"), "holds at every look ", tag("i", class_="k-fixed"), "ordinary 95 % interval", class_="key")
-    return [name, picture, key, more("The looks as a table", table("Looks that say something, the last ones", head, rows))]
+    said: Content = ["By now ", last["estimate"].show(style), ", and within ", between(last["ci_low"], last["ci_high"], style), "."]
+    return [name, tag("p", said), picture, more("The looks as a table", table("Looks that say something, the last ones", head, rows))]
 
 
 def _ends(look: Fact, style: str) -> list[Content]:
@@ -153,16 +176,36 @@ def segment_section(facts: Fact) -> Html:
     title = "Where it works: segments"
     results = [one for one in answer["results"].each() if one["segment"].value] if answer.get("results") else []
     if not results:
-        why = refused(answer) if not primary(answer) else tag("p", "The log has one segment only, so there is nothing to compare.")
+        why = (
+            refused(answer) if not primary(answer) else tag("p", "No segment splits people into a few groups. Name others with --segment.")
+        )
         return chapter("segments", title, why)
     span = span_of(results)
-    rows = [row(one, [*(part.show() for part in one["segment"].each()), ", ", one["metric"].show()], span) for one in results]
     family = next((one for one in results if one.get("family")), None)
     words: Content = [
-        "By the placement of a person's first decision. The p-values are corrected over all ",
+        "People are grouped by what was known at their first decision, before anything was shown. The p-values are corrected over all ",
         family["family"].show("count") if family is not None else "",
         " comparisons of metrics, arms and segments. A segment that was picked after looking is a guess for the next test, and no finding.",
     ]
-    return chapter(
-        "segments", title, tag("p", words), table("Differences to control within each segment", ["segment, metric", *_HEAD[1:]], rows)
-    )
+    tables: list[Content] = []
+    several = len({one["arm"].value for one in results}) > 1
+    for name in dict.fromkeys(next(iter(one["segment"].value)) for one in results):
+        mine = sorted((one for one in results if name in one["segment"].value), key=lambda one: _order(one["segment"][name].value))
+        rows = [row(one, [one["segment"][name].show(), ", ", one["metric"].show(), _arm_of(one, several)], span) for one in mine]
+        head = ["group, metric", *_HEAD[1:]]
+        tables.append(table(["By ", tag("code", name)], head, rows))
+    return chapter("segments", title, tag("p", words), tables, command(facts, "lift"))
+
+
+def _arm_of(one: Fact, several: bool) -> Content:
+    return [", ", one["arm"].show()] if several else None
+
+
+def _order(group: str) -> tuple[int, float, str]:
+    """Return a key that puts bands of numbers in their order, and what is missing or other last."""
+    number = findall(r"-?\d+\.?\d*(?:e[+-]?\d+)?", group)
+    if group.startswith("("):
+        return 2, 0.0, group
+    if group.startswith("below "):
+        return 0, float("-inf"), group
+    return (1, float(number[0]), group) if number and match(r"-?\d", group) else (1, 0.0, group)

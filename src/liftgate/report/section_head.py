@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from liftgate.report.shown import Content, Fact, Html, join, table, tag
-from liftgate.report.verdict import primary, styles
+from liftgate.report.verdict import ARMS, DATA, decisive, ended, primary, styles
 
 DO = {
     "fix_data": "fix the data",
     "stop": "stop",
     "ship": "ship",
+    "end": "stop",
     "keep_running": "keep running",
     "retrain": "train again",
     "look": "look at",
@@ -21,11 +22,11 @@ def refused(answer: Fact) -> Html | None:
     refusal = answer.get("refusal")
     if refusal is None:
         return None
-    words: Content = [tag("strong", "Refused"), " (", refusal["code"].show(), "): ", refusal["why"].show(), "."]
-    return tag("div", tag("p", words), tag("p", "What to do: ", refusal["what_to_do"].show(), "."), class_="refusal")
+    words: Content = [tag("strong", "Refused"), " (", refusal["code"].show(), "): ", ended(refusal["why"])]
+    return tag("div", tag("p", words), tag("p", "What to do: ", ended(refusal["what_to_do"])), class_="refusal")
 
 
-def more(summary: str, *content: Content) -> Html:
+def more(summary: Content, *content: Content) -> Html:
     """Return what an analyst digs into."""
     return tag("details", tag("summary", summary), *content)
 
@@ -56,7 +57,8 @@ def facts_of_verdict(facts: Fact) -> Content:
     boxes: Content = None
     results = primary(facts["answers"]["lift"])
     if said.level != "refused" and results:
-        one, (mean, difference) = results[0], styles(results[0])
+        one = decisive(facts["answers"])
+        mean, difference = styles(one)
         boxes = tag(
             "dl",
             _box([one["metric"].show(), " in ", one["arm"].show()], one["mean"][one["arm"].value].show(mean)),
@@ -65,7 +67,18 @@ def facts_of_verdict(facts: Fact) -> Content:
             _box("relative lift", one["lift"].show("percent"), _lift_ends(one)),
             class_="figures",
         )
-    return [tag("p", tag("strong", said.what), class_="lede"), tag("p", said.why), boxes]
+    arms = (
+        [(name, ARMS[name]) for name in (results[0]["control"].value, *(each["arm"].value for each in results)) if name in ARMS]
+        if results
+        else []
+    )
+    meaning: Content = [[" ", tag("strong", name.capitalize()), f": {words}."] for name, words in arms]
+    return [
+        tag("p", tag("strong", said.what), class_="lede"),
+        tag("p", said.why),
+        boxes,
+        tag("p", meaning, class_="small soft") if arms else None,
+    ]
 
 
 def _lift_ends(one: Fact) -> Content:
@@ -84,6 +97,13 @@ def quality_section(facts: Fact) -> Html:
     quality, split = answers["quality"], answers.get("srm")
     asked = (answers["quality"], *([split] if split else []), answers["table"])
     reasons = list({one["refusal"]["code"].value: one for one in reversed(asked) if one.get("refusal") is not None}.values())
+    effect = answers["lift"].get("refusal")
+    if (
+        effect is not None
+        and effect["code"].value in DATA
+        and effect["code"].value not in [one["refusal"]["code"].value for one in reasons]
+    ):
+        reasons.append(answers["lift"])
     warned = bool(quality.get("warnings") and quality["warnings"].value)
     level = "refused" if reasons else "mind" if warned else "good"
     words = {
@@ -93,7 +113,9 @@ def quality_section(facts: Fact) -> Html:
     }
     shown: list[Content] = [tag("p", tag("strong", words[level])), [refused(one) for one in reasons]]
     if quality.get("what"):
-        shown.append([tag("p", "Mind: ", one.show(), ".") for one in quality["warnings"].each()])
+        shown.append([tag("p", "Mind: ", ended(one)) for one in quality["warnings"].each()])
+        if "--stratum version" in str(facts["commands"]["lift"].value):
+            shown.append(tag("p", "Effects on this page are compared within each bundle, so that a change of bundle is not taken for one."))
         shown.append(_counts(facts))
         shown.append(more("By arm, by bundle", _arms(quality), _versions(quality), command(facts, "quality")))
     if split is not None and split.get("refusal") is None:

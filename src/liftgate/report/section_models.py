@@ -1,4 +1,4 @@
-"""Whether scores hold, whether the world has moved, and what the log can say of other policies."""
+"""Whether scores hold, and what the log can say of other policies."""
 
 from __future__ import annotations
 
@@ -66,30 +66,6 @@ def _calibrated(answer: Fact) -> Content:
         table("By score", ["score", "decisions", "foretold", "came"], rows),
     ]
     return [tag("p", tag("strong", answer["verdict"].show())), picture, more("The numbers", *inside)]
-
-
-def drift_section(facts: Fact) -> Html:
-    """Return what has moved between bundles, or between the halves of the time."""
-    answer = facts["answers"]["drift"]
-    title = "Has the world moved?"
-    if not answer.get("columns"):
-        return chapter("drift", title, refused(answer), command(facts, "drift"))
-    quality = facts["answers"]["quality"]
-    parts = "the first and the last bundle" if len(quality["versions"].value) > 1 else "the first and the second half of the time"
-    rows = [
-        [one["column"].show(), one["level"].show(), *(one[key].show("number") for key in ("psi", "psi_expected", "psi_by_chance"))]
-        for one in answer["columns"].each()
-    ]
-    return chapter(
-        "drift",
-        title,
-        tag("p", f"Decisions of {parts} are compared. ", answer["why"].show(), "."),
-        refused(answer),
-        table("Drift by column", ["column", "level", "PSI", "expected without a shift", "by chance"], rows),
-        [tag("p", one["why"].show(), ".", class_="small soft") for one in answer["refused_columns"].each()],
-        more("How it was computed", tag("p", answer["levels"].show(), "."), tag("p", answer["definition"].show(), ".")),
-        command(facts, "drift"),
-    )
 
 
 def policy_section(facts: Fact) -> Html:

@@ -47,6 +47,8 @@ _STYLES: dict[str, Callable[[Any], str]] = {
     "round_share": lambda v: f"{100 * v:.1f}\u00a0%",
     "points": lambda v: f"{100 * v:+.2f}\u00a0points",
     "bare_points": lambda v: f"{100 * v:+.2f}",
+    "points tick": lambda v: f"{100 * v:+.3g}" if abs(v) > 1e-12 else "0",
+    "signed tick": lambda v: f"{v:+.3g}" if abs(v) > 1e-12 else "0",
     "percent": lambda v: f"{100 * v:+.1f}\u00a0%",
     "size": lambda v: f"{100 * abs(v):.1f}\u00a0%",
     "number": lambda v: f"{v:,.4g}" if abs(v) < 1e6 else f"{v:,.0f}",

@@ -27,7 +27,10 @@ _BAD, _WRONG = 1, 2
 
 app = typer.Typer(help=_HELP, no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False, rich_markup_mode=None)
 
-Directory = Annotated[Path, typer.Argument(metavar="DIR", help="Folder that holds the bundle's *.yaml files.")]
+Directory = Annotated[
+    Path,
+    typer.Argument(metavar="DIR", help="Folder that holds the bundle's *.yaml files; or LOG/bundles/DIGEST.json, as a log keeps it."),
+]
 Models = Annotated[
     Path | None,
     typer.Option("--models", metavar="DIR", help="Folder of models/<name>/<version>/; default: models in DIR, else beside it."),
@@ -153,6 +156,13 @@ def _bundle(directory: Path, models: Path | None, as_json: bool) -> Bundle:
     from liftgate.bundle.load import load_bundle
     from liftgate.bundle.mistake import BundleError
 
+    if directory.suffix == ".json":
+        from liftgate.adapters.bundle_kept import read_kept
+
+        kept = read_kept(directory.parent.parent, directory.stem, models or directory.parent)
+        if kept.written is None:
+            fail(kept.problem, _WRONG, as_json)
+        return kept.written.bundle
     try:
         return load_bundle(directory, models)
     except BundleError as err:

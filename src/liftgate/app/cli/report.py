@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import shlex
+from functools import partial
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -34,15 +36,37 @@ def report(
         list[str] | None,
         typer.Option("--layer", metavar="NAME", help="Layers to measure, the headline first; absent: the holdout of everything, and all."),
     ] = None,
+    segment: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--segment",
+            metavar="NAME",
+            help="Where it works: placement, version, or an input of first decisions, such as context.device or profile.age (numbers "
+            "in bands); may be repeated. Absent: placement, channel, device and the like.",
+        ),
+    ] = None,
     n_star: Annotated[
         int | None,
-        typer.Option("--n-star", metavar="N", min=1, help="N*: units of both arms, as it was frozen before the start; absent: 20,000."),
+        typer.Option(
+            "--n-star",
+            metavar="N",
+            min=1,
+            help="The headline's N*: units of all arms, as it was frozen before the start; absent: as the bundle or a hypothesis has it.",
+        ),
     ] = None,
     hypotheses: Annotated[
         Path | None, typer.Option("--hypotheses", metavar="DIR", help="Folder of hypothesis files, for backlog and track record.")
     ] = None,
     simulated: Annotated[
         Path | None, typer.Option("--simulated", metavar="FILE", help="What `liftgate simulate --json` printed for another bundle.")
+    ] = None,
+    reference: Annotated[
+        Path | None,
+        typer.Option(
+            "--reference",
+            metavar="FILE",
+            help="What the models were trained on, for drift: a table with columns called as the log's inputs.",
+        ),
     ] = None,
     keep: Annotated[
         Path | None, typer.Option("--keep", metavar="DIR", help="Keep the tables of people and decisions that the numbers come from.")
@@ -59,13 +83,13 @@ def report(
 
     Example: liftgate report --log .liftgate/log --window 7d --out report.html
 
-    Example: liftgate report --log log --out report.html --metric purchase --layer hero-test --hypotheses hypotheses --n-star 40000
+    Example: liftgate report --log log --out hero.html --metric purchase --layer hero-test --hypotheses hypotheses --segment device
     """
     if out.suffix != ".html":
         fail(f"--out {out}: name it .html", MISUSED, as_json)
     try:
         from liftgate.measure.refusal import Misused
-        from liftgate.report.facts import N_STAR, Wanted, gather
+        from liftgate.report.facts import Wanted, gather
         from liftgate.report.page import render, told
 
         if keep is not None:
@@ -79,10 +103,14 @@ def report(
             read_at_ms=source.time_ms(read_at, "--read-at"),
             metrics=tuple(metric or (source.METRIC, f"{source.METRIC}_value")),
             layers=tuple(layer or ()),
-            n_star=n_star or N_STAR,
+            segments=tuple(segment or ()),
+            n_star=n_star,
+            reference=reference,
             allow_gaps=allow_gaps,
             keep=keep,
+            plan=partial(_plan, log),
             beside=_beside(hypotheses, simulated, as_json),
+            beside_commands={} if hypotheses is None else _commands(hypotheses),
         )
         facts = told(gather(wanted))
         out.write_text(render(facts), encoding="utf-8")
@@ -105,6 +133,24 @@ def _show(facts: dict[str, Any], out: Path) -> None:
     for i, one in enumerate(facts["recommendations"], 1):
         typer.echo(f"{i}. {one['what']} {one['why']}")
     typer.echo(f"{out}: {out.stat().st_size / 1000:,.0f} kB.")
+
+
+def _plan(log: Path, digest: str, at_ms: int) -> tuple[str, dict[str, Any]] | None:
+    """Return the layers of a bundle that the log kept, as `layers show` prints them, and that command; None: it is not to be had."""
+    from liftgate.adapters.bundle_archive import archive_path
+    from liftgate.adapters.bundle_kept import read_kept
+    from liftgate.app.layers.view import moment, shown
+
+    path = archive_path(log, digest)
+    kept = read_kept(log, digest, path.parent)
+    if kept.written is None:
+        return None
+    return f"liftgate layers show {shlex.quote(str(path))} --at {moment(at_ms)}", shown(kept.written.bundle, at_ms)
+
+
+def _commands(hypotheses: Path) -> dict[str, str]:
+    folder = shlex.quote(str(hypotheses))
+    return {"hypotheses": f"liftgate hypotheses list --dir {folder} --by ice", "learned": f"liftgate hypotheses learn --dir {folder}"}
 
 
 def _beside(hypotheses: Path | None, simulated: Path | None, as_json: bool) -> dict[str, Any]:
