@@ -15,6 +15,8 @@ from liftgate.adapters.grpc_requests import malformed
 from liftgate.adapters.grpc_service import Call, Handler, answering, deadline_of
 from liftgate.adapters.operators import ADMIN, Operators
 from liftgate.adapters.redis_published import Published
+from liftgate.bundle.field_types import NAME_PATTERN
+from liftgate.domain.contact_detail import NAMES_SOMEBODY, names_somebody
 from liftgate.domain.errors import CallerError, FieldViolation, NotNow, StoreUnavailable
 from liftgate.pipeline.audit import Act, Audit, AuditAct
 from liftgate.pipeline.live import Live
@@ -23,7 +25,6 @@ from liftgate.v1 import admin_service_pb2 as pb
 from liftgate.v1.record_pb2 import ModelPin
 
 REASON_BYTES = 1024
-BUNDLE_BYTES = 256
 _M = TypeVar("_M", bound=Message)
 _DIGEST = re.compile(r"[0-9a-f]{64}")
 _RESULTS = {
@@ -99,7 +100,7 @@ class AdminService:
         operator = self._operators.authorise(call.invocation_metadata(), ADMIN)
         deadline_of(call, default_s=60.0)
         request = _read(pb.ReloadRequest, raw)
-        _check(_too_long("reason", request.reason, REASON_BYTES))
+        _check(_too_long("reason", request.reason, REASON_BYTES), _naming("reason", request.reason))
         outcomes = await self._reload(operator.name, ADMIN, request.reason)
         answer = pb.ReloadResponse(bundle_digest=self._state().digest, workers=[reload_outcome(one) for one in outcomes])
         return answer.SerializeToString()
@@ -110,14 +111,14 @@ class AdminService:
         deadline_of(call, default_s=5.0)
         request = _read(pb.PublishRequest, raw)
         _check(
-            None if request.bundle else FieldViolation("bundle", "wants the bundle's name"),
-            _too_long("bundle", request.bundle, BUNDLE_BYTES),
+            None if re.fullmatch(NAME_PATTERN[1:-1], request.bundle) else FieldViolation("bundle", "wants the bundle's name"),
             None if _DIGEST.fullmatch(request.bundle_digest) else FieldViolation("bundle_digest", "wants 64 lower-case hexadecimal digits"),
             None
             if not request.previous_digest or _DIGEST.fullmatch(request.previous_digest)
             else FieldViolation("previous_digest", "wants 64 lower-case hexadecimal digits, or nothing"),
             None if request.reason.strip() else FieldViolation("reason", "wants a few words on why"),
             _too_long("reason", request.reason, REASON_BYTES),
+            _naming("reason", request.reason),
         )
         at_ms = self._clock.now_ms()
         subject, before, after = f"bundle:{request.bundle}", request.previous_digest, request.bundle_digest
@@ -170,6 +171,10 @@ def _read(kind: type[_M], raw: bytes) -> _M:
 
 def _too_long(field: str, text: str, most: int) -> FieldViolation | None:
     return FieldViolation(field, f"wants at most {most} bytes") if len(text.encode()) > most else None
+
+
+def _naming(field: str, text: str) -> FieldViolation | None:
+    return FieldViolation(field, NAMES_SOMEBODY) if names_somebody(text) else None
 
 
 def _check(*violations: FieldViolation | None) -> None:

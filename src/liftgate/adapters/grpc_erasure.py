@@ -12,6 +12,7 @@ from google.protobuf.message import DecodeError
 from liftgate.adapters.grpc_requests import ACCOUNT_ID_BYTES, PERSON_ID_BYTES, fits, malformed
 from liftgate.adapters.grpc_service import Call, deadline_of
 from liftgate.adapters.operators import PRIVACY, Operators
+from liftgate.domain.contact_detail import NAMES_SOMEBODY, names_somebody
 from liftgate.domain.errors import CallerError, FieldViolation, NotNow, StoreUnavailable
 from liftgate.pipeline.audit import Audit
 from liftgate.pipeline.consent_store import Author
@@ -60,6 +61,8 @@ class Erasing:
             violations.append(FieldViolation("reason", f"wants at most {REASON_BYTES} bytes of printable text"))
         if any(one and re.search(rf"(?<!\w){re.escape(one)}(?!\w)", reason) for one in (request.person_id, request.account_id)):
             violations.append(FieldViolation("reason", "names who is to be forgotten, and the audit chain never forgets; leave the id out"))
+        elif names_somebody(reason):
+            violations.append(FieldViolation("reason", NAMES_SOMEBODY))
         if violations:
             raise CallerError(tuple(violations))
         receipt = token_hex(16)

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Sequence
 
 import orjson
 
 from liftgate.bundle.compiled import Bundle
+from liftgate.bundle.field_types import NAME_PATTERN
 from liftgate.bundle.mistake import did_you_mean, one_of
 from liftgate.domain.control import KINDS, Stop, subject
 from liftgate.domain.errors import CallerError, FieldViolation, Refused
@@ -82,8 +84,8 @@ def _check(kind: str, name: str, bundle: Bundle | None) -> None:
         raise CallerError((FieldViolation("kind", "wants OFFER, GROUP, MODEL or ALL"),))
     if (kind == "all") is bool(name):
         raise CallerError((FieldViolation("name", "wants the name of what is stopped; ALL has none"),))
-    if len(name.encode()) > 128:
-        raise CallerError((FieldViolation("name", "wants at most 128 bytes"),))
+    if name and not re.fullmatch(NAME_PATTERN[1:-1], name):
+        raise CallerError((FieldViolation("name", "wants 1 to 128 letters, digits, `.`, `_` and `-`, as every name in a bundle"),))
     if bundle is None or kind == "all":
         return
     known = {

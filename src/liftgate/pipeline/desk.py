@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable, Sequence
 from typing import Protocol, TypeVar
 
+from liftgate.domain.contact_detail import NAMES_SOMEBODY, names_somebody
 from liftgate.domain.control import MAX_REASON_CHARACTERS, Controls
 from liftgate.domain.errors import CallerError, FieldViolation, NotNow, StoreUnavailable
 from liftgate.pipeline.audit import Audit, AuditAct
@@ -83,4 +84,6 @@ def said(reason: str, needed: bool) -> str:
         raise CallerError((FieldViolation("reason", "say why; it is kept in the audit chain"),))
     if len(text) > MAX_REASON_CHARACTERS:
         raise CallerError((FieldViolation("reason", f"wants at most {MAX_REASON_CHARACTERS} characters"),))
+    if names_somebody(text):
+        raise CallerError((FieldViolation("reason", NAMES_SOMEBODY),))
     return text
