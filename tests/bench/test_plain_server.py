@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import grpc
@@ -13,8 +14,12 @@ from liftgate.v1 import decision_pb2, decision_service_pb2_grpc, reason_pb2
 from . import contenders, people, shop, traffic
 from .processes import cores, free_ports, serving
 
-# A busy machine must not turn answers into fallbacks.
-_PATIENT = contenders.liftgate("native", 20, "patient", ("--fetch-budget-ms", "5000", "--reserve-budget-ms", "5000"))
+_KEY = "0123456789abcdef0123456789abcdef"
+# A busy machine must not turn answers into fallbacks, and draws must not need people's own keys.
+_PATIENT = contenders.liftgate(
+    "native", 20, "patient", ("--fetch-budget-ms", "5000", "--reserve-budget-ms", "5000", "--pseudonyms", "keyed", "--pseudonym-key", _KEY)
+)
+_PLAIN = replace(contenders.N0, command=lambda place: [*contenders.N0.command(place), "--pseudonym-key", _KEY])
 
 
 def _answers(contender: contenders.Contender, place: contenders.Place, count: int) -> list[decision_pb2.DecideResponse]:
@@ -32,7 +37,7 @@ def test_the_plain_server_and_liftgate_give_the_same_answers(tmp_path: Path) -> 
     with EmbeddedValkey(tcp=True) as valkey:
         people.restore(valkey.port, people.image(shop.compiled(tmp_path / "shops" / "20")))
         answers = []
-        for contender in (contenders.N0, _PATIENT):
+        for contender in (_PLAIN, _PATIENT):
             log = tmp_path / contender.name
             log.mkdir()
             place = contenders.Place(*free_ports(), valkey.port, tmp_path / "shops", log)
