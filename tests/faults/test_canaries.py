@@ -148,7 +148,13 @@ def test_the_search_finds_a_planted_canary(how: str, tmp_path: Path) -> None:
     folder.mkdir(parents=True)
     assert found([canary], contents(tmp_path)) == []
     if how == "parquet":
-        pq.write_table(pa.table({"a": [[{"b": f"x{canary}"}]] * 100}), folder / "f.parquet", compression="zstd", write_statistics=False)
+        pq.write_table(
+            pa.table({"a": [[{"b": f"row {i}, {canary}"}] for i in range(1000)]}),
+            folder / "f.parquet",
+            compression="zstd",
+            write_statistics=False,
+            use_dictionary=False,
+        )
         assert not [form for form in forms(canary) if form in (folder / "f.parquet").read_bytes()]
     elif how == "file name":
         (folder / f"profile-{canary}.tmp").touch()
