@@ -99,11 +99,14 @@ class PersonKeys:
             else:
                 known[person.person_id] = (key, now)
 
-    def claim(self, person_id: str) -> tuple[bytes, list[Command]]:
-        """Return a fresh key, and the commands that make it the person's unless they have one, and ask whether they were erased."""
+    def fresh(self, count: int) -> bytes:
+        """Return so many fresh keys, one after the other: one call for a whole batch."""
+        return self._random(KEY_BYTES * count)
+
+    def claim(self, person_id: str) -> tuple[bytes, Command]:
+        """Return a fresh key, and the command that makes it the person's unless they have one, and answers with that."""
         key = self._random(KEY_BYTES)
-        tombstone = redis_keys.tombstone(self._hashed(person_id))
-        return key, [("SET", redis_keys.person_key(person_id), key, "NX", "GET", "PX", LIFE_MS), ("GET", tombstone)]
+        return key, ("SET", redis_keys.person_key(person_id), key, "NX", "GET", "PX", LIFE_MS)
 
     def tombstone(self, person_id: str) -> bytes:
         """Return the key of the person's tombstone."""
@@ -116,45 +119,62 @@ def valid(value: Any) -> bytes | None:
 
 
 class Asking:
-    """The keys of one batch: what to send along with its fetch, and what came of it."""
+    """The keys of one batch: what to send along with its fetch, and what came of it.
 
-    __slots__ = ("_candidates", "_clustered", "_new", "_people", "_ring", "commands", "erased", "keys")
+    Who is new to this worker is given a key unless they have one, and is then asked about like everyone, in the same round trip.
+    """
+
+    __slots__ = ("_clustered", "_new", "_people", "_ring", "commands", "erased", "keys")
 
     def __init__(self, ring: PersonKeys, people: Sequence[PersonKey], clustered: bool) -> None:
         self._ring, self._people, self._clustered = ring, people, clustered
-        names = [redis_keys.person_key(person.person_id) for person in people]
-        self.commands: list[Command] = [("GET", name) for name in names] if clustered else [("MGET", *names)]
         known = ring.known
         self._new = [row for row, person in enumerate(people) if person.person_id not in known and person.keyed]
-        self._candidates: list[bytes] = []
-        if self._new:
-            self._claim(self._new, self.commands)
+        self.commands = self._ask(range(len(people)), self._new)
         self.keys: list[bytes | None] = []
         self.erased: list[int] = []
         """Rows of people who were erased and did not come back."""
 
-    def _claim(self, rows: Sequence[int], commands: list[Command]) -> None:
-        self._candidates = []
-        for row in rows:
-            candidate, claimed = self._ring.claim(self._people[row].person_id)
-            self._candidates.append(candidate)
-            commands += claimed
+    def _ask(self, rows: Sequence[int], new: Sequence[int]) -> list[Command]:
+        """Return what makes keys for the new, then reads everybody's, then looks for tombstones of the new: in this order."""
+        people = self._people
+        names = [redis_keys.person_key(people[row].person_id) for row in rows]
+        if not new:
+            return [("GET", name) for name in names] if self._clustered else [("MGET", *names)]
+        fresh, commands = self._ring.fresh(len(new)), list[Command]()
+        for place, row in enumerate(new):
+            key = fresh[place * KEY_BYTES : (place + 1) * KEY_BYTES]
+            commands.append(("SET", redis_keys.person_key(people[row].person_id), key, "NX", "PX", LIFE_MS))
+        names += [self._ring.tombstone(people[row].person_id) for row in new]
+        return commands + ([("GET", name) for name in names] if self._clustered else [("MGET", *names)])
 
     def take(self, replies: Sequence[Any]) -> None:
         """Take the replies to `commands`, and leave in that what is still to be sent."""
-        n = len(self._people)
-        values = replies[:n] if self._clustered else replies[0]
-        self.keys = [value if type(value) is bytes and len(value) == KEY_BYTES else None for value in values]
-        self.commands = self._claimed(self._new, replies[n if self._clustered else 1 :]) if self._new else []
+        self.keys = [None] * len(self._people)
+        self.commands = self._answered(range(len(self._people)), self._new, replies)
+
+    def _answered(self, rows: Sequence[int], new: Sequence[int], replies: Sequence[Any]) -> list[Command]:
+        """Put keys in place; return what takes back those of people who were erased."""
+        keys = self.keys
+        values = replies[len(new) :] if self._clustered else replies[len(new)]
+        for row, value in zip(rows, values, strict=False):
+            keys[row] = value if type(value) is bytes and len(value) == KEY_BYTES else None
+        gone: list[Command] = []
+        for made, row, tombstone in zip(replies, new, values[len(rows) :], strict=False):
+            if tombstone is not None:
+                # Also where it cannot be told: then they have none.
+                if made is not None:
+                    gone.append(("UNLINK", redis_keys.person_key(self._people[row].person_id)))
+                keys[row] = None
+                self.erased.append(row)
+        return gone
 
     async def settled(self, call: Callable[[Sequence[Command]], Awaitable[list[Any]]]) -> list[bytes | None]:
         """Return [N] the keys. Who was met before and has none now, being erased or forgotten since, gets one first: that is rare."""
         people, new = self._people, set(self._new)
         lost = [row for row, key in enumerate(self.keys) if key is None and row not in new and people[row].keyed]
         if lost:
-            commands: list[Command] = []
-            self._claim(lost, commands)
-            self.commands += self._claimed(lost, await call(commands))
+            self.commands += self._answered(lost, lost, await call(self._ask(lost, lost)))
         if self.commands:
             await call(self.commands)
         self._ring.learn_all(people, self.keys)
@@ -166,18 +186,3 @@ class Asking:
             return False
         self._ring.learn_all(self._people, self.keys)
         return True
-
-    def _claimed(self, rows: Sequence[int], replies: Sequence[Any]) -> list[Command]:
-        """Put claimed keys in place; return what takes back those of people who were erased."""
-        gone: list[Command] = []
-        for place, (row, candidate) in enumerate(zip(rows, self._candidates, strict=True)):
-            before, tombstone = replies[2 * place], replies[2 * place + 1]
-            key = candidate if before is None else valid(before)
-            if tombstone is not None:
-                # Also where it cannot be told: then they have none.
-                if before is None:
-                    gone.append(("UNLINK", redis_keys.person_key(self._people[row].person_id)))
-                key = None
-                self.erased.append(row)
-            self.keys[row] = key
-        return gone

@@ -15,7 +15,11 @@ In `<person>`, `%`, `{` and `}` are written %25, %7B and %7D, and an empty id is
 
 from __future__ import annotations
 
+from functools import lru_cache
 
+
+# A decision asks for it five times: to fetch, for the person's key, to reserve, for the answer, to confirm.
+@lru_cache(maxsize=1024)
 def tag(person_id: str) -> bytes:
     """Return the common beginning of a person's keys, `lg:{<person>}:`. Different people never share it."""
     if "%" in person_id or "{" in person_id or "}" in person_id:

@@ -54,7 +54,7 @@ class RedisPersonKeys:
         new = [row for row, owner in enumerate(found) if owner == (None, None)]
         if new:
             claims = [self._keys.claim(people[row]) for row in new]
-            replies = await self._call([claim[0] for _, claim in claims])
+            replies = await self._call([claim for _, claim in claims])
             for row, (candidate, _), before in zip(new, claims, replies, strict=True):
                 found[row] = candidate if before is None else valid(before), None
         for person, (key, _) in zip(people, found, strict=True):

@@ -103,21 +103,22 @@ class RedisReservations:
         """Return keys and arguments of one call of `reserve.lua`."""
         keys: list[bytes] = []
         arguments: list[bytes] = []
-        totals = _total_keys(claims)
+        totals, horizon_ms = _total_keys(claims), self._horizon_ms
         for claim in claims:
-            keys.append(redis_keys.history(claim.person_id, claim.ghost))
-            watched, account = claim.watch, claim.account
+            tag, watched, account = redis_keys.tag(claim.person_id), claim.watch, claim.account
+            keys.append(tag + (b"g" if claim.ghost else b"h"))
             flags = _REQUEST if claim.request_id else 0
             if account is not None or claim.totals:
                 flags |= (_ACCOUNT if account is not None else 0) | (_TOTALS if claim.totals else 0) | (_GHOST if claim.ghost else 0)
             if claim.partly:
                 flags |= _PARTLY
-            header = _HEADER.pack(claim.fingerprint, claim.reservation_id, claim.now_ms, self._horizon_ms, flags, len(watched.entries))
+            header = _HEADER.pack(claim.fingerprint, claim.reservation_id, claim.now_ms, horizon_ms, flags, len(watched.entries))
             header += watched.packed
-            arguments.append(header + _charges(claim.charges))
+            arguments.append(header + _charges(claim.charges) if claim.charges else header)
             if claim.request_id:
                 keys.append(redis_keys.request(claim.person_id, claim.request_id))
-                arguments.append(_MEMORY.pack(b"P", claim.fingerprint, len(claim.response)) + claim.response + claim.record)
+                # Joined: kilobytes of record are copied once.
+                arguments.append(b"".join((_MEMORY.pack(b"P", claim.fingerprint, len(claim.response)), claim.response, claim.record)))
             if account is not None:
                 keys.append(redis_keys.account(account.account_id, claim.ghost))
                 if claim.ghost or claim.partly:

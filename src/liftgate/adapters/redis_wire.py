@@ -17,7 +17,8 @@ _MORE: Any = object()
 
 def packed(commands: Iterable[Any]) -> bytes:
     """Return commands (tuples of bytes, str or int) as they go out."""
-    return b"".join([hiredis.pack_command(command) for command in commands])
+    parts = [hiredis.pack_command(command) for command in commands]
+    return parts[0] if len(parts) == 1 else b"".join(parts)
 
 
 LATE_S = 0.001
