@@ -75,7 +75,9 @@ def test_a_groups_levers_are_told_with_the_offers_own() -> None:
 
 def test_factors_multiply_to_the_expected_worth() -> None:
     """Each factor has its name and value; the response is the smoothed one, the difference, or the propensity."""
-    for offer, entry in explained(40.0, 60.0, 0.0).items():
+    found = explained(40.0, 60.0, 0.0)
+    assert {"helps", "new", "seasonal"} < found.keys()
+    for offer, entry in found.items():
         factors = {one.name: one.value for one in entry.factors}
         assert isclose(entry.expected_value, prod(factors.values()))
         response = {"helps": ("uplift", 0.0), "new": ("smoothed_propensity", 0.14)}.get(offer, ("propensity", 1.0))

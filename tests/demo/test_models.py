@@ -65,6 +65,8 @@ def test_training_saw_the_bundles_defaults() -> None:
     """What training put in the place of old values is what the bundle declares as their default."""
     features = YAML(typ="safe").load((BUNDLE / "shop.yaml").read_text())["features"]
     shoppers = people(5_000, 1)
+    names = {column.input.removeprefix("profile.") for column in make_models.PROFILE_COLUMNS}
+    assert shoppers.stale.keys() & names
     for i, column in enumerate(make_models.PROFILE_COLUMNS):
         name = column.input.removeprefix("profile.")
         if name in shoppers.stale:

@@ -38,7 +38,9 @@ def test_operations_lists_every_metric_and_no_other() -> None:
 def test_operations_names_only_metrics_that_exist() -> None:
     """A metric that the text mentions is one of the list, with a stage, code or reason that it can have."""
     known = {metric.name for metric in METRICS} | COMPUTED
-    for name, label, value in re.findall(r"`(liftgate_\w+?)(?:_total)?(?:\{(\w+)=\"(\w+)\"\})?`", OPERATIONS):
+    mentions = re.findall(r"`(liftgate_\w+?)(?:_total)?(?:\{(\w+)=\"(\w+)\"\})?`", OPERATIONS)
+    assert any(label for _, label, _ in mentions)
+    for name, label, value in mentions:
         if "__" in name or name.endswith("_us"):
             continue
         assert name in known, name

@@ -5,14 +5,17 @@ from __future__ import annotations
 from enum import IntEnum
 from typing import Any
 
+import numpy as np
 import pytest
 
+from liftgate.adapters.explanation import FALLBACK_STAGE
 from liftgate.domain.event import EventKind, Reliability
 from liftgate.domain.reason import Arm, Branch, InputState, Reason
 from liftgate.pipeline.audit import Act
 from liftgate.pipeline.stages import Stage
 from liftgate.v1 import audit_pb2, event_service_pb2, reason_pb2, record_pb2
 
+_CONSENT = [reason for reason in Reason if reason.name.startswith("CONSENT_") and reason is not Reason.CONSENT_REVOKED]
 PAIRS = [
     (Reason, reason_pb2.Reason, "REASON_"),
     (Arm, reason_pb2.Arm, "ARM_"),
@@ -34,9 +37,8 @@ def test_every_name_and_number_equals_the_contracts(ours: type[IntEnum], contrac
     assert {member.name: int(member) for member in ours} == wanted
 
 
-def test_reasons_fit_one_byte_and_their_ranges() -> None:
-    """Candidate reasons lie in 1-59, decision reasons in 60-127, as the batch's columns need."""
-    for reason in Reason:
-        text = reason_pb2.Reason.DESCRIPTOR.values_by_number[reason]
-        assert text is not None
-        assert 0 <= reason < 128
+def test_reasons_keep_to_their_ranges() -> None:
+    """What fallbacks are for lies in 60-127, what objects to an offer in 1-59, and all fit the batch's column of signed bytes."""
+    assert {*FALLBACK_STAGE, Reason.OFFERED, Reason.NO_OFFER_ALLOWED} <= {reason for reason in Reason if reason >= 60}
+    assert {Reason.ALLOWED, Reason.CHOSEN, *_CONSENT} <= {reason for reason in Reason if 1 <= reason < 60}
+    assert max(Reason) <= np.iinfo(np.int8).max

@@ -29,11 +29,12 @@ def test_decide_stays_a_table_of_contents() -> None:
 def test_stages_do_not_call_one_another() -> None:
     """No stage's module imports another stage's module."""
     labels = {stage.label for stage in Stage}
-    for label in labels:
-        path = ROOT / "src/liftgate/pipeline" / f"{label}.py"
-        if path.exists():
-            used = set(re.findall(r"from liftgate\.pipeline\.(\w+) import", path.read_text()))
-            assert not used & labels, f"{path.name} imports {used & labels}"
+    # `assign` and `guard` are a few lines in decide.py, which calls them all.
+    modules = {label: ROOT / "src/liftgate/pipeline" / f"{label}.py" for label in labels - {"assign", "guard"}}
+    for path in modules.values():
+        used = set(re.findall(r"from liftgate\.pipeline\.(\w+) import", path.read_text()))
+        assert used, f"{path.name}: imports are found"
+        assert not used & labels, f"{path.name} imports {used & labels}"
 
 
 def test_metric_labels_are_the_stages() -> None:

@@ -122,6 +122,7 @@ def test_cumulative_statistics_give_the_bounds_of_their_table(experiment: str, t
     path = _written(tmp_path / "looks.csv", ["look", "arm", "n", "mean", "variance"], looks)
     from_looks = _json(capsys, "sequential", "--cumulative", path, "--control", "none", "--n-star", "4000")[1]
     from_rows = _json(capsys, "sequential", "--table", experiment, *_TABLE, "--n-star", "4000")[1]
+    assert len(from_rows["comparisons"]["mail"]["looks"]) > 10
     for one, other in zip(from_looks["comparisons"]["mail"]["looks"], from_rows["comparisons"]["mail"]["looks"], strict=True):
         assert [one[key] for key in ("ci_low", "ci_high", "p_value")] == pytest.approx(
             [other[key] for key in ("ci_low", "ci_high", "p_value")]

@@ -104,7 +104,8 @@ def test_the_currency_does_not_matter(record: DecisionRecord, rate: float) -> No
     other.CopyFrom(record)
     other.candidate_value[:] = [value * rate for value in record.candidate_value]
     before, after = (explain_record(one, None).factors for one in (record, other))
-    if before and after:
+    assert bool(before) is bool(after)
+    if before:
         assert all(isclose(one.share, two.share, abs_tol=1e-5) for one, two in zip(before, after, strict=True))
 
 
