@@ -66,12 +66,18 @@ class Drawn:
     """[K]"""
 
 
+@cache
+def _uniform(slot: int, n: int) -> NDArray[np.float64]:
+    """Hashed uniform numbers of n requests. All fixtures have the same: each is held to its own vectors."""
+    salt = Salt("fixture", str(slot))
+    return np.array([salt.uniform(f"request-{i}") for i in range(n)])
+
+
 def draw(fixture: Fixture, n: int = DRAWS) -> Drawn:
-    """Draw n slates through the code that decides, each from its own hashed uniform numbers."""
+    """Draw n slates through the code that decides, from hashed uniform numbers."""
     world = live()
     slots = world.bundle.placements[world.bundle.placement_index[fixture.placement]].slots
-    salts = [Salt("fixture", fixture.name, str(slot)) for slot in range(slots)]
-    draws = np.array([[salt.uniform(f"request-{i}") for salt in salts] for i in range(n)])
+    draws = np.column_stack([_uniform(slot, n) for slot in range(slots)])
     one = _choose(fixture, draws[:1], with_marginals=True)
     marginal = one.probability[:, 0] if one.marginal is None else one.marginal[:, 0]
     return Drawn(_choose(fixture, draws, with_marginals=False), marginal, _allowed(fixture))
