@@ -79,6 +79,14 @@ class Rate:
     """Of a call, with `AT_ONCE` in flight."""
 
 
+def write(folder: Path, features: bool = True) -> Path:
+    """Write the bundle to `folder/bundle` and return that."""
+    bundle = folder / "bundle"
+    bundle.mkdir(parents=True)
+    (bundle / "bundle.yaml").write_text(_BUNDLE.format(features=FEATURES if features else " {}"), encoding="utf-8")
+    return bundle
+
+
 def bodies(tag: str, batches: int, now_ms: int) -> Iterator[bytes]:
     """Yield encoded requests of new events: views, exposures, clicks and purchases of many people, over the last hour."""
     kinds = (EventKind.EVENT_KIND_CUSTOM, EventKind.EVENT_KIND_CUSTOM, EventKind.EVENT_KIND_EXPOSURE, EventKind.EVENT_KIND_CLICK)
@@ -131,7 +139,7 @@ async def _drive(target: str, tag: str, seconds: float) -> tuple[int, float, lis
     return len(took) * BATCH, lasted, took
 
 
-async def _people(url: str) -> None:
+async def agree(url: str) -> None:
     """Everybody has agreed, so every event changes features."""
     client = connect(url, 10_000)
     agreed = document({"personalization": {"status": "granted", "given_at_ms": 1}})
@@ -150,9 +158,7 @@ def measure(rounds: int = 3, seconds: float = 4.0) -> list[Rate]:
         os.sched_setaffinity(0, {other_core})
         try:
             for features in (10, 0):
-                folder = Path(name) / f"bundle-{features}"
-                folder.mkdir()
-                (folder / "bundle.yaml").write_text(_BUNDLE.format(features=FEATURES if features else " {}"), encoding="utf-8")
+                folder = write(Path(name) / str(features), bool(features))
                 port, metrics_port = free_ports()
                 command = [
                     *(sys.executable, "-m", "liftgate.app.cli.main", "serve", "--bundle", str(folder)),
@@ -164,7 +170,7 @@ def measure(rounds: int = 3, seconds: float = 4.0) -> list[Rate]:
                     serving(command, port, server_core, Path(name) / "output") as server,
                     asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner,
                 ):
-                    runner.run(_people(valkey.url))
+                    runner.run(agree(valkey.url))
                     runner.run(_drive(f"127.0.0.1:{port}", "warm", 1.0))
                     rates: list[tuple[float, float, float, float]] = []
                     for number in range(rounds):

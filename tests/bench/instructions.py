@@ -7,19 +7,25 @@ from __future__ import annotations
 
 import asyncio
 import sys
+import time
 from collections.abc import Sequence
+from itertools import islice
 from pathlib import Path
 from types import FrameType
 from typing import Any
 
+import grpc
 import uvloop
 
 from liftgate.adapters.embedded_valkey import EmbeddedValkey
+from liftgate.app.settings import Settings
 
-from . import people, shop
-from .stages import driving
+from . import events, load_batch, people, shop, traffic
+from .processes import BenchError
+from .stages import bench_settings, driving, wired
 
 _WARM_UP, _COUNTED = 3, 12
+_CALLS = 2
 
 
 class Counter:
@@ -63,3 +69,46 @@ def measure(folder: Path, offers: int, batches: Sequence[int]) -> dict[int, floa
             with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
                 found[batch] = runner.run(_count(folder, valkey.url, batch))
     return found
+
+
+async def _count_calls(chosen: Settings, method: str, calls: Sequence[bytes]) -> float:
+    """Return instructions of the server a call: through the wire and one after the other, from a thread that is not counted."""
+    async with wired(chosen) as (worker, _, _):
+        port = await worker.server.start()
+        try:
+            with Counter() as counter:
+                await asyncio.to_thread(_call, port, method, calls[:_WARM_UP])
+                counter.count = 0
+                await asyncio.to_thread(_call, port, method, calls[_WARM_UP:])
+        finally:
+            await worker.server.stop(1.0)
+    return counter.count / len(calls[_WARM_UP:])
+
+
+def _call(port: int, method: str, calls: Sequence[bytes]) -> None:
+    with grpc.insecure_channel(f"127.0.0.1:{port}", options=[("grpc.max_receive_message_length", -1)]) as channel:
+        ask = channel.unary_unary(method)
+        for raw in calls:
+            if not ask(raw, timeout=60):
+                raise BenchError("an empty answer")
+
+
+def of_batch_calls(folder: Path, offers: int, people_a_call: int) -> float:
+    """Return instructions a decision of `DecideBatch` for so many people."""
+    shop.write(folder, offers)
+    bodies = traffic.bodies()
+    calls = [load_batch.request(list(islice(bodies, people_a_call))) for _ in range(_WARM_UP + _CALLS)]
+    with EmbeddedValkey(tcp=True) as valkey, asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+        people.restore(valkey.port, people.image(shop.compiled(folder)))
+        chosen = bench_settings(folder / shop.BUNDLE, folder / shop.MODELS, folder / "log", valkey.url)
+        return runner.run(_count_calls(chosen, "/liftgate.v1.DecisionService/DecideBatch", calls)) / people_a_call
+
+
+def of_events(folder: Path) -> float:
+    """Return instructions an event, in calls of 50, with ten features and a cap that events change."""
+    events.write(folder)
+    calls = list(events.bodies("counted", _WARM_UP + _CALLS, time.time_ns() // 1_000_000))
+    with EmbeddedValkey(tcp=True) as valkey, asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+        runner.run(events.agree(valkey.url))
+        chosen = bench_settings(folder / "bundle", None, folder / "log", valkey.url)
+        return runner.run(_count_calls(chosen, "/liftgate.v1.EventService/Record", calls)) / events.BATCH

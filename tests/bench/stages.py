@@ -32,8 +32,9 @@ from liftgate.adapters.telemetry_metrics import LAYOUT
 from liftgate.adapters.telemetry_page import Page
 from liftgate.app import settings
 from liftgate.app.keys import pseudonym_key
-from liftgate.app.wiring import load_live, wire
+from liftgate.app.wiring import Worker, load_live, wire
 from liftgate.pipeline import decide as walk
+from liftgate.pipeline.live import Live
 from liftgate.pipeline.stages import Stage
 
 from . import people, shop, traffic
@@ -75,9 +76,27 @@ def _timed(spent: dict[str, int], name: str, function: Callable[..., Any]) -> Ca
     return waiting if asyncio.iscoroutinefunction(function) else plain
 
 
-def _bench_settings(folder: Path, url: str) -> settings.Settings:
-    flags = {"bundle": folder / shop.BUNDLE, "models": folder / shop.MODELS, "redis": url, "log": folder / "log", "fetch_budget_ms": 1000.0}
+def bench_settings(bundle: Path, models: Path | None, log: Path, url: str) -> settings.Settings:
+    """Return settings under which a slow machine turns nothing into a fallback."""
+    flags = {"bundle": bundle, "redis": url, "log": log, "fetch_budget_ms": 1000.0} | ({"models": models} if models else {})
     return settings.read({**flags, "reserve_budget_ms": 1000.0, "pseudonym_key": "0123456789abcdef0123456789abcdef"})
+
+
+@contextlib.asynccontextmanager
+async def wired(chosen: settings.Settings) -> AsyncIterator[tuple[Worker, Live, Telemetry]]:
+    """Wire one worker; the log is sealed in the end."""
+    live, telemetry = load_live(chosen), Telemetry(Page(LAYOUT))
+    worker = wire(chosen, live, pseudonym_key(chosen), telemetry)
+    for _, log in worker.logs:
+        log.open()
+    await worker.redis.fill(2.0)
+    try:
+        yield worker, live, telemetry
+    finally:
+        await worker.batcher.drain()
+        for _, log in worker.logs:
+            await log.close()
+        await worker.redis.close()
 
 
 Drive = Callable[[int], Awaitable[int]]
@@ -86,30 +105,18 @@ Drive = Callable[[int], Awaitable[int]]
 
 @contextlib.asynccontextmanager
 async def driving(folder: Path, url: str, batch: int) -> AsyncIterator[Drive]:
-    """Wire one worker and yield what drives it by batches of that size; the log is sealed in the end."""
-    chosen = _bench_settings(folder, url)
-    live = load_live(chosen)
-    telemetry = Telemetry(Page(LAYOUT))
-    worker = wire(chosen, live, pseudonym_key(chosen), telemetry)
-    for _, log in worker.logs:
-        log.open()
-    await worker.redis.fill(2.0)
-    service = DecisionService(lambda: live, worker.batcher, TimeOrderedIds(), telemetry)
-    bodies = traffic.bodies()
+    """Wire one worker and yield what drives it by batches of that size."""
+    async with wired(bench_settings(folder / shop.BUNDLE, folder / shop.MODELS, folder / "log", url)) as (worker, live, telemetry):
+        service = DecisionService(lambda: live, worker.batcher, TimeOrderedIds(), telemetry)
+        bodies = traffic.bodies()
 
-    async def drive(count: int) -> int:
-        start = thread_time_ns()
-        for _ in range(count):
-            await asyncio.gather(*[service.decide(body, _Call()) for body in itertools.islice(bodies, batch)])
-        return thread_time_ns() - start
+        async def drive(count: int) -> int:
+            start = thread_time_ns()
+            for _ in range(count):
+                await asyncio.gather(*[service.decide(body, _Call()) for body in itertools.islice(bodies, batch)])
+            return thread_time_ns() - start
 
-    try:
         yield drive
-    finally:
-        await worker.batcher.drain()
-        for _, log in worker.logs:
-            await log.close()
-        await worker.redis.close()
 
 
 async def measure(folder: Path, url: str, batch: int, batches: int, profile: Path | None, flame: Path | None = None) -> dict[str, float]:
