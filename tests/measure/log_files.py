@@ -33,6 +33,9 @@ def decided(
     shares: dict[str, float] | None = None,
     unit: str = "person",
     account: bytes = b"",
+    session: bytes = b"",
+    visitor: bytes = b"",
+    key: str = "k1",
 ) -> bytes:
     """Return a decision; a held-out person is shown nothing, and would have been shown `shown`."""
     held = arm == "holdout"
@@ -41,7 +44,7 @@ def decided(
         request_id=f"r{number}",
         decided_at_ms=at_ms,
         person_pseudonym=pseudonym(person),
-        pseudonym_key_id="k1",
+        pseudonym_key_id=key,
         placement_id="home",
         bundle_digest=version * 64,
         arm=Arm.ARM_HOLDOUT if held else Arm.ARM_TREATMENT,
@@ -53,6 +56,8 @@ def decided(
         would_offer=shown if held else [],
         mode=mode,
         account_pseudonym=account,
+        session_pseudonym=session,
+        visitor_pseudonym=visitor,
     ).SerializeToString()
 
 

@@ -166,17 +166,13 @@ def test_people_held_out_of_everything_are_in_no_experiment(tmp_path: Path) -> N
 
 
 def test_an_account_is_one_row_where_accounts_are_randomised(tmp_path: Path) -> None:
-    """Two people of an account are one unit with what both did; a layer of visitors is refused, for events name none."""
+    """Two people of an account are one unit with what both did."""
     log = tmp_path / "log"
     made = [decided(i, i, "treatment", START_MS + i, layers={"house": "a"}, unit="account", account=b"home") for i in range(2)]
     write(log, Stream.DECISION, made)
     write(log, Stream.EVENT, [happened(i, i, "purchase", START_MS + HOUR_MS, 3.0, account=b"home") for i in range(2)], writer=2)
     (row,) = rows(log, Asked(window_ms=DAY_MS, read_at_ms=START_MS + 2 * DAY_MS, layer="house"))
     assert (row["decisions"], row["purchase_value"]) == (2, 6.0)
-    other = tmp_path / "other"
-    write(other, Stream.DECISION, [decided(1, 1, "treatment", START_MS, layers={"cookie": "a"}, unit="visitor")])
-    with pytest.raises(Refused, match="randomises visitor"):
-        rows(other, Asked(layer="cookie"))
 
 
 def test_nobody_is_in_two_arms(tmp_path: Path) -> None:

@@ -126,7 +126,7 @@ def lift(
                     triggered=triggered,
                     exposed=exposed,
                     where=where,
-                    shares=tuple(share or (made.shares if made else ())),
+                    shares=source.shares(share or (), stratum or (), made),
                     winsorise=winsorise,
                     alpha=alpha,
                     correction=correction,

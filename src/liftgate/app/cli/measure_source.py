@@ -146,6 +146,15 @@ def strata(named: Iterable[str], made: Made | None) -> tuple[str, ...]:
     return found
 
 
+def shares(given: Iterable[str], named: Iterable[str], made: Made | None) -> tuple[str, ...]:
+    """Return the planned shares: those that were given, else what the log says, within each bundle where bundles are strata."""
+    if found := tuple(given):
+        return found
+    if made is None:
+        return ()
+    return made.shares_within if made.shares_within and VERSION in named else made.shares
+
+
 def show(found: dict[str, Any]) -> None:
     """Print what is to be known of the log that an answer comes from."""
     if "log" not in found:

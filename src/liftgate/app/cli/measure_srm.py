@@ -60,7 +60,7 @@ def srm(
                 path,
                 source.role(unit, source.ROW, made, "--unit"),
                 source.role(arm, source.ARM, made, "--arm"),
-                share or (made.shares if made else []),
+                source.shares(share or (), stratum or (), made),
                 stratum or [],
                 where,
             )

@@ -1,0 +1,113 @@
+"""Which decisions of a log are in an experiment, in which arm, of what unit, and what shares were planned."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import ibis
+
+from liftgate.measure import unit_table
+from liftgate.measure.experiment_outcomes import OF_EVENTS
+from liftgate.measure.log import Log
+from liftgate.measure.refusal import Misused, Refused
+
+HELD_OUT, TREATED = "holdout", "treatment"
+Planned = Mapping[str, Mapping[str, float]]
+"""By bundle, by arm: the part of all units."""
+_SAME = 1e-9
+_MOST = 10_000  # rows of bundle, arm and share
+
+
+@dataclass(frozen=True)
+class Arms:
+    """Decisions that are in an arm, which stands in their column `group`."""
+
+    rows: Any
+    unit: str
+    """The column of what was randomised."""
+    planned: Planned
+    """Empty: the log does not say."""
+
+    @property
+    def kind(self) -> str:
+        """What a unit is: person, account, session or visitor."""
+        return self.unit.removesuffix("_pseudonym")
+
+    def shares(self, units: Mapping[str, int]) -> tuple[str, ...]:
+        """Return ARM=WEIGHT over all bundles: the shares of each, by the units that it assigned."""
+        total: dict[str, float] = {}
+        for version, n in units.items():
+            for arm, share in self.planned.get(version, {}).items():
+                total[arm] = total.get(arm, 0.0) + share * n / sum(units.values()) if self.changed else share
+        return tuple(sorted(f"{arm}={weight:.9g}" for arm, weight in total.items()))
+
+    def shares_within(self) -> tuple[str, ...]:
+        """Return version=VERSION:ARM=WEIGHT for every bundle; none where all had the same shares."""
+        by_arm = ((version, arm, share) for version, shares in self.planned.items() for arm, share in sorted(shares.items()))
+        return tuple(f"version={version}:{arm}={share:.9g}" for version, arm, share in by_arm) if self.changed else ()
+
+    @property
+    def changed(self) -> bool:
+        """Whether another bundle had other shares."""
+        return len({tuple(sorted(shares.items())) for shares in self.planned.values()}) > 1
+
+
+def in_arms(log: Log, layer: str, placement: str) -> Arms:
+    """Return the decisions of a layer's arms, or (empty) of treatment and of everybody held out. Raises Misused, Refused."""
+    rows = log.decisions.filter(log.decisions.mode.fill_null("") == "")
+    if placement:
+        rows = rows.filter(rows.placement_id == placement)
+    if not layer:
+        held = ibis.cases((rows.arm == "HOLDOUT", HELD_OUT), (rows.arm == "TREATMENT", TREATED))
+        return Arms(rows.mutate(group=held).filter(lambda t: t.group.notnull()), "person_pseudonym", {})
+    # One row an assignment: engines do not agree on functions over arrays.
+    flat = rows.mutate(one=rows.assignments.unnest())
+    mine = flat.filter(flat.one.layer == layer)
+    if not log.count(mine.limit(1)):
+        named = sorted(row["layer"] for row in log.fetch(flat.select(layer=flat.one.layer).distinct().limit(50)))
+        raise Misused(f"no decision of {log.name} is in a layer {layer!r}; it has {', '.join(named) or 'none'}")
+    rows = mine.mutate(group=mine.one.arm, share=mine.one.share, kind=mine.one.unit.fill_null(""))
+    unit = _unit_of(log, layer, rows)
+    if unit != "person_pseudonym":
+        unit_table.require_whole_units(layer, unit.removesuffix("_pseudonym"), **log.fetch(rows.aggregate(unit_table.counted(rows)))[0])
+    # People held out of everything are shown nothing in either arm; in a holdout of everything they are what is compared.
+    held = rows.filter(rows.group == HELD_OUT)
+    if not log.count(held.limit(1)) or log.count(held.filter(held.arm != "HOLDOUT").limit(1)):
+        rows = rows.filter(rows.arm == "TREATMENT")
+    return Arms(rows, unit, planned(log.fetch(rows.select("group", "share", version=rows.bundle_digest).distinct().limit(_MOST))))
+
+
+def planned(rows: Sequence[Mapping[str, Any]]) -> Planned:
+    """Return what was planned from rows of version, group and share; nothing where the log does not say.
+
+    Nothing, too, where the part of all units that is in the layer changed: who came before and was in no arm may come in later, and the
+    arms that they come into are not those of the shares.
+    """
+    found: dict[str, dict[str, float]] = {}
+    for row in rows:
+        arms = found.setdefault(row["version"], {})
+        if not row["share"] or arms.setdefault(row["group"], row["share"]) != row["share"]:
+            return {}
+    covered = [sum(shares.values()) for shares in found.values()]
+    return found if found and max(covered) - min(covered) < _SAME else {}
+
+
+def _unit_of(log: Log, layer: str, rows: Any) -> str:
+    """Return the column of what the layer randomised. Raises Refused where records do not say which one."""
+    kinds = {row["kind"] or "person" for row in log.fetch(rows.select("kind").distinct())}
+    if len(kinds) > 1:
+        why = f"it randomises {' and '.join(sorted(kinds))}, which cannot be counted together"
+    else:
+        unit = f"{kinds.pop()}_pseudonym"
+        nobody = rows.filter(rows[unit].isnull() | (rows[unit] == ibis.literal(b"", "binary"))) if unit not in OF_EVENTS else None
+        if nobody is None or not (lost := log.count(nobody)):
+            return unit
+        why = f"{lost:,} of its decisions do not say which {unit.removesuffix('_pseudonym')} they belong to"
+    raise Refused(
+        "unit_without_events",
+        f"layer {layer!r} cannot be measured: {why}",
+        "measure the time in which every record says it, with --since and --until; or give a table of your own, in which outcomes stand "
+        "beside that unit: --table",
+    )
