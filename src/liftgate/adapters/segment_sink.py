@@ -8,10 +8,10 @@ import os
 import time
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
-from typing import Any, Literal
+from typing import Literal
 
+from liftgate.adapters.log_thread import LogThread
 from liftgate.domain.errors import LogUnavailable
 from liftgate.record.frame import MAX_PAYLOAD, Stream
 from liftgate.record.segment import Recovered, SegmentSeries, SegmentWriter, boot_id, recover
@@ -62,8 +62,7 @@ class SegmentLog:
         self._storage = storage
         self._series: SegmentSeries
         self._writer: SegmentWriter | None = None
-        self._thread: ThreadPoolExecutor | None = None
-        self._jobs: set[asyncio.Future[Any]] = set()
+        self._thread: LogThread | None = None
         self._preparing = self._syncing = self._closed = self._failed = False
         self._prepare_after = 0.0
         self._waiting: list[tuple[asyncio.Future[None], int]] = []
@@ -136,7 +135,7 @@ class SegmentLog:
         except OSError as cause:
             raise LogUnavailable(f"the {self._stream.label} log cannot be opened: {_why(cause)}") from cause
         self._writer = writer
-        self._thread = ThreadPoolExecutor(1, f"liftgate-{self._stream.label}-log")
+        self._thread = LogThread(f"liftgate-{self._stream.label}-log")
         return self.recovered
 
     async def append(self, records: Sequence[bytes]) -> None:
@@ -173,19 +172,23 @@ class SegmentLog:
             self._lost["closed"] += len(self._buffer)
         for name in tuple(self._timers):
             self._cancel(name)
-        while self._jobs:
-            await asyncio.wait(self._jobs)
+        causes: list[BaseException | None] = []
         try:
+            await self._thread.idle()
             if self._failed:
                 self._writer.abandon()  # syncing again would prove nothing
             else:
-                await asyncio.get_running_loop().run_in_executor(self._thread, self._writer.seal)
-        except OSError as cause:
-            self._failed = self._failed or isinstance(cause, SyncFailed)
-            self.seal_failures += 1
-            raise LogUnavailable(f"the {self._stream.label} log cannot be sealed: {_why(cause)}") from cause
+                self._run(self._writer.seal, causes.append)
+                await self._thread.idle()
         finally:
-            self._thread.shutdown()
+            self._thread.stop()
+        for cause in causes:
+            if isinstance(cause, OSError):
+                self._failed = self._failed or isinstance(cause, SyncFailed)
+                self.seal_failures += 1
+                raise LogUnavailable(f"the {self._stream.label} log cannot be sealed: {_why(cause)}") from cause
+            if cause is not None:
+                raise cause
 
     def _write(self, writer: SegmentWriter, records: Sequence[bytes]) -> None:
         self._rotate_if_due(writer)
@@ -315,14 +318,8 @@ class SegmentLog:
 
     def _run(self, job: Callable[[], object], ended: Callable[[BaseException | None], None]) -> None:
         """Run in the thread, then call `ended` on the event loop with the error, if any."""
-        future = asyncio.get_running_loop().run_in_executor(self._thread, job)
-        self._jobs.add(future)
-
-        def done(_: asyncio.Future[Any]) -> None:
-            self._jobs.discard(future)
-            ended(asyncio.CancelledError() if future.cancelled() else future.exception())
-
-        future.add_done_callback(done)
+        assert self._thread is not None
+        self._thread.run(job, ended)
 
 
 def _why(cause: OSError) -> str:
