@@ -8,7 +8,9 @@ from typing import Any
 
 import pytest
 
+from liftgate.app.cli.hypotheses_setup import layer_text
 from liftgate.app.cli.main import main
+from liftgate.bundle.load import check_bundle
 from liftgate.measure.hypotheses import Hypothesis, Ice, Pie, judge, ranked, spearman, track
 
 ORACLE = Path(__file__).parents[2] / "../shared/oracle/34_ice_pie.json"
@@ -113,6 +115,30 @@ def test_from_an_idea_to_what_was_learned(tmp_path: Path, capsys: pytest.Capture
     assert (found["hypotheses"][0]["n_star"], found["hypotheses"][0]["stage"]) == (29_497, "measured")
     assert path.read_text().startswith("# ours\n")
     assert list(tmp_path.iterdir()) == [path]
+
+
+def test_a_hypothesis_becomes_a_layer_of_a_bundle(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """What `link` prints for three arms is a layer that a bundle takes as it is, with the frozen N*; more arms need more people."""
+    words = ["--what", "w", "--why", "y", "--expected-lift", "10%", "--metric", "purchase", "--owner", "bo: the second"]
+    n_stars = []
+    for name, arms in (("one", []), ("two", ["--arm", "red", "--arm", "blue"])):
+        assert _run(capsys, tmp_path / "hypotheses", "new", name, *words)[0] == 0
+        code, found = _run(capsys, tmp_path / "hypotheses", "link", name, "--experiment", "hero-red", "--baseline", "0.1", *arms)
+        assert code == 0
+        n_stars.append(found["setup"]["n_star"])
+    assert n_stars[0] == 29_497
+    assert n_stars[1] > 1.5 * n_stars[0]
+    folder = tmp_path / "bundle"
+    folder.mkdir()
+    head = "bundle: b\ncurrency: EUR\ntime_zone: UTC\nprofile_purpose: none\noffers: {loan: {value: 3.0}}\n"
+    head += "placements: {hero: {offers: [loan], select: {policy: epsilon_greedy, epsilon: 0.1}}}\n"
+    (folder / "b.yaml").write_text(head + layer_text(found["setup"]) + "\n")
+    checked = check_bundle(folder, None)
+    assert checked.bundle is not None, checked.mistakes
+    (layer,) = checked.bundle.layers
+    assert (layer.n_star, layer.hypothesis, layer.owner) == (n_stars[1], "two", "bo: the second")
+    assert [arm.name for arm in layer.arms] == ["control", "red", "blue"]
+    assert _run(capsys, tmp_path / "hypotheses", "link", "one", "--experiment", "x", "--n-star", "9", "--arm", "control")[0] == 2
 
 
 def test_mistakes_come_all_at_once_with_line_and_mend(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 
-from liftgate.app.cli.hypotheses_print import row_of, setup_of, show_backlog, show_learned, show_one, track_of
+from liftgate.app.cli.hypotheses_print import row_of, show_backlog, show_learned, show_one, track_of
+from liftgate.app.cli.hypotheses_setup import planned, setup_of
 from liftgate.app.cli.measure_answer import JSON_HELP, MISUSED, answer
 from liftgate.app.cli.say import fail
 
@@ -146,19 +147,27 @@ def link(
     sd: Annotated[
         float | None, typer.Option("--sd", metavar="X", help="With --baseline: the metric is a mean with this deviation.")
     ] = None,
+    arm: Annotated[
+        list[str] | None, typer.Option("--arm", metavar="NAME", help="An arm beside control; repeat for A/B/n. Absent: treatment.")
+    ] = None,
     folder: Folder = _HERE,
     as_json: AsJson = False,
 ) -> None:
-    """Tie a hypothesis to its experiment and freeze N*, before it starts; prints the experiment's setup.
+    """Tie a hypothesis to its experiment and freeze N*, before it starts; prints the experiment's setup and its layer for the bundle.
 
     N* frozen stays frozen: an N* that follows the data voids the confidence sequence.
 
     Exit codes: 0 linked, 3 it is linked already with another experiment or N*, 2 asked wrongly.
 
     Example: liftgate hypotheses link banner --experiment banner-2026q4 --baseline 0.05
+
+    Example: liftgate hypotheses link banner --experiment banner-2026q4 --baseline 0.05 --arm red --arm blue
     """
     if (n_star is None) == (baseline is None):
         fail("give --n-star, or --baseline to plan it for the expected lift (with --sd for a mean)", MISUSED, as_json)
+    arms = tuple(dict.fromkeys(arm or ("treatment",)))
+    if "control" in arms:
+        fail("--arm control: the control is there anyway; name the others", MISUSED, as_json)
 
     def compute() -> dict[str, Any]:
         from liftgate.app.backlog import change
@@ -166,7 +175,7 @@ def link(
 
         filed = _named(folder, id_, as_json)
         known = filed.hypothesis
-        wanted = n_star if n_star is not None else _planned(known.expected_lift, baseline or 0.0, sd)
+        wanted = n_star if n_star is not None else planned(known.expected_lift, baseline or 0.0, sd, arms)
         if (known.experiment_id, known.n_star) not in ((None, None), (experiment, wanted)):
             raise Refused(
                 "n_star_frozen",
@@ -174,7 +183,7 @@ def link(
                 "write a new hypothesis for another experiment",
             )
         found = _kept(lambda: change(filed, {"experiment_id": experiment, "n_star": wanted}))
-        return found | {"setup": setup_of(found["hypothesis"])}
+        return found | {"setup": setup_of(found["hypothesis"], arms)}
 
     answer(as_json, compute, show_one)
 
@@ -232,18 +241,6 @@ def learn(
         return learned_of(folder, as_json)
 
     answer(as_json, compute, show_learned)
-
-
-def _planned(expected_lift: float, baseline: float, sd: float | None) -> int:
-    from liftgate.measure.power import Metric, plan
-    from liftgate.measure.refusal import Misused
-
-    try:
-        metric = Metric.proportion(baseline) if sd is None else Metric.mean(baseline, sd)
-        (need,) = plan(metric, expected_lift * baseline, {"control": 0.5, "treatment": 0.5}, "control")
-    except ValueError as err:
-        raise Misused(str(err)) from err
-    return need.total
 
 
 def _share(text: str, as_json: bool) -> float:

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import typer
 
+from liftgate.app.cli.hypotheses_setup import layer_text
 from liftgate.app.cli.measure_answer import figure, percent, print_table
 
 if TYPE_CHECKING:
@@ -18,22 +19,6 @@ def row_of(one: Hypothesis, rank: int | None = None) -> dict[str, Any]:
     pie = {} if one.pie is None else {"pie_mean": one.pie.score}
     ranked = {} if rank is None else {"rank": rank}
     return ranked | one.model_dump() | {"stage": one.stage, "scores": ice | pie}
-
-
-def setup_of(row: dict[str, Any]) -> dict[str, Any]:
-    """Return the setup of the experiment that a hypothesis asks for."""
-    n_star = row["n_star"]
-    return {
-        "experiment_id": row["experiment_id"],
-        "hypothesis": row["id"],
-        "metric": row["metric"],
-        "expected_lift": row["expected_lift"],
-        "arms": {"control": 0.5, "treatment": 0.5},
-        "n_star": n_star,
-        "alpha": 0.05,
-        "look": "liftgate measure sequential --table FILE --unit COL --arm COL --control control "
-        f"--metric {row['metric']} --time COL --n-star {n_star}",
-    }
 
 
 def track_of(found: Track) -> dict[str, Any]:
@@ -96,9 +81,9 @@ def show_one(found: dict[str, Any]) -> None:
     if "setup" in found:
         setup = found["setup"]
         typer.echo(
-            f"Experiment {setup['experiment_id']}: {setup['metric']}, half control and half treatment, "
-            f"N* {setup['n_star']:,} units of both arms.\n"
-            f"While it runs: {setup['look']}"
+            f"Experiment {setup['experiment_id']}: {setup['metric']}, {' and '.join(setup['arms'])} alike, N* {setup['n_star']:,} units of "
+            f"all arms.\nFor the bundle, at a coverage of a tenth on the first day:\n\n{layer_text(setup)}\n\n"
+            f"While it runs: {setup['look']}\nAt the end:    {setup['readout']}\n               {setup['learn']}"
         )
 
 
