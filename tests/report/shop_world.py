@@ -133,6 +133,8 @@ class World:
         start = START_MS + day * DAY_MS
         self._hands.ms = start + 8 * HOUR_MS
         for one in stored(self._people, live.bundle.schema, start):
+            assert one.values is not None
+            assert one.at_s is not None
             self._store.packed[one.person_id] = pack(live.bundle.schema, one.values, one.at_s)
             if one.consent is not None:
                 self._store.consent[one.person_id] = one.consent

@@ -74,7 +74,9 @@ def _by_bundle(facts: Fact, names: list[str]) -> Html:
         moved = [each["column"] for each in one["columns"].each() if each["level"].value == "alarm"]
         said: Content = [[", " if i else "", each.show()] for i, each in enumerate(moved)] or "none"
         judged = one.get("calibration")
-        ratio = "\u2013" if judged is None or judged.get("refusal") is not None else judged["observed_over_expected"].show("number")
+        ratio = (
+            "\u2013" if judged is None or judged.get("refusal") is not None else judged["observed_over_expected"]["estimate"].show("number")
+        )
         again = {True: "yes", False: "no", None: "nobody can say"}[one["retrain"].value]
         rows.append([_digest(bundle), one["columns"][0]["n_current"].show("count"), said, ratio, again])
     return table("By bundle", ["bundle", "decisions", "in alarm", "outcomes for each foreseen", "train again?"], rows)
