@@ -26,6 +26,7 @@ AHEAD_MS = 5 * 60 * 1000
 _SHORT, _BRIEF = EVENT_ID_BYTES // 4, CONTEXT_TEXT_BYTES // 4
 """Characters that fit whatever they are: UTF-8 takes at most four bytes each."""
 _LARGEST_WHOLE = 2**53
+_STRING, _FLOAT = InputType.STRING, InputType.FLOAT
 _DECISION_ID = re.compile(r"[0-9a-f]{32}").fullmatch
 _CURRENCY = re.compile(r"[A-Z]{3}").fullmatch
 _CUSTOM, _CART, _REFUND = int(EventKind.CUSTOM), int(EventKind.CART_ACTION), int(EventKind.REFUND)
@@ -73,7 +74,9 @@ class EventReader:
             return FieldViolation("account_id", f"wants at most {ACCOUNT_ID_BYTES} bytes")
         channel, time_zone, device = message.channel, message.time_zone, message.device
         placement_id, jurisdiction, name, slot = message.placement_id, message.jurisdiction, message.name, message.slot
-        if slot > MOST_SLOTS or max(len(channel), len(time_zone), len(device), len(jurisdiction), len(placement_id), len(name)) > _BRIEF:
+        # Together they are mostly shorter than each may be.
+        together = len(channel) + len(time_zone) + len(device) + len(jurisdiction) + len(placement_id) + len(name)
+        if slot > MOST_SLOTS or together > _BRIEF:
             wrong = _texts(message)
             if wrong is not None:
                 return wrong
@@ -158,9 +161,15 @@ class EventReader:
         kept: dict[str, Property] = {}
         for name, kind in declared.items():
             if name in sent:
-                value = _typed(kind, sent[name])
-                if value is None:
-                    return FieldViolation(f"properties.{name}", f"wants {_WANTED[kind][0]}")
+                one = sent[name]
+                # Asking which of its kinds a value has costs more than the rest: text that is there, or a number that is not 0, says it.
+                value: Property | None
+                if kind is _STRING and (value := one.string_value) and len(value) <= _SHORT:
+                    pass
+                elif kind is not _FLOAT or not (value := one.double_value) or not isfinite(value):
+                    value = _typed(kind, one)
+                    if value is None:
+                        return FieldViolation(f"properties.{name}", f"wants {_WANTED[kind][0]}")
                 kept[name] = value
         self.dropped += len(sent) - len(kept)
         return kept
