@@ -197,6 +197,7 @@ class Taking:
                 time_zone=event.time_zone,
                 occurred_at_ms=event.occurred_at_ms,
                 now_ms=event.received_at_ms,
+                own=told.name.key,
             )
         if changes is None:
             return found

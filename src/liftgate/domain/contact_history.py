@@ -8,12 +8,22 @@ of the cap's window. Redis scripts read and write the same layout; the contract 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from hashlib import blake2b
 from struct import Struct
 
 import numpy as np
 
 ENTRY = Struct("<8s8sdd")
 DTYPE = np.dtype([("cap", "<u8"), ("reservation", "<u8"), ("live_until_ms", "<f8"), ("until_ms", "<f8")])
+
+
+def reservation_of(decision_id: str, own: bytes | None = None) -> bytes:
+    """Return the eight bytes by which a decision's entries are known. `own`: the person's key, where they have one.
+
+    Histories of accounts outlive their people. With the key an entry leads to no decision of a log once the person is erased.
+    """
+    tail = bytes.fromhex(decision_id[16:])
+    return tail if own is None else blake2b(tail, digest_size=8, key=own).digest()
 
 
 def live_counts(raws: Sequence[bytes | None], cap_ids: np.ndarray, now_ms: np.ndarray) -> np.ndarray:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from liftgate.domain.contact_history import reservation_of
 from liftgate.domain.decision import is_deferred
 from liftgate.domain.offer import Cap
 from liftgate.domain.pause import OutcomeKind, Pause
@@ -40,8 +41,9 @@ class Counting:
         time_zone: str,
         occurred_at_ms: int,
         now_ms: int,
+        own: bytes | None = None,
     ) -> ContactEvent | None:
-        """Return what to count; None: nothing."""
+        """Return what to count; None: nothing. `own` is the person's key, where they have one."""
         deferred = kind == "exposure" and is_deferred(decision_id)
         if kind not in self._kinds and not deferred:
             return None
@@ -64,7 +66,7 @@ class Counting:
         every = [(cap, leased_only, False) for cap in caps] + [(bundle.caps[c], leased, True) for c, leased in activated.items()]
         return ContactEvent(
             key=key,
-            reservation_id=bytes.fromhex(decision_id[16:]) if decision_id else b"",
+            reservation_id=reservation_of(decision_id, own) if decision_id else b"",
             now_ms=now_ms,
             occurred_at_ms=occurred_at_ms,
             held_out=held_out or (partly and offer is not None and self.live.layers.withheld_from(key.person_id, account_id, offer)),

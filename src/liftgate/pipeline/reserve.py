@@ -64,7 +64,7 @@ def _claim(walk: Walk, row: int, now: int, watch: Watch, partly: bool) -> Claim 
         ghost=ghost,
         request_id=request.request_id if request.idempotent else "",
         fingerprint=request.fingerprint,
-        reservation_id=bytes.fromhex(decision.decision_id[16:]),
+        reservation_id=walk.reservation(row, decision.decision_id),
         charges=(),
         now_ms=now,
         response=walk.responses[row],

@@ -8,6 +8,7 @@ from time import perf_counter_ns
 from typing import Literal
 
 from liftgate.domain.batch import Batch
+from liftgate.domain.contact_history import reservation_of
 from liftgate.domain.decision import Decision
 from liftgate.domain.errors import DependencyError, RequestIdReused
 from liftgate.domain.layer import UnitKind
@@ -152,6 +153,12 @@ class Walk:
             return ports.personal_unit(kind, unit_id, request.person_id, self.keys[row])
         made: Callable[[str], bytes] = getattr(ports, f"{kind}_pseudonym")
         return made(unit_id)
+
+    def reservation(self, row: int, decision_id: str) -> bytes:
+        """Return by which eight bytes a row's claim is known. Where its pseudonym is for once, nothing leads from one to the other."""
+        if row in self.one_off:
+            return reservation_of(self.ports.ids.decision_id())
+        return reservation_of(decision_id, self.keys[row] if self.keys else None)
 
     def decided(self) -> list[Decision]:
         """Return the decisions that this walk itself made and answered: no duplicates, no refusals."""
