@@ -130,9 +130,13 @@ class CapPlan:
             return 0
         return self._channel.get(request.context.channel, 0) if request.context.channel else self._absent
 
-    def concerns(self, request: DecideRequest, place: int) -> bool:
-        """Say whether any cap can hold back an offer of the placement."""
-        return self._concerns[self.channel(request)][place]
+    def concerned(self, batch: Batch) -> list[bool]:
+        """Return [N] whether any cap can hold back an offer of the row's placement."""
+        placement = batch.placement.tolist()
+        if not self.by_channel:
+            concerns = self._concerns[0]
+            return [concerns[place] for place in placement]
+        return [self._concerns[self.channel(request)][place] for request, place in zip(batch.requests, placement, strict=True)]
 
     def read(self, batch: Batch, histories: Sequence[bytes | None], fetched: Fetched) -> None:
         """Fill in `cap_room` and `cap_paced` from what was fetched; `histories` are the people's."""

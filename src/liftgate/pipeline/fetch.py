@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from functools import lru_cache
 from math import nan
+from struct import Struct
 
 import numpy as np
 
@@ -12,10 +13,10 @@ from liftgate.bundle.compiled import Bundle
 from liftgate.domain.batch import Batch
 from liftgate.domain.contact_history import ENTRY
 from liftgate.domain.errors import StoreUnavailable
-from liftgate.domain.input import InputSchema
+from liftgate.domain.input import Floats, InputSchema
 from liftgate.domain.profile import Profiles, ProfileState, unavailable
 from liftgate.domain.reason import InputState, Reason
-from liftgate.domain.request import Context
+from liftgate.domain.request import Context, DecideRequest
 from liftgate.domain.suppression import membership
 from liftgate.domain.verdict import parse as parse_verdicts
 from liftgate.pipeline.consent import read_consent
@@ -37,27 +38,23 @@ async def fetch(walk: Walk) -> None:
     # Whether they agreed to experiments, and so are held out at all, is known only afterwards.
     unsure = bundle.consent.experiment_purpose >= 0
     held_out, certain = batch.held_out.tolist(), bool(bundle.consent.jurisdictions)
+    caps, verdicts, lists, features = (
+        walk.live.caps,
+        bool(bundle.each_decision),
+        bool(bundle.suppressions.lists),
+        walk.live.evaluation is not None,
+    )
+    by_account = caps.by_account
     people = [
-        PersonKey(request.person_id, held, both=held and unsure, certain=certain, keyed=not request.dry_run)
-        for request, held in zip(batch.requests, held_out, strict=True)
+        PersonKey(
+            one.person_id, held, held and unsure, certain, one.account_id if by_account else "", verdicts, lists, features, not one.dry_run
+        )
+        for one, held in zip(batch.requests, held_out, strict=True)
     ]
     if batch.withheld is not None:
         # Judged by both histories: what was shown, and what would have been.
         for row in np.flatnonzero(batch.withheld.any(axis=1)).tolist():
             people[row].ghost = people[row].both = True
-    caps = walk.live.caps
-    if caps.by_account:
-        for person, request in zip(people, batch.requests, strict=True):
-            person.account_id = request.account_id
-    if bundle.suppressions.lists:
-        for person in people:
-            person.lists = True
-    if bundle.each_decision:
-        for person in people:
-            person.verdicts = True
-    if walk.live.evaluation is not None:
-        for person in people:
-            person.features = True
     # Only where the bundle needs them: stores without counters of everybody's are none the wiser.
     totals = (caps.total_ids,) if caps.total_ids else ()
     try:
@@ -130,7 +127,7 @@ def _read_inputs(batch: Batch, bundle: Bundle, profiles: Profiles) -> None:
         at_s[masked] = np.nan
     inputs = np.empty((batch.n, len(schema.inputs)))
     inputs[:, :f] = value
-    inputs[:, f:] = [_context_row(schema, request.context) for request in batch.requests]
+    inputs[:, f:] = _context_rows(schema).matrix(batch.requests)
     age = np.empty(inputs.shape)
     age[:, f:] = np.nan
     np.maximum(batch.now_ms[:, None] / 1000.0 - at_s, 0.0, out=age[:, :f])
@@ -151,23 +148,48 @@ def _read_inputs(batch: Batch, bundle: Bundle, profiles: Profiles) -> None:
     batch.inputs, batch.input_state, batch.input_age_s = inputs, state, age
 
 
-def _context_row(schema: InputSchema, context: Context) -> list[float]:
-    """Return the context columns of one request, NaN missing."""
-    row = []
-    for name, built_in, code in _context_columns(schema):
-        value = getattr(context, name) if built_in else context.attributes.get(name, "")
-        if isinstance(value, str):
-            row.append(code.get(value, -1.0) if value else nan)
-        else:
-            row.append(float(value))
-    return row
+class _ContextRows:
+    """Context columns of requests. Without attributes of their own, contexts come again and again."""
+
+    def __init__(self, schema: InputSchema) -> None:
+        names = [column.name.removeprefix("context.") for column in schema.context]
+        self._columns = [(name, name in _BUILT_IN, code) for name, code in zip(names, schema.code[schema.profile_count :], strict=True)]
+        """Name, whether it is a field of the context's own, and codes of texts."""
+        self._pack = Struct(f"={len(names)}d").pack
+        self._known: dict[tuple[str, str, str, str], bytes] = {}
+
+    def matrix(self, requests: Sequence[DecideRequest]) -> Floats:
+        """Return [N, context inputs], NaN missing. Not to be written to."""
+        raw = b"".join([self._row(request.context) for request in requests])
+        return np.frombuffer(raw, dtype=np.float64).reshape(len(requests), len(self._columns))
+
+    def _row(self, context: Context) -> bytes:
+        if context.attributes:
+            return self._read(context)
+        key = (context.channel, context.device, context.locale, context.time_zone)
+        row = self._known.get(key)
+        if row is None:
+            if len(self._known) >= _KNOWN:
+                self._known.clear()
+            row = self._known[key] = self._read(context)
+        return row
+
+    def _read(self, context: Context) -> bytes:
+        row = []
+        for name, built_in, code in self._columns:
+            value = getattr(context, name) if built_in else context.attributes.get(name, "")
+            if isinstance(value, str):
+                row.append(code.get(value, -1.0) if value else nan)
+            else:
+                row.append(float(value))
+        return self._pack(*row)
 
 
 @lru_cache(maxsize=8)
-def _context_columns(schema: InputSchema) -> tuple[tuple[str, bool, Mapping[str, float]], ...]:
-    """Return name, whether it is a field of the context's own, and codes of texts, for each context input."""
-    names = [column.name.removeprefix("context.") for column in schema.context]
-    return tuple((name, name in _BUILT_IN, code) for name, code in zip(names, schema.code[schema.profile_count :], strict=True))
+def _context_rows(schema: InputSchema) -> _ContextRows:
+    return _ContextRows(schema)
 
 
+_KNOWN = 4096
+"""Contexts remembered for a schema; one more, and all are forgotten."""
 _BUILT_IN = frozenset({"channel", "device", "locale", "time_zone"})

@@ -6,7 +6,7 @@ from dataclasses import replace
 
 from liftgate.domain.errors import FieldViolation, RequestIdReused, StoreUnavailable
 from liftgate.domain.reason import Arm, Reason
-from liftgate.pipeline.ports import NOTHING_WATCHED, Claim, ClaimOutcome, ClaimStatus, Watch
+from liftgate.pipeline.ports import NOTHING_WATCHED, Charge, Claim, ClaimOutcome, ClaimStatus, Watch
 from liftgate.pipeline.stages import Stage
 from liftgate.pipeline.walk import Pending, Walk
 from liftgate.pipeline.withheld_claim import partly_held_out, withhold
@@ -30,7 +30,12 @@ async def reserve(walk: Walk) -> bool:
     now_ms = walk.batch.now_ms.tolist()
     watches = walk.live.caps.watches(walk.batch)
     partly = partly_held_out(walk.batch)
-    claims = {row: claim for row in walk.unsettled if (claim := _claim(walk, row, now_ms[row], watches[row], row in partly)) is not None}
+    charged: Charged = {}
+    claims = {}
+    for row in walk.unsettled:
+        claim = _claim(walk, row, now_ms[row], watches[row], row in partly, charged)
+        if claim is not None:
+            claims[row] = claim
     walk.unsettled = []
     if not claims:
         return False
@@ -51,7 +56,11 @@ async def reserve(walk: Walk) -> bool:
     return bool(walk.unsettled)
 
 
-def _claim(walk: Walk, row: int, now: int, watch: Watch, partly: bool) -> Claim | None:
+Charged = dict[tuple[tuple[int, ...], bool, bool, int, str, str, str], tuple[Charge, ...]]
+"""What people's histories are charged for a choice, by all that it depends on: many people of a batch are charged the same."""
+
+
+def _claim(walk: Walk, row: int, now: int, watch: Watch, partly: bool, charged: Charged) -> Claim | None:
     """Return the row's claim; None where there is neither a cap that matters nor an answer to remember."""
     decision, request = walk.decisions[row], walk.batch.requests[row]
     if request.dry_run or walk.forced[row] in _REDIS_AWAY:
@@ -60,35 +69,41 @@ def _claim(walk: Walk, row: int, now: int, watch: Watch, partly: bool) -> Claim 
     if forced or decision.mode == "logging_only":
         watch = NOTHING_WATCHED
     claim = Claim(
-        person_id=request.person_id,
-        ghost=ghost,
-        request_id=request.request_id if request.idempotent else "",
-        fingerprint=request.fingerprint,
-        reservation_id=walk.reservation(row, decision.decision_id),
-        charges=(),
-        now_ms=now,
-        response=walk.responses[row],
-        record=walk.records[row],
-        watch=watch,
+        request.person_id,
+        ghost,
+        request.request_id if request.idempotent else "",
+        request.fingerprint,
+        walk.reservation(row, decision.decision_id),
+        (),
+        now,
+        walk.responses[row],
+        walk.records[row],
+        watch,
         partly=partly,
     )
     chosen = decision.chosen if decision.counted is None else decision.counted
     shows = bool(decision.would_offer if ghost and decision.mode == "online" else decision.counted if ghost else decision.offered)
-    _charge(walk, row, claim, chosen, shows)
+    _charge(walk, row, claim, chosen, shows, charged)
     if partly:
         would = replace(claim)
         some = decision.chosen if decision.would_count is None else decision.would_count
-        _charge(walk, row, would, some, shows or (decision.mode == "online" and bool(decision.would_offer)) or bool(decision.would_count))
+        would_show = shows or (decision.mode == "online" and bool(decision.would_offer)) or bool(decision.would_count)
+        _charge(walk, row, would, some, would_show, charged)
         withhold(claim, would)
     if not claim.charges and not claim.watch.entries and not request.idempotent and claim.account is None and not claim.totals:
         return claim if claim.withheld else None
     return claim
 
 
-def _charge(walk: Walk, row: int, claim: Claim, chosen: tuple[int, ...], shows: bool) -> None:
+def _charge(walk: Walk, row: int, claim: Claim, chosen: tuple[int, ...], shows: bool, charged: Charged) -> None:
     """Fill in what the claim counts for a choice, and what it depends on beyond the person's own caps."""
     caps, request, now, forced = walk.live.caps, walk.batch.requests[row], claim.now_ms, walk.forced[row] is not None
-    claim.charges = caps.charges(chosen, request, now, shows)
+    context = request.context
+    alike = (chosen, shows, request.deferred, now, request.placement_id, context.channel, context.time_zone)
+    known = charged.get(alike)
+    if known is None:
+        known = charged[alike] = caps.charges(chosen, request, now, shows)
+    claim.charges = known
     if not caps.plain:
         watched = not forced and walk.decisions[row].mode != "logging_only"
         claim.account = caps.account(walk.batch, row, chosen, now, watched=watched)

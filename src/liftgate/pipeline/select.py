@@ -66,11 +66,12 @@ def select(walk: Walk) -> None:
         _end_before_quiet_hours(batch, live, decisions)
     if first:
         walk.decisions = decisions
+    concerned = live.caps.concerned(batch)
     for decision in decisions:
         row = decision.row
         walk.decisions[row] = decision
-        if walk.forced[row] is None and not batch.requests[row].dry_run:
-            walk.attempts[row] += live.caps.concerns(batch.requests[row], batch.placement[row])
+        if concerned[row] and walk.forced[row] is None and not batch.requests[row].dry_run:
+            walk.attempts[row] += 1
 
 
 def _decide(walk: Walk, ids: list[str], rows: list[int]) -> list[Decision]:
@@ -124,25 +125,26 @@ def _decide(walk: Walk, ids: list[str], rows: list[int]) -> list[Decision]:
             if branch is not _FALLBACK:
                 branch, reason = _HOLDOUT, _IN_HOLDOUT
         fallback_reason = forced if forced is not None else _MODEL_UNAVAILABLE if failed else _UNSPECIFIED
-        decisions.append(
-            Decision(
-                row=row,
-                decision_id=ids[row],
-                arm=arm,
-                branch=branch,
-                reason=reason,
-                degraded=fallback_reason in _DEGRADED,
-                fallback_reason=fallback_reason,
-                chosen=chosen,
-                offered=offered,
-                default_served=bool(offered) and (arm is _HELD_OUT or not chosen),
-                default_slots=tuple(range(len(chosen), len(offered))) if behind and arm is not _HELD_OUT else (),
-                would_offer=would_offer,
-                would_offer_default=bool(would_offer) and not chosen,
-                valid_until_ms=0,
-                review_id=_review_id(walk, row) if asked is not None and asked[row] >= 0 and not held_out[row] and forced is None else "",
-            )
+        decided = Decision(
+            row,
+            ids[row],
+            arm,
+            branch,
+            reason,
+            fallback_reason in _DEGRADED,
+            fallback_reason,
+            chosen,
+            offered,
+            bool(offered) and (arm is _HELD_OUT or not chosen),
+            would_offer,
+            bool(would_offer) and not chosen,
+            0,
         )
+        if behind and arm is not _HELD_OUT:
+            decided.default_slots = tuple(range(len(chosen), len(offered)))
+        if asked is not None and asked[row] >= 0 and not held_out[row] and forced is None:
+            decided.review_id = _review_id(walk, row)
+        decisions.append(decided)
     return decisions
 
 
