@@ -10,9 +10,9 @@ import json
 import os
 import shutil
 import subprocess
-import sys
 from collections.abc import Iterator, Mapping
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -21,19 +21,26 @@ from liftgate.adapters.consent_client import ConsentClient
 from liftgate.adapters.embedded_valkey import EmbeddedValkey
 from liftgate.adapters.operators import token_hash
 from liftgate.adapters.pseudonyms import Pseudonyms
-from liftgate.adapters.redis_client import RedisClient, connect
+from liftgate.adapters.redis_client import connect
 from liftgate.adapters.redis_erasure import RedisErasure
-from liftgate.app.known_people import names_of
+from liftgate.app.keys import hashed_ids
 from liftgate.client import Client, Event
+from liftgate.domain.bucketing import Salt
 from liftgate.domain.consent_record import ConsentRecord
 from liftgate.record.parquet import read_log
 from tests.app.conftest import Served
+from tests.faults import household_bundle
+from tests.faults.sealing import LIFTGATE, seal
+from tests.faults.written import contents, found, hashed
 
-PERSON, ACCOUNT, OTHER = "ada.lovelace@example.com", "acc-ada-4711", "bob@example.com"
+PERSON, OTHER = "ada.lovelace@example.com", "bob@example.com"
+ACCOUNT, VISITOR = "acc-ada-4711", "browser-ada-4711"
+"""Both people's: they live together and use one browser."""
+SESSION = "session-ada-4711"
 TOKEN = "lg_test-token-of-the-privacy-office"
 KEY = b"k" * 32
-LIFTGATE = (sys.executable, "-m", "liftgate.app.cli.main")
-BUNDLE = Path(__file__).parents[1] / "cases" / "bundles" / "consent"
+UNITS = {"account": ACCOUNT, "session": SESSION, "visitor": VISITOR}
+COLUMNS = [f"{kind}_pseudonym" for kind in ("person", *UNITS)]
 
 
 @pytest.fixture
@@ -54,21 +61,36 @@ def store() -> Iterator[EmbeddedValkey]:
 def serve(directory: Path, scratch: Path, operators: Path, url: str) -> Served:
     """Start a server on a store."""
     directory.mkdir(exist_ok=True)
-    flags = {"redis": url, "operators": str(operators), "bundle": str(BUNDLE), "metrics-port": "0", "log": str(directory / "log")}
+    flags = {"redis": url, "operators": str(operators), "bundle": str(directory.parent / "bundle"), "metrics-port": "0"}
+    flags["log"] = str(directory / "log")
     return Served(directory, str(scratch), flags, {"LIFTGATE_PSEUDONYM_KEY": KEY.decode()})
 
 
-def live_a_little(port: int) -> None:
-    """Let two people be decided about, agree, and do things."""
-    target = f"127.0.0.1:{port}"
+def live_a_little(port: int) -> dict[str, set[str]]:
+    """Let two people be decided about, agree, and do things; return the ids of what was decided and told, by person."""
+    target, made = f"127.0.0.1:{port}", dict[str, set[str]]()
     with ConsentClient(target, "") as consents:
         for person in (PERSON, OTHER):
             for status in ("denied", "granted"):
                 consents.set(person, ConsentRecord(purpose="personalization", status=status, source="checkout"))
     with Client(target, timeout_ms=20_000) as client:
         for person in (PERSON, OTHER):
-            made = [client.decide(person, "home", channel="web", request_id=f"request-{i}-of-{person[:3]}") for i in range(5)]
-            client.record([Event("click", person, decision_id=one.decision_id, event_id=f"click-{one.decision_id}") for one in made])
+            made[person] = do(client, person, "before")
+    return made
+
+
+def do(client: Client, person: str, when: str) -> set[str]:
+    """Have five decisions and clicks of a person, and return their ids."""
+    session, named = SESSION if person == PERSON else "session-of-bob", [f"{when}-{i}-of-{person[:3]}" for i in range(5)]
+    decided = [
+        client.decide(
+            person, "home", channel="web", request_id=name, account_id=ACCOUNT, visitor_id=VISITOR, session_id=session
+        ).decision_id
+        for name in named
+    ]
+    clicks = [Event("click", person, decision_id=one, event_id=f"click-{one}", account_id=ACCOUNT) for one in decided]
+    assert client.record(clicks).accepted == 5
+    return {*decided, *(click.event_id for click in clicks)}
 
 
 async def everything(url: str) -> dict[bytes, bytes]:
@@ -81,6 +103,39 @@ async def everything(url: str) -> dict[bytes, bytes]:
         await client.close()
 
 
+READ = {b"string": ("GET",), b"list": ("LRANGE", "0", "-1"), b"hash": ("HGETALL",), b"zset": ("ZRANGE", "0", "-1"), b"set": ("SMEMBERS",)}
+
+
+async def readable(url: str) -> bytes:
+    """Return every key and value in the clear: a dump packs long ones."""
+    client = connect(url, 5000)
+    try:
+        (keys,) = await client.call([("KEYS", "*")], 5.0)
+        kinds = await client.call([("TYPE", key) for key in keys], 5.0)
+        values = await client.call([(READ[kind][0], key, *READ[kind][1:]) for key, kind in zip(keys, kinds, strict=True)], 5.0)
+        return b"\0".join([*keys, *(b"\0".join(value) if isinstance(value, list) else value for value in values)])
+    finally:
+        await client.close()
+
+
+async def nameable(url: str) -> set[bytes]:
+    """Return everything that all secrets of all servers make of the ids: the log's key, and every person's key that the store still has."""
+    client = connect(url, 5000)
+    try:
+        (names,) = await client.call([("KEYS", "lg:{*}:k")], 5.0)
+        keys = [key for key in await client.call([("GET", name) for name in names], 5.0) if isinstance(key, bytes)]
+    finally:
+        await client.close()
+    people, units = Pseudonyms.of_people(KEY), Pseudonyms.of_peoples_units(KEY)
+    found = set()
+    for one in (PERSON, *UNITS.values()):
+        found |= {Pseudonyms("", KEY)(one), Pseudonyms.of_accounts("", KEY)(one), hashed_ids(KEY)(one), people(one)}
+        found |= {Pseudonyms.of_units(kind, "", KEY)(one) for kind in UNITS} | {maker(one) for maker in units.values()}
+        found |= {maker.under(key, one) for key in (*keys, b"", bytes(16)) for maker in (people, *units.values())}
+        found |= {made for digest in hashed(one).values() for made in (digest, digest[:16])}
+    return found
+
+
 async def put_back(url: str, backup: Mapping[bytes, bytes]) -> None:
     """Make a store what it was."""
     client = connect(url, 5000)
@@ -90,42 +145,51 @@ async def put_back(url: str, backup: Mapping[bytes, bytes]) -> None:
         await client.close()
 
 
-async def named(url: str) -> set[bytes]:
-    """Return every pseudonym that can be made of the person's id with all that is stored, and the key."""
-    client: RedisClient = connect(url, 5000)
-    try:
-        return set(await names_of(client, KEY, [PERSON]))
-    finally:
-        await client.close()
+def rows(log: Path) -> list[dict[str, Any]]:
+    """Return all rows, of decisions and events."""
+    return [row for stream in ("decision", "event") for row in read_log(log, stream)]
 
 
-def written(directory: Path) -> bytes:
-    """Return every byte of every file."""
-    return b"\0".join(path.read_bytes() for path in sorted(directory.rglob("*")) if path.is_file())
+def of(rows: list[dict[str, Any]], ids: set[str]) -> list[dict[str, Any]]:
+    """Return the rows of what somebody did."""
+    found = [row for row in rows if row.get("event_id", row["decision_id"]) in ids]
+    assert len(found) == len(ids)
+    return found
 
 
-def rows(log: Path) -> list[bytes]:
-    """Return the pseudonyms of all rows, of decisions and events."""
-    return [row["person_pseudonym"] for stream in ("decision", "event") for row in read_log(log, stream)]
+def pseudonyms(rows: list[dict[str, Any]]) -> set[bytes]:
+    """Return whatever stands for somebody in rows."""
+    return {row[column] for row in rows for column in COLUMNS if row.get(column)}
 
 
-def seal(log: Path) -> None:
-    """Make Parquet beside the segments."""
-    subprocess.run([*LIFTGATE, "log", "seal", str(log)], check=True, capture_output=True)
+def drawn_by(row: dict[str, Any], who: str) -> bool:
+    """Say whether a decision's draw is that of a name: whoever knows the name could tell the row by it."""
+    salt = Salt("select", row["bundle"], row["placement_id"], "0")
+    return bool(salt.uniform(who, row["request_id"]) == row["draws"][0])
 
 
 def test_nothing_leads_to_an_erased_person(tmp_path: Path, operators: Path, store: EmbeddedValkey) -> None:
-    """The id is in no byte, no stored material makes a pseudonym of a row again, others are untouched, and a restored backup forgets."""
+    """The ids are in no byte; no secret of any server makes a pseudonym of a row again, of the person or of what they share with somebody
+    who stays; nothing that stays leads to their rows; others are untouched; and a restored backup forgets."""
+    household_bundle.write(tmp_path / "bundle")
     server = serve(tmp_path / "machine", tmp_path, operators, store.url)
     log = tmp_path / "machine" / "log"
     try:
         server.wait_for("serving")
-        live_a_little(server.port)
+        lived = live_a_little(server.port)
         backup = asyncio.run(everything(store.url))
+        copied = shutil.copytree(log, tmp_path / "backup of the log")
         assert any(PERSON.encode() in key for key in backup), "the control arm: before, it is there"
-        assert asyncio.run(named(store.url)) & set(rows(log)), "the control arm: before, rows can be told"
+        before = of(rows(log), lived[PERSON])
+        could = asyncio.run(nameable(store.url))
+        assert len(pseudonyms(before)) == 4
+        assert pseudonyms(before) <= could, "the control arm: before, every pseudonym of theirs can be told"
+        decisions = [row for row in before if "draws" in row]
+        assert all(drawn_by(row, row["person_pseudonym"].hex()) for row in decisions), "the control arm: this is how draws are made"
+        tails = [bytes.fromhex(row["decision_id"][16:]) for row in decisions]
+
         # An access request shows what there is.
-        export = [*LIFTGATE, "person", "export", PERSON, "--redis", store.url, "--log", str(log), "--bundle", str(BUNDLE)]
+        export = [*LIFTGATE, "person", "export", PERSON, "--redis", store.url, "--log", str(log), "--bundle", str(tmp_path / "bundle")]
         asked = subprocess.run(export, capture_output=True, check=True, env=os.environ | {"LIFTGATE_PSEUDONYM_KEY": KEY.decode()})
         shown = json.loads(asked.stdout)
         assert (len(shown["decisions"]), len(shown["events"])) == (5, 5)
@@ -133,31 +197,41 @@ def test_nothing_leads_to_an_erased_person(tmp_path: Path, operators: Path, stor
         assert len(shown["stored"]["events_seen"]) == 5
         assert all(one["slots"] for one in shown["stored"]["remembered_answers"].values())
         assert OTHER not in asked.stdout.decode()
-        others = {key: value for key, value in backup.items() if OTHER.encode() in key}
+        others = {key: value for key, value in backup.items() if OTHER.encode() in key or ACCOUNT.encode() in key}
+        assert any(ACCOUNT.encode() in key for key in others), "the control arm: the account has a history of its own"
         erased = subprocess.run(
-            [*LIFTGATE, "person", "erase", PERSON, "--account", ACCOUNT, "--yes", "--json", "--reason", "ticket 4711"],
+            [*LIFTGATE, "person", "erase", PERSON, "--yes", "--json", "--reason", "ticket 4711"],
             capture_output=True,
             check=True,
             env=os.environ | {"LIFTGATE_TOKEN": TOKEN, "LIFTGATE_TARGET": f"127.0.0.1:{server.port}"},
         )
         receipt = json.loads(erased.stdout)
         assert receipt["removed"] >= 10
-        after = asyncio.run(everything(store.url))
-        assert not [key for key, value in after.items() if PERSON.encode() in key + value]
-        assert {key for key in after if OTHER.encode() in key} == set(others)
+        left = asyncio.run(everything(store.url))
+        assert {key for key in left if OTHER.encode() in key or ACCOUNT.encode() in key} == set(others)
+        assert {key: left[key] for key in others if key.endswith((b"}:c", b"}:l", b"}:k", b"}:h"))} == {
+            key: value for key, value in others.items() if key.endswith((b"}:c", b"}:l", b"}:k", b"}:h"))
+        }
+        stays = asyncio.run(readable(store.url))
+        for trace in (PERSON.encode(), SESSION.encode(), VISITOR.encode(), *tails):
+            assert trace not in stays
 
         # What happened before and is told now is not taken; neither does it bring the person back.
         with Client(f"127.0.0.1:{server.port}", timeout_ms=20_000) as client:
             told = client.record([Event("click", PERSON, event_id="late", occurred_at_ms=1_700_000_000_000), Event("click", OTHER)])
-        assert (told.accepted, [one.field for one in told.rejections]) == (1, ["occurred_at_ms"])
-        assert not [key for key in asyncio.run(everything(store.url)) if PERSON.encode() in key]
+            assert (told.accepted, [one.field for one in told.rejections]) == (1, ["occurred_at_ms"])
+            assert not [key for key in asyncio.run(everything(store.url)) if PERSON.encode() in key]
+            after = do(client, OTHER, "after")
 
         # A backup from before is put back under the running server, which makes it forget again.
         asyncio.run(put_back(store.url, backup))
         server.wait_for("erased_again")
-        restored = asyncio.run(everything(store.url))
-        assert not [key for key, value in restored.items() if PERSON.encode() in key + value]
-        assert {key for key in restored if OTHER.encode() in key} == set(others)
+        restored = asyncio.run(readable(store.url))
+        for trace in (PERSON.encode(), SESSION.encode(), VISITOR.encode(), *tails):
+            assert trace not in restored
+        assert {key for key in asyncio.run(everything(store.url)) if OTHER.encode() in key} == {
+            key for key in others if OTHER.encode() in key
+        }
     finally:
         server.end()
     # And before a start, too.
@@ -165,21 +239,28 @@ def test_nothing_leads_to_an_erased_person(tmp_path: Path, operators: Path, stor
     again = serve(tmp_path / "machine", tmp_path, operators, store.url)
     try:
         again.wait_for("serving")
-        assert not [key for key, value in asyncio.run(everything(store.url)).items() if PERSON.encode() in key + value]
+        assert PERSON.encode() not in asyncio.run(readable(store.url))
     finally:
         again.end()
 
     seal(log)
     assert list(log.glob("*.parquet"))
-    assert not asyncio.run(named(store.url)) & set(rows(log))
-    everywhere = written(tmp_path / "machine")
-    for trace in (PERSON, ACCOUNT):
-        assert trace.encode() not in everywhere
-    for pseudonym in asyncio.run(named(store.url)):
+    can = asyncio.run(nameable(store.url))
+    for place in (log, copied):
+        theirs, other = of(rows(place), lived[PERSON]), of(rows(place), lived[OTHER])
+        assert repr(theirs) == repr(of(rows(copied), lived[PERSON])), "no row was changed"
+        assert not pseudonyms(theirs) & can
+        assert not pseudonyms(theirs) & pseudonyms(other), "what they shared is no bridge from one to the other"
+        names = (PERSON, *UNITS.values(), *(one.hex() for one in can))
+        assert not [row for row in theirs if "draws" in row and any(drawn_by(row, name) for name in names)]
+    stayed = of(rows(log), lived[OTHER] | after)
+    assert len({row["account_pseudonym"] for row in stayed}) == 1, "who stays is joined with their account as before"
+    everywhere = contents(tmp_path / "machine", copied)
+    assert found((PERSON, *UNITS.values()), everywhere) == []
+    for pseudonym in can - pseudonyms(stayed) - {hashed_ids(KEY)(PERSON)}:
         assert pseudonym not in everywhere
         assert pseudonym.hex().encode() not in everywhere
     assert f"erasure:{receipt['receipt']}".encode() in everywhere, "the act is in the audit chain"
-    assert Pseudonyms("", KEY)(PERSON) not in everywhere
     shutil.rmtree(tmp_path / "machine")
 
 
