@@ -16,7 +16,7 @@ from liftgate.adapters.direct_calls import DirectCall, DirectMethod
 from liftgate.adapters.grpc_answers import batch_response
 from liftgate.adapters.grpc_errors import CallObserver, Report, Unimplemented, refuse, status_of, what_failed
 from liftgate.adapters.grpc_requests import RequestReader
-from liftgate.domain.errors import Expired
+from liftgate.domain.errors import Expired, Overloaded
 from liftgate.domain.request import DecideRequest
 from liftgate.pipeline.batching import Caller
 from liftgate.pipeline.live import Live
@@ -40,6 +40,10 @@ class Decider(Protocol):
 
     def enter(self, caller: Caller, request: DecideRequest, live: Live, deadline: float | None = None) -> None:
         """Give the answer to the caller; see `Batcher.enter`."""
+        ...
+
+    def too_late(self, deadline: float | None = None) -> bool:
+        """Say whether one more request would be refused; see `Batcher.too_late`."""
         ...
 
     async def submit_many(self, requests: Sequence[DecideRequest], live: Live, deadline: float | None = None) -> list[bytes]:
@@ -102,9 +106,12 @@ class DecisionService:
             raise Expired
         if self._loop is None:
             self._loop = asyncio.get_running_loop()
+        deadline = self._loop.time() + remaining
+        if self._decider.too_late(deadline):  # asked before the request is read: under overload refusals must be cheap
+            raise Overloaded
         live = self._live()
         request = self._reader.decide(raw, live.bundle, call.metadata)
-        self._decider.enter(call, request, live, self._loop.time() + remaining)
+        self._decider.enter(call, request, live, deadline)
 
     async def decide_batch(self, raw: bytes, call: Call) -> bytes:
         """Answer one encoded DecideBatchRequest. Raises what the table of errors names."""

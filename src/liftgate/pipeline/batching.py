@@ -25,6 +25,7 @@ from liftgate.pipeline.duplicates import Memory, settle
 from liftgate.pipeline.fallback import answer_failed
 from liftgate.pipeline.gathering import Gathering
 from liftgate.pipeline.live import Live
+from liftgate.pipeline.pace import Pace
 from liftgate.pipeline.ports import Amendment, Claim, ReviewQueue
 from liftgate.pipeline.reserve import request_id_reused
 from liftgate.pipeline.stages import Stage
@@ -58,6 +59,7 @@ class Batcher:
         self._running = 0
         self._scheduled = False
         self._busy = False  # whether the last batch held more than one request
+        self._pace = Pace(self._limits.max_batch, self._limits.hurry_s)
         self._gathering = Gathering(self._limits.gather_turns, self._limits.max_batch, lambda: self.queue_depth, self._start)
 
     @cached_property
@@ -85,16 +87,20 @@ class Batcher:
         return await future
 
     def enter(self, caller: Caller, request: DecideRequest, live: Live, deadline: float | None = None) -> None:
-        """Give the encoded answer, or an error that `submit` names, to the caller; perhaps at once.
-
-        Raises RequestIdReused, Overloaded: then the caller hears nothing.
-        """
-        if len(self._single) >= self._limits.max_queue:
+        """Give what `submit` returns or raises to the caller; perhaps at once. What it raises itself the caller does not hear."""
+        if self.too_late(deadline):
             raise Overloaded
         waiting = self._enlist(caller, request, live, deadline)
         if waiting is not None:
             self._single.append(waiting)
             self._schedule()
+
+    def too_late(self, deadline: float | None = None) -> bool:
+        """Say whether the queue is full, or so long that one more would be answered late: refused at once, others are in time."""
+        waiting = len(self._single)
+        if waiting < self._limits.max_batch or deadline is None:
+            return waiting >= self._limits.max_queue
+        return waiting >= self._limits.max_queue or not self._pace.in_time(waiting, self._loop.time(), deadline)
 
     async def submit_many(self, requests: Sequence[DecideRequest], live: Live, deadline: float | None = None) -> list[bytes]:
         """Return one encoded answer each, in order. Others' single requests go before them.
@@ -156,6 +162,7 @@ class Batcher:
             if batch:
                 self._busy = len(batch) > 1
                 self._running += 1
+                self._pace.began(self._loop.time())
                 self._spawn(self._run(batch))
 
     def _next(self) -> list[_Waiting]:
@@ -193,6 +200,7 @@ class Batcher:
                 self._finish(waiting, error)
         finally:
             self._running -= 1
+            self._pace.ended(self._loop.time())
             self._schedule()
         # The loop's next turn wakes the callers: they have their answers before anything else is done.
         await asyncio.sleep(0)
