@@ -8,9 +8,11 @@ import subprocess
 import sys
 
 import pytest
+from typer.testing import CliRunner
 
 from liftgate import __version__
 from liftgate.app.cli.decide import parse_attribute
+from liftgate.app.cli.main import make_app
 from tests.app.conftest import Serve, free_port
 
 
@@ -103,10 +105,16 @@ def test_an_attribute_without_name_or_value_is_refused(text: str) -> None:
         parse_attribute(text)
 
 
+def _help(*words: str) -> str:
+    shown = CliRunner().invoke(make_app(words[0]), [*words, "--help"])
+    assert shown.exit_code == 0
+    return shown.stdout
+
+
 @pytest.mark.parametrize("command", ["serve", "decide", "bundle", "profiles", "log", "version"])
 def test_every_command_has_help_with_an_example(command: str) -> None:
     """--help of each command, or of each of a group's commands, shows an example and, but for groups, --json."""
-    shown = liftgate(command, "--help").stdout
+    shown = _help(command)
     if "COMMAND [ARGS]" not in shown:
         assert "Example" in shown
         assert "--json" in shown
@@ -114,7 +122,7 @@ def test_every_command_has_help_with_an_example(command: str) -> None:
     names = [line.split()[0] for line in shown.partition("Commands")[2].splitlines() if line.startswith("  ") and line.strip("│ ")]
     assert names
     for name in names:
-        each = liftgate(command, name, "--help").stdout
+        each = _help(command, name)
         assert "Example" in each, name
         # What prints JSON anyway needs no flag for it.
         assert "--json" in each or "JSON" in each, name

@@ -136,9 +136,14 @@ def decide_stub(channel: grpc.aio.Channel) -> grpc.aio.UnaryUnaryMultiCallable[D
     )
 
 
-async def load(targets: Iterable[str], tag: str, stop: asyncio.Event, at_once: int = 32, timeout_s: float = 5.0) -> Load:
-    """Call Decide from `at_once` loops over the targets until `stop` is set; a loop ends early when its server is gone."""
-    seen = Load()
+async def load(
+    targets: Iterable[str], tag: str, stop: asyncio.Event, at_once: int = 32, timeout_s: float = 5.0, seen: Load | None = None
+) -> Load:
+    """Call Decide from `at_once` loops over the targets until `stop` is set; a loop ends early when its server is gone.
+
+    `seen` fills up meanwhile.
+    """
+    seen = Load() if seen is None else seen
     channels = [grpc.aio.insecure_channel(target, options=[("grpc.use_local_subchannel_pool", 1)]) for target in targets]
 
     async def loop(number: int) -> None:

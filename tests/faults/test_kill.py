@@ -21,11 +21,14 @@ def valkey() -> Iterator[EmbeddedValkey]:
         yield server
 
 
-async def _killed_under_load(server: Serving, tag: str, after_s: float) -> Load:
-    stop = asyncio.Event()
+async def _killed_under_load(server: Serving, tag: str, after: int) -> Load:
+    """Kill a server as soon as it has acknowledged this many decisions, however long that takes."""
+    stop, seen = asyncio.Event(), Load()
     with server:
-        running = asyncio.create_task(load([server.target], tag, stop))
-        await asyncio.sleep(after_s)
+        running = asyncio.create_task(load([server.target], tag, stop, seen=seen))
+        while len(seen.acknowledged) < after:
+            assert not running.done(), "the load ended by itself"
+            await asyncio.sleep(0.005)
         server.kill()
         stop.set()
         return await running
@@ -36,19 +39,20 @@ async def test_no_acknowledged_decision_is_missing(valkey: EmbeddedValkey, tmp_p
     """Ten kills under load: every acknowledged decision is in the log, with the decision_id that the caller was told."""
     acknowledged: dict[str, str] = {}
     for kill in range(KILLS):
-        seen = await _killed_under_load(Serving(valkey.url, tmp_path / "log"), f"kill-{kill}", 0.6 + 0.07 * kill)
-        assert seen.acknowledged, "a kill of an idle server shows nothing"
+        seen = await _killed_under_load(Serving(valkey.url, tmp_path / "log"), f"kill-{kill}", 600 + 130 * kill)
         acknowledged |= seen.acknowledged
     rows = logged(tmp_path / "log")
     assert not {request_id for request_id, decision_id in acknowledged.items() if rows.get(request_id) != decision_id}
-    assert len(acknowledged) > KILLS * 100
+    assert len(acknowledged) > KILLS * 600
 
 
 @pytest.mark.slow
 async def test_the_control_arm_loses_some(valkey: EmbeddedValkey, tmp_path: Path) -> None:
     """At level async the same kills lose acknowledged decisions, so the test above can see a loss."""
-    acknowledged: set[str] = set()
+    # Whatever came since the last write, every fifth of a second, is lost: by chance nothing has, hardly ever thrice.
     for kill in range(3):
         server = Serving(valkey.url, tmp_path / "log", "--durability", "async")
-        acknowledged |= (await _killed_under_load(server, f"async-{kill}", 0.8)).acknowledged.keys()
-    assert acknowledged - logged(tmp_path / "log").keys()
+        acknowledged = (await _killed_under_load(server, f"async-{kill}", 300 + 70 * kill)).acknowledged.keys()
+        if acknowledged - logged(tmp_path / "log").keys():
+            return
+    raise AssertionError("three kills lost nothing: the harness does not see a loss")

@@ -176,7 +176,7 @@ def reference(document: dict[str, Any], offer: str, person: Person, propensity: 
 
 
 @given(documents(), PEOPLE, st.integers(0, 2**32))
-@settings(max_examples=120, deadline=None)
+@settings(max_examples=60, deadline=None)
 def test_worth_is_what_the_words_say(document: dict[str, Any], people: list[Person], seed: int) -> None:
     """Response and expected worth of every person and offer equal a scalar reference, and everything that was logged multiplies to them."""
     bundle = load(document)
@@ -193,7 +193,7 @@ def test_worth_is_what_the_words_say(document: dict[str, Any], people: list[Pers
 
 
 @given(documents(), PEOPLE, st.integers(0, 2**32))
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=30, deadline=None)
 def test_the_order_in_which_factors_are_written_changes_no_bit(document: dict[str, Any], people: list[Person], seed: int) -> None:
     """A bundle written backwards has the same digest, and every factor and worth to the last bit."""
     one, other = load(document), load(backwards(document))
@@ -206,7 +206,7 @@ def test_the_order_in_which_factors_are_written_changes_no_bit(document: dict[st
 
 
 @given(documents(), PEOPLE, st.integers(0, 2**32), st.data())
-@settings(max_examples=120, deadline=None)
+@settings(max_examples=60, deadline=None)
 def test_what_is_left_out_is_what_the_words_say(document: dict[str, Any], people: list[Person], seed: int, data: st.DataObject) -> None:
     """An allowed offer is out exactly if it is below a minimum or does not help, or if another that is not stands in a higher tier."""
     bundle = load(document)
