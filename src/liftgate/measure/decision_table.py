@@ -85,7 +85,7 @@ def decisions_of(
         raise Refused(why.code, why.why, why.what_to_do)
     latest = [log.fetch(one.max().name("at").as_table())[0]["at"] or 0 for one in (log.decisions.decided_at_ms, log.events.received_at_ms)]
     read_at = read_at_ms or max(latest)
-    shown = _drawn(log, known)
+    shown = _drawn(log, ())
     made = attribution.closed(shown, rule, read_at)
     whole, rows = log.count(shown), log.count(made)
     if not rows:
@@ -95,7 +95,9 @@ def decisions_of(
             "read again when the windows have closed, or choose a shorter --window" if whole else "look at --log",
         )
     middle = log.fetch(made.decided_at_ms.median().name("at").as_table())[0]["at"]
-    rewarded = made.inner_join(attribution.rewards(log, made, rule), "decision_id")
+    # Counted without the inputs and written with them: they are many, and every query would be built with all of them.
+    full = attribution.closed(_drawn(log, known), rule, read_at) if known else made
+    rewarded = full.inner_join(attribution.rewards(log, made, rule), "decision_id")
     table = rewarded.select(
         # A number instead of the pseudonym: the table says which rows are one person's, and not whose.
         unit=ibis.dense_rank().over(ibis.window(order_by=rewarded.person_pseudonym)),

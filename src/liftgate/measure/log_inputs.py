@@ -7,7 +7,6 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from functools import reduce
 from itertools import pairwise
 from typing import Any
 
@@ -138,4 +137,4 @@ def _named(coded: Any, one: Input) -> list[tuple[Any, str]]:
 
 def with_values(rows: Any, inputs: Sequence[Input], prefix: str) -> Any:
     """Return the decisions with each input's value as the column `<prefix><its number>`."""
-    return reduce(lambda each, i: each.mutate(**{f"{prefix}{i}": value(code(each, inputs[i]), inputs[i])}), range(len(inputs)), rows)
+    return rows.mutate(**{f"{prefix}{i}": value(code(rows, one), one) for i, one in enumerate(inputs)}) if inputs else rows

@@ -123,7 +123,8 @@ class Subject:
             path.unlink()
 
     def _lift(self, extra: tables.Extra) -> dict[str, Any]:
-        return self._made.as_json() | measure_lift(
+        made = self._made
+        return made.as_json() | measure_lift(
             Question(
                 table=str(self._path),
                 unit="row",
@@ -135,6 +136,6 @@ class Subject:
                 period="version",
                 triggered=extra.triggered,
                 exposed=extra.exposed,
-                shares=self._made.shares,
+                shares=made.shares_within if made.shares_within and "version" in extra.strata else made.shares,
             )
         )
