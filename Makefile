@@ -98,17 +98,26 @@ bench: setup ## Measure every goal of docs/performance.md on a machine that noth
 soak: setup ## Ten minutes at half load with reloads, sealing and scrapes: longest pause, memory, what a reload adds
 	@$(BIN)/python -m tests.bench.soak $(SOAK)
 
-loops: setup ## Service, log and answer held to known truths, 500 runs each, as a table (minutes; make test runs 30 each)
+loops: setup ## Service, log and answer held to known truths, 500 runs each, as a table (minutes; make test runs 24 each)
 	@$(BIN)/python -m tests.loop
 
-profile: setup ## CPU of each stage and flame graphs at 1, 8 and 64 in flight, into bench/results/profile
+profile: setup ## CPU of each stage and flame graphs (own sampler, py-spy) at 1, 8 and 64 in flight, into bench/results/profile
 	@$(BIN)/python -m tests.bench.stages --batch 1 8 64 --flame bench/results/profile
+	@if $(MAKE) --no-print-directory $(VENV)-profile/.installed; then \
+	  $(BIN)/python -m tests.bench.spy --py-spy $(VENV)-profile/bin/py-spy --out bench/results/profile; \
+	else printf '\033[33m!! py-spy could not be installed: its flame graphs SKIPPED\033[0m\n'; fi
+
+$(VENV)-profile/.installed: requirements-profile.lock
+	@$(PYTHON) -m venv $(VENV)-profile
+	@$(VENV)-profile/bin/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements-profile.lock
+	@touch $@
 
 lock: ## Pin every dependency anew with its hashes (needs uv and the network)
 	@$(LOCK) --extra embedded --extra otlp --extra offline --extra measure --extra dev pyproject.toml -o requirements.lock
 	@$(LOCK) --extra train -c requirements.lock pyproject.toml -o requirements-train.lock
 	@$(LOCK) --extra embedded --extra measure --extra dev --extra engines -c requirements.lock pyproject.toml -o requirements-spark.lock
+	@echo py-spy | $(LOCK) - -o requirements-profile.lock
 
 clean: ## Remove environments, caches and everything generated outside git
-	@rm -rf $(VENV) $(VENV)-train $(VENV)-spark .mypy_cache .ruff_cache .pytest_cache .import_linter_cache .hypothesis .liftgate build dist bench/results
+	@rm -rf $(VENV) $(VENV)-train $(VENV)-spark $(VENV)-profile .mypy_cache .ruff_cache .pytest_cache .import_linter_cache .hypothesis .liftgate build dist bench/results
 	@find . -name __pycache__ -type d -prune -exec rm -rf {} +
