@@ -18,9 +18,9 @@ features:
   age: {type: int}
   views_1h: {type: int, from: {count: product_view, window: 1h}}
 offers:
-  plain: {value: 1.0}
-  personal: {value: 2.0, purposes: [personalization], caps: [{max: 3, per: 7d}]}
-  shared: {value: 3.0, caps: [{max: 5, per: 7d, scope: account}]}
+  plain: {value: 1.0, caps: [{max: 50, per: 7d, scope: account}]}
+  personal: {value: 2.0, purposes: [personalization], caps: [{max: 3, per: 7d}, {max: 50, per: 7d, scope: account}]}
+  shared: {value: 3.0, caps: [{max: 50, per: 7d, scope: account}]}
   mortgage: {value: 50.0, review_each_decision: true, review: {role: compliance, valid_for: 7d}}
   welcome: {value: 0.5}
 placements:
