@@ -5,7 +5,10 @@ from __future__ import annotations
 from typing import Any
 
 from liftgate.measure import calibration
+from liftgate.measure.refusal import Refused
 from liftgate.measure.table import open_table
+
+_TEXT = "'"
 
 
 def check_calibration(path: str, *, score: str, outcome: str, bins: int = 10, where: str = "") -> dict[str, Any]:
@@ -29,3 +32,27 @@ def check_calibration(path: str, *, score: str, outcome: str, bins: int = 10, wh
         "verdict": words,
         "measures": seen,
     }
+
+
+def check_each(path: str, *, by: str, score: str, outcome: str, bins: int = 10, where: str = "") -> dict[str, Any]:
+    """Return the same for each value of a column, under `parts`; refused where every one is. Raises Misused, and Refused `no_rows`."""
+    table = open_table(path, text=(by,), where=where)
+    table.has(by)
+    values = [row["value"] for row in table.fetch(table.rows.select(value=table.text(by)).distinct().order_by("value"))]
+    if not values:
+        raise Refused("no_rows", "the table holds no rows", "check the file and the --where condition")
+    parts: dict[str, Any] = {}
+    for value in values:
+        mine = f"{_quoted(by)} is null" if value is None else f"{_quoted(by)} = {_quoted(str(value), _TEXT)}"
+        both = f"({mine}) and ({where})" if where else mine
+        try:
+            parts[str(value)] = {"refusal": None} | check_calibration(path, score=score, outcome=outcome, bins=bins, where=both)
+        except Refused as err:
+            parts[str(value)] = {"refusal": err.refusal}
+    refused = [one["refusal"] for one in parts.values()]
+    return {"by": by, "definition": calibration.DEFINITION, "parts": parts, "refusal": None if None in refused else refused[0]}
+
+
+def _quoted(word: str, mark: str = '"') -> str:
+    """Return a column's name, or a text, as a condition in SQL has it."""
+    return mark + word.replace(mark, 2 * mark) + mark

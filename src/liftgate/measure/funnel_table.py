@@ -107,6 +107,17 @@ def read_events(
     return _counted(_one_row_a_unit(replace(table, rows=shaped), "at"), tuple(steps), window, when)
 
 
+STEPS = ("email_sent", "email_delivered", "email_opened", "exposure", "email_clicked", "click", "cart_action", "purchase")
+"""Kinds of events in the order in which people come to them."""
+
+
+def steps_of_log(people: Table, kinds: Sequence[str]) -> list[str]:
+    """Return the steps of a log's table of people: an offer was chosen, every kind of event that somebody did, and bought again."""
+    there = [kind for kind in STEPS if kind in kinds] + ["purchase_again"]
+    seen = people.one({kind: people.number(kind).sum() for kind in there})
+    return ["triggered", *(kind for kind in there if seen[kind])]
+
+
 def window_length(window: Window, when: Moments) -> float:
     """Return the length in the unit of the time column. Raises Misused."""
     return when.span(window.length, "--window")

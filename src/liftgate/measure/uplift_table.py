@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from liftgate.measure import uplift
 from liftgate.measure.refusal import Misused
+from liftgate.measure.split_gate import gate_split
 from liftgate.measure.table import open_table
 
 if TYPE_CHECKING:
@@ -22,6 +23,7 @@ def rank_value(
     treatment: str | None = None,
     at: Sequence[float] = (0.1, 0.2, 0.3),
     where: str = "",
+    share: Sequence[str] = (),
     replicates: int = 500,
     seed: int = 0,
 ) -> dict[str, Any]:
@@ -43,9 +45,14 @@ def rank_value(
         raise Misused(f"no row has {arm} = {treatment!r}; the arms are {', '.join(arms)}")
     kept = (found["arm"] == control) | (found["arm"] == treatment)
     scores, outcomes, treated = found["score"][kept], found["outcome"][kept], found["arm"][kept] == treatment
+    n = {treatment: int(treated.sum()), control: int((~treated).sum())}
+    words = [word for word in share if word.rpartition("=")[0] in ("", *n)] if len(others) > 1 else share
+    split = gate_split(n, words, control)
     answer: dict[str, Any] = {
+        "split": split.document,
+        "warnings": [split.warning] if split.warning else [],
         "arms": {"treatment": treatment, "control": control},
-        "n": {treatment: int(treated.sum()), control: int((~treated).sum())},
+        "n": n,
         "definition": uplift.DEFINITION,
     }
     if refused := uplift.judge(scores, treated, outcomes):

@@ -6,6 +6,8 @@ from typing import Annotated
 
 import typer
 
+from liftgate.app.cli import measure_decisions as decisions
+from liftgate.app.cli import measure_source as source
 from liftgate.app.cli.measure_answer import DUCKDB, JSON_HELP, TABLE_HELP, WHERE_HELP, Answer, EngineOption, answer, figure, print_table
 
 
@@ -15,9 +17,17 @@ def register(app: typer.Typer) -> None:
 
 
 def calibration(
-    table: Annotated[str, typer.Option("--table", metavar="FILE", help=TABLE_HELP)],
-    score: Annotated[str, typer.Option("--score", metavar="COL", help="Column of the predicted probability, 0 to 1.")],
-    outcome: Annotated[str, typer.Option("--outcome", metavar="COL", help="Column of what happened, 0 or 1.")],
+    table: Annotated[str, typer.Option("--table", metavar="FILE", help=TABLE_HELP)] = "",
+    log: decisions.LogOption = None,
+    events: source.EventsOption = None,
+    metric: decisions.MetricOption = source.METRIC,
+    window: decisions.WindowOption = "7d",
+    credit: decisions.CreditOption = "last",
+    read_at: source.ReadAtOption = "",
+    allow_gaps: source.GapsOption = False,
+    score: Annotated[str, typer.Option("--score", metavar="COL", help="Column of the predicted probability, 0 to 1.")] = "",
+    outcome: Annotated[str, typer.Option("--outcome", metavar="COL", help="Column of what happened, 0 or 1.")] = "",
+    by: Annotated[str, typer.Option("--by", metavar="COL", help="Judge each value of this column alone, such as version.")] = "",
     bins: Annotated[int, typer.Option("--bins", min=2, max=100, help="Bins of both tables.")] = 10,
     where: Annotated[str, typer.Option("--where", metavar="EXPR", help=WHERE_HELP)] = "",
     engine: EngineOption = DUCKDB,
@@ -31,17 +41,34 @@ def calibration(
     Exit codes: 0 answered (see `calibrated` in JSON), 3 refused, 2 asked wrongly.
 
     Example: liftgate measure calibration --table scored.csv --score p --outcome bought
+
+    Example: liftgate measure calibration --log log --window 7d --by version --where "branch = 'EXPLORE'"
     """
+    asked = decisions.Source(table, log, events, metric, window, credit, read_at, allow_gaps)
 
     def compute() -> Answer:
-        from liftgate.measure.calibration_table import check_calibration
+        from liftgate.measure.calibration_table import check_calibration, check_each
+        from liftgate.measure.refusal import Misused
 
-        return check_calibration(table, score=score, outcome=outcome, bins=bins, where=where)
+        if log is None and (not table or not score or not outcome):
+            raise Misused("give --table with --score and --outcome, or --log")
+        with asked.opened() as (path, made):
+            rows = where if made is None else decisions.both(decisions.SCORED, where)
+            if made is not None and by != source.VERSION:
+                mend = f"judge each: --by {source.VERSION}; or one alone: --where \"{source.VERSION} = '...'\""
+                decisions.require_one_version(path, rows, mend)
+            names = {"score": score or "score", "outcome": outcome or "reward"}
+            judge = check_each if by else check_calibration
+            one = {"by": by} if by else {}
+            return decisions.said_of(made) | judge(path, **names, **one, bins=bins, where=rows)
 
     answer(as_json, compute, _show, engine)
 
 
 def _show(found: Answer) -> None:
+    decisions.show(found)
+    for value, one in found.get("parts", {}).items():
+        typer.echo(f"\n{found['by']} {value}: {one['verdict'] if one['refusal'] is None else 'refused, ' + one['refusal']['why']}")
     if "measures" not in found:
         return
     seen = found["measures"]

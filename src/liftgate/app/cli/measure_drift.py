@@ -6,6 +6,8 @@ from typing import Annotated
 
 import typer
 
+from liftgate.app.cli import measure_decisions as decisions
+from liftgate.app.cli import measure_source as source
 from liftgate.app.cli.measure_answer import ANSWERED, DUCKDB, JSON_HELP, TABLE_HELP, Answer, EngineOption, answer, figure, print_table
 
 ALARM = 4
@@ -17,10 +19,20 @@ def register(app: typer.Typer) -> None:
 
 
 def drift(
-    reference: Annotated[str, typer.Option("--reference", metavar="FILE", help=f"What the model was trained on. {TABLE_HELP}")],
-    current: Annotated[str, typer.Option("--current", metavar="FILE", help=f"What came since. {TABLE_HELP}")],
+    reference: Annotated[str, typer.Option("--reference", metavar="FILE", help=f"What the model was trained on. {TABLE_HELP}")] = "",
+    current: Annotated[str, typer.Option("--current", metavar="FILE", help=f"What came since. {TABLE_HELP}")] = "",
+    log: decisions.LogOption = None,
+    events: source.EventsOption = None,
+    metric: decisions.MetricOption = source.METRIC,
+    window: decisions.WindowOption = "7d",
+    credit: decisions.CreditOption = "last",
+    read_at: source.ReadAtOption = "",
+    allow_gaps: source.GapsOption = False,
     column: Annotated[
-        list[str] | None, typer.Option("--column", metavar="COL", help="A column in both: a number or a category; may be repeated.")
+        list[str] | None,
+        typer.Option(
+            "--column", metavar="COL", help="A column in both: a number or a category; may be repeated. With --log: an input; absent: all."
+        ),
     ] = None,
     score: Annotated[str | None, typer.Option("--score", metavar="COL", help="The model's score, compared as well.")] = None,
     outcome: Annotated[
@@ -39,9 +51,14 @@ def drift(
     nothing for 200. Watch: PSI above 0.1. Alarm: above 0.2. Either only where chance reaches it less than once in 1,000 columns.
     Missing values are a bin of their own.
 
+    With --log every bundle's decisions are compared: their inputs, placements, offers, scores, calibration and outcomes, with --reference,
+    or with the rows of the log that meet --reference-where, or with its first bundle (of one bundle, with the first half of its time).
+
     Exit codes, for a scheduler: 0 no alarm, 4 alarm or train again, 3 refused, 2 asked wrongly.
 
     Example: liftgate measure drift --reference trained.parquet --current week.parquet --column age --column country --score p
+
+    Example: liftgate measure drift --log log --window 7d --reference trained.parquet
 
     Example: liftgate measure drift --reference log.parquet --current log.parquet --reference-where "bundle = 'a'"
     --current-where "bundle = 'b'" --column spend
@@ -50,7 +67,14 @@ def drift(
 
     def compute() -> Answer:
         from liftgate.measure.drift_table import compare_tables
+        from liftgate.measure.refusal import Misused
 
+        if log is not None:
+            found = from_log()
+            alarms.append(found["alarm"])
+            return found
+        if not reference or not current:
+            raise Misused("give --reference and --current, or --log")
         found = compare_tables(
             reference,
             current,
@@ -63,6 +87,28 @@ def drift(
         alarms.append(found["alarm"])
         return found
 
+    def from_log() -> Answer:
+        from liftgate.measure.drift_log import KNOWN, compare_bundles
+
+        inputs = tuple(name for name in column or ("all",) if name not in KNOWN)
+        asked = decisions.Source("", log, events, metric, window, credit, read_at, allow_gaps, inputs)
+        with asked.opened() as (path, made):
+            there = [name for name in columns_of(path) if name not in KNOWN]
+            found = compare_bundles(
+                path,
+                there,
+                reference=reference,
+                reference_where=reference_where,
+                current_where=current_where,
+                binary=not metric.endswith("_value"),
+            )
+            return decisions.said_of(made) | found
+
+    def columns_of(path: str) -> tuple[str, ...]:
+        from liftgate.measure.table import open_table
+
+        return open_table(path).columns
+
     try:
         answer(as_json, compute, _show, engine)
     except typer.Exit as end:
@@ -70,6 +116,17 @@ def drift(
 
 
 def _show(found: Answer) -> None:
+    decisions.show(found)
+    for version, one in found.get("versions", {}).items():
+        typer.echo(f"Bundle {version[:12]}")
+        _show_columns(one)
+    if "columns" in found:
+        _show_columns(found)
+    elif "why" in found:
+        typer.echo(f"{found['why'].rstrip('.')}.")
+
+
+def _show_columns(found: Answer) -> None:
     rows = [
         [
             one["column"],

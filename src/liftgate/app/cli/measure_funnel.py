@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from liftgate.app.cli import measure_source as source
 from liftgate.app.cli.measure_answer import (
     DUCKDB,
     JSON_HELP,
@@ -25,6 +26,9 @@ from liftgate.app.cli.measure_srm import ARM_HELP, UNIT_HELP
 from liftgate.app.cli.say import fail
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from liftgate.measure.funnel_answer import Options
     from liftgate.measure.funnel_table import Window
 
 
@@ -42,6 +46,11 @@ class Correction(StrEnum):
     holm = "holm"
 
 
+_STEP_HELP = (
+    "A step's column, above 0 or true: done. Repeat, in order. With --event: its value in that column. With --log, left out: an offer was "
+    "chosen (triggered), then every kind of event that somebody did."
+)
+_CONTROL_HELP = "The arm that the others are held against; with --log: holdout unless named."
 _SHARE_HELP = (
     "Planned share of an arm, as a weight; repeat for every arm, or say `unknown`. Left out: equal shares, or a round holdout that fits."
 )
@@ -53,18 +62,19 @@ def register(app: typer.Typer) -> None:
 
 
 def funnel(
-    table: Annotated[str, typer.Option("--table", metavar="FILE", help=TABLE_HELP)],
-    unit: Annotated[str, typer.Option("--unit", metavar="COL|row", help=UNIT_HELP)],
-    step: Annotated[
-        list[str],
-        typer.Option(
-            "--step",
-            metavar="COL",
-            help="A step's column, above 0 or true: done. Repeat, in order. With --event: its value in that column.",
-        ),
-    ],
+    table: Annotated[str, typer.Option("--table", metavar="FILE", help=TABLE_HELP)] = "",
+    log: source.LogOption = None,
+    events: source.EventsOption = None,
+    layer: source.LayerOption = "",
+    placement: source.PlacementOption = "",
+    offer: source.OfferOption = None,
+    since: source.SinceOption = "",
+    until: source.UntilOption = "",
+    allow_gaps: source.GapsOption = False,
+    unit: Annotated[str, typer.Option("--unit", metavar="COL|row", help=UNIT_HELP)] = "",
+    step: Annotated[list[str] | None, typer.Option("--step", metavar="COL", help=_STEP_HELP)] = None,
     arm: Annotated[str, typer.Option("--arm", metavar="COL", help=ARM_HELP + " Left out: one funnel of everyone.")] = "",
-    control: Annotated[str, typer.Option("--control", metavar="VALUE", help="The arm that the others are held against.")] = "",
+    control: Annotated[str, typer.Option("--control", metavar="VALUE", help=_CONTROL_HELP)] = "",
     segment: Annotated[
         str, typer.Option("--segment", metavar="COL", help="A funnel of each value of this column, too; known at assignment.")
     ] = "",
@@ -74,7 +84,10 @@ def funnel(
     assigned: Annotated[str, typer.Option("--assigned", metavar="VALUE", help="With --event: the event that assigns a unit.")] = "",
     time: Annotated[str, typer.Option("--time", metavar="COL", help="When the unit was assigned; with --event, when it happened.")] = "",
     window: Annotated[
-        str, typer.Option("--window", metavar="SPAN", help="How long a unit has for its steps: 14d, 36h; a number, of a numeric --time.")
+        str,
+        typer.Option(
+            "--window", metavar="SPAN", help="How long a unit has for its steps: 14d (with --log 7d), 36h; a number, of a numeric --time."
+        ),
     ] = "",
     read_at: Annotated[
         str, typer.Option("--read-at", metavar="TIME", help="With --window: when the table was read. Units with less time are left out.")
@@ -110,28 +123,69 @@ def funnel(
 
     Example: liftgate measure funnel --table shop.csv --unit id --arm arm --control none --step exposed --step clicked --step bought
 
+    Example: liftgate measure funnel --log log --window 14d --segment placement
+
     Example: liftgate measure funnel --table log.parquet --unit person --event event --time at --assigned sent --step seen --step done
     """
-    if bool(window) != bool(read_at) or (bool(window) and not time):
+    steps = list(step or [])
+    if log is None and (not table or not unit or not step):
+        fail("give --table with --unit and --step, or --log", MISUSED, as_json)
+    if log is not None and (event or time):
+        fail(
+            "--event and --time go with --table: a log's steps are columns of its people, as `measure table` writes them", MISUSED, as_json
+        )
+    if (log is None and bool(window) != bool(read_at)) or (table and bool(window) and not time):
         fail("--window, --read-at and --time go together", MISUSED, as_json)
     if bool(event) != bool(assigned) or (bool(event) and not time):
         fail("--event, --assigned and --time go together", MISUSED, as_json)
-    if control and not arm:
+    if control and not arm and log is None:
         fail("--control wants --arm with it", MISUSED, as_json)
 
     def compute() -> Answer:
-        from liftgate.measure.funnel_answer import Options, answer_funnel
+        from liftgate.measure.funnel_answer import answer_funnel
         from liftgate.measure.funnel_table import Window, read_events, read_funnel
         from liftgate.measure.table import open_table
 
-        source = open_table(table, text=[name for name in (unit, arm, segment, event) if name and name != "row"], where=where)
+        if log is not None:
+            return from_log()
+        rows = open_table(table, text=[name for name in (unit, arm, segment, event) if name and name != "row"], where=where)
         closing: Window | None = Window(time, window, read_at, open_windows is OpenWindows.refuse) if window else None
         if event:
-            read = read_events(source, unit, event, time, assigned, step, arm or None, segment or None, closing)
+            read = read_events(rows, unit, event, time, assigned, steps, arm or None, segment or None, closing)
         else:
-            read = read_funnel(source, unit, step, arm or None, segment or None, closing)
-        shares = _by_step("--recover", recover or [])
-        return answer_funnel(read, Options(control or None, alpha, correction.value, shares, _values(value or [], step), share or []))
+            read = read_funnel(rows, unit, steps, arm or None, segment or None, closing)
+        return answer_funnel(read, options(control, steps, share or []))
+
+    def options(against: str, names: list[str], planned: Sequence[str]) -> Options:
+        from liftgate.measure.funnel_answer import Options
+
+        kept = _by_step("--recover", recover or [])
+        return Options(against or None, alpha, correction.value, kept, _values(value or [], names), planned)
+
+    def from_log() -> Answer:
+        from liftgate.measure.funnel_answer import answer_funnel
+        from liftgate.measure.funnel_table import read_funnel, steps_of_log
+        from liftgate.measure.refusal import Refused
+        from liftgate.measure.table import open_table
+
+        groups = (segment,) if segment else ()
+        asked = source.Source(
+            table, log, events, layer, placement, tuple(offer or ()), window or "7d", "", since, until, read_at, allow_gaps, groups=groups
+        )
+        with asked.opened() as (path, made):
+            assert made is not None
+            if made.open_windows and open_windows is OpenWindows.refuse:
+                raise Refused(
+                    "open_windows",
+                    f"{made.open_windows:,} of {made.units + made.open_windows:,} units have an open window: what they will do is unknown",
+                    "read again when the windows have closed, or leave those units out (--open-windows drop)",
+                )
+            source.strata(groups, made, path, where, "--segment")
+            group, against = arm or source.ARM, source.role(control, "" if layer else source.CONTROL, made, "--control")
+            rows = open_table(path, text=[group, *groups], where=where)
+            names = steps or steps_of_log(rows, made.kinds)
+            read = read_funnel(rows, unit or source.ROW, names, group, segment or None)
+            return source.said_of(made) | answer_funnel(read, options(against, names, source.shares(share or (), (), made)))
 
     answer(as_json, compute, _show, engine)
 
@@ -156,6 +210,9 @@ def _values(words: list[str], steps: list[str]) -> dict[str, float]:
 
 
 def _show(found: Answer) -> None:
+    source.show(found)
+    if "funnels" not in found:
+        return
     for one in found["funnels"]:
         _show_funnel(one, found["alpha"])
     if found["differences"]:

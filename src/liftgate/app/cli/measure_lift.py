@@ -120,7 +120,7 @@ def lift(
                     metrics=tuple(metric_of(word) for word in metric or ([source.METRIC] if made and not guardrail else [])),
                     guardrails=tuple(guardrail_of(word) for word in guardrail or ()),
                     covariates=tuple(metric_of(word, "--covariate") for word in covariate or ()),
-                    strata=source.strata(stratum or (), made),
+                    strata=source.strata(stratum or (), made, path, where, "--stratum"),
                     segments=tuple(segment or ()),
                     period=period or (source.VERSION if made else ""),
                     triggered=triggered,

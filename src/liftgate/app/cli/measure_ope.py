@@ -6,6 +6,8 @@ from typing import Annotated
 
 import typer
 
+from liftgate.app.cli import measure_decisions as decisions
+from liftgate.app.cli import measure_source as source
 from liftgate.app.cli.measure_answer import DUCKDB, JSON_HELP, TABLE_HELP, WHERE_HELP, Answer, EngineOption, answer, figure, print_table
 
 _SHOWN_ACTIONS = 10
@@ -17,18 +19,27 @@ def register(app: typer.Typer) -> None:
 
 
 def ope(
-    table: Annotated[str, typer.Option("--table", metavar="FILE", help=TABLE_HELP)],
-    action: Annotated[str, typer.Option("--action", metavar="COL", help="Column of the action that was taken.")],
-    reward: Annotated[str, typer.Option("--reward", metavar="COL", help="Column of what it earned; 0 where nothing came of it.")],
+    table: Annotated[str, typer.Option("--table", metavar="FILE", help=TABLE_HELP)] = "",
+    log: decisions.LogOption = None,
+    events: source.EventsOption = None,
+    metric: decisions.MetricOption = source.METRIC,
+    window: decisions.WindowOption = "7d",
+    credit: decisions.CreditOption = "last",
+    read_at: source.ReadAtOption = "",
+    allow_gaps: source.GapsOption = False,
+    action: Annotated[str, typer.Option("--action", metavar="COL", help="Column of the action that was taken.")] = "",
+    reward: Annotated[str, typer.Option("--reward", metavar="COL", help="Column of what it earned; 0 where nothing came of it.")] = "",
     logged_probability: Annotated[
         str, typer.Option("--logged-probability", metavar="COL", help="Column of the probability with which it was taken.")
-    ],
+    ] = "",
     target_probability: Annotated[
         str,
         typer.Option(
-            "--target-probability", metavar="COL", help="Column of the probability with which the other policy takes that action."
+            "--target-probability",
+            metavar="COL",
+            help="Column of the probability with which the other policy takes that action; with --log an even draw unless named.",
         ),
-    ],
+    ] = "",
     cluster: Annotated[
         str | None, typer.Option("--cluster", metavar="COL", help="Column of the person, where one has several decisions.")
     ] = None,
@@ -53,7 +64,8 @@ def ope(
 
     A decision counts for as much as the other policy would have taken it more often than the one that ran: its weight is target over
     logged probability. Refuses where the log cannot know: no support, a logged probability of 0, a mean weight far from 1, too few
-    effective decisions, NaN.
+    effective decisions, NaN. From a log (--log) the other policy is an even draw among the offers that could be drawn; of another bundle
+    `liftgate simulate` says it.
 
     Exit codes: 0 answered, 3 refused, 2 asked wrongly.
 
@@ -61,18 +73,32 @@ def ope(
 
     Example: liftgate measure ope --table d.csv --action offer --reward bought --logged-probability p --target-probability p_new
     --cluster person --q-logged q --q-target q_new --json
+
+    Example: liftgate measure ope --log log --window 7d --metric purchase_value
     """
+    asked = decisions.Source(table, log, events, metric, window, credit, read_at, allow_gaps)
 
     def compute() -> Answer:
+        from liftgate.measure.refusal import Misused
+
+        usual = {"--action": "offer", "--reward": "reward", "--logged-probability": "probability", "--target-probability": "even"}
+        given = dict(zip(usual, (action, reward, logged_probability, target_probability), strict=True))
+        if lacking := [name for name, column in given.items() if not column and log is None]:
+            raise Misused(f"--table wants {', '.join(lacking)} with it")
+        with asked.opened() as (path, made):
+            columns = {name: column or usual[name] for name, column in given.items()}
+            return decisions.said_of(made) | value(path, columns, cluster or (None if made is None else "unit"))
+
+    def value(path: str, columns: dict[str, str], cluster: str | None) -> Answer:
         from liftgate.measure.ope_table import value_policy
         from liftgate.measure.ope_trust import Limits
 
         return value_policy(
-            table,
-            action=action,
-            reward=reward,
-            logged_probability=logged_probability,
-            target_probability=target_probability,
+            path,
+            action=columns["--action"],
+            reward=columns["--reward"],
+            logged_probability=columns["--logged-probability"],
+            target_probability=columns["--target-probability"],
             cluster=cluster,
             q_logged=q_logged,
             q_target=q_target,
@@ -89,6 +115,7 @@ def ope(
 
 
 def _show(found: Answer) -> None:
+    decisions.show(found)
     if "estimates" in found:
         rows = [
             [one["estimator"], figure(one["estimate"]), _range(one, "ci"), _range(one, "bootstrap_ci"), _range(one, "difference_ci", 3)]

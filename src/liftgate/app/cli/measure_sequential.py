@@ -6,6 +6,7 @@ from typing import Annotated, Any
 
 import typer
 
+from liftgate.app.cli import measure_source as source
 from liftgate.app.cli.measure_answer import (
     DUCKDB,
     JSON_HELP,
@@ -35,8 +36,20 @@ def register(app: typer.Typer) -> None:
 
 
 def sequential(
-    control: Annotated[str, typer.Option("--control", metavar="VALUE", help="The arm that the others are held against.")],
+    control: Annotated[
+        str, typer.Option("--control", metavar="VALUE", help="The arm that the others are held against; with --log: holdout unless named.")
+    ] = "",
     table: Annotated[str, typer.Option("--table", metavar="FILE", help="One row a unit. " + TABLE_HELP)] = "",
+    log: source.LogOption = None,
+    events: source.EventsOption = None,
+    layer: source.LayerOption = "",
+    placement: source.PlacementOption = "",
+    offer: source.OfferOption = None,
+    window: source.WindowOption = "7d",
+    since: source.SinceOption = "",
+    until: source.UntilOption = "",
+    read_at: source.ReadAtOption = "",
+    allow_gaps: source.GapsOption = False,
     unit: Annotated[str, typer.Option("--unit", metavar="COL|row", help=UNIT_HELP)] = "",
     arm: Annotated[str, typer.Option("--arm", metavar="COL", help=ARM_HELP)] = "",
     metric: Annotated[str, typer.Option("--metric", metavar="COL", help="Column that is compared; empty counts as 0.")] = "",
@@ -82,13 +95,18 @@ def sequential(
 
     Example: liftgate measure sequential --table orders.csv --unit id --arm arm --control none --metric bought --time at --n-star 40000
 
+    Example: liftgate measure sequential --log log --window 7d --metric purchase --n-star 40000
+
     Example: liftgate measure sequential --cumulative looks.csv --control holdout --n-star 40000 --json
     """
-    needed = {"--unit": unit, "--arm": arm, "--metric": metric, "--time": time}
-    if bool(table) == bool(cumulative):
-        fail("give --table with --unit, --arm, --metric and --time, or --cumulative", MISUSED, as_json)
+    needed = {"--unit": unit, "--arm": arm, "--metric": metric, "--time": time, "--control": control}
+    if (bool(table), bool(cumulative), log is not None).count(True) != 1:
+        fail("give --table with --unit, --arm, --metric and --time, or --log, or --cumulative", MISUSED, as_json)
     if table and (missing := [name for name, given in needed.items() if not given]):
         fail(f"--table wants {', '.join(missing)} with it", MISUSED, as_json)
+    if cumulative and not control:
+        fail("--cumulative wants --control with it", MISUSED, as_json)
+    asked = source.Source(table, log, events, layer, placement, tuple(offer or ()), window, "", since, until, read_at, allow_gaps)
 
     def compute() -> Answer:
         from liftgate.measure.sequential_answer import answer_sequence, read_cumulative
@@ -97,16 +115,22 @@ def sequential(
 
         if cumulative:
             streams = read_cumulative(open_table(cumulative, text=["arm"], where=where), control)
-        else:
-            source = open_table(table, text=[name for name in (unit, arm) if name != "row"], where=where)
-            streams = read_looks(source, unit, arm, control, metric, time, every)
-        return answer_sequence(streams, n_star, fixed_horizon, alpha, share or [])
+            return answer_sequence(streams, n_star, fixed_horizon, alpha, share or [])
+        with asked.opened() as (path, made):
+            key, group = source.role(unit, source.ROW, made, "--unit"), source.role(arm, source.ARM, made, "--arm")
+            against = source.role(control, "" if layer else source.CONTROL, made, "--control")
+            source.strata((), made, path, where)
+            rows = open_table(path, text=[name for name in (key, group) if name != source.ROW], where=where)
+            streams = read_looks(rows, key, group, against, metric or source.METRIC, time or "assigned_at", every)
+            planned = source.shares(share or (), (), made)
+            return source.said_of(made) | answer_sequence(streams, n_star, fixed_horizon, alpha, planned)
 
     answer(as_json, compute, _show, engine)
 
 
 def _show(found: Answer) -> None:
-    for one in found["comparisons"].values():
+    source.show(found)
+    for one in found.get("comparisons", {}).values():
         rows = [
             [look["at"], f"{look['n_treatment']:,}", f"{look['n_control']:,}", figure(look["estimate"]), _interval(look), _says(look)]
             for look in _shown(one["looks"])
@@ -114,7 +138,7 @@ def _show(found: Answer) -> None:
         header = ["look", "units", "control", "difference", f"holds at every look ({1 - found['alpha_each']:.4g})", "says"]
         print_table(f"{one['arm']} against {one['control']}, {len(one['looks'])} looks, N* {found['n_star']:,}", header, rows)
         typer.echo(_verdict(one, found))
-    for warning in found["warnings"]:
+    for warning in found.get("warnings", []):
         typer.echo(f"Note: {warning}.")
 
 

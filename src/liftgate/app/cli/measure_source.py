@@ -66,6 +66,7 @@ class Source:
     allow_gaps: bool = False
     inputs: tuple[str, ...] = ()
     groups: tuple[str, ...] = ()
+    score: bool = False
 
     @contextmanager
     def opened(self) -> Iterator[tuple[str, Made | None]]:
@@ -99,6 +100,7 @@ class Source:
             allow_gaps=self.allow_gaps,
             inputs=self.inputs,
             groups=self.groups,
+            score=self.score,
         )
 
 
@@ -132,17 +134,17 @@ def role(said: str, usual: str, made: Made | None, option: str) -> str:
     raise Misused(f"--table wants {option}")
 
 
-def strata(named: Iterable[str], made: Made | None) -> tuple[str, ...]:
-    """Return the strata. Raises Refused where several bundles decided and nobody asked to compare within each."""
-    from liftgate.measure.refusal import Refused
+def strata(named: Iterable[str], made: Made | None, path: str, where: str = "", option: str = "") -> tuple[str, ...]:
+    """Return the strata. Raises Refused where several bundles decided the rows and nobody asked to compare within each.
 
+    `option`: the command's own that does so; empty: it has none.
+    """
     found = tuple(named)
     if made is not None and made.versions > 1 and VERSION not in found:
-        raise Refused(
-            "mixed_versions",
-            f"{made.versions} bundles decided: what the arms got changed on the way",
-            f"compare within each: --stratum {VERSION}; or measure one alone, with --since and --until",
-        )
+        from liftgate.app.cli.measure_decisions import require_one_version
+
+        within = f"compare within each: {option} {VERSION}; or " if option else ""
+        require_one_version(path, where, f"{within}measure one alone, with --since and --until, or --where \"{VERSION} = '...'\"")
     return found
 
 
