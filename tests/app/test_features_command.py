@@ -20,8 +20,10 @@ from liftgate.adapters.memory_contacts import MemoryContactEvents
 from liftgate.adapters.onnx_models import OnnxModels
 from liftgate.adapters.redis_backfill import RedisBackfill
 from liftgate.adapters.redis_client import Command, connect
+from liftgate.adapters.redis_erasure import RedisErasure
 from liftgate.adapters.system import SystemClock
 from liftgate.app.cli.features import app
+from liftgate.app.keys import hashed_ids
 from liftgate.bundle.load import load_bundle
 from liftgate.domain import consent
 from liftgate.pipeline.live import Live
@@ -122,6 +124,26 @@ def test_a_backfill_is_what_events_made(url: str, log: Path) -> None:
     np.testing.assert_array_equal(values(states[2:], now_ms), values([contacts.features[person] for person in PEOPLE[2:]], now_ms))
     lives = on(url, ("PTTL", redis_keys.windows("p2")))[0]
     assert 90 * 24 * HOUR < lives < 92 * 24 * HOUR
+
+
+def test_a_backfill_brings_nobody_back(url: str, log: Path) -> None:
+    """Who was erased is left out and counted, although somebody has loaded their consent again."""
+    asyncio.run(told(log))
+
+    async def erase() -> None:
+        client = connect(url, 5000)
+        try:
+            await RedisErasure(client, hashed_ids(b"k" * 32), settle_s=0.0).erase("p3", "", SystemClock().now_ms(), lambda: 5.0)
+            await client.call([("SET", redis_keys.consent("p3"), GRANTED)])
+        finally:
+            await client.close()
+
+    asyncio.run(erase())
+    result = run("backfill", "--log", log, "--redis", url, "--json")
+    assert result.exit_code == 0, result.output
+    found = json.loads(result.output)
+    assert (found["people"], found["written"], found["erased"]) == (11, 9, 1)
+    assert on(url, ("EXISTS", redis_keys.windows("p3")), ("EXISTS", redis_keys.windows("p4"))) == [0, 1]
 
 
 def test_a_backfill_leaves_alone_what_has_changed(url: str) -> None:
