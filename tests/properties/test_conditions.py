@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 
 from liftgate.bundle.conditions import ColumnCondition, compile_condition, parse
 from liftgate.bundle.conditions_program import OPERATIONS
-from liftgate.bundle.conditions_row import ROW_OPERATIONS
+from liftgate.bundle.conditions_row import ROW_OPERATIONS, judge
 from liftgate.domain.input import Floats, InputType
 from liftgate.guardrails.rules import FEW, FEW_JUDGEMENTS, Judgements
 from tests.properties.expressions import NOW_MS, OFFER, OTHER, SCHEMA, SCOPE, Tree, doubles, ints, people, text, truths
@@ -174,7 +174,8 @@ def test_operations_on_a_row_are_those_on_columns(name: str, data: st.DataObject
     operands = data.draw(st.tuples(*OPERANDS[name]))
     with np.errstate(all="ignore"):
         column = OPERATIONS[name](*(np.array([operand]) for operand in operands))
-    alone = np.array([ROW_OPERATIONS[name](*operands)])
+    steps = [(name, tuple(range(1, len(operands) + 1)), 9)]
+    alone = np.array([judge((), dict(enumerate(operands, start=1)), steps, 0, (9, 9))((), 0.0)[0]])
     assert alone.dtype == column.dtype
     assert (np.isnan(alone).all() and np.isnan(column).all()) or alone.tobytes() == column.tobytes()
 

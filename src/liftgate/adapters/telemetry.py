@@ -105,9 +105,10 @@ class Telemetry:
                 cells[where[decision.reason, decision.arm, decision.branch]] += 1
         for reasons, where_to in ((getattr(batch, "reason", None), self._refusal), (batch.shadow_reason, self._shadow)):
             if reasons is not None:
-                for reason, count in enumerate(np.bincount(reasons.ravel()).tolist()):
-                    if count and (cell := where_to.get(reason)) is not None:
-                        cells[cell] += count
+                counts = np.bincount(reasons.ravel())
+                for reason in counts.nonzero()[0].tolist():
+                    if (cell := where_to.get(reason)) is not None:
+                        cells[cell] += counts.item(reason)
 
     def fell_back(self, stage: Stage, cause: str, requests: Sequence[DecideRequest] = ()) -> None:
         """A stage took its fallback."""

@@ -12,7 +12,7 @@ from typing import Any
 
 import numpy as np
 
-from liftgate.bundle.conditions_row import ROW_OPERATIONS
+from liftgate.bundle.conditions_row import ROW_OPERATIONS, Judge, judge
 from liftgate.domain.batch import Bools
 from liftgate.domain.input import Floats
 
@@ -191,9 +191,9 @@ _Step = tuple[Callable[..., Any], tuple[Register, ...], Register]
 
 
 class ColumnCondition:
-    """A condition over columns. Immutable and safe to share between threads."""
+    """A condition over columns. Safe to share between threads."""
 
-    __slots__ = ("_columns", "_quiet", "_row_steps", "_start", "_steps", "_true", "_unknown", "by_row", "key", "program", "text")
+    __slots__ = ("_columns", "_judge", "_quiet", "_start", "_steps", "_true", "_unknown", "by_row", "key", "program", "text")
 
     def __init__(
         self,
@@ -211,7 +211,7 @@ class ColumnCondition:
         self._steps = tuple((OPERATIONS[name], operands, out) for name, operands, out in steps)
         self.by_row = all(name in ROW_OPERATIONS for name, _, _ in steps)
         """`evaluate_row` may be called."""
-        self._row_steps = tuple((ROW_OPERATIONS[name], operands, out) for name, operands, out in steps) if self.by_row else ()
+        self._judge: Judge | None = None
         self._quiet = all(name in QUIET for name, _, _ in steps)
         self._true, self._unknown = result.true, result.false
         values = tuple(
@@ -247,12 +247,11 @@ class ColumnCondition:
 
     def evaluate_row(self, inputs: Sequence[float], now_ms: float) -> tuple[bool, bool]:
         """Return (true, unknown) for one person, as `evaluate` does, where `by_row` says that it can be had so."""
-        registers: list[Any] = self._start.copy()
-        registers[NOW] = now_ms
-        for register, index in self._columns:
-            registers[register] = inputs[index]
-        _run(self._row_steps, registers)
-        return registers[self._true], registers[self._unknown]
+        found = self._judge
+        if found is None:
+            program = self.program
+            found = self._judge = judge(program.columns, program.constants, program.steps, NOW, (self._true, self._unknown))
+        return found(inputs, now_ms)
 
 
 def _run(steps: Sequence[_Step], registers: list[Any]) -> None:

@@ -17,7 +17,7 @@ from liftgate.guardrails.base import PASSES, Tally
 
 FEW = 3
 """Up to so many conditions one after the other are cheaper than together."""
-FEW_JUDGEMENTS = 10
+FEW_JUDGEMENTS = 20
 """Up to so many pairs of a person and a condition are judged one by one: there plain numbers cost less than columns."""
 
 
