@@ -15,7 +15,10 @@ WAIT = frozenset({"open_windows", "too_few_events", "too_few_units", "peeking"})
 
 def recommendations(facts: Fact) -> list[Said]:
     """Return them, the most urgent first."""
-    found = [*_data(facts), *_headline(facts), *_layers(facts), *_models(facts), *_policy(facts), *_funnel(facts), *_hypotheses(facts)]
+    data, layers = list(_data(facts)), list(_layers(facts))
+    if any(one.level == "fix_data" for one in data):
+        layers = [one for one in layers if one.level not in ("ship", "stop", "end")]  # nothing is decided by a log that is not sound
+    found = [*data, *_headline(facts), *layers, *_models(facts), *_policy(facts), *_funnel(facts), *_hypotheses(facts)]
     order = ("fix_data", "stop", "ship", "end", "keep_running", "retrain", "look", "test")
     return sorted(found, key=lambda one: order.index(one.level))
 
@@ -206,4 +209,4 @@ def _hypotheses(facts: Fact) -> Iterator[Said]:
 
 
 def _why(refusal: Fact) -> Content:
-    return [ended(refusal["why"]), " What to do: ", ended(refusal["what_to_do"])]
+    return ["Why: ", ended(refusal["why"]), " What to do: ", ended(refusal["what_to_do"])]

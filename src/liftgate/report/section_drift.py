@@ -17,7 +17,7 @@ def drift_section(facts: Fact) -> Html:
     answers, title = facts["answers"], "Has the world moved?"
     answer = answers["drift"]
     if not answer.get("columns"):
-        return chapter("drift", title, refused(answer), command(facts, "drift"))
+        return chapter("drift", title, refused(answer, facts), command(facts, "drift"))
     again = answer["retrain"].value
     shown: list[Content] = [
         tag("p", tag("strong", "Train again. " if again else "No need to train again. " if again is False else "Nobody can say. ")),

@@ -47,7 +47,7 @@ def _bare(end: Fact, style: str) -> Html:
 def lift_section(facts: Fact) -> Html:
     """Return what each arm was worth."""
     answer = facts["answers"]["lift"]
-    if (no := refused(answer)) is not None and not primary(answer):
+    if (no := refused(answer, facts)) is not None and not primary(answer):
         return chapter("lift", "What was it worth?", no, command(facts, "lift"))
     results = [one for one in answer["results"].each() if one["segment"].value is None]
     whole = [one for one in results if one["analysis"].value == "itt"]
@@ -96,7 +96,7 @@ def time_section(facts: Fact) -> Html:
         "ordinary interval: read every day, it finds effects that are not there. N* is the number of people at which the shaded one is "
         "tightest, frozen before the start."
     )
-    shown: list[Content] = [tag("p", words), refused(answers["sequential"]) or _courses(facts, "sequential", answers["lift"])]
+    shown: list[Content] = [tag("p", words), refused(answers["sequential"], facts) or _courses(facts, "sequential", answers["lift"])]
     shown.append(command(facts, "sequential"))
     for layer in facts["layers"].each():
         name = layer["layer"].value
@@ -177,7 +177,9 @@ def segment_section(facts: Fact) -> Html:
     results = [one for one in answer["results"].each() if one["segment"].value] if answer.get("results") else []
     if not results:
         why = (
-            refused(answer) if not primary(answer) else tag("p", "No segment splits people into a few groups. Name others with --segment.")
+            refused(answer, facts)
+            if not primary(answer)
+            else tag("p", "No segment splits people into a few groups. Name others with --segment.")
         )
         return chapter("segments", title, why)
     span = span_of(results)

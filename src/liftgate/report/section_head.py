@@ -17,13 +17,27 @@ DO = {
 }
 
 
-def refused(answer: Fact) -> Html | None:
-    """Return why an answer is not given, None where it is."""
+def refused(answer: Fact, facts: Fact | None = None) -> Html | None:
+    """Return why an answer is not given, None where it is. With the facts: in short, where the chapter on data says it at length."""
     refusal = answer.get("refusal")
     if refusal is None:
         return None
-    words: Content = [tag("strong", "Refused"), " (", refusal["code"].show(), "): ", ended(refusal["why"])]
+    if facts is not None and refusal["code"].value in [one["refusal"]["code"].value for one in _unsound(facts)]:
+        words: Content = [tag("strong", "Refused"), " (", refusal["code"].show(), "), as said under ", tag("a", "data", href="#data"), "."]
+        return tag("div", tag("p", words), class_="refusal")
+    words = [tag("strong", "Refused"), " (", refusal["code"].show(), "): ", ended(refusal["why"])]
     return tag("div", tag("p", words), tag("p", "What to do: ", ended(refusal["what_to_do"])), class_="refusal")
+
+
+def _unsound(facts: Fact) -> list[Fact]:
+    """Return the answers that say that the data cannot carry an answer, one a reason."""
+    answers = facts["answers"]
+    asked = [answers["quality"], answers.get("srm"), answers["table"]]
+    found = {one["refusal"]["code"].value: one for one in reversed(asked) if one is not None and one.get("refusal") is not None}
+    effect = answers["lift"].get("refusal")
+    if effect is not None and effect["code"].value in DATA:
+        found.setdefault(effect["code"].value, answers["lift"])
+    return list(found.values())
 
 
 def more(summary: Content, *content: Content) -> Html:
@@ -95,15 +109,7 @@ def quality_section(facts: Fact) -> Html:
     """Return whether the data can carry an answer; red where they cannot."""
     answers = facts["answers"]
     quality, split = answers["quality"], answers.get("srm")
-    asked = (answers["quality"], *([split] if split else []), answers["table"])
-    reasons = list({one["refusal"]["code"].value: one for one in reversed(asked) if one.get("refusal") is not None}.values())
-    effect = answers["lift"].get("refusal")
-    if (
-        effect is not None
-        and effect["code"].value in DATA
-        and effect["code"].value not in [one["refusal"]["code"].value for one in reasons]
-    ):
-        reasons.append(answers["lift"])
+    reasons = _unsound(facts)
     warned = bool(quality.get("warnings") and quality["warnings"].value)
     level = "refused" if reasons else "mind" if warned else "good"
     words = {
@@ -128,8 +134,8 @@ def _counts(facts: Fact) -> Html:
     log = made.get("log")
     return tag(
         "dl",
-        _box("decisions", quality["decisions"].show("count"), [quality["repeated_decisions"].show("count"), " twice"]),
-        _box("events", quality["events"].show("count"), [quality["repeated_events"].show("count"), " twice"]),
+        _box("decisions", quality["decisions"].show("count"), [quality["repeated_decisions"].show("count"), " there twice, counted once"]),
+        _box("events", quality["events"].show("count"), [quality["repeated_events"].show("count"), " there twice, counted once"]),
         _box("records missing", quality["lost_records"].show("count")),
         None
         if log is None

@@ -21,7 +21,7 @@ def calibration_section(facts: Fact) -> Html:
     halves: list[Content] = []
     for name, words in (("calibration_explored", "Explored decisions"), ("calibration", "All decisions with an offer")):
         answer = facts["answers"][name]
-        halves.append(tag("div", tag("h3", words), refused(answer) or _calibrated(answer), command(facts, name)))
+        halves.append(tag("div", tag("h3", words), refused(answer, facts) or _calibrated(answer), command(facts, name)))
     return chapter("calibration", "Do the scores say what happens?", *shown, tag("div", halves, class_="pair"))
 
 
@@ -73,7 +73,7 @@ def policy_section(facts: Fact) -> Html:
     answers = facts["answers"]
     made, off, simulated = answers["decisions"], answers["off_policy"], answers.get("simulated")
     shown: list[Content] = []
-    if (no := refused(made)) is not None:
+    if (no := refused(made, facts)) is not None:
         shown.append(no)
     else:
         words: Content = [

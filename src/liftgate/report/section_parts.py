@@ -12,7 +12,7 @@ def funnel_section(facts: Fact) -> Html:
     """Return the funnel of every arm, and what a realistic improvement is worth."""
     answer = facts["answers"]["funnel"]
     title = "The funnel: where people are lost"
-    if (no := refused(answer)) is not None:
+    if (no := refused(answer, facts)) is not None:
         return chapter("funnel", title, no, command(facts, "funnel"))
     shown: list[Content] = [
         tag(

@@ -76,10 +76,12 @@ def verdict(facts: Fact) -> Said:
         answer = answers.get(name)
         if answer is not None and (refusal := answer.get("refusal")) is not None and not (name == "lift" and _answered(answer)):
             said = words or ("the data are not sound" if refusal["code"].value in DATA else "")
-            return Said("refused", ["No verdict" + (f": {said}" if said else " yet"), "."], [ended(refusal["why"]), " ", _mend(refusal)])
+            return Said(
+                "refused", ["No verdict" + (f": {said}" if said else " yet"), "."], ["Why: ", ended(refusal["why"]), " ", _mend(refusal)]
+            )
     result = decisive(answers)
     if (refusal := result.get("refusal")) is not None:
-        return Said("refused", "No verdict yet.", [ended(refusal["why"]), " ", _mend(refusal)])
+        return Said("refused", "No verdict yet.", ["Why: ", ended(refusal["why"]), " ", _mend(refusal)])
     return _said(answers, result)
 
 
