@@ -23,14 +23,14 @@ HERE = Path(__file__).parent
 def main() -> int:
     """Run pytest over this folder, its processes sharing the worlds."""
     parser = argparse.ArgumentParser(prog="python -m tests.loop", description=(__doc__ or "").split("\n")[0])
-    parser.add_argument("--runs", type=int, default=500, help="of every loop (default 500; 30 to 1,000)")
+    parser.add_argument("--runs", type=int, default=500, help="of every loop (default 500; 24 to 1,000)")
     parser.add_argument(
         "--processes", type=int, default=min(os.cpu_count() or 1, 4), help="that share the work (default: the cores, at most 4)"
     )
     parser.add_argument("files", nargs="*", help="test files (default: all)")
     given = parser.parse_args()
-    if not 30 <= given.runs <= 1000 or given.processes < 1:
-        parser.error("--runs is 30 to 1000, --processes at least 1")
+    if not 24 <= given.runs <= 1000 or given.processes < 1:
+        parser.error("--runs is 24 to 1000, --processes at least 1")
     with tempfile.TemporaryDirectory(prefix="liftgate-loops-") as folder:
         return _run(given.runs, given.processes, given.files or [str(HERE)], Path(folder))
 

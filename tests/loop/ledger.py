@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 from scipy import stats
 
-RUNS = int(os.environ.get("LIFTGATE_TEST_LOOPS") or 30)
+RUNS = int(os.environ.get("LIFTGATE_TEST_LOOPS") or 24)
 """Of every loop; `make loops` runs 500."""
 FULL = RUNS >= 500
 PROMISE = 0.95
