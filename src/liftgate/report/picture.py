@@ -29,15 +29,20 @@ def place(value: float, span: tuple[float, float]) -> str:
     return f"{_FULL * (span[1] - value) / (span[1] - span[0]):.2f}"
 
 
-def interval(low: float | None, middle: float | None, high: float | None, span: tuple[float, float]) -> Html:
-    """Return one interval on a line with a mark at 0; an open end runs to the edge. Decoration: its numbers stand beside it."""
+def interval(low: float | None, middle: float | None, high: float | None, span: tuple[float, float], beyond: bool) -> Html:
+    """Return one interval on a line with a mark at 0; an open end runs to the edge. Decoration: its numbers stand beside it.
+
+    `beyond`: it is beyond chance, corrected for all that was looked at; only then it has the colour of up or down.
+    """
 
     def x(value: float) -> str:
         return f"{max(0.0, min(_FULL, _FULL * (value - span[0]) / (span[1] - span[0]))):.2f}%"
 
     marks = [tag("line", x1=x(0.0), x2=x(0.0), y1="0", y2="100%", class_="zero")]
     if middle is not None:
-        side = "up" if low is not None and low > 0 else "down" if high is not None and high < 0 else "open"
+        side = "open"
+        if beyond:
+            side = "up" if low is not None and low > 0 else "down" if high is not None and high < 0 else "open"
         left, right = (span[0] if low is None else low), (span[1] if high is None else high)
         marks.append(tag("line", x1=x(left), x2=x(right), y1="50%", y2="50%", class_=f"span {side}"))
         marks.append(tag("circle", cx=x(middle), cy="50%", r="5", class_=f"dot {side}"))

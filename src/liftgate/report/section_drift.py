@@ -18,10 +18,8 @@ def drift_section(facts: Fact) -> Html:
     answer = answers["drift"]
     if not answer.get("columns"):
         return chapter("drift", title, refused(answer, facts), command(facts, "drift"))
-    again = answer["retrain"].value
     shown: list[Content] = [
-        tag("p", tag("strong", "Train again. " if again else "No need to train again. " if again is False else "Nobody can say. ")),
-        tag("p", ended(answer["why"])),
+        tag("p", tag("strong", "Train again? "), ended(answer["why"])),
         refused(answer),
         tag(
             "p",

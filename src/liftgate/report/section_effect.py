@@ -34,7 +34,9 @@ def row(one: Fact, name: Content, span: tuple[float, float]) -> list[Content]:
         control.show(mean),
         under(one["estimate"].show(difference), [_bare(one["ci_low"], difference), " to ", _bare(one["ci_high"], difference)]),
         lift if bounded else "unbounded",
-        interval(one["lift_ci_low"].value, one["lift"].value, one["lift_ci_high"].value, span) if bounded else None,
+        interval(one["lift_ci_low"].value, one["lift"].value, one["lift_ci_high"].value, span, bool(one["significant"].value))
+        if bounded
+        else None,
         one["p_adjusted"].show("p"),
         "yes" if one["significant"].value else "not shown",
     ]

@@ -16,7 +16,7 @@ _NOW = {
     "none": "no effect shows, N* is reached",
     "running": "not known yet",
 }
-_HEAD = ["layer, arm", "what its difference says", "people", "difference", "relative lift", "its interval", "by now"]
+_HEAD = ["layer, arm", "what its difference says", "difference", "relative lift", "its interval", "by now"]
 
 
 def ladder_section(facts: Fact) -> Html:
@@ -56,16 +56,16 @@ def _rows(layer: Fact | None, answer: Fact, sequence: Fact | None, span: tuple[f
     if not primary(answer):
         refusal = answer["refusal"]
         words = tag("span", "refused: ", ended(refusal["why"]), " What to do: ", ended(refusal["what_to_do"]), class_="words")
-        return [[name, words, *("\u2013",) * 3, None, "refused"]]
+        return [[name, words, *("\u2013",) * 2, None, "refused"]]
     return [_row(layer, name, one, sequence, span) for one in primary(answer)]
 
 
 def _row(layer: Fact | None, name: Content, one: Fact, sequence: Fact | None, span: tuple[float, float]) -> list[Content]:
     kind = "" if layer is None else layer["kind"].value
-    label: Content = [name, ": ", one["arm"].show(), " against ", one["control"].show()]
+    label: Content = [tag("span", name), ": ", one["arm"].show(), " against ", one["control"].show()]
     if one["estimate"].value is None:
         words = tag("span", "refused: ", ended(one["refusal"]["why"]), class_="words")
-        return [label, words, *("\u2013",) * 3, None, "refused"]
+        return [label, words, *("\u2013",) * 2, None, "refused"]
     part = PARTS.get(one["arm"].value) if kind == "ablation" else None
     says: Content = (
         "everything that is decided, against nothing of it" if kind in ("", "holdout") else "what the arm changes, against its control"
@@ -75,10 +75,14 @@ def _row(layer: Fact | None, name: Content, one: Fact, sequence: Fact | None, sp
     style = styles(one)[1]
     n: Content = [[" + " if i else "", each.show("count")] for i, each in enumerate(one["n"].each())]
     bounded = one["lift_bounded"].value
-    picture = interval(one["lift_ci_low"].value, one["lift"].value, one["lift_ci_high"].value, span) if bounded else None
+    picture = (
+        interval(one["lift_ci_low"].value, one["lift"].value, one["lift_ci_high"].value, span, bool(one["significant"].value))
+        if bounded
+        else None
+    )
     bare = "bare_points" if style == "points" else style
     size = under(one["estimate"].show(style), [one["ci_low"].show(bare), " to ", one["ci_high"].show(bare)])
     lift = one["lift"].show("percent") if bounded else "unbounded"
     now = _NOW.get(state_of(sequence, one["arm"].value), "not known yet")
     by_now = tag("span", under(now, ["p, corrected, ", one["p_adjusted"].show("p")]), class_="wraps")
-    return [label, tag("span", says, class_="words"), n, size, lift, picture, by_now]
+    return [under(label, [n, " people"]), tag("span", says, class_="words"), size, lift, picture, by_now]
