@@ -13,7 +13,7 @@ import hiredis
 import pytest
 
 from liftgate.adapters.embedded_valkey import EmbeddedValkey
-from liftgate.adapters.redis_client import Address, NodeClient, check, code, connect
+from liftgate.adapters.redis_client import Address, NodeClient, allowance_s, check, code, connect
 from liftgate.adapters.redis_cluster import ClusterClient
 from liftgate.adapters.redis_profiles import RedisProfiles
 from liftgate.adapters.redis_reservations import RedisReservations
@@ -174,3 +174,8 @@ async def test_the_rights_in_the_docs_are_enough(tmp_path: Path) -> None:
         fetched = await RedisProfiles(client, budget_ms=5000).fetch([PersonKey("p", False)], InputSchema((), ()))
         assert [len(raw or b"") for raw in fetched.history] == [32]
         await client.close()
+
+
+def test_large_batches_are_allowed_more_time() -> None:
+    """Up to 64 people a call has its budget, beyond them as much a person; never less than the budget."""
+    assert [allowance_s(0.008, people) for people in (1, 64, 128, 256)] == pytest.approx([0.008, 0.008, 0.016, 0.032])

@@ -293,3 +293,16 @@ async def test_a_broken_walk_gives_its_caps_back(valkey_url: str, tmp_path: Path
         )
         offers = [slot.offer_id for raw in answers for slot in DecideResponse.FromString(raw).slots]
         assert offers == ["thrice"] * 3
+
+
+async def test_a_batch_call_alone_goes_in_twice_the_batches(valkey_url: str, tmp_path: Path) -> None:
+    """Requests of batch calls fill batches of twice the size while nobody waits alone, and share one of the usual size with who does."""
+    async with workbench(valkey_url, tmp_path, limits=Limits(max_batch=16)) as bench:
+        await bench.batcher.submit_many([_ask(f"bulk-{i}") for i in range(40)], bench.live)
+        await bench.batcher.drain()
+        assert bench.watcher.batches == [32, 8]
+        alone = [asyncio.create_task(bench.batcher.submit(_ask(f"alone-{i}"), bench.live)) for i in range(4)]
+        many = asyncio.create_task(bench.batcher.submit_many([_ask(f"more-{i}") for i in range(40)], bench.live))
+        await asyncio.gather(*alone, many)
+        await bench.batcher.drain()
+        assert bench.watcher.batches == [32, 8, 16, 28]

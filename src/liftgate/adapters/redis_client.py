@@ -25,6 +25,14 @@ Command = tuple[bytes | str | int, ...]
 DEFAULT_BUDGET_MS = 8.0
 
 
+_USUAL_BATCH = 64
+
+
+def allowance_s(budget_s: float, people: int) -> float:
+    """Return what a call for so many people may take: up to 64 the budget; beyond it so much a person, as the server needs longer."""
+    return budget_s if people <= _USUAL_BATCH else budget_s * people / _USUAL_BATCH
+
+
 class RedisClient(Protocol):
     """What the adapters need of a client. Belongs to one event loop."""
 

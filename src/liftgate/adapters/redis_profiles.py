@@ -21,7 +21,7 @@ from liftgate.adapters.breaker import Breaker
 from liftgate.adapters.feast_layout import FeastCodec
 from liftgate.adapters.feast_map import FeastMap
 from liftgate.adapters.person_keys import Asking, PersonKeys
-from liftgate.adapters.redis_client import DEFAULT_BUDGET_MS, Command, RedisClient, check, code, guarded
+from liftgate.adapters.redis_client import DEFAULT_BUDGET_MS, Command, RedisClient, allowance_s, check, code, guarded
 from liftgate.adapters.redis_hash import HashCodec
 from liftgate.adapters.redis_shared import Shared
 from liftgate.domain.errors import StoreUnavailable
@@ -70,6 +70,8 @@ class RedisProfiles:
         if not people:
             return Fetched(unpack(schema, []), [], [])
         fetched_by = self._fetch_packed if self._packed else self._fetch_hash
+        allowed_s = allowance_s(self._budget_s, len(people))
+        budget_s = allowed_s if budget_s is None else min(budget_s, allowed_s)
         shared = Shared(people, totals)
         asking = None if self._keys is None else Asking(self._keys, people, self._client.clustered)
         fetched, values = await fetched_by(people, schema, budget_s, shared.commands, asking)
@@ -90,9 +92,8 @@ class RedisProfiles:
     async def _call(
         self, commands: Sequence[Command], budget_s: float | None, client: RedisClient | None = None, breaker: Breaker | None = None
     ) -> list[Any]:
-        hurried = budget_s is not None and budget_s < self._budget_s
-        limit_s = budget_s if hurried and budget_s is not None else self._budget_s
-        return await guarded(client or self._client, breaker or self._breaker, commands, limit_s, hurried=hurried)
+        limit_s = self._budget_s if budget_s is None else budget_s
+        return await guarded(client or self._client, breaker or self._breaker, commands, limit_s, hurried=limit_s < self._budget_s)
 
     async def _fetch_packed(
         self, people: Sequence[PersonKey], schema: InputSchema, budget_s: float | None, shared: list[Command], asking: Asking | None

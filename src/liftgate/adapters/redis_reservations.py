@@ -18,7 +18,7 @@ import hiredis
 
 from liftgate.adapters import redis_keys
 from liftgate.adapters.breaker import Breaker
-from liftgate.adapters.redis_client import DEFAULT_BUDGET_MS, Command, RedisClient, check, code, guarded
+from liftgate.adapters.redis_client import DEFAULT_BUDGET_MS, Command, RedisClient, allowance_s, check, code, guarded
 from liftgate.domain.errors import StoreUnavailable
 from liftgate.pipeline.ports import Amendment, Charge, Claim, ClaimOutcome, ClaimStatus, TotalUse
 
@@ -74,7 +74,7 @@ class RedisReservations:
             return []
         size = 1 if self._client.clustered else CHUNK
         calls = [self._claims(claims[i : i + size]) for i in range(0, len(claims), size)]
-        replies = await self._run("reserve.lua", calls, budget_s)
+        replies = await self._run("reserve.lua", calls, len(claims), budget_s)
         return [_MADE if reply == 0 else _outcome(reply) for chunk in replies for reply in chunk]
 
     async def look(self, claims: Sequence[Claim]) -> Sequence[ClaimOutcome]:
@@ -97,7 +97,8 @@ class RedisReservations:
         if known:
             size = 1 if self._client.clustered else CHUNK
             chunks = [known[i : i + size] for i in range(0, len(known), size)]
-            await self._run("confirm.lua", [([key for key, _ in chunk], [fingerprint for _, fingerprint in chunk]) for chunk in chunks])
+            calls = [([key for key, _ in chunk], [fingerprint for _, fingerprint in chunk]) for chunk in chunks]
+            await self._run("confirm.lua", calls, len(known))
 
     def _claims(self, claims: Sequence[Claim]) -> tuple[list[bytes], list[bytes]]:
         """Return keys and arguments of one call of `reserve.lua`."""
@@ -168,12 +169,12 @@ class RedisReservations:
             header = _AMENDED.pack(claim.reservation_id, self._horizon_ms, flags)
             calls.append((keys, [header, claimed, instead, *receipts]))
         if calls:
-            await self._run("amend.lua", calls)
+            await self._run("amend.lua", calls, len(calls))
 
-    async def _run(self, name: str, calls: Sequence[ScriptCall], budget_s: float | None = None) -> list[Any]:
-        hurried = budget_s is not None and budget_s < self._budget_s
-        allowed_s = budget_s if budget_s is not None and hurried else self._budget_s
-        return await run_script(name, calls, self._client, self._breaker, allowed_s, hurried)
+    async def _run(self, name: str, calls: Sequence[ScriptCall], people: int, budget_s: float | None = None) -> list[Any]:
+        allowed_s = allowance_s(self._budget_s, people)
+        allowed_s = allowed_s if budget_s is None else min(budget_s, allowed_s)
+        return await run_script(name, calls, self._client, self._breaker, allowed_s, allowed_s < self._budget_s)
 
 
 ScriptCall = tuple[list[bytes], list[bytes]]

@@ -129,7 +129,7 @@ class Settings(BaseSettings):
         ge=0,
         le=600_000,
     )
-    max_batch: int = _setting("Serving", "Most requests walked as one batch.", 64, ge=1, le=1_000)
+    max_batch: int = _setting("Serving", "Most requests walked as one batch; of `DecideBatch` alone twice as many.", 128, ge=1, le=1_000)
     max_queue: int = _setting(
         "Serving", "Most requests waiting in a worker; beyond it they are answered RESOURCE_EXHAUSTED.", 1_024, ge=1, le=1_000_000
     )

@@ -170,7 +170,7 @@ class Batcher:
         batch: list[_Waiting] = []
         kept_for_bulk = min(len(self._bulk), self._limits.max_batch // 4)
         self._take(self._single, batch, self._limits.max_batch - kept_for_bulk)
-        self._take(self._bulk, batch, self._limits.max_batch)
+        self._take(self._bulk, batch, self._limits.max_batch if batch else 2 * self._limits.max_batch)
         return batch
 
     def _take(self, queue: deque[_Waiting], batch: list[_Waiting], limit: int) -> None:

@@ -26,7 +26,8 @@ class Caller(Protocol):
 class Limits:
     """How much is taken on at once."""
 
-    max_batch: int = 64
+    max_batch: int = 128
+    """Requests in a batch; twice as many where all of them are of batch calls, and nobody waits alone."""
     max_queue: int = 1024
     """Requests waiting; one more is Overloaded."""
     batches_in_flight: int = 1
