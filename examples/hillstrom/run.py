@@ -106,6 +106,8 @@ def _decide(store: str, log: Path, said: Path, customers: int, console: Console)
     # A campaign waits gladly: all of these processes share the machine's cores, and no customer is to get a fallback for that.
     budgets = ("--fetch-budget-ms", "5000", "--reserve-budget-ms", "5000", "--default-deadline-ms", "60000")
     arguments = ("--bundle", BUNDLE, "--models", MODELS, "--redis", store, "--log", log, "--transport", "native", *budgets)
+    # A public file without people's names: one key, so that draws are the same in every run.
+    arguments = (*arguments, "--pseudonyms", "keyed", "--pseudonym-key", "a key for a public file")
     columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
     with serving(arguments, said) as target, Progress(*columns, console=console, transient=True) as progress:
         task = progress.add_task("decisions", total=customers)

@@ -78,6 +78,9 @@ def start(redis_url: str, log: Path, said: Path, port: int = 0, metrics_port: in
         # Callers, service and store share this machine's cores, so the store may have to wait for its turn.
         "fetch-budget-ms": 250,
         "reserve-budget-ms": 250,
+        # Made-up people: by one fixed key, so that draws are the same in every run.
+        "pseudonyms": "keyed",
+        "pseudonym-key": "a key for made-up people",
         **({"lame-duck-s": 0, "log-level": "warning"} if quiet else {}),
     }
     arguments = [part for name, value in settings.items() for part in (f"--{name}", str(value))]
