@@ -1,4 +1,4 @@
-// What a real browser says of a page: console, requests, width and axe-core's serious violations, as JSON.
+// What a real browser says of a page: console, requests, width on screen and on A4 paper, and axe-core's serious violations, as JSON.
 // node browse.mjs NODE_MODULES CHROMIUM PAGE.html
 import { createRequire } from "node:module";
 import { readFileSync } from "node:fs";
@@ -24,6 +24,11 @@ for (const width of [375, 1440]) {
     const result = await tab.evaluate(() => globalThis.axe.run());
     const serious = result.violations.filter((one) => ["serious", "critical"].includes(one.impact)).map((one) => one.id);
     found.push({ asked: width, scheme: colorScheme, width: wide, said, violations: serious });
+    if (width === 375) {
+      await tab.emulateMedia({ media: "print" });
+      await tab.setViewportSize({ width: 718, height: 1000 }); // A4 less its margins
+      found.at(-1).paper = await tab.evaluate(() => document.documentElement.scrollWidth);
+    }
     await context.close();
   }
 }

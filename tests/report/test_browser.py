@@ -17,6 +17,7 @@ import pytest
 from liftgate.report.facts import Wanted, gather
 from liftgate.report.page import render, told
 from tests.report.shop_log import DAY_MS, write_shop
+from tests.report.shop_world import write_world
 
 MODULES = Path(os.environ.get("LIFTGATE_NODE_MODULES", "node_modules")).absolute()
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
@@ -27,7 +28,7 @@ LACKING = [
     *(f"npm package {name}" for name in ("playwright-core", "axe-core") if not (MODULES / name).is_dir()),
 ]
 needs_browser = pytest.mark.skipif(
-    bool(LACKING), reason=f"NOT CHECKED IN A BROWSER: {', '.join(LACKING)} not there (see docs/measurement.md)"
+    bool(LACKING), reason=f"NOT CHECKED IN A BROWSER: {', '.join(LACKING)} not there (see docs/report.md)"
 )
 
 
@@ -41,10 +42,15 @@ def browse(page: Path) -> list[dict[str, Any]]:
 
 @needs_browser
 def test_a_browser_has_nothing_to_say_against_the_page(tmp_path: Path) -> None:
-    """No word on the console, no request, no scrolling sideways, no serious violation; of a whole log and of one that is refused."""
-    for name, gap in (("whole", False), ("refused", True)):
-        write_shop(tmp_path / name, gap=gap, people=600)
-        facts = told(gather(Wanted(tmp_path / name, window="1d", window_ms=DAY_MS, n_star=500)))
+    """No word on the console, no request, no scrolling sideways, nothing beyond the paper's edge, no serious violation.
+
+    Of a whole log, of one that is refused, and of one with many arms, segments and inputs.
+    """
+    for name in ("whole", "refused", "rich"):
+        log = write_world(tmp_path / name, 1_200) if name == "rich" else tmp_path / name
+        if name != "rich":
+            write_shop(log, gap=name == "refused", people=600)
+        facts = told(gather(Wanted(log, window="1d", window_ms=DAY_MS, n_star=500)))
         page = tmp_path / f"{name}.html"
         page.write_text(render(facts), encoding="utf-8")
         seen = browse(page)
@@ -52,11 +58,12 @@ def test_a_browser_has_nothing_to_say_against_the_page(tmp_path: Path) -> None:
         for one in seen:
             assert (one["said"], one["violations"]) == ([], []), one
             assert one["width"] <= one["asked"], one
+            assert one.get("paper", 0) <= 718, one
 
 
 @needs_browser
 def test_the_browser_would_see_what_is_wrong(tmp_path: Path) -> None:
-    """A page with a request, a wide element and an unreadable text is seen to have all three."""
+    """A page with a request, a wide element and an unreadable text is seen to have all three, on paper too."""
     page = tmp_path / "wrong.html"
     page.write_text(
         "<!doctype html><html lang=en><title>x</title><main><h1>x</h1><p style='width:3000px;color:#ddd;background:#fff'>Grey</p>"
@@ -68,3 +75,4 @@ def test_the_browser_would_see_what_is_wrong(tmp_path: Path) -> None:
         assert one["said"]
         assert "color-contrast" in one["violations"]
         assert one["width"] > one["asked"]
+        assert one.get("paper", 3_000) > 718
