@@ -117,6 +117,21 @@ async def test_while_the_store_is_away(redis_backend: Backend) -> None:
     await away.close()
 
 
+async def test_keys_that_were_destroyed_elsewhere_are_forgotten_here(redis_backend: Backend) -> None:
+    """A worker that is asked about others keeps no key longer than two times that it counts as fresh, whoever destroyed it meanwhile."""
+    client = redis_backend.client
+    assert client is not None
+    now = [0.0]
+    worker = ring(clock=lambda: now[0])
+    (key,) = await fetched(client, worker, ["a"])
+    await RedisErasure(client, HASHED, settle_s=0.0).erase("a", "", 1, lambda: 5.0)
+    assert key in {value for value, _ in (worker._known | worker._older).values()}
+    for _ in range(2):
+        now[0] += FRESH_S + 1
+        await fetched(client, worker, ["b"])
+    assert key not in {value for value, _ in (worker._known | worker._older).values()}
+
+
 async def test_a_damaged_key_is_no_key(redis_backend: Backend) -> None:
     """A value of another length or type stands for nobody, and harms no neighbour."""
     client = redis_backend.client

@@ -44,6 +44,8 @@ class PersonKeys:
         self._clock = clock
         self._units = units or {}
         self._known: dict[str, tuple[bytes, float]] = {}
+        self._older: dict[str, tuple[bytes, float]] = {}
+        self._turned = clock()
 
     def pseudonym(self, person_id: str, key: bytes | None) -> tuple[bytes, bool]:
         """Return 16 bytes, and whether they are for once alone: the person has no key, or the store is away and it is not remembered."""
@@ -67,7 +69,7 @@ class PersonKeys:
         """Return the key to go by; None: none is known."""
         if key is not None:
             return key
-        known = self._known.get(person_id)
+        known = self._known.get(person_id) or self._older.get(person_id)
         return None if known is None or self._clock() - known[1] > FRESH_S else known[0]
 
     def once(self) -> bytes:
@@ -76,13 +78,15 @@ class PersonKeys:
 
     @property
     def known(self) -> Container[str]:
-        """Whose keys were seen here before."""
+        """Whose keys were seen here lately."""
         return self._known
 
     def learn(self, person_id: str, key: bytes | None) -> None:
         """Remember what the store said of a person."""
+        self._turn(self._clock())
         if key is None:
             self._known.pop(person_id, None)
+            self._older.pop(person_id, None)
             return
         if len(self._known) >= KNOWN:
             self._known.clear()
@@ -90,14 +94,22 @@ class PersonKeys:
 
     def learn_all(self, people: Sequence[PersonKey], keys: Sequence[bytes | None]) -> None:
         """Remember a batch's."""
-        known, now = self._known, self._clock()
+        now = self._clock()
+        self._turn(now)
+        known = self._known
         if len(known) + len(people) > KNOWN:
             known.clear()
         for person, key in zip(people, keys, strict=True):
             if key is None:
                 known.pop(person.person_id, None)
+                self._older.pop(person.person_id, None)
             else:
                 known[person.person_id] = (key, now)
+
+    def _turn(self, now: float) -> None:
+        """Forget what is not fresh any more: a key that was destroyed does not live on in a worker that was not asked about its person."""
+        if now - self._turned > FRESH_S:
+            self._older, self._known, self._turned = self._known, {}, now
 
     def fresh(self, count: int) -> bytes:
         """Return so many fresh keys, one after the other: one call for a whole batch."""
