@@ -30,6 +30,9 @@ class Verdict:
 class Guardrail(Protocol):
     """Compiled for one bundle; pure."""
 
+    idle: bool
+    """The bundle has nothing that it could deny by: it is never asked."""
+
     def evaluate(self, batch: Batch) -> Verdict | None:
         """Judge every offer for every person, candidates or not. None: no objection to any."""
         ...

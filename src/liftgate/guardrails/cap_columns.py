@@ -19,6 +19,7 @@ class CapColumns:
     def __init__(self, bundle: Bundle, *reasons: Reason) -> None:
         self._bundle = bundle
         self._columns = [c for c, cap in enumerate(bundle.caps) if cap.reason in reasons]
+        self.idle = not self._columns
         self._hard = {False: np.zeros(len(bundle.offers), dtype=np.bool_), True: np.zeros(len(bundle.offers), dtype=np.bool_)}
         """By whether they run in shadow: [K] offers with a hard cap on any channel."""
         for c in self._columns:

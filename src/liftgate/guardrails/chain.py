@@ -48,8 +48,8 @@ class Chain:
         )
         # Counters know themselves which of them run in shadow, for the reservation holds them too.
         shadowed = bundle.shadow.guardrails - {"caps", "contact_policy", "exclusions", "pauses"}
-        self.guardrails = tuple((guardrail, name in shadowed) for name, guardrail in guardrails)
-        """Each with whether it runs in shadow, in the order in which reasons are given."""
+        self.guardrails = tuple((guardrail, name in shadowed) for name, guardrail in guardrails if not guardrail.idle)
+        """Each with whether it runs in shadow, in the order in which reasons are given; without those that have nothing to do."""
         self._default = np.array([placement.default_offer for placement in bundle.placements], dtype=np.intp)
         most = max((len(placement.later_defaults) for placement in bundle.placements), default=0)
         later = [[*placement.later_defaults, *[-1] * (most - len(placement.later_defaults))] for placement in bundle.placements]
@@ -78,7 +78,8 @@ class Chain:
                     np.copyto(shadow, noted, where=allowed & (shadow == PASSES))
                 if in_shadow:
                     continue
-            np.copyto(reason, verdict.reason, where=allowed & ~verdict.mask)
+            # On booleans, greater: the one and not the other.
+            np.copyto(reason, verdict.reason, where=allowed > verdict.mask)
             allowed &= verdict.mask
             passes &= verdict.mask
         default_allowed &= passes[np.arange(batch.n), default]

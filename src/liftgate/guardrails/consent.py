@@ -17,6 +17,7 @@ class Consent:
 
     def __init__(self, bundle: Bundle) -> None:
         self._bundle = bundle
+        self.idle = False
         self._purposes = [p for p in range(len(bundle.purposes)) if bundle.needs_purpose[:, p].any()]
 
     def evaluate(self, batch: Batch) -> Verdict | None:

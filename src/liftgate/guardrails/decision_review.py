@@ -18,6 +18,7 @@ class DecisionReview:
 
     def __init__(self, bundle: Bundle) -> None:
         self._bundle = bundle
+        self.idle = not bundle.each_decision
 
     def evaluate(self, batch: Batch) -> Verdict | None:
         """See `Guardrail`."""

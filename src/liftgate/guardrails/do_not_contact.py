@@ -16,6 +16,7 @@ class DoNotContact:
     def __init__(self, bundle: Bundle) -> None:
         self._bundle = bundle
         self._lists = bundle.suppressions.lists
+        self.idle = not self._lists
         held = np.zeros((len(self._lists), len(bundle.offers)), dtype=np.bool_)
         for i, each in enumerate(self._lists):
             held[i, each.offers] = True

@@ -24,6 +24,7 @@ class Eligibility:
 
     def __init__(self, bundle: Bundle) -> None:
         self._bundle = bundle
+        self.idle = False
         sections = (
             Rules(bundle, "eligible_if", Reason.NOT_ELIGIBLE, None, Reason.ELIGIBILITY_UNKNOWN),
             Rules(bundle, "applicable_if", Reason.NOT_APPLICABLE, None, Reason.APPLICABILITY_UNKNOWN, excusable=True),

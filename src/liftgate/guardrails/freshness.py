@@ -17,6 +17,7 @@ class Freshness:
 
     def __init__(self, bundle: Bundle) -> None:
         self._bundle = bundle
+        self.idle = not bundle.stale_offers
 
     def evaluate(self, batch: Batch) -> Verdict | None:
         """See `Guardrail`."""

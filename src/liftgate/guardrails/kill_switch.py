@@ -15,6 +15,7 @@ class KillSwitch:
 
     def __init__(self, bundle: Bundle) -> None:
         self._bundle = bundle
+        self.idle = False
 
     def evaluate(self, batch: Batch) -> Verdict | None:
         """See `Guardrail`."""

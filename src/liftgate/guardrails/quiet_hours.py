@@ -26,6 +26,7 @@ class QuietHours:
     def __init__(self, bundle: Bundle) -> None:
         self._bundle = bundle
         self._hours = bundle.suppressions.quiet_hours
+        self.idle = self._hours is None
         self._zones = bundle.suppressions.zones
         self._known: dict[str, tuple[int, int]] = {}
         """By zone: the last minute asked for, and what it has against everything. A zone's entry is replaced whole."""

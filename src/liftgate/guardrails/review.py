@@ -15,6 +15,7 @@ class Review:
 
     def __init__(self, bundle: Bundle) -> None:
         self._bundle = bundle
+        self.idle = False
         self._sensitive = np.zeros(len(bundle.offers), dtype=np.bool_)
         self._sensitive[list(bundle.reviews)] = True
 

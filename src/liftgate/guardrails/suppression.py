@@ -15,6 +15,7 @@ class Suppression:
     def __init__(self, bundle: Bundle) -> None:
         self._bundle = bundle
         self._rules = Rules(bundle, "suppress_if", None, Reason.SUPPRESSED, Reason.SUPPRESSION_UNKNOWN)
+        self.idle = not self._rules
 
     def evaluate(self, batch: Batch) -> Verdict | None:
         """See `Guardrail`."""
