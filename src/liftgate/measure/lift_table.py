@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import ibis
@@ -32,19 +32,32 @@ class Cells:
     """Winsorised columns and their caps."""
     missing_covariates: tuple[str, ...]
 
+    _picked: dict[tuple[str, ...], dict[tuple[str, ...], dict[tuple[str, ...], Statistic]]] = field(default_factory=dict, repr=False)
+    """By the names of what is chosen: by arm and chosen values, statistics by stratum. Many segments are then no more work than few."""
+    _values: dict[str, list[str]] = field(default_factory=dict, repr=False)
+
     def pick(self, arm: str, chosen: Mapping[str, str]) -> dict[tuple[str, ...], Statistic]:
         """Return an arm's statistic by stratum, of the cells whose keys have the chosen values."""
-        at = [self.keys.index(name) for name in self.question.strata]
-        found: dict[tuple[str, ...], Statistic] = {}
+        names = tuple(chosen)
+        if names not in self._picked:
+            self._picked[names] = self._by(names)
+        return dict(self._picked[names].get((arm, *chosen.values()), {}))
+
+    def _by(self, names: Sequence[str]) -> dict[tuple[str, ...], dict[tuple[str, ...], Statistic]]:
+        strata, rest = [self.keys.index(name) for name in self.question.strata], [self.keys.index(name) for name in names]
+        found: dict[tuple[str, ...], dict[tuple[str, ...], Statistic]] = {}
         for key, cell in self.cells.items():
-            if key[0] == arm and all(key[self.keys.index(name)] == value for name, value in chosen.items()):
-                stratum = tuple(key[i] for i in at)
-                found[stratum] = found[stratum] + cell if stratum in found else cell
+            part = found.setdefault((key[0], *(key[i] for i in rest)), {})
+            stratum = tuple(key[i] for i in strata)
+            part[stratum] = part[stratum] + cell if stratum in part else cell
         return found
 
     def values(self, name: str) -> list[str]:
         """Return the values of a key, in order."""
-        return sorted({key[self.keys.index(name)] for key in self.cells})
+        if name not in self._values:
+            at = self.keys.index(name)
+            self._values[name] = sorted({key[at] for key in self.cells})
+        return list(self._values[name])
 
     def counts(self, chosen: Mapping[str, str]) -> dict[str, int]:
         """Return units by arm among the cells whose keys have the chosen values."""
