@@ -21,6 +21,7 @@ from liftgate.measure.refusal import Misused
 
 DECISION_COLUMNS = ("decision_id", "decided_at_ms", "person_pseudonym")
 EVENT_COLUMNS = ("event_id", "kind", "person_pseudonym", "decision_id", "occurred_at_ms", "value", "reason")
+_EVENT = ("person_pseudonym", "event_id")
 Credit = Literal["last", "first", "each"]
 
 
@@ -48,21 +49,21 @@ def rewards(log: Log, decisions: Any, rule: Rule) -> Any:
 
     Every decision of the log may be the one that an outcome belongs to, whether it is among `decisions` or not.
     """
-    events = valid(log.once(log.events, "event_id"))
+    events = valid(log.events_once())
     events = events.filter(events.kind == rule.kind.upper())
     made = log.once(log.decisions, "decision_id").select("decision_id", "decided_at_ms", "person_pseudonym")
     named = _within(
         events.inner_join(made, [events.decision_id == made.decision_id, events.person_pseudonym == made.person_pseudonym]), rule
-    ).select("event_id", "decision_id", "value")
-    unnamed = events.anti_join(named, "event_id")
+    ).select(*_EVENT, "decision_id", "value")
+    unnamed = events.anti_join(named, _EVENT)
     mine = _within(unnamed.drop("decision_id").inner_join(made, "person_pseudonym"), rule)
     if rule.credit != "each":
         order = [mine.decided_at_ms, mine.decision_id]
         place = ibis.row_number().over(
-            ibis.window(group_by="event_id", order_by=[one.desc() for one in order] if rule.credit == "last" else order)
+            ibis.window(group_by=_EVENT, order_by=[one.desc() for one in order] if rule.credit == "last" else order)
         )
         mine = mine.mutate(place=place).filter(lambda t: t.place == 0)
-    credited = named.union(mine.select("event_id", "decision_id", "value"))
+    credited = named.union(mine.select(*_EVENT, "decision_id", "value"))
     worth = credited.value.fill_null(0.0) if rule.worth else ibis.literal(1.0)
     grouped = credited.mutate(worth=worth).group_by("decision_id")
     summed = grouped.aggregate(reward=(lambda t: t.worth.sum()) if rule.worth else (lambda t: t.worth.max()))

@@ -10,7 +10,7 @@ score       what the model foretold of the first offer that was chosen, shown or
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -35,6 +35,8 @@ SCORE_COLUMNS = ("candidate_offer_id", "candidate_propensity", "candidate_untrea
 EVENT_COLUMNS = ("event_id", "kind", "person_pseudonym", "account_pseudonym", "occurred_at_ms", "received_at_ms", "value", "reason")
 KINDS = ("EXPOSURE", "CLICK", "PURCHASE")
 _DAY_MS = 86_400_000
+_MEMORY = "192MB"
+"""Enough for a part of the units; a million decisions and ten million take the same."""
 _KNOWN = (
     "arm",
     "version",
@@ -114,7 +116,7 @@ def experiment_table(directory: Path, events: Path | None, asked: Asked, target:
     more = (*(log_inputs.COLUMNS if asked.inputs or asked.groups else ()), *(SCORE_COLUMNS if asked.score else ()))
     columns = (*DECISION_COLUMNS, *more)
     with new_aside() as aside:
-        log = open_log(directory, events, Path(aside), decision_columns=columns, event_columns=EVENT_COLUMNS)
+        log = open_log(directory, events, Path(aside), decision_columns=columns, event_columns=EVENT_COLUMNS, memory=_MEMORY)
         return table_of(log, asked, target)
 
 
@@ -130,6 +132,7 @@ def table_of(log: Log, asked: Asked, target: Path) -> Made:
 class _Making:
     def __init__(self, log: Log, asked: Asked, aside: Path) -> None:
         self._log, self._asked, self._aside = log, asked, aside
+        self._parts = log.backend.parts(log.count(log.decisions))
         self._inputs = log_inputs.named(log, asked.inputs) if asked.inputs else []
         if not set(asked.groups) <= {*_KNOWN}:
             self._inputs += log_inputs.named(log, asked.groups, (*_KNOWN, *self._of_kinds(), *(one.name for one in self._inputs)))
@@ -154,10 +157,22 @@ class _Making:
                 f"all {whole:,} {_many(arms)} had less than their window of time until the log was read: what they will do is unknown",
                 "read again when the windows have closed, or choose a shorter --window",
             )
-        events = valid(self._log.once(self._log.events, "event_id"))
+        events = valid(self._log.events_once())
         counted = self._log.fetch(events.group_by("kind").aggregate(n=events.count()))
         kinds = tuple(sorted({row["kind"] for row in counted} | set(KINDS)))
-        self._log.backend.to_parquet(self._with_outcomes(closed, events, kinds, arms), str(target))
+        if arms.unit not in outcomes.OF_EVENTS:
+            touched = outcomes.touched(events, arms.rows, arms.unit, self._asked.window_ms)
+            mine = self._kept("touched", [touched])
+        else:
+            mine = events
+        parts = (
+            self._with_outcomes(
+                self._part(closed, arms.unit, k), self._part(mine, arms.unit, k), events if mine is not events else None, kinds, arms.unit
+            )
+            for k in range(self._parts)
+        )
+        rows = next(parts) if self._parts == 1 else self._kept("table", parts)
+        self._log.backend.to_parquet(rows, str(target))
         twice = self._log.count(valid(self._log.events)) - sum(row["n"] for row in counted)
         return Made(
             target, units, whole - units, read_at, tuple(map(str.lower, kinds)), len(every), twice, lost, arms.shares(done),
@@ -186,23 +201,20 @@ class _Making:
         # A person's first scored one: a null would be passed over by some engines and taken by others.
         scored = {"score": rows.score.argmin(rows.decided_at_ms, where=(rows.hit == 1) & rows.score.notnull())} if asked.score else {}
         whose = {} if arms.unit in outcomes.OF_EVENTS else {"person_pseudonym": rows.person_pseudonym.min()}
-        grouped = rows.group_by(arms.unit).aggregate(
-            arm=rows.group.min(),
-            other=rows.group.max(),
-            assigned_at_ms=rows.decided_at_ms.min(),
-            number=rows.number.argmin(rows.decided_at_ms),
-            place=rows.place.argmin(rows.decided_at_ms),
-            decisions=rows.count(),
-            triggered=rows.hit.max(),
-            key=rows.key.min(),
+        facts = {
+            "arm": rows.group.min(),
+            "other": rows.group.max(),
+            "assigned_at_ms": rows.decided_at_ms.min(),
+            "number": rows.number.argmin(rows.decided_at_ms),
+            "place": rows.place.argmin(rows.decided_at_ms),
+            "decisions": rows.count(),
+            "triggered": rows.hit.max(),
+            "key": rows.key.min(),
             **{name: rows[name].argmin(rows.decided_at_ms) for name in coded if name != "score"},
             **scored,
             **whose,
-        )
-        # Kept aside: it is asked for several times, and nothing else that a log is grouped into is as large.
-        kept = self._aside / "people.parquet"
-        self._log.backend.to_parquet(grouped, str(kept))
-        people = self._log.backend.read_parquet(str(kept))
+        }
+        people = self._kept("people", (self._part(rows, arms.unit, k).group_by(arms.unit).aggregate(**facts) for k in range(self._parts)))
         if asked.since_ms is not None:
             people = people.filter(people.assigned_at_ms >= asked.since_ms)
         if asked.until_ms is not None:
@@ -235,13 +247,12 @@ class _Making:
         kinds = {row["kind"].lower() for row in self._log.fetch(self._log.events.select("kind").distinct())} | set(map(str.lower, KINDS))
         return [f"{kind}{end}" for kind in sorted(kinds) for end in ("", "_count", "_value", "_count_before", "_value_before")]
 
-    def _with_outcomes(self, people: Any, events: Any, kinds: Sequence[str], arms: Arms) -> Any:
-        asked, unit = self._asked, arms.unit
-        own = unit in outcomes.OF_EVENTS
-        mine = events if own else outcomes.touched(events, arms.rows, unit, asked.window_ms)
+    def _with_outcomes(self, people: Any, mine: Any, persons: Any, kinds: Sequence[str], unit: str) -> Any:
+        """Return people with their sums. `mine`: events by unit; `persons`: by person, where those are not the same."""
+        asked = self._asked
         joined = people.left_join(outcomes.sums(mine, people, unit, kinds, window_ms=asked.window_ms), unit)
         if asked.before_ms:
-            whose = unit if own else "person_pseudonym"
+            events, whose = (mine, unit) if persons is None else (persons, "person_pseudonym")
             past = outcomes.sums_before(events, people, unit, whose, kinds, before_ms=asked.before_ms)
             joined = joined.drop(f"{unit}_right").left_join(past, unit)
         ends = ("_count", "_value", *(("_count_before", "_value_before") if asked.before_ms else ()))
@@ -253,6 +264,21 @@ class _Making:
         known = ("arm", "version", "placement", *(one.name for one in self._inputs))
         known = (*known, "assigned_at", "assigned_at_ms", "decisions", "triggered", *(("score",) if asked.score else ()))
         return joined.select(*known, exposed=flags["exposure"], **flags, **filled, net_value=net)
+
+    def _part(self, rows: Any, unit: str, k: int) -> Any:
+        """Return the rows of one part of all units, so that what is held at a time does not grow with the log."""
+        if self._parts == 1:
+            return rows
+        place = rows[unit].hash() % self._parts
+        return rows.filter((place + self._parts) % self._parts == k)
+
+    def _kept(self, name: str, parts: Iterable[Any]) -> Any:
+        """Return rows that are written aside, part by part, and read from there."""
+        paths = []
+        for k, part in enumerate(parts):
+            paths.append(str(self._aside / f"{name}-{k}.parquet"))
+            self._log.backend.to_parquet(part, paths[-1])
+        return self._log.backend.read_parquet(paths)
 
     def _by_version(self, people: Any) -> dict[str, int]:
         return {row["version"]: row["n"] for row in self._log.fetch(people.group_by("version").aggregate(n=people.count()))}

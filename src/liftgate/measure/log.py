@@ -13,20 +13,23 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from liftgate.measure import unit_table
-from liftgate.measure.engine import Engine, connect
+from liftgate.measure.engine import MEMORY, Engine, connect
 from liftgate.measure.refusal import Misused
 from liftgate.record.columnar import schema
 from liftgate.record.frame import Stream
 from liftgate.record.parquet import PARQUET, stem_batches, stems
 
 _WRITER = ("writer_id", "sequence")
+_IDENTITY = ("event_id", "person_pseudonym", "pseudonym_key_id", "received_at_ms")
+"""What tells one event from another, and which of its rows came first."""
 
 
 @dataclass(frozen=True)
 class Log:
     """What was decided and what happened, as Ibis tables with the columns of `record.proto`, `writer_id` and `sequence`.
 
-    Rows may be there twice (another worker completed a decision, a client sent an event again): what sums over rows takes `once` first.
+    Rows may be there twice (another worker completed a decision, a client sent an event again): what sums over rows takes `once` of the
+    decisions, or `events_once`.
     """
 
     backend: Engine
@@ -43,6 +46,24 @@ class Log:
         place = ibis.row_number().over(ibis.window(group_by=row_id, order_by=_WRITER))
         return rows.mutate(place=place).filter(lambda t: t.place == 0).drop("place")
 
+    def events_once(self) -> Any:
+        """Return one row for each event, the first that was received. An event id is its person's: another person's is another event.
+
+        A row whose pseudonym is its own alone (it names no key, for the store that has people's keys was away) is nobody's in particular:
+        of such rows an event id has one, and none where the same id was told again and is somebody's.
+        """
+        alone = self.events.pseudonym_key_id == ""
+        rows = self.events.mutate(owner=ibis.ifelse(alone, ibis.null("binary"), self.events.person_pseudonym))
+        ids = rows.select("owner", "event_id")
+        if self.count(ids.distinct()) != self.count(ids):
+            place = ibis.row_number().over(ibis.window(group_by=("owner", "event_id"), order_by=("received_at_ms", *_WRITER)))
+            rows = rows.mutate(place=place).filter(lambda t: t.place == 0).drop("place")
+        nobodys = rows.filter(rows.owner.isnull())
+        if self.count(nobodys):
+            somebodys = rows.filter(rows.owner.notnull())
+            rows = somebodys.union(nobodys.anti_join(somebodys, "event_id"))
+        return rows.drop("owner")
+
     def count(self, rows: Any) -> int:
         """Return the number of rows."""
         return int(self.fetch(rows.count().name("n").as_table())[0]["n"])
@@ -53,17 +74,26 @@ class Log:
         return found
 
 
-def open_log(directory: Path, events: Path | None, aside: Path, *, decision_columns: Sequence[str], event_columns: Sequence[str]) -> Log:
+def open_log(
+    directory: Path,
+    events: Path | None,
+    aside: Path,
+    *,
+    decision_columns: Sequence[str],
+    event_columns: Sequence[str],
+    memory: str = MEMORY,
+) -> Log:
     """Open a log with these columns of it. `events`: where the event log is; None: in the same directory.
 
     `aside` is a directory of the caller's, for copies of segments that are not Parquet yet; the log itself is only read. A column that an
     older segment has not is null there. Pseudonyms of units are joined where the log has a table of them. Raises Misused where there is no
     log.
     """
-    backend = connect(ordered=False)
+    backend = connect(ordered=False, memory=memory)
     decisions = _stream(backend, directory, Stream.DECISION, decision_columns, aside)
     if decisions is None:
         raise Misused(f"{directory} holds no decision log: give the directory that `liftgate serve` writes to (its `log.directory`)")
+    event_columns = tuple(dict.fromkeys((*event_columns, *_IDENTITY)))
     happened = _stream(backend, events or directory, Stream.EVENT, event_columns, aside)
     if happened is None:
         if events is not None:

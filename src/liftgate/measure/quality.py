@@ -70,7 +70,7 @@ class _Quality:
         once = self._log.once(decisions, "decision_id")
         lost, gaps = lost_records(self._log)
         n, distinct = self._log.count(decisions), self._log.count(once)
-        e, happened = self._log.count(events), self._log.count(self._log.once(events, "event_id"))
+        e, happened = self._log.count(events), self._log.count(self._log.events_once())
         arms = self._arms(once)
         versions = self._log.fetch(
             once.group_by("bundle_digest")

@@ -27,7 +27,9 @@ from liftgate.record.wire import tag
 from liftgate.v1.record_pb2 import DecisionRecord, EventRecord
 
 ROW_ID = {Stream.DECISION: "decision_id", Stream.EVENT: "event_id"}
-"""The column by which readers drop rows that they have already seen."""
+"""The column by which readers drop rows that they have already seen; of events beside `EVENT_OWNER`."""
+EVENT_OWNER = ("person_pseudonym", "pseudonym_key_id")
+"""Whose an event is: an event id is its person's. Without a key the pseudonym is the row's alone, and nobody's in particular."""
 
 _MESSAGES: dict[Stream, type[Message]] = {Stream.DECISION: DecisionRecord, Stream.EVENT: EventRecord}
 _DECODE = {Stream.DECISION: decode_decision, Stream.EVENT: decode_event}

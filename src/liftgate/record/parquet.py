@@ -7,13 +7,14 @@ import os
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from itertools import islice
+from math import inf
 from pathlib import Path
 from typing import Any
 
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from liftgate.record.columnar import ROW_ID, absent, record_batch, schema
+from liftgate.record.columnar import EVENT_OWNER, ROW_ID, absent, record_batch, schema
 from liftgate.record.frame import Damage, Damaged, SegmentReader, Stream
 from liftgate.record.segment import OPEN, SEALED
 
@@ -22,6 +23,7 @@ OnDamage = Callable[[Path, Damage], None]
 """Told of a segment and where it could not be read further."""
 ROW_GROUP_ROWS = 8192
 _METADATA = b"liftgate.segment"
+_IDENTITY = (ROW_ID[Stream.EVENT], *EVENT_OWNER, "received_at_ms")
 
 
 class Busy(OSError):
@@ -101,27 +103,64 @@ def check_parquet(path: Path) -> int:
 def read_batches(
     directory: Path, stream: str = "decision", columns: list[str] | None = None, on_damage: OnDamage | None = None
 ) -> Iterator[Any]:
-    """Yield the log of a directory as `pyarrow.RecordBatch`es, every id once, oldest files first.
+    """Yield the log of a directory as `pyarrow.RecordBatch`es, oldest files first; every decision once by its id, every event by its
+    person and its id, as it was received first. An event that is nobody's in particular (the store with people's keys was away when it
+    was told) is left out where it was told again and is somebody's.
 
     Reads Parquet where there is some, segments otherwise, and open segments (of live writers too) as far as they are
     whole. `columns` reads only these; None: all. Damaged Parquet raises OSError; damage ends a segment, and `on_damage` is told of it
     (`liftgate log verify` tells more). Memory: one row group and the ids seen.
     """
     kind = Stream[stream.upper()]
-    names = None if columns is None else [*columns, *({ROW_ID[kind]} - set(columns))]
+    if kind is Stream.EVENT:
+        yield from _events_once(directory, columns, on_damage)
+        return
+    row_id = ROW_ID[kind]
+    names = None if columns is None else list(dict.fromkeys((*columns, row_id)))
     seen: set[str] = set()
     for batch in _batches(directory, kind, names, on_damage):
         fresh: list[bool] = []
-        for row_id in batch.column(ROW_ID[kind]).to_pylist():
-            fresh.append(row_id not in seen)
-            seen.add(row_id)
-        if not all(fresh):
-            batch = batch.filter(pa.array(fresh))
+        for one in batch.column(row_id).to_pylist():
+            fresh.append(one not in seen)
+            seen.add(one)
+        yield from _picked(batch, fresh, columns)
+
+
+def _events_once(directory: Path, columns: list[str] | None, on_damage: OnDamage | None) -> Iterator[Any]:
+    """Yield each event's row that was received first. Which one that is, only a first pass over the ids knows."""
+    names = None if columns is None else list(dict.fromkeys((*columns, *_IDENTITY)))
+    first: dict[tuple[bytes | None, str], float] = {}
+    for batch in _batches(directory, Stream.EVENT, list(_IDENTITY)):
+        for event, received in _identities(batch):
+            if received < first.get(event, inf):
+                first[event] = received
+    somebodys = {event_id for owner, event_id in first if owner is not None}
+    for batch in _batches(directory, Stream.EVENT, names, on_damage):
+        wanted: list[bool] = []
+        for event, received in _identities(batch):
+            # What was written since the first pass is not known yet. Once given, no row of the event is wanted any more.
+            given = received > first.get(event, inf) or (event[0] is None and event[1] in somebodys)
+            wanted.append(not given)
+            if not given:
+                first[event] = -inf
+        yield from _picked(batch, wanted, columns)
+
+
+def _identities(batch: Any) -> Iterator[tuple[tuple[bytes | None, str], float]]:
+    """Yield what tells each event from others, whose it is (None: nobody's in particular) and its id; and when it was received."""
+    ids, people, keys, received = (batch.column(name).to_pylist() for name in _IDENTITY)
+    for event_id, person, key, at in zip(ids, people, keys, received, strict=True):
+        yield (None if key == "" else person, event_id), at or 0
+
+
+def _picked(batch: Any, rows: list[bool], columns: list[str] | None) -> Iterator[Any]:
+    if any(rows):
+        batch = batch if all(rows) else batch.filter(pa.array(rows))
         yield batch if columns is None else batch.select(columns)
 
 
 def read_log(directory: Path, stream: str = "decision") -> Iterator[dict[str, Any]]:
-    """Yield the rows of a log as dicts, every decision_id or event_id once; see `read_batches`."""
+    """Yield the rows of a log as dicts, every decision and every event once; see `read_batches`."""
     for batch in read_batches(directory, stream):
         yield from batch.to_pylist()
 

@@ -165,7 +165,13 @@ def _segment(path: Path, report: FileReport, walk: _Walk) -> None:
 def _rows(reader: SegmentReader) -> Iterator[tuple[int, str]]:
     if reader.header.stream is Stream.DECISION:
         return ((frame.sequence, decode_decision(frame.payload).decision_id) for frame in reader)
-    return ((frame.sequence, decode_event(frame.payload).event_id) for frame in reader)
+    events = ((frame.sequence, decode_event(frame.payload)) for frame in reader)
+    return ((sequence, _event(one.person_pseudonym, one.pseudonym_key_id, one.event_id)) for sequence, one in events)
+
+
+def _event(person: bytes, key_id: str | None, event_id: str) -> str:
+    """Return what tells an event from others: an event id is its person's. Without a key the pseudonym is the row's alone."""
+    return f"{'' if key_id == '' else person.hex()}/{event_id}"
 
 
 def _is_locked(path: Path) -> bool:
@@ -209,7 +215,7 @@ def _quarantined(path: Path, report: FileReport) -> None:
 def _parquet(path: Path, report: FileReport, walk: _Walk) -> None:
     import pyarrow as pa
 
-    from liftgate.record.columnar import ROW_ID
+    from liftgate.record.columnar import EVENT_OWNER, ROW_ID
     from liftgate.record.parquet import ROW_GROUP_ROWS, open_parquet
 
     try:
@@ -219,6 +225,9 @@ def _parquet(path: Path, report: FileReport, walk: _Walk) -> None:
             kind = next(kind for kind in (Stream.EVENT, Stream.DECISION) if ROW_ID[kind] in names)
             for batch in file.iter_batches(ROW_GROUP_ROWS):
                 writers, sequences, ids = (batch.column(name).to_pylist() for name in ("writer_id", "sequence", ROW_ID[kind]))
+                if kind is Stream.EVENT:
+                    people, keys = (batch.column(name).to_pylist() for name in EVENT_OWNER)
+                    ids = [_event(*one) for one in zip(people, keys, ids, strict=True)]
                 for writer_id in dict.fromkeys(writers):
                     rows = (row[1:] for row in zip(writers, sequences, ids, strict=True) if row[0] == writer_id)
                     report.records += walk.take(kind.label, writer_id, rows)
