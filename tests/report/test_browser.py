@@ -27,9 +27,7 @@ LACKING = [
     *([] if shutil.which("node") else ["node"]),
     *(f"npm package {name}" for name in ("playwright-core", "axe-core") if not (MODULES / name).is_dir()),
 ]
-needs_browser = pytest.mark.skipif(
-    bool(LACKING), reason=f"NOT CHECKED IN A BROWSER: {', '.join(LACKING)} not there (see docs/report.md)"
-)
+needs_browser = pytest.mark.skipif(bool(LACKING), reason=f"NOT CHECKED IN A BROWSER: {', '.join(LACKING)} not there (see docs/report.md)")
 
 
 def browse(page: Path) -> list[dict[str, Any]]:
@@ -41,24 +39,24 @@ def browse(page: Path) -> list[dict[str, Any]]:
 
 
 @needs_browser
-def test_a_browser_has_nothing_to_say_against_the_page(tmp_path: Path) -> None:
+@pytest.mark.parametrize("name", ["whole", "refused", "rich"])
+def test_a_browser_has_nothing_to_say_against_the_page(tmp_path: Path, name: str) -> None:
     """No word on the console, no request, no scrolling sideways, nothing beyond the paper's edge, no serious violation.
 
     Of a whole log, of one that is refused, and of one with many arms, segments and inputs.
     """
-    for name in ("whole", "refused", "rich"):
-        log = write_world(tmp_path / name, 1_200) if name == "rich" else tmp_path / name
-        if name != "rich":
-            write_shop(log, gap=name == "refused", people=600)
-        facts = told(gather(Wanted(log, window="1d", window_ms=DAY_MS, n_star=500)))
-        page = tmp_path / f"{name}.html"
-        page.write_text(render(facts), encoding="utf-8")
-        seen = browse(page)
-        assert len(seen) == 4
-        for one in seen:
-            assert (one["said"], one["violations"]) == ([], []), one
-            assert one["width"] <= one["asked"], one
-            assert one.get("paper", 0) <= 718, one
+    log = write_world(tmp_path / name, 1_200) if name == "rich" else tmp_path / name
+    if name != "rich":
+        write_shop(log, gap=name == "refused", people=600)
+    facts = told(gather(Wanted(log, window="1d", window_ms=DAY_MS, n_star=500)))
+    page = tmp_path / f"{name}.html"
+    page.write_text(render(facts), encoding="utf-8")
+    seen = browse(page)
+    assert len(seen) == 4
+    for one in seen:
+        assert (one["said"], one["violations"]) == ([], []), one
+        assert one["width"] <= one["asked"], one
+        assert one.get("paper", 0) <= 718, one
 
 
 @needs_browser

@@ -200,3 +200,15 @@ def test_what_is_asked_wrongly_is_said(shop: Path, tmp_path: Path, words: list[s
     assert result.exit_code == 2
     assert says in result.output
     assert not out.exists()
+
+
+def test_a_course_over_changed_shares_is_of_the_newest_bundle_alone(tmp_path: Path) -> None:
+    """A holdout that grew with the second bundle: the effect is compared within each bundle, its course begins with the second."""
+    write_shop(tmp_path / "log", versions=2, held=(0.1, 0.3))
+    _, said, page = report(tmp_path)
+    whole, course = said["answers"]["lift"], said["answers"]["sequential"]
+    assert whole["refusal"] is None
+    assert f"--where \"version = '{'b' * 64}'\"" in said["commands"]["sequential"]
+    assert sum(course["n"].values()) < sum(whole["n"].values())
+    assert said["answers"]["funnel"]["n"] == course["n"]
+    assert any("newest bundle alone" in words for words in page.loose)

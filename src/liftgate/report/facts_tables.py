@@ -74,6 +74,20 @@ def values_of(path: Path, steps: Sequence[str]) -> dict[str, float]:
     return {step: worth for step in steps if step in ("purchase", AGAIN)}
 
 
+def newest(path: Path, made: Made) -> tuple[str, tuple[str, ...]]:
+    """Return a condition on the newest bundle's people and its planned shares, where shares changed between bundles; else nothing.
+
+    A course over time that pools people of different shares would take the season for an effect.
+    """
+    if not made.shares_within:
+        return "", ()
+    table = open_table(str(path))
+    each = table.fetch(table.rows.group_by("version").aggregate(at=table.rows.assigned_at_ms.max()))
+    version = max(each, key=lambda one: one["at"])["version"]
+    start = f"version={version}:"
+    return f"version = '{version}'", tuple(one.removeprefix(start) for one in made.shares_within if one.startswith(start))
+
+
 def shares_that_fit(path: Path, made: Made) -> tuple[str, ...]:
     """Return the planned shares where they name exactly the arms that the table has."""
     table = open_table(str(path))
@@ -104,21 +118,23 @@ def kind_of(metric: str) -> str:
     return metric.split(":")[0].removesuffix("_value").removesuffix("_count")
 
 
-def sequence(path: Path, control: str, metric: str, every: str, n_star: int, share: Sequence[str]) -> Answer:
+def sequence(path: Path, control: str, metric: str, every: str, n_star: int, share: Sequence[str], where: str) -> Answer:
     """Return what `measure sequential` says of a column. Raises Misused, Refused."""
     from liftgate.measure.sequential_answer import answer_sequence
     from liftgate.measure.sequential_table import read_looks
 
-    streams = read_looks(open_table(str(path), text=["arm"]), "row", "arm", control, metric, "assigned_at", every)
+    streams = read_looks(open_table(str(path), text=["arm"], where=where), "row", "arm", control, metric, "assigned_at", every)
     return answer_sequence(streams, n_star, None, 0.05, list(share))
 
 
-def funnel(path: Path, control: str, steps: Sequence[str], segment: str, share: Sequence[str], values: Mapping[str, float]) -> Answer:
+def funnel(
+    path: Path, control: str, steps: Sequence[str], segment: str, share: Sequence[str], values: Mapping[str, float], where: str
+) -> Answer:
     """Return what `measure funnel` says. Raises Misused, Refused."""
     from liftgate.measure.funnel_answer import Options, answer_funnel
     from liftgate.measure.funnel_table import read_funnel
 
-    table = open_table(str(path), text=["arm", *([segment] if segment else [])])
+    table = open_table(str(path), text=["arm", *([segment] if segment else [])], where=where)
     return answer_funnel(
         read_funnel(table, "row", steps, "arm", segment or None), Options(control, share=list(share), recovered={}, values=values)
     )

@@ -129,6 +129,8 @@ def _courses(facts: Fact, name: str, lift: Fact) -> Content:
         class_="key",
     )
     planned: Content = tag("p", "N* is ", answer["n_star"].show("count"), "; so far ", _counts(answer), ".", class_="small soft")
+    if "--where" in str(facts["commands"][name].value):
+        planned = [planned, tag("p", "Of the newest bundle alone: the arms' shares changed with it.", class_="small soft")]
     pictures = tag("div", [tag("div", _course(one, style, span, name)) for one in courses], class_="pair" if len(courses) > 1 else None)
     return [pictures, key, planned, more("How it was computed", tag("p", answer["definition"].show(), "."))]
 

@@ -80,14 +80,15 @@ class Subject:
 
     def _course_and_funnel(self, extra: tables.Extra) -> None:
         note, path = self._all.note, self._path
-        share = tables.shares_that_fit(path, self._made)
-        tail = " ".join(f"--share {one}" for one in share)
+        where, share = tables.newest(path, self._made)
+        share = share if where else tables.shares_that_fit(path, self._made)
+        tail = " ".join([*(f"--share {one}" for one in share), *([f'--where "{where}"'] if where else [])])
         metric, every = self._all.wanted.metrics[0].split(":")[0], tables.step_of(path)
         look = f"--table {self._file} --unit row --arm arm --control {shlex.quote(self.control)}"
         note(
             self._called("sequential"),
             "sequential",
-            lambda: tables.sequence(path, self.control, metric, every, self._n_star, share),
+            lambda: tables.sequence(path, self.control, metric, every, self._n_star, share, where),
             f"{look} --metric {metric} --time assigned_at --every {every} --n-star {self._n_star}",
             tail,
             log=False,
@@ -100,7 +101,7 @@ class Subject:
             note(
                 self._called("funnel") if not number else f"funnel by {segment}",
                 "funnel",
-                lambda segment=segment: tables.funnel(path, self.control, steps, segment, share, values),  # type: ignore[misc]
+                lambda segment=segment: tables.funnel(path, self.control, steps, segment, share, values, where),  # type: ignore[misc]
                 look,
                 " ".join(f"--step {one}" for one in steps),
                 " ".join(f"--value {step}={worth!r}" for step, worth in values.items()),
