@@ -16,7 +16,7 @@ export PYTHONDONTWRITEBYTECODE :=
 LOCK := uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-header --no-emit-index-url --no-annotate
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo serve test check lint types imports proto proto-check docs docs-check bank hillstrom hillstrom-if-there loyalty loyalty-if-there train-hillstrom spark bench loops profile lock clean
+.PHONY: help setup demo serve test check lint types imports proto proto-check docs docs-check bank hillstrom hillstrom-if-there loyalty loyalty-if-there train-hillstrom spark bench bench-peers loops profile lock clean
 
 help: ## List the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sort | awk -F ':.*## ' '{printf "  \033[1m%-16s\033[0m %s\n", $$1, $$2}'
@@ -94,6 +94,13 @@ $(VENV)-spark/.installed: requirements-spark.lock pyproject.toml
 
 bench: setup ## Measure every goal of docs/performance.md on a machine that nothing else uses (under 20 minutes; BENCH='--quick')
 	@$(BIN)/python -m tests.bench $(BENCH)
+
+bench-peers: setup $(foreach peer,bentoml fastapi mlserver,.venv-peers/$(peer)/.installed) ## The same decision by FastAPI, BentoML and a model server, beside Liftgate (own environments, 530 MB)
+	@$(BIN)/python -m tests.bench.peers $(BENCH)
+
+.venv-peers/%/.installed: tests/bench/peers/%.lock
+	@PYTHON=$(PYTHON) VENV=.venv-peers/$* LOCK=$< EDITABLE=no bash .ci/setup
+	@touch $@
 
 soak: setup ## Ten minutes at half load with reloads, sealing and scrapes: longest pause, memory, what a reload adds
 	@$(BIN)/python -m tests.bench.soak $(SOAK)

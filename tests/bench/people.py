@@ -13,6 +13,7 @@ from liftgate.domain.bucketing import Salt
 from liftgate.domain.consent import document
 from liftgate.domain.profile import pack
 
+from .plain_decisions import plain_key
 from .shop import COUNTRIES, FLAGS, NUMBERS, PROFILE_PURPOSE, TIERS
 from .traffic import PEOPLE, person_id
 
@@ -38,11 +39,6 @@ def consent(number: int) -> dict[str, str] | None:
     if number % 100 == 13:
         return None
     return {PROFILE_PURPOSE: _STATUSES[number * 7 % 25], "marketing": "granted" if number % 5 else "denied"}
-
-
-def plain_key(person: str, what: str) -> str:
-    """Return the plain server's key of `features`, `consent`, `history` or `ghost`."""
-    return f"plain:{person}:{what}"
 
 
 def _commands(bundle: Bundle) -> Iterator[list[bytes | str]]:

@@ -25,8 +25,6 @@ from liftgate.domain.bucketing import Salt
 from liftgate.domain.input import Input, InputType
 from liftgate.domain.reason import Arm, Branch, Reason
 
-from .people import plain_key
-
 _READ: dict[InputType, Callable[[str], Any]] = {
     InputType.INT: int,
     InputType.FLOAT: float,
@@ -35,6 +33,11 @@ _READ: dict[InputType, Callable[[str], Any]] = {
     InputType.TIMESTAMP: int,
 }
 Condition = Callable[[dict[str, Any], dict[str, Any]], bool]
+
+
+def plain_key(person: str, what: str) -> str:
+    """Return the key of `features`, `consent`, `history` or `ghost`."""
+    return f"plain:{person}:{what}"
 
 
 def condition(text: str) -> Condition:

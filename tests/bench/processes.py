@@ -20,7 +20,7 @@ from .cpu import tree
 
 # Threads inherit the affinity of the thread that starts them, so it is set before the program is there.
 _PIN = "import os, sys; os.sched_setaffinity(0, set(map(int, sys.argv[1].split(',')))); os.execv(sys.argv[2], sys.argv[2:])"
-_START_TIMEOUT_S = 30.0
+_START_TIMEOUT_S = 120.0
 ROOT = Path(__file__).parents[2]
 
 

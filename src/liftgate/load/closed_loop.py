@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from time import perf_counter_ns
 
 from liftgate.load.connection import Peer
@@ -17,9 +17,12 @@ _TURN_NS = 1_000_000_000
 class ClosedLoop:
     """Sends the next request when a reply has come."""
 
-    def __init__(self, peer: Peer, bodies: Iterator[bytes], connections: int, in_flight: int) -> None:
-        """Connect and send the first requests. Raises Unreachable."""
-        self._tally = Tally()
+    def __init__(
+        self, peer: Peer, bodies: Iterator[bytes], connections: int, in_flight: int, tally: Callable[[], Tally] = Tally
+    ) -> None:
+        """Connect and send the first requests; `tally` counts them, and judges replies. Raises Unreachable."""
+        self._new_tally = tally
+        self._tally = tally()
         self._connections = Connections(peer, bodies, self._tally, connections)
         self._connections.greet(_GREETING_S)
         self._connections.refill = True
@@ -47,7 +50,7 @@ class ClosedLoop:
         return self._tally
 
     def _use_another_tally(self) -> None:
-        self._tally = Tally()
+        self._tally = self._new_tally()
         self._connections.use(self._tally)
 
     def _turn(self, until_ns: int) -> None:
