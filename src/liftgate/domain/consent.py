@@ -26,6 +26,8 @@ STATUSES = frozenset({"granted", "denied", "withdrawn", "expired", "pending", "o
 _ALLOWED, _MISSING, _DENIED = Reason.ALLOWED, Reason.CONSENT_MISSING, Reason.CONSENT_DENIED
 _EXPIRED, _UNREADABLE = Reason.CONSENT_EXPIRED, Reason.CONSENT_UNREADABLE
 _ABSENT = object()
+_SAID = dict.fromkeys(STATUSES, _DENIED) | {"granted": _ALLOWED, "expired": _EXPIRED}
+"""What a status says by itself."""
 
 
 def parse(raw: bytes | None, purposes: Sequence[str], now_ms: int) -> tuple[list[Reason], list[float], str]:
@@ -50,24 +52,23 @@ def parse(raw: bytes | None, purposes: Sequence[str], now_ms: int) -> tuple[list
 
 
 def _one(record: Any, now_ms: int) -> tuple[Reason, float]:
-    # A null is a record that says nothing, and not the absence of one: no default stands in for it.
-    if record is _ABSENT:
-        return _MISSING, inf
-    if not isinstance(record, dict):
+    # type() and not isinstance(): true and false are no times. Parsed JSON has no types of its own.
+    if type(record) is not dict:
+        # A null is a record that says nothing, and not the absence of one: no default stands in for it.
+        return _MISSING if record is _ABSENT else _UNREADABLE, inf
+    get = record.get
+    status, given, expires, withdrawn = get("status"), get("given_at_ms", 0), get("expires_at_ms"), get("withdrawn_at_ms")
+    said = _SAID.get(status) if type(status) is str else None
+    if said is None or type(given) not in _NUMBERS:
         return _UNREADABLE, inf
-    status = record.get("status")
-    if not isinstance(status, str) or status not in STATUSES:
-        return _UNREADABLE, inf
-    given, expires, withdrawn = record.get("given_at_ms", 0), record.get("expires_at_ms"), record.get("withdrawn_at_ms")
     if expires is None:
         expires = inf
-    # type() and not isinstance(): true and false are no times.
-    if type(given) not in _NUMBERS or type(expires) not in _NUMBERS:
+    elif type(expires) not in _NUMBERS:
         return _UNREADABLE, inf
     if withdrawn is not None and type(withdrawn) not in _NUMBERS:
         return _UNREADABLE, inf
-    if status != "granted":
-        return _EXPIRED if status == "expired" else _DENIED, inf
+    if said is not _ALLOWED:
+        return said, inf
     # A grant from the future means that our clock is behind: then expiry cannot be judged either.
     if now_ms >= expires or now_ms < given:
         return _EXPIRED, inf

@@ -176,16 +176,20 @@ class Batcher:
     def _take(self, queue: deque[_Waiting], batch: list[_Waiting], limit: int) -> None:
         """Move requests into the batch until it holds `limit`. Those in a hurry are not mixed with those that have time."""
         now = self._loop.time()
+        live = batch[0].live if batch else None
+        hurried = bool(batch) and self._hurried(batch[0], now)
         while queue and len(batch) < limit:
             waiting = queue[0]
-            if batch and (waiting.live is not batch[0].live or self._hurried(waiting, now) != self._hurried(batch[0], now)):
+            hurry = self._hurried(waiting, now)
+            if live is not None and (waiting.live is not live or hurry != hurried):
                 break
             queue.popleft()
             if waiting.deadline is not None and waiting.deadline <= now:
                 self._finish(waiting, Expired())
-            elif all(caller.done() for caller in waiting.callers):
+            elif waiting.callers[0].done() and all(caller.done() for caller in waiting.callers):
                 self._forget(waiting)
             else:
+                live, hurried = waiting.live, hurry
                 batch.append(waiting)
 
     def _hurried(self, waiting: _Waiting, now: float) -> bool:

@@ -20,13 +20,18 @@ _UNAVAILABLE = np.uint8(Reason.CONSENT_UNAVAILABLE)
 def read_consent(batch: Batch, bundle: Bundle, documents: Sequence[bytes | None]) -> None:
     """Fill in the consent columns. A record wins over a default, an absent store over both, and a signal over everything."""
     n, purposes, rules = batch.n, bundle.purposes, bundle.consent
-    parsed = [consent.parse(raw, purposes, now) for raw, now in zip(documents, batch.now_ms.tolist(), strict=True)]
-    # Through bytes: a list of enum members is converted one by one.
-    codes = np.frombuffer(bytearray().join([bytes(reasons) for reasons, _, _ in parsed]), dtype=np.uint8)
-    batch.consent = codes.reshape(n, len(purposes))
-    ends = [until for _, its, _ in parsed for until in its]
+    codes: list[Reason] = []
+    ends: list[float] = []
+    versions: list[str] = []
+    for raw, now in zip(documents, batch.now_ms.tolist(), strict=True):
+        reasons, until, version = consent.parse(raw, purposes, now)
+        codes += reasons
+        ends += until
+        versions.append(version)
+    # Through bytes: numpy converts enum members one by one.
+    batch.consent = np.frombuffer(bytearray(codes), dtype=np.uint8).reshape(n, len(purposes))
     batch.consent_until_ms = np.array(ends, dtype=np.float64).reshape(n, len(purposes))
-    batch.consent_version = [version for _, _, version in parsed]
+    batch.consent_version = versions
     if np.count_nonzero(batch.profile_state):  # FOUND is 0
         batch.consent[batch.profile_state == ProfileState.UNAVAILABLE] = _UNAVAILABLE
     if rules.jurisdictions:
