@@ -95,13 +95,17 @@ def test_another_policys_value_is_recovered(other: Target) -> None:
         one.covers("another policy", estimator.upper(), TRUTH)
         # The control: an interval wide enough for anything would hold what was logged.
         one.misses("another policy", f"{estimator.upper()}, held against what ran", LOGGED, -8)
-    gap = found(
-        [
-            {"refusal": None, "estimate": a["difference"], "ci_low": a["difference_ci_low"], "ci_high": a["difference_ci_high"]}
-            for a in answers
-        ]
-    )
+    gap = found([_difference(a) for a in answers])
     gap.covers("another policy", "difference to what ran, SNIPS", TRUTH - LOGGED)
+
+
+def _difference(answer: dict[str, Any]) -> dict[str, Any]:
+    """Return an answer's difference to what ran; a refused one has none."""
+    if answer["refusal"] is not None:
+        return {"refusal": {"code": answer["refusal"].code}}
+    return {"refusal": None} | {
+        name: answer[f"difference{rest}"] for name, rest in (("estimate", ""), ("ci_low", "_ci_low"), ("ci_high", "_ci_high"))
+    }
 
 
 def test_target_weights_have_mean_one(other: Target) -> None:
