@@ -56,6 +56,11 @@ def _commands(bundle: Bundle) -> Iterator[list[bytes | str]]:
             yield ["HSET", plain_key(person, "consent"), *[part for pair in statuses.items() for part in pair]]
 
 
+def packed(bundle: Bundle) -> Iterator[list[bytes | str]]:
+    """Yield the commands that store everybody as Liftgate reads them, and no more."""
+    return (command for command in _commands(bundle) if command[0] == "SET")
+
+
 def image(bundle: Bundle) -> bytes:
     """Return everything that `restore` sends, encoded once."""
     parts: list[bytes] = []

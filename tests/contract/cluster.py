@@ -15,7 +15,7 @@ _SLOTS = 16384
 
 
 class Cluster:
-    """N primaries without replicas. A context manager; `url` is what `connect` takes."""
+    """N primaries, without replicas unless `replicate` adds one. A context manager; `url` is what `connect` takes."""
 
     def __init__(self, n: int) -> None:
         self._n = n
@@ -35,18 +35,7 @@ class Cluster:
         self._stack.close()
 
     def _start(self) -> None:
-        for bus in _free_ports(self._n):
-            options = (
-                "--cluster-enabled",
-                "yes",
-                "--cluster-port",
-                str(bus),
-                "--cluster-node-timeout",
-                "2000",
-                "--cluster-require-full-coverage",
-                "no",
-            )
-            self.nodes.append(self._stack.enter_context(EmbeddedValkey(tcp=True, options=options)))
+        self.nodes += [self._node(bus) for bus in _free_ports(self._n)]
         clients: list[Any] = [redis.Redis(port=node.port) for node in self.nodes]
         share = -(-_SLOTS // self._n)
         for i, client in enumerate(clients):
@@ -56,16 +45,45 @@ class Cluster:
             clients[0].execute_command("CLUSTER", "MEET", "127.0.0.1", node.port, bus)
         deadline = time.monotonic() + 15
         while not all(_whole(client) for client in clients):
-            if time.monotonic() > deadline:
-                raise RuntimeError("the Cluster did not come together")
-            time.sleep(0.05)
+            _wait(deadline)
         for client in clients:
             client.close()
         self.url = f"redis+cluster://127.0.0.1:{self.nodes[0].port}"
 
+    def replicate(self, primary: EmbeddedValkey) -> EmbeddedValkey:
+        """Start a replica of a primary and return it when it has the primary's data. Raises RuntimeError after 15 s."""
+        (bus,) = _free_ports(1)
+        node = self._node(bus)
+        with redis.Redis(port=primary.port) as first, redis.Redis(port=node.port) as second:
+            first.execute_command("CLUSTER", "MEET", "127.0.0.1", node.port, bus)
+            name = first.execute_command("CLUSTER", "MYID")
+            deadline = time.monotonic() + 15
+            while True:
+                try:
+                    second.execute_command("CLUSTER", "REPLICATE", name)
+                    break
+                except redis.ResponseError:  # it has not heard of the primary yet
+                    _wait(deadline)
+            while second.info("replication")["master_link_status"] != "up":
+                _wait(deadline)
+        return node
+
+    def _node(self, bus: int) -> EmbeddedValkey:
+        options = (
+            *("--cluster-enabled", "yes", "--cluster-port", str(bus), "--cluster-node-timeout", "2000"),
+            *("--cluster-require-full-coverage", "no"),
+        )
+        return self._stack.enter_context(EmbeddedValkey(tcp=True, options=options))
+
     def _bus(self, node: EmbeddedValkey) -> int:
         with redis.Redis(port=node.port) as client:
             return int(client.config_get("cluster-port")["cluster-port"])
+
+
+def _wait(deadline: float) -> None:
+    if time.monotonic() > deadline:
+        raise RuntimeError("the Cluster did not come together")
+    time.sleep(0.05)
 
 
 def _whole(client: Any) -> bool:
