@@ -16,7 +16,7 @@ export PYTHONDONTWRITEBYTECODE :=
 LOCK := uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-header --no-emit-index-url --no-annotate
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo serve test check lint types imports proto proto-check docs docs-check bank hillstrom hillstrom-if-there loyalty loyalty-if-there train-hillstrom spark bench bench-peers loops profile lock clean
+.PHONY: help setup demo serve test check lint types imports proto proto-check docs docs-check bank hillstrom hillstrom-if-there loyalty loyalty-if-there train-hillstrom spark bench bench-peers soak loops profile lock clean
 
 help: ## List the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sort | awk -F ':.*## ' '{printf "  \033[1m%-16s\033[0m %s\n", $$1, $$2}'

@@ -15,6 +15,7 @@ import itertools
 import os
 import pstats
 import tempfile
+import time
 from collections.abc import AsyncIterator, Awaitable, Callable
 from pathlib import Path
 from time import thread_time_ns
@@ -40,6 +41,7 @@ from liftgate.pipeline.stages import Stage
 from . import people, shop, traffic
 from .flame import Sampler, write
 from .processes import cores, scratch
+from .tables import rows_of
 
 STAGES = tuple(stage.label for stage in Stage)
 
@@ -180,9 +182,9 @@ def main() -> None:
         table.add_row(row, *[f"{column[row]:.1f}" for column in columns.values()])
     Console().print(table)
     if args.flame is not None:
-        with (args.flame / "stages.txt").open("w", encoding="utf-8") as out:
-            Console(file=out, width=120).print(table)
-        print(f"wrote {', '.join(f'flame-{batch}.svg' for batch in columns)} and stages.txt to {args.flame}")
+        said = f"`make profile`, {time.strftime('%Y-%m-%d %H:%M UTC', time.gmtime())}, load average {os.getloadavg()[0]:.1f}."
+        (args.flame / "stages.md").write_text(f"{said}\n\n{rows_of(table).markdown()}\n", encoding="utf-8")
+        print(f"wrote {', '.join(f'flame-{batch}.svg' for batch in columns)} and stages.md to {args.flame}")
 
 
 if __name__ == "__main__":
