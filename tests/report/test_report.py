@@ -170,7 +170,8 @@ def test_several_bundles_are_compared_within_each(tmp_path: Path) -> None:
     write_shop(tmp_path / "log", versions=2)
     _, said, page = report(tmp_path)
     assert "--stratum version" in said["commands"]["lift"]
-    assert f"version = '{'a' * 64}'" in said["commands"]["drift"]
+    assert said["answers"]["drift"]["reference"] == f"version = '{'a' * 64}'"
+    assert list(said["answers"]["drift"]["versions"]) == ["b" * 64]
     assert said["answers"]["lift"]["refusal"] is None
     assert "/answers/quality/warnings/0" in {one.at for one in page.traced}
     assert any("compared within each bundle" in words for words in page.loose)

@@ -9,13 +9,13 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from liftgate.measure import attribution, decision_table, experiment, log_inputs, quality
+from liftgate.measure.drift_log import compare_bundles
 from liftgate.measure.lift_question import metric_of
 from liftgate.measure.log import Log, new_aside, open_log
 from liftgate.measure.plain import plain
 from liftgate.measure.refusal import Misused
 from liftgate.report import facts_tables as tables
 from liftgate.report.answered import Answer, answered
-from liftgate.report.drifts import Drifts
 from liftgate.report.ladder import MOST_LAYERS, layers_of
 from liftgate.report.planned import N_STAR, Planned, plans_of
 from liftgate.report.subject import Subject
@@ -163,6 +163,13 @@ class Gathering:
             else:
                 self.answers[name] = {"refusal": found["refusal"]}
         if there:
-            Drifts(self, path, bool(found["scored"])).ask(names)
+            self._drift(kind, path, names, found)
         else:
             self.answers["drift"] = {"refusal": found["refusal"]}
+
+    def _drift(self, kind: str, path: Path, names: Sequence[str], made: Answer) -> None:
+        reference = str(self.wanted.reference) if self.wanted.reference is not None else ""
+        some = " ".join(f"--column {name}" for name in names) if len(names) == MOST_INPUTS else ""
+        log = {"decisions": made["rows"]} | {key: value for key, value in made.items() if key not in ("what", "path", "refusal")}
+        words = f"--metric {kind}", self.timed(), self.gaps(), some, f"--reference {shlex.quote(reference)}" if reference else ""
+        self.note("drift", "drift", lambda: {"log": log} | compare_bundles(str(path), names, reference=reference), *words)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from liftgate.report.ladder import PARTS
+from liftgate.report.section_drift import newest_of
 from liftgate.report.shown import Content, Fact
 from liftgate.report.steps import named_step
 from liftgate.report.verdict import DATA, Said, between, ended, primary, state_of, styles
@@ -131,13 +132,13 @@ def _models(facts: Fact) -> Iterator[Said]:
     fair = answers["calibration_explored"]
     judged = fair if fair.get("refusal") is None else answers["calibration"]
     drift = answers["drift"]
-    again = drift.get("refusal") is None and drift["retrain"].value is True
+    newest = newest_of(drift) if drift.get("versions") is not None else None
     if judged.get("refusal") is None and not judged["calibrated"].value:
         drawn = " (judged on explored decisions, which no score picked)" if judged is fair else ""
         yield Said("retrain", ["Recalibrate or train the models again", drawn, "."], [ended(judged["verdict"])])
-    elif again:
-        yield Said("retrain", "Train the models again.", [ended(drift["why"])])
-    alarms = [one["column"] for one in drift["columns"].each() if one["level"].value == "alarm"] if drift.get("columns") else []
+    elif newest is not None and newest["retrain"].value is True:
+        yield Said("retrain", "Train the models again.", [ended(newest["why"])])
+    alarms = [] if newest is None else [one["column"] for one in newest["columns"].each() if one["level"].value == "alarm"]
     if alarms:
         names: Content = [[", " if i else "", one.show()] for i, one in enumerate(alarms)]
         yield Said("look", ["Look at what has moved: ", names, "."], "Who comes, or what is known of them, is not what it was.")

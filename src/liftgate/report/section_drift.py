@@ -14,39 +14,41 @@ _HEAD = ["column", "level", "PSI", "expected without a shift", "by chance", "mis
 
 def drift_section(facts: Fact) -> Html:
     """Return what has moved, bundle by bundle, and whether to train again."""
-    answers, title = facts["answers"], "Has the world moved?"
-    answer = answers["drift"]
-    if not answer.get("columns"):
+    answer, title = facts["answers"]["drift"], "Has the world moved?"
+    if answer.get("versions") is None:
         return chapter("drift", title, refused(answer, facts), command(facts, "drift"))
+    newest = newest_of(answer)
     shown: list[Content] = [
-        tag("p", tag("strong", "Train again? "), ended(answer["why"])),
+        tag("p", tag("strong", "Train again? "), ended(newest["why"])),
         refused(answer),
         tag(
             "p",
-            _compared(facts),
+            _compared(answer),
             " PSI says how far a column has moved; what chance alone would give stands beside it.",
             class_="small soft",
         ),
     ]
-    rows = [_row(one) for one in sorted(answer["columns"].each(), key=_most_moved)]
+    rows = [_row(one) for one in sorted(newest["columns"].each(), key=_most_moved)]
     shown.append(table("Inputs, scores and outcomes, what moved most first", _HEAD, rows[:_SHOWN]))
     if rows[_SHOWN:]:
         shown.append(more("The other columns", table("What moved less", _HEAD, rows[_SHOWN:])))
-    shown += [tag("p", ended(one["why"]), class_="small soft") for one in answer["refused_columns"].each()]
-    names = [name for name in answers.value if name == "drift" or name.startswith("drift ")]
-    if len(names) > 1:
-        shown.append(_by_bundle(facts, names))
+    shown += [tag("p", ended(one["why"]), class_="small soft") for one in newest["refused_columns"].each()]
+    shown.append(_by_bundle(answer))
     shown.append(more("How it was computed", tag("p", ended(answer["levels"])), tag("p", ended(answer["definition"]))))
     return chapter("drift", title, *shown, command(facts, "drift"))
 
 
-def _compared(facts: Fact) -> str:
-    command_ = str(facts["commands"]["drift"].value)
-    if not command_.partition("--reference ")[2].startswith("decisions.parquet "):
-        return "Compared with what the models were trained on."
-    if len(facts["answers"]["quality"]["versions"].value) > 1:
+def newest_of(answer: Fact) -> Fact:
+    """Return what is said of the newest bundle."""
+    return list(answer["versions"].each())[-1]
+
+
+def _compared(answer: Fact) -> str:
+    if answer["reference"].value.startswith("version = "):
         return "The decisions of the newest bundle are compared with those of the first."
-    return "The second half of the time is compared with the first."
+    if answer["reference"].value.startswith("half = "):
+        return "The second half of the time is compared with the first."
+    return "The newest bundle's decisions are compared with what the models were trained on."
 
 
 def _most_moved(one: Fact) -> tuple[int, float]:
@@ -61,24 +63,17 @@ def _row(one: Fact) -> list[Content]:
     return [one["column"].show(), level, *(one[key].show("number") for key in ("psi", "psi_expected", "psi_by_chance")), missing]
 
 
-def _by_bundle(facts: Fact, names: list[str]) -> Html:
+def _by_bundle(answer: Fact) -> Html:
     rows: list[list[Content]] = []
-    for name in names:
-        one = facts["answers"][name]
-        bundle = name.partition(" ")[2] or "the newest"
-        if not one.get("columns"):
-            rows.append([bundle, "\u2013", "refused", "\u2013", "\u2013"])
-            continue
-        moved = [each["column"] for each in one["columns"].each() if each["level"].value == "alarm"]
+    for one in answer["versions"].each():
+        columns = list(one["columns"].each())
+        moved = [each["column"] for each in columns if each["level"].value == "alarm"]
         said: Content = [[", " if i else "", each.show()] for i, each in enumerate(moved)] or "none"
         judged = one.get("calibration")
-        ratio = (
-            "\u2013" if judged is None or judged.get("refusal") is not None else judged["observed_over_expected"]["estimate"].show("number")
-        )
+        ratio: Content = "\u2013"
+        if judged is not None and judged.get("refusal") is None:
+            ratio = judged["observed_over_expected"]["estimate"].show("number")
         again = {True: "yes", False: "no", None: "nobody can say"}[one["retrain"].value]
-        rows.append([_digest(bundle), one["columns"][0]["n_current"].show("count"), said, ratio, again])
+        n = columns[0]["n_current"].show("count") if columns else "\u2013"
+        rows.append([tag("code", one.name[:12]), n, said, ratio, again])
     return table("By bundle", ["bundle", "decisions", "in alarm", "outcomes for each foreseen", "train again?"], rows)
-
-
-def _digest(bundle: str) -> Html:
-    return tag("code", bundle)
