@@ -19,7 +19,7 @@ def drift_section(facts: Fact) -> Html:
         return chapter("drift", title, refused(answer, facts), command(facts, "drift"))
     newest = newest_of(answer)
     shown: list[Content] = [
-        tag("p", tag("strong", "Train again? "), ended(newest["why"])),
+        tag("p", tag("strong", "Verdict: "), ended(newest["why"])),
         refused(answer),
         tag(
             "p",

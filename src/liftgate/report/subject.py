@@ -31,6 +31,7 @@ class Subject:
         self._file = PEOPLE if self._head else f"people-{number}.parquet"
         self._path = gathering.folder / self._file
         self._inputs = tuple(gathering.candidates()) if self._head else ()
+        self._planned: tuple[str, ...] | None = None
 
     @cached_property
     def _made(self) -> Made:
@@ -49,6 +50,8 @@ class Subject:
         timed, gaps = self._all.timed(), self._all.gaps()
         if split:
             note("srm", "srm", self._split, layer, gaps)
+            if self._planned == ():  # the log does not say what was planned; the effect's own gate looks at the split
+                del self._all.answers["srm"], self._all.commands["srm"]
         inputs = " ".join(f"--input {shlex.quote(one)}" for one in self._inputs)
         table = note(self._called("table"), "table", self._said, layer, timed, gaps, inputs, f"--out {self._file}")
         words = where, timed, gaps, " ".join(f"--metric {word}" for word in self._all.wanted.metrics)
@@ -118,6 +121,7 @@ class Subject:
 
         path = self._all.folder / "everybody.parquet"
         made = experiment.table_of(self._all.log, self._asked(0), path)
+        self._planned = made.shares
         try:
             return made.as_json() | check_split(str(path), "row", "arm", made.shares, [], "")
         finally:
