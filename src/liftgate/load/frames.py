@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from struct import Struct
+from urllib.parse import unquote
 
 from liftgate.load.hpack import decode
 
@@ -70,7 +71,8 @@ def verdict(block: bytes) -> str:
     status = headers.get("grpc-status")
     if status is None:
         return HEAD
-    return "" if status == "0" else f"grpc-status {status}: {headers.get('grpc-message', '')}"
+    # Percent-encoded on the wire, as gRPC has it.
+    return "" if status == "0" else f"grpc-status {status}: {unquote(headers.get('grpc-message', ''))}"
 
 
 HEAD = "head"
