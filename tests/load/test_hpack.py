@@ -22,7 +22,7 @@ def test_what_trailers_say_is_told_apart() -> None:
     assert verdict(b"\x88") == HEAD
     assert verdict(b"\x00\x0bgrpc-status\x010") == ""
     assert verdict(b"\x00\x0bgrpc-status\x0214\x00\x0cgrpc-message\x04away") == "grpc-status 14: away"
-    assert verdict(b"\x00\x0bgrpc-status\x0214\x00\x0cgrpc-message\x0efar%20away%21") == "grpc-status 14: far away!"
+    assert verdict(b"\x00\x0bgrpc-status\x0214\x00\x0cgrpc-message\x0dfar%20away%21") == "grpc-status 14: far away!"
     assert verdict(b"\x08\x03502") == "http 502"
 
 
