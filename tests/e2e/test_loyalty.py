@@ -17,7 +17,7 @@ ROOT = Path(__file__).parents[2]
 EXAMPLE = ROOT / "examples" / "loyalty"
 DATA = ROOT / os.environ.get("LIFTGATE_TEST_STARBUCKS", "../shared/data/starbucks")
 PORTFOLIO, PROFILE, TRANSCRIPT = "portfolio.json.gz", "profile.json.gz", "transcript_partial.json.gz"
-MEMBERS = 900
+MEMBERS = 500
 KINDS = ("offer received", "offer viewed", "offer completed", "transaction")
 
 pytestmark = pytest.mark.skipif(not DATA.is_dir(), reason=f"THE TEST ON A REAL LOG OF EVENTS DID NOT RUN: {DATA} is not there")
