@@ -179,3 +179,31 @@ async def test_the_rights_in_the_docs_are_enough(tmp_path: Path) -> None:
 def test_large_batches_are_allowed_more_time() -> None:
     """Up to 64 people a call has its budget, beyond them as much a person; never less than the budget."""
     assert [allowance_s(0.008, people) for people in (1, 64, 128, 256)] == pytest.approx([0.008, 0.008, 0.016, 0.032])
+
+
+async def test_a_place_is_handed_on_by_whoever_leaves() -> None:
+    """A call that is cancelled while it waits for a connection, or just as its turn comes, or that gives up, keeps nobody's place."""
+    client = NodeClient(Address.parse("redis://127.0.0.1:1/0"), 5.0, 1)
+    clock = asyncio.get_running_loop().time
+    client._free = 0
+    early, late = [asyncio.create_task(client._turn(clock() + 20)) for _ in range(2)]
+    await asyncio.sleep(0)
+    early.cancel()
+    await asyncio.wait([early])
+    client._pass_on()
+    late.cancel()  # its turn has come, and it does not know yet
+    await asyncio.wait([late])
+    assert early.cancelled()
+    assert late.cancelled()
+    assert client._free == 1
+    client._free = 0
+    with pytest.raises(TimeoutError):
+        await client._turn(clock())
+    client._pass_on()
+    assert client._free == 1
+    waiting = asyncio.create_task(client._turn(clock() + 20))
+    client._free = 0
+    await asyncio.sleep(0)
+    client._pass_on()
+    await waiting
+    assert client._free == 0

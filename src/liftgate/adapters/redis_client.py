@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import ssl
+from collections import deque
 from collections.abc import Sequence
 from typing import Any, Protocol
 from urllib.parse import parse_qsl, urlencode, urlsplit, urlunsplit
@@ -173,7 +174,9 @@ class NodeClient:
         self._max = max_connections
         self._idle: list[Link] = []
         self._lent: set[Link] = set()
-        self._slots = asyncio.Semaphore(max_connections)
+        # A semaphore of asyncio's costs more a call than all of this.
+        self._free = max_connections
+        self._turns: deque[asyncio.Future[None]] = deque()
 
     async def call(self, commands: Sequence[Command], budget_s: float | None = None) -> list[Any]:
         """See `RedisClient`."""
@@ -182,34 +185,52 @@ class NodeClient:
         deadline = asyncio.get_running_loop().time() + (self.budget_s if budget_s is None else budget_s)
         sent = packed(commands)
         try:
-            if self._slots.locked():
-                async with asyncio.timeout_at(deadline):
-                    await self._slots.acquire()
+            if self._free:
+                self._free -= 1
             else:
-                await self._slots.acquire()
+                await self._turn(deadline)
             try:
-                return await self._exchange(sent, len(commands), deadline)
+                idle = self._idle
+                while idle:
+                    link = idle.pop()
+                    if link.usable:
+                        break
+                else:
+                    async with asyncio.timeout_at(deadline):
+                        link = await self._open(deadline)
+                self._lent.add(link)
+                try:
+                    replies = await link.exchange(sent, len(commands), deadline)
+                finally:
+                    self._lent.discard(link)
+                idle.append(link)
+                return replies
             finally:
-                self._slots.release()
+                self._pass_on()
         except (OSError, TimeoutError) as error:
             raise StoreUnavailable(f"redis: {type(error).__name__}") from None
 
-    async def _exchange(self, sent: bytes, wanted: int, deadline: float) -> list[Any]:
-        idle = self._idle
-        while idle:
-            link = idle.pop()
-            if link.usable:
-                break
-        else:
-            async with asyncio.timeout_at(deadline):
-                link = await self._open(deadline)
-        self._lent.add(link)
+    async def _turn(self, deadline: float) -> None:
+        """Wait until a call hands its place on. Raises TimeoutError."""
+        turn: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        self._turns.append(turn)
         try:
-            replies = await link.exchange(sent, wanted, deadline)
-        finally:
-            self._lent.discard(link)
-        idle.append(link)
-        return replies
+            async with asyncio.timeout_at(deadline):
+                await turn
+        except BaseException:
+            if turn.done() and not turn.cancelled():
+                # It came as the caller left: the next one has it.
+                self._pass_on()
+            raise
+
+    def _pass_on(self) -> None:
+        """Hand the place of a call that has ended to whoever has waited longest."""
+        while self._turns:
+            turn = self._turns.popleft()
+            if not turn.done():
+                turn.set_result(None)
+                return
+        self._free += 1
 
     async def _open(self, deadline: float) -> Link:
         loop = asyncio.get_running_loop()

@@ -99,9 +99,17 @@ class RedisProfiles:
         self, people: Sequence[PersonKey], schema: InputSchema, budget_s: float | None, shared: list[Command], asking: Asking | None
     ) -> tuple[Fetched, list[bytes | None]]:
         keys: list[bytes] = []
+        plain = not shared
         for person in people:
             tag = redis_keys.tag(person.person_id)
             keys += (tag + b"p", tag + b"c", tag + (b"g" if person.ghost else b"h"))
+            plain = plain and not (person.both or person.lists or person.verdicts or person.features or person.certain)
+        if plain and not self._client.clustered:
+            # As mostly: nothing but the three of everyone.
+            replies = await self._read([("MGET", *keys)], budget_s, asking)
+            check(replies)
+            (values,) = replies
+            return Fetched(unpack(schema, values[0::3]), values[1::3], values[2::3]), []
         # Keys beyond the three of everyone come last.
         both = [row for row, person in enumerate(people) if person.both]
         listed = [row for row, person in enumerate(people) if person.lists]
@@ -123,7 +131,7 @@ class RedisProfiles:
         replies = await self._read(commands + shared, budget_s, asking)
         check(replies)
         of_others: list[bytes | None] = replies.pop() if shared else []
-        values: list[bytes | None] = replies[0] if reads == 1 else [value for reply in replies[:reads] for value in reply]
+        values = replies[0] if reads == 1 else [value for reply in replies[:reads] for value in reply]
         everyone = len(keys)
         real = dict(zip(both, values[everyone : everyone + len(both)], strict=True))
         last = everyone + len(both) + len(listed)
