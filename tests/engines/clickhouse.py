@@ -56,6 +56,10 @@ class ClickHouse:
         found = self._session.query(f"{query} SETTINGS {_SETTINGS}", "Arrow")
         return pa.ipc.open_file(pa.py_buffer(bytes(found.bytes()))).read_all().cast(table.schema().to_pyarrow())
 
+    def parts(self, rows: int) -> int:
+        """Return one."""
+        return 1
+
     def to_parquet(self, rows: Any, path: str) -> None:
         """Write the rows."""
         pq.write_table(self.to_pyarrow(rows), path)

@@ -30,7 +30,7 @@ def test_clickhouse_says_what_duckdb_says(
     """The exit code, every text and count, and every number to 1e-9 are the same on 100,000 rows."""
     from tests.engines.clickhouse import ClickHouse
 
-    monkeypatch.setattr(engine, "ENGINES", {**engine.ENGINES, "clickhouse": lambda ordered: ClickHouse(session, tmp_path)})
+    monkeypatch.setattr(engine, "ENGINES", {**engine.ENGINES, "clickhouse": lambda ordered, memory: ClickHouse(session, tmp_path)})
     code, found = ask("duckdb", question, tables)
     assert differences([code, found], list(ask("clickhouse", question, tables))) == []
     assert code in (0, 3)

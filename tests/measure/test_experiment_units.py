@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -9,6 +10,7 @@ import numpy as np
 import pyarrow.parquet as pq
 import pytest
 
+from liftgate.measure import engine
 from liftgate.measure.experiment import Asked, Made, experiment_table
 from liftgate.measure.experiment_arms import planned
 from liftgate.measure.refusal import Refused
@@ -135,3 +137,25 @@ def test_shares_that_say_nothing_of_who_came_are_not_used() -> None:
     assert planned([*both[:2], both[2]]) == {}
     assert planned([*both[:3], both[3] | {"share": None}]) == {}
     assert planned([*both, both[3] | {"share": 0.7}]) == {}
+
+
+def test_a_large_log_is_read_in_parts_that_are_the_whole(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Cut into parts of a few units each, the table is the same row for row: people, sessions, what came before, the same counts."""
+    log, arms = tmp_path / "log", ("holdout", "treatment")
+    decisions = []
+    for i in range(300):
+        layers, at = {"visits": "ab"[i % 2]}, START_MS + i * HOUR_MS
+        decisions.append(decided(i, i % 90, arms[i % 90 % 3 > 0], at, layers=layers, unit="session", session=b"s%d" % i))
+    write(log, Stream.DECISION, decisions)
+    events = [happened(i, i % 97, "purchase", START_MS + i * 3 * HOUR_MS, float(i)) for i in range(200)]
+    write(log, Stream.EVENT, events, writer=2)
+    for layer in ("", "visits"):
+        asked = Asked(layer=layer, window_ms=2 * DAY_MS, before_ms=DAY_MS, read_at_ms=LATE)
+        whole = table(log, asked)
+        monkeypatch.setattr(engine, "PART_ROWS", 50)
+        cut = table(log, asked)
+        monkeypatch.undo()
+        assert engine.DuckDb().parts(300) == 1
+        assert cut[1] == whole[1]
+        assert replace(cut[0], path=tmp_path) == replace(whole[0], path=tmp_path)
+        assert sum(row["purchase_value"] for row in whole[1]) > 0

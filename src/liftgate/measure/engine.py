@@ -52,20 +52,31 @@ class Engine(Protocol):
         """Write rows as one Parquet file."""
         ...
 
+    def parts(self, rows: int) -> int:
+        """Return in how many parts so many rows are best grouped by something that most of them have of their own."""
+        ...
 
-Maker = Callable[[bool], Engine]
-"""Makes an engine; told whether the order of rows matters."""
+
+Maker = Callable[[bool, str], Engine]
+"""Makes an engine; told whether the order of rows matters, and what it may hold in memory, as far as it heeds that."""
+PART_ROWS = 2_000_000
+"""Rows of a part: what they are grouped into takes less than 150 MB."""
+MOST_PARTS = 32
+"""Each part reads all rows again; beyond this many, what does not fit goes to disk."""
+MOST_THREADS = 4
+"""Each holds buffers of its own."""
 
 
 class DuckDb:
     """DuckDB within this process: rows come in the order in which they were written, unless `ordered` is False."""
 
-    def __init__(self, ordered: bool = True) -> None:
+    def __init__(self, ordered: bool = True, memory: str = MEMORY) -> None:
         # What does not fit in memory goes to a folder of this process, which DuckDB makes when it needs it and removes.
         spill = str(Path(tempfile.gettempdir()) / f"liftgate-measure-{os.getpid()}")
         self._backend = ibis.duckdb.connect(
             temp_directory=spill,
-            memory_limit=MEMORY,
+            memory_limit=memory,
+            threads=min(MOST_THREADS, _cores()),
             preserve_insertion_order=ordered,
             autoinstall_known_extensions=False,
             autoload_known_extensions=False,
@@ -98,15 +109,23 @@ class DuckDb:
         """Write the rows."""
         self._backend.to_parquet(rows, path)
 
+    def parts(self, rows: int) -> int:
+        """Return one for each PART_ROWS."""
+        return min(MOST_PARTS, 1 + max(0, rows - 1) // PART_ROWS)
 
-def _spark(ordered: bool) -> Engine:
+
+def _cores() -> int:
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
+def _spark(ordered: bool, memory: str) -> Engine:
     try:
         from liftgate.measure.engine_spark import Spark
     except ImportError as err:
         raise Misused(
             f"--engine spark needs more than the embedded one: pip install 'liftgate[measure,spark]' and Java 17 ({err})"
         ) from err
-    return Spark(ordered)
+    return Spark(ordered, memory)
 
 
 ENGINES: Mapping[str, Maker] = {"duckdb": DuckDb, "spark": _spark}
@@ -126,6 +145,6 @@ def using(engine: str | Maker) -> Iterator[None]:
         _chosen.reset(token)
 
 
-def connect(*, ordered: bool = True) -> Engine:
+def connect(*, ordered: bool = True, memory: str = MEMORY) -> Engine:
     """Return a new engine of the kind that is in use. `ordered`: rows come in the order in which they were written."""
-    return _chosen.get()(ordered)
+    return _chosen.get()(ordered, memory)

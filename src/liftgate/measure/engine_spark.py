@@ -46,7 +46,7 @@ def monotonically_increasing_id() -> int:  # type: ignore[empty-body]
 class Spark:
     """Spark within a virtual machine of this process's. CSV is read as the embedded engine reads it, so that types are the same."""
 
-    def __init__(self, ordered: bool = True) -> None:
+    def __init__(self, ordered: bool = True, memory: str = MEMORY) -> None:
         self._session, self._folder = _started()
         self._backend = ibis.pyspark.connect(self._session)
 
@@ -91,6 +91,10 @@ class Spark:
             part.rename(path)
         finally:
             shutil.rmtree(aside, ignore_errors=True)
+
+    def parts(self, rows: int) -> int:
+        """Return one: it cuts rows into parts by itself."""
+        return 1
 
     def _frame(self, rows: Any) -> Any:
         return self._session.sql(self._backend.compile(rows))

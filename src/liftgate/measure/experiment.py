@@ -19,7 +19,7 @@ import ibis
 
 from liftgate.measure import experiment_outcomes as outcomes
 from liftgate.measure import log_inputs, unit_table
-from liftgate.measure.experiment_arms import HELD_OUT, TREATED, Arms, in_arms
+from liftgate.measure.experiment_arms import HELD_OUT, TREATED, Arms, first_of, in_arms, score_of
 from liftgate.measure.log import Log, new_aside, open_log, time_of, valid
 from liftgate.measure.quality import gap_refusal, lost_records
 from liftgate.measure.refusal import Refused
@@ -196,25 +196,11 @@ class _Making:
         place = ibis.cases(*((rows.placement_id == one, i) for i, one in enumerate(places)))
         coded = {f"input{i}": log_inputs.code(rows, one) for i, one in enumerate(self._inputs)}
         key = ibis.cases(*((rows.pseudonym_key_id == one, i) for i, one in enumerate(keys)))
-        coded |= {"score": _score(rows, would)} if asked.score else {}
+        coded |= {"score": score_of(rows, would)} if asked.score else {}
         rows = rows.mutate(hit=hit.cast("int8"), number=number.cast("int32"), place=place.cast("int32"), key=key.cast("int32"), **coded)
-        # A person's first scored one: a null would be passed over by some engines and taken by others.
-        scored = {"score": rows.score.argmin(rows.decided_at_ms, where=(rows.hit == 1) & rows.score.notnull())} if asked.score else {}
-        whose = {} if arms.unit in outcomes.OF_EVENTS else {"person_pseudonym": rows.person_pseudonym.min()}
-        facts = {
-            "arm": rows.group.min(),
-            "other": rows.group.max(),
-            "assigned_at_ms": rows.decided_at_ms.min(),
-            "number": rows.number.argmin(rows.decided_at_ms),
-            "place": rows.place.argmin(rows.decided_at_ms),
-            "decisions": rows.count(),
-            "triggered": rows.hit.max(),
-            "key": rows.key.min(),
-            **{name: rows[name].argmin(rows.decided_at_ms) for name in coded if name != "score"},
-            **scored,
-            **whose,
-        }
-        people = self._kept("people", (self._part(rows, arms.unit, k).group_by(arms.unit).aggregate(**facts) for k in range(self._parts)))
+        inputs = [name for name in coded if name != "score"]
+        grouped = (first_of(self._part(rows, arms.unit, k), arms.unit, inputs, asked.score) for k in range(self._parts))
+        people = self._kept("people", grouped)
         if asked.since_ms is not None:
             people = people.filter(people.assigned_at_ms >= asked.since_ms)
         if asked.until_ms is not None:
@@ -235,9 +221,7 @@ class _Making:
         version = ibis.cases(*((people.number == i, one) for i, one in enumerate(digests)))
         placement = ibis.cases(*((people.place == i, one) for i, one in enumerate(places)))
         known = {one.name: log_inputs.words(self._log, people, f"input{i}", one) for i, one in enumerate(self._inputs)}
-        return people.mutate(version=version, placement=placement, **known).drop(
-            "other", "number", "place", "key", *(name for name in coded if name != "score")
-        )
+        return people.mutate(version=version, placement=placement, **known).drop("other", "number", "place", "key", *inputs)
 
     def _nobody(self) -> Refused:
         why = f"no decision of {self._log.name} is in the experiment"
@@ -292,11 +276,3 @@ class _Making:
 
 def _many(arms: Arms) -> str:
     return "people" if arms.kind == "person" else f"{arms.kind}s"
-
-
-def _score(rows: Any, would: Any) -> Any:
-    """Return what the model foretold of the first offer of a decision, less what it foretold without it; null where no model did."""
-    at = rows.candidate_offer_id.index(would[0])
-    alone = rows.candidate_untreated_propensity.length() > 0
-    score = rows.candidate_propensity[at] - ibis.ifelse(alone, rows.candidate_untreated_propensity[at], 0.0)
-    return ibis.ifelse((would.length() > 0) & (at >= 0) & (score - score == 0), score, ibis.null("float64"))

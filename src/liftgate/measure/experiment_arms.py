@@ -94,6 +94,37 @@ def planned(rows: Sequence[Mapping[str, Any]]) -> Planned:
     return found if found and max(covered) - min(covered) < _SAME else {}
 
 
+def first_of(rows: Any, unit: str, inputs: Sequence[str], score: bool) -> Any:
+    """Return one row a unit: what its first decision was, how many it had, and whether any had an offer.
+
+    `rows` have group, number, place, key and hit (0 or 1), the inputs named, and where asked a score.
+    """
+    # The first that is scored: engines differ in whether they pass over a null.
+    scored = {"score": rows.score.argmin(rows.decided_at_ms, where=(rows.hit == 1) & rows.score.notnull())} if score else {}
+    whose = {} if unit in OF_EVENTS else {"person_pseudonym": rows.person_pseudonym.min()}
+    return rows.group_by(unit).aggregate(
+        arm=rows.group.min(),
+        other=rows.group.max(),
+        assigned_at_ms=rows.decided_at_ms.min(),
+        number=rows.number.argmin(rows.decided_at_ms),
+        place=rows.place.argmin(rows.decided_at_ms),
+        decisions=rows.count(),
+        triggered=rows.hit.max(),
+        key=rows.key.min(),
+        **{name: rows[name].argmin(rows.decided_at_ms) for name in inputs},
+        **scored,
+        **whose,
+    )
+
+
+def score_of(rows: Any, would: Any) -> Any:
+    """Return what the model foretold of the first offer of a decision, less what it foretold without it; null where no model did."""
+    at = rows.candidate_offer_id.index(would[0])
+    alone = rows.candidate_untreated_propensity.length() > 0
+    score = rows.candidate_propensity[at] - ibis.ifelse(alone, rows.candidate_untreated_propensity[at], 0.0)
+    return ibis.ifelse((would.length() > 0) & (at >= 0) & (score - score == 0), score, ibis.null("float64"))
+
+
 def _unit_of(log: Log, layer: str, rows: Any) -> str:
     """Return the column of what the layer randomised. Raises Refused where records do not say which one."""
     kinds = {row["kind"] or "person" for row in log.fetch(rows.select("kind").distinct())}

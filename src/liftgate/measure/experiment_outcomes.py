@@ -22,7 +22,9 @@ def touched(events: Any, decisions: Any, unit: str, window_ms: int) -> Any:
     late = both.occurred_at_ms - both.decided_at_ms
     both = both.filter((late >= 0) & (late < window_ms))
     order = [both.decided_at_ms.desc(), both.decision_id.desc()]
-    last = both.mutate(place=ibis.row_number().over(ibis.window(group_by=("person_pseudonym", "event_id"), order_by=order))).filter(lambda t: t.place == 0)
+    last = both.mutate(place=ibis.row_number().over(ibis.window(group_by=("person_pseudonym", "event_id"), order_by=order))).filter(
+        lambda t: t.place == 0
+    )
     return last.drop("place", "decided_at_ms", "decision_id").rename({unit: "mine"})
 
 
