@@ -51,7 +51,7 @@ def test_memory_is_measured_and_nothing_stays(url: str) -> None:
     assert result.exit_code == 0, result.output
     found = json.loads(result.output)
     assert found["fine"]
-    assert len(found["memory"]) == 6
+    assert len(found["memory"]) == 7
     for one in found["memory"]:
         assert one["measured_bytes"] >= one["value_bytes"] > 0
         assert one["gb_a_million"] == pytest.approx(one["measured_bytes"] / 1000, abs=0.001)

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from liftgate.adapters import redis_keys
+from liftgate.adapters.person_keys import KEY_BYTES
 from liftgate.adapters.redis_client import Command, RedisClient, check
 from liftgate.bundle.compiled import Bundle
 from liftgate.domain import consent
@@ -133,6 +134,7 @@ async def _memory(client: RedisClient, bundle: Bundle) -> list[Memory]:
         values.append((f"features from events, typical ({TYPICAL_BUCKETS} buckets a feature)", key, state_of(plan, TYPICAL_BUCKETS)))
         values.append(("features from events, every bucket full", key, state_of(plan, 10**6)))
         values.append(("features from events, the most before old cells go", key, bytes(plan.most_bytes)))
+    values.append(("the person's key, which pseudonyms are made with", redis_keys.person_key(person), bytes(KEY_BYTES)))
     values.append(("an event that was seen (24 h)", redis_keys.event(person, "e" * 36), b"L"))
     weighed = []
     for what, key, value in values:
