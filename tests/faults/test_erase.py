@@ -10,7 +10,7 @@ import json
 import os
 import shutil
 import subprocess
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -27,10 +27,12 @@ from liftgate.app.keys import hashed_ids
 from liftgate.client import Client, Event
 from liftgate.domain.bucketing import Salt
 from liftgate.domain.consent_record import ConsentRecord
+from liftgate.domain.contact_history import reservation_of
 from liftgate.record.parquet import read_log
 from tests.app.conftest import Served
 from tests.faults import household_bundle
 from tests.faults.sealing import LIFTGATE, seal
+from tests.faults.stored import everything, own_keys, put_back, readable
 from tests.faults.written import contents, found, hashed
 
 PERSON, OTHER = "ada.lovelace@example.com", "bob@example.com"
@@ -93,39 +95,9 @@ def do(client: Client, person: str, when: str) -> set[str]:
     return {*decided, *(click.event_id for click in clicks)}
 
 
-async def everything(url: str) -> dict[bytes, bytes]:
-    """Return every key with its value as the server dumps it."""
-    client = connect(url, 5000)
-    try:
-        (keys,) = await client.call([("KEYS", "*")], 5.0)
-        return dict(zip(keys, await client.call([("DUMP", key) for key in keys], 5.0), strict=True))
-    finally:
-        await client.close()
-
-
-READ = {b"string": ("GET",), b"list": ("LRANGE", "0", "-1"), b"hash": ("HGETALL",), b"zset": ("ZRANGE", "0", "-1"), b"set": ("SMEMBERS",)}
-
-
-async def readable(url: str) -> bytes:
-    """Return every key and value in the clear: a dump packs long ones."""
-    client = connect(url, 5000)
-    try:
-        (keys,) = await client.call([("KEYS", "*")], 5.0)
-        kinds = await client.call([("TYPE", key) for key in keys], 5.0)
-        values = await client.call([(READ[kind][0], key, *READ[kind][1:]) for key, kind in zip(keys, kinds, strict=True)], 5.0)
-        return b"\0".join([*keys, *(b"\0".join(value) if isinstance(value, list) else value for value in values)])
-    finally:
-        await client.close()
-
-
 async def nameable(url: str) -> set[bytes]:
     """Return everything that all secrets of all servers make of the ids: the log's key, and every person's key that the store still has."""
-    client = connect(url, 5000)
-    try:
-        (names,) = await client.call([("KEYS", "lg:{*}:k")], 5.0)
-        keys = [key for key in await client.call([("GET", name) for name in names], 5.0) if isinstance(key, bytes)]
-    finally:
-        await client.close()
+    keys = await own_keys(url)
     people, units = Pseudonyms.of_people(KEY), Pseudonyms.of_peoples_units(KEY)
     found = set()
     for one in (PERSON, *UNITS.values()):
@@ -134,15 +106,6 @@ async def nameable(url: str) -> set[bytes]:
         found |= {maker.under(key, one) for key in (*keys, b"", bytes(16)) for maker in (people, *units.values())}
         found |= {made for digest in hashed(one).values() for made in (digest, digest[:16])}
     return found
-
-
-async def put_back(url: str, backup: Mapping[bytes, bytes]) -> None:
-    """Make a store what it was."""
-    client = connect(url, 5000)
-    try:
-        await client.call([("FLUSHALL",), *(("RESTORE", key, 0, value) for key, value in backup.items())], 5.0)
-    finally:
-        await client.close()
 
 
 def rows(log: Path) -> list[dict[str, Any]]:
@@ -186,7 +149,9 @@ def test_nothing_leads_to_an_erased_person(tmp_path: Path, operators: Path, stor
         assert pseudonyms(before) <= could, "the control arm: before, every pseudonym of theirs can be told"
         decisions = [row for row in before if "draws" in row]
         assert all(drawn_by(row, row["person_pseudonym"].hex()) for row in decisions), "the control arm: this is how draws are made"
-        tails = [bytes.fromhex(row["decision_id"][16:]) for row in decisions]
+        ids, keys = [row["decision_id"] for row in decisions], asyncio.run(own_keys(store.url))
+        held = asyncio.run(readable(store.url))
+        assert all(any(reservation_of(one, key) in held for key in keys) for one in ids), "the control arm: histories know decisions so"
 
         # An access request shows what there is.
         export = [*LIFTGATE, "person", "export", PERSON, "--redis", store.url, "--log", str(log), "--bundle", str(tmp_path / "bundle")]
@@ -213,6 +178,7 @@ def test_nothing_leads_to_an_erased_person(tmp_path: Path, operators: Path, stor
             key: value for key, value in others.items() if key.endswith((b"}:c", b"}:l", b"}:k", b"}:h"))
         }
         stays = asyncio.run(readable(store.url))
+        tails = {reservation_of(one, key) for one in ids for key in (None, *asyncio.run(own_keys(store.url)))}
         for trace in (PERSON.encode(), SESSION.encode(), VISITOR.encode(), *tails):
             assert trace not in stays
 
