@@ -60,7 +60,7 @@ class Engine(Protocol):
 Maker = Callable[[bool, str], Engine]
 """Makes an engine; told whether the order of rows matters, and what it may hold in memory, as far as it heeds that."""
 PART_ROWS = 2_000_000
-"""Rows of a part: what they are grouped into takes less than 150 MB."""
+"""Rows of a part: what they are grouped into takes less than 200 MB, or goes to disk."""
 MOST_PARTS = 32
 """Each part reads all rows again; beyond this many, what does not fit goes to disk."""
 MOST_THREADS = 4

@@ -8,7 +8,18 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from liftgate.app.cli import measure_source as source
-from liftgate.app.cli.measure_answer import JSON_HELP, REFUSED, Answer, figure, percent, plain, print_table, say_refusal
+from liftgate.app.cli.measure_answer import (
+    DUCKDB,
+    JSON_HELP,
+    REFUSED,
+    Answer,
+    EngineOption,
+    figure,
+    percent,
+    plain,
+    print_table,
+    say_refusal,
+)
 from liftgate.app.cli.say import fail
 
 if TYPE_CHECKING:
@@ -59,6 +70,7 @@ def simulate(
     keep: Annotated[Path | None, typer.Option("--keep", metavar="FILE", help="Keep the replay's table, .parquet.")] = None,
     replicates: Annotated[int, typer.Option("--replicates", help="Bootstrap samples over people.")] = 1000,
     seed: Annotated[int, typer.Option("--seed", help="Of the bootstrap.")] = 0,
+    engine: EngineOption = DUCKDB,
     as_json: Annotated[bool, typer.Option("--json", help=JSON_HELP)] = False,
 ) -> None:
     """Say what a bundle would have earned a decision, had it decided instead, with an interval; or refuse.
@@ -85,6 +97,7 @@ def simulate(
         fail(f"simulating needs more than serving: pip install 'liftgate[measure]' ({err})", _MISUSED, as_json)
     from liftgate.app.cli.replay import given_bundle
     from liftgate.measure.attribution import Rule
+    from liftgate.measure.engine import using
     from liftgate.measure.log import new_aside
     from liftgate.measure.ope_trust import Limits
     from liftgate.measure.simulate import value_bundle
@@ -93,7 +106,7 @@ def simulate(
     kind, worth = (metric.removesuffix("_value"), True) if metric.endswith("_value") else (metric, False)
     try:
         rule = Rule(kind, source.span_ms(window, "--window"), credit, worth)  # type: ignore[arg-type]
-        with new_aside() as aside:
+        with using(engine), new_aside() as aside:
             table = keep or Path(aside) / "target.parquet"
             _replayed(log, models, given, table, as_json)
             found = value_bundle(
