@@ -69,7 +69,7 @@ def _chosen(quick: bool, only: list[str] | None) -> tuple[tuple[c.Contender, ...
     if named:
         return tuple(one for one in c.FULL if one in (*c.USUAL, *named)), wanted
     # Levels below and above saturation need to know where it is.
-    return ((c.NATIVE,) if {"open", "overload", "idle"} & set(wanted) else ()), wanted
+    return ((c.NATIVE, c.DEEP) if {"open", "overload", "idle"} & set(wanted) else ()), wanted
 
 
 class _Run:
@@ -155,11 +155,13 @@ class _Run:
         return {"open": levels, "overload": overload, "generator": generator, "idle": lambda: self._idle(arena)}
 
     def _saturation(self) -> float:
-        native = self._findings.found.get(c.NATIVE.name)
-        if native is None or not native.rounds:
+        found = [self._findings.found.get(one.name) for one in (c.NATIVE, c.DEEP)]
+        rates = [one.per_s for one in found if one is not None and one.rounds]
+        if not rates:
             raise BenchError("saturation is not known: no round of Liftgate, native, 20 offers")
-        self._findings.saturation = native.per_s
-        return native.per_s
+        # With few in flight a server that takes more at once is not full yet.
+        self._findings.saturation = max(rates)
+        return max(rates)
 
     def _idle(self, arena: Arena) -> None:
         echo = {}

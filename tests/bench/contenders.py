@@ -119,6 +119,8 @@ E_UVLOOP = empty("grpcio", "uvloop")
 E_NATIVE = empty("native", "uvloop")
 N0 = plain(20)
 NATIVE = liftgate("native", 20)
+DEEP = replace(liftgate("native", 20, "256 in flight"), in_flight=256, connections=8)
+"""What it can do at most: batches are as large as they get."""
 AS_SHIPPED = liftgate("native", 20, "8 ms budgets", budgets=True)
 """For percentiles and overload; takes part in no round."""
 GRPCIO = liftgate("grpcio", 20)
@@ -134,9 +136,9 @@ WORKERS_1 = replace(liftgate("native", 20, "16 connections"), connections=16)
 WORKERS_2 = replace(liftgate("native", 20, "2 workers on 2 cores", workers=2), in_flight=128, connections=32, two_cores=True)
 """As many calls and connections a worker as WORKERS_1."""
 USUAL = (E_ASYNCIO, E_UVLOOP, N0, NATIVE)
-QUICK = (*USUAL, GRPCIO, NATIVE_100, BATCH)
+QUICK = (*USUAL, DEEP, GRPCIO, NATIVE_100, BATCH)
 # Those that a goal compares stand side by side.
 FULL = (
-    *(E_ASYNCIO, E_UVLOOP, N0, NATIVE, BARE, FSYNC, ASYNC, NO_TRACES, ALL_TRACES, WORKERS_1, WORKERS_2),
+    *(E_ASYNCIO, E_UVLOOP, N0, NATIVE, BARE, DEEP, FSYNC, ASYNC, NO_TRACES, ALL_TRACES, WORKERS_1, WORKERS_2),
     *(NATIVE_10, NATIVE_500, NATIVE_100, BATCH, GRPCIO, E_NATIVE),
 )
