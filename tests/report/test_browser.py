@@ -33,12 +33,13 @@ needs_browser = pytest.mark.skipif(bool(LACKING), reason=f"NOT CHECKED IN A BROW
 def browse(page: Path) -> list[dict[str, Any]]:
     """What the browser says of a page: at 375 and 1440 px, light and dark, everything folded out."""
     command = ["node", str(SCRIPT), str(MODULES), str(CHROMIUM), str(page)]
-    done = subprocess.run(command, capture_output=True, text=True, timeout=240, check=False)
+    done = subprocess.run(command, capture_output=True, text=True, timeout=600, check=False)
     assert done.returncode == 0, done.stderr
     return list(json.loads(done.stdout))
 
 
 @needs_browser
+@pytest.mark.timeout(900)
 @pytest.mark.parametrize("name", ["whole", "refused", "rich"])
 def test_a_browser_has_nothing_to_say_against_the_page(tmp_path: Path, name: str) -> None:
     """No word on the console, no request, no scrolling sideways, nothing beyond the paper's edge, no serious violation.

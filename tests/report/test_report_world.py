@@ -17,7 +17,7 @@ from tests.report.page_text import PageText
 from tests.report.shop_world import write_world
 
 CONSTANTS = ("95 %", "0.001", "1000")
-pytestmark = pytest.mark.slow
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(900)]
 
 
 def run(*words: str) -> tuple[int, dict[str, Any]]:

@@ -48,6 +48,12 @@ def _headline(facts: Fact) -> Iterator[Said]:
     if any(one is not None and one.get("refusal") is not None for one in (sequence, answers["quality"], answers.get("srm"))):
         return
     yield from _arms(sequence, primary(answers["lift"]), "", "experiment")
+    if facts["n_star_from"].value == "nobody":
+        words: Content = [
+            facts["n_star"].show("count"),
+            ", a constant, stands in. Write n_star into the layer, or into its hypothesis, before it starts.",
+        ]
+        yield Said("look", "Nobody froze N*, at which the answer is wanted.", words)
 
 
 def _layers(facts: Fact) -> Iterator[Said]:
