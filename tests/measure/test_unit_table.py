@@ -43,7 +43,8 @@ def own(person: int, account: int) -> bytes:
 
 def rows(log: Path) -> list[dict[str, object]]:
     """Return the experiment table."""
-    return pq.read_table(experiment_table(log, None, ASKED, log / "table").path).to_pylist()
+    found: list[dict[str, object]] = pq.read_table(experiment_table(log, None, ASKED, log / "table").path).to_pylist()
+    return found
 
 
 def test_people_of_an_account_are_one_unit_where_a_table_says_so(tmp_path: Path) -> None:
