@@ -126,7 +126,7 @@ def test_open_windows_and_misuse_are_said(log: Path, tmp_path: Path) -> None:
     """Read at the log's own end no window has closed; a bundle with mistakes, a wrong credit and no log are misuse."""
     code, found = simulate(str(DEMO / "bundle"), log, "--read-at", "2000-01-01")
     assert (code, found["refusal"]["code"]) == (3, "open_windows")
-    for more in (["--credit", "middle"], ["--window", "long"], ["--no-worse-than", "-1"], ["--keep", "x.csv"]):
+    for more in (["--credit", "middle"], ["--window", "long"], ["--no-worse-than", "-1"], ["--keep", "x.csv"], ["--engine", "abacus"]):
         assert (
             CliRunner().invoke(make_app("simulate"), ["simulate", "--bundle", str(DEMO / "bundle"), "--log", str(log), *more]).exit_code
             == 2

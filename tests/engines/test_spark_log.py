@@ -4,10 +4,15 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 from typer.testing import CliRunner
 
 from liftgate.app.cli.log import app as log_app
+from liftgate.measure.attribution import Rule
+from liftgate.measure.engine import using
+from liftgate.measure.simulate import value_bundle
 from liftgate.record.frame import Stream
 from tests.engines.questions import answer, differences
 from tests.measure.log_files import HOUR_MS, START_MS, decided, happened, write
@@ -51,12 +56,14 @@ def log(tmp_path_factory: pytest.TempPathFactory) -> Path:
         ("lift", "--layer", "colour", "--control", "blue", "--offer", "b", "--triggered", "triggered"),
         ("srm", "--share", "treatment=4", "--share", "holdout=1"),
         ("quality", "--window", "7d"),
+        ("sequential", "--metric", "purchase", "--n-star", "2000", "--every", "6h", "--share", "unknown"),
+        ("funnel", "--share", "unknown"),
     ],
     ids=lambda words: " ".join(words[:3]),
 )
 def test_a_sealed_log_is_the_same_on_spark(words: tuple[str, ...], log: Path) -> None:
     """Answers from a log that `log seal` sealed agree in every count and number, and are answers."""
-    late = ("--read-at", "2026-02-01") if words[0] == "lift" else ()
+    late = () if words[0] in ("srm", "quality") else ("--read-at", "2026-02-01")
     asked = (*words, "--log", str(log), *late)
     code, found = answer("duckdb", asked)
     assert code == 0, found
@@ -74,3 +81,30 @@ def test_spark_writes_the_table_of_a_log_as_one_file(log: Path, tmp_path: Path) 
     lift = ("lift", "--unit", "row", "--arm", "arm", "--control", "holdout", "--metric", "purchase", "--share", "unknown", "--table")
     one, other = (answer("duckdb", (*lift, str(tmp_path / f"{engine}.parquet"))) for engine in ("duckdb", "spark"))
     assert differences(list(one), list(other)) == []
+
+
+def test_another_bundle_is_valued_alike(log: Path, tmp_path: Path) -> None:
+    """What a replay's table and the log's outcomes say of another bundle is the same on Spark, reward for reward."""
+    decided_ids = [f"{i:032x}" for i in range(2_000) if i % 5]
+    table = pa.table(
+        {
+            "decision_id": decided_ids,
+            "slot": [1] * len(decided_ids),
+            "unit": [f"u{i}" for i in range(len(decided_ids))],
+            "action": [("a", "b")[i % 2] for i in range(len(decided_ids))],
+            "logged_probability": [0.5] * len(decided_ids),
+            "target_probability": [(0.4, 0.6)[i % 2] for i in range(len(decided_ids))],
+            "unsupported": [0.0] * len(decided_ids),
+            "why": [""] * len(decided_ids),
+            "reward": [0.0] * len(decided_ids),
+        }
+    )
+    pq.write_table(table, tmp_path / "target.parquet")
+    rule = Rule("purchase", 7 * DAY_MS, worth=True)
+    found = []
+    for engine in ("duckdb", "spark"):
+        with using(engine):
+            told = value_bundle(tmp_path / "target.parquet", log, None, rule, read_at_ms=START_MS + 30 * DAY_MS, replicates=0)
+        found.append({key: told[key] for key in ("decisions", "unknown", "estimate", "se", "difference", "p_value", "refusal")})
+    assert found[0]["refusal"] is None
+    assert differences(found[0], found[1]) == []
