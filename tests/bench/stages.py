@@ -92,6 +92,8 @@ async def wired(chosen: settings.Settings) -> AsyncIterator[tuple[Worker, Live, 
     for _, log in worker.logs:
         log.open()
     await worker.redis.fill(2.0)
+    # Until it knows what is stopped, a worker offers nothing, and scores nobody.
+    await worker.controls.watch.refresh()
     try:
         yield worker, live, telemetry
     finally:
