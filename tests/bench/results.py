@@ -6,6 +6,7 @@ import json
 import time
 from collections.abc import Mapping
 from dataclasses import asdict
+from math import isfinite
 from pathlib import Path
 from typing import Any
 
@@ -24,20 +25,32 @@ def keep(findings: Findings, facts: Mapping[str, Any], text: str) -> Path:
         for name, one in findings.found.items()
     }
     whole = json.dumps(
-        {
-            **facts,
-            "goals": [{**asdict(goal), "verdict": goal.verdict} for goal in goals(findings)],
-            "contenders": raw,
-            "open": findings.levels,
-            "saturation_per_s": findings.saturation,
-            "overload": findings.overload,
-            "generator": findings.generator,
-            "failures": findings.failures,
-        },
+        _finite(
+            {
+                **facts,
+                "goals": [{**asdict(goal), "verdict": goal.verdict} for goal in goals(findings)],
+                "contenders": raw,
+                "open": findings.levels,
+                "saturation_per_s": findings.saturation,
+                "overload": findings.overload,
+                "generator": findings.generator,
+                "failures": findings.failures,
+            }
+        ),
         indent=1,
+        allow_nan=False,
     )
     path = FOLDER / time.strftime("%Y%m%d-%H%M%S.json", time.gmtime())
     for to in (path, FOLDER / "latest.json"):
         to.write_text(whole, encoding="utf-8")
         to.with_suffix(".md").write_text(text, encoding="utf-8")
     return path
+
+
+def _finite(value: Any) -> Any:
+    """Return the value with null for what JSON has no number for: an infinite wait, a percentile of nothing."""
+    if isinstance(value, dict):
+        return {str(key): _finite(one) for key, one in value.items()}
+    if isinstance(value, list | tuple):
+        return [_finite(one) for one in value]
+    return None if isinstance(value, float) and not isfinite(value) else value

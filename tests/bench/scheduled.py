@@ -17,6 +17,8 @@ HALF = 0.5
 _OVER = 1.5
 _DEADLINE_MS = 100.0
 """Of overload: goodput is what came within it."""
+_FALLBACKS = 0.01
+"""Share of answers that may be fallbacks: percentiles are to be those of decisions."""
 _GENERATOR_PER_S = 15_000
 _CONNECTIONS = "8"
 Tell = Callable[[str], None]
@@ -74,6 +76,8 @@ def quotable(result: dict[str, Any]) -> str:
         return f"the generator was late itself, p99 {late:.2f} ms"
     if result["failed"]:
         return f"{sum(result['failed'].values()):,} requests failed"
+    if result["degraded_share"] > _FALLBACKS:
+        return f"{result['degraded_share']:.1%} of the answers were fallbacks"
     return ""
 
 
