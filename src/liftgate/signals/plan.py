@@ -53,13 +53,14 @@ class FeaturePlan:
         for own in self.of_definition:
             for series, feed in feeds_of(own):
                 feeds.setdefault(series.source.signal, {}).setdefault(series.series_id, (series, feed))
-        self._feeds: dict[tuple[str, int], tuple[tuple[Feed, int], ...]] = {}
-        """By signal and class of reliability: what feeds each series that takes those, and how long that can matter, ms."""
+        self._feeds: dict[tuple[str, int], tuple[tuple[Feed, ...], tuple[int, ...], int]] = {}
+        """By signal and class of reliability: what feeds each series that takes those; how long each, and any of them, can matter, ms."""
         for signal, some in feeds.items():
             for each in Reliability:
-                taken = tuple((feed, series.lives_ms) for series, feed in some.values() if takes(series, each))
+                taken = [(feed, series.lives_ms) for series, feed in some.values() if takes(series, each)]
                 if taken:
-                    self._feeds[signal, int(each)] = taken
+                    made, lives = zip(*taken, strict=True)
+                    self._feeds[signal, int(each)] = made, lives, max(lives)
         self.most_cells = sum(_most(series) for series in self.series)
         """Cells that can matter of one person at one moment."""
         self.longest_ms = max((series.lives_ms for series in self.series), default=0)
@@ -83,19 +84,15 @@ class FeaturePlan:
 
         A late event changes nothing, here as offline.
         """
-        feeds = self._feeds.get((event.signal, event.reliability))
-        if feeds is None or event.late:
+        found = self._feeds.get((event.signal, event.reliability))
+        if found is None or event.late:
             return b"", 0
+        feeds, lives, lives_ms = found
         group, currency = self._groups.get(event.offer_id, ""), self._currency
-        packed: list[bytes] = []
-        lives_ms = 0
-        for feed, feed_lives_ms in feeds:
-            change = feed(event, group, currency)
-            if change is not None:
-                packed.append(change)
-                if feed_lives_ms > lives_ms:
-                    lives_ms = feed_lives_ms
-        return b"".join(packed), lives_ms
+        made = [feed(event, group, currency) for feed in feeds]
+        if None in made:
+            lives_ms = max((own for change, own in zip(made, lives, strict=True) if change is not None), default=0)
+        return b"".join([change for change in made if change is not None]), lives_ms
 
     def bounds(self, now_ms: int) -> dict[int, Bound]:
         """Return, by series, what is of no more use at a moment and after."""
