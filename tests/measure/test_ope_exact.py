@@ -14,6 +14,8 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 
 from liftgate.measure.ope import Logged, estimate_all
+from liftgate.measure.ope_table import value_decisions
+from liftgate.measure.ope_trust import Limits
 
 Floats = NDArray[np.float64]
 HILLSTROM = Path(__file__).parents[2] / "../shared/data/hillstrom.csv.gz"
@@ -182,3 +184,16 @@ def test_always_mail_men_earns_what_that_arm_of_hillstrom_earned() -> None:
     assert made["snips"].estimate == pytest.approx(30_311.69 / 21_307, rel=1e-9)
     assert made["snips"].se == pytest.approx(np.sqrt(315.21179886 / 21_307), rel=1e-4)
     assert made["ips"].estimate == pytest.approx(30_311.69 / 21_307, rel=0.01)
+
+
+@pytest.mark.parametrize("better", [0.2, 0.0])
+def test_the_relative_lift_says_what_the_difference_says(better: float) -> None:
+    """Fieller's interval, with the covariance of both estimates from the same units, is on the same side of 0 as the difference's."""
+    dice = np.random.default_rng(4)
+    action = dice.integers(0, 2, 4_000)
+    reward = (dice.random(4_000) < 0.3 + better * action).astype(np.float64)
+    logged = Logged(reward, np.full(4_000, 0.5), np.where(action == 1, 0.9, 0.1))
+    found = value_decisions(logged, action.astype(np.intp), ["a", "b"], Limits(), replicates=0)
+    assert found["lift"] == pytest.approx(found["difference"] / found["on_log"].estimate)
+    assert found["lift_ci_low"] < found["lift"] < found["lift_ci_high"]
+    assert (found["lift_ci_low"] > 0) == (found["difference_ci_low"] > 0) == (better > 0)

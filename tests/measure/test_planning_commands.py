@@ -148,6 +148,14 @@ def test_sequential_refuses(words: list[str], code: int, refused: str | None, ex
     assert ((found.get("refusal") or {}).get("code")) == refused
 
 
+def test_the_relative_lift_holds_at_every_look_too(experiment: str, capsys: pytest.CaptureFixture[str]) -> None:
+    """Its interval is Fieller's at the sequence's width: on the same side of 0 as that of the difference, and about as wide, relatively."""
+    _, found = _json(capsys, "sequential", "--table", experiment, *_TABLE, "--n-star", "4000")
+    one = found["comparisons"]["mail"]
+    assert one["lift_ci_low"] < one["lift"] < one["lift_ci_high"]
+    assert (one["lift_ci_low"] > 0) == (one["ci_low"] > 0)
+
+
 def test_several_rows_of_a_unit_are_refused(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     """A look counts a unit once: a table of orders is not a table of units."""
     path = _written(tmp_path / "x.csv", ["id", "arm", "bought", "at"], [["1", "none", 1, 1], ["1", "none", 0, 2], ["2", "mail", 0, 2]])

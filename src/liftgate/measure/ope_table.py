@@ -10,6 +10,7 @@ from scipy import stats
 
 from liftgate.measure import ope, ope_trust
 from liftgate.measure.refusal import Misused, Refusal
+from liftgate.measure.relative import fieller
 from liftgate.measure.table import open_table
 
 if TYPE_CHECKING:
@@ -88,6 +89,9 @@ def value_decisions(
     on_log, *estimates = ope.estimate_all(logged, clip=clip, switch=switch, replicates=replicates, seed=seed)
     head = next(one for one in estimates if one.estimator == ("dr" if logged.has_model else "snips"))
     t = abs(head.difference) / head.difference_se if head.difference_se else float("inf") if head.difference else 0.0
+    together = (head.se**2 + on_log.se**2 - head.difference_se**2) / 2
+    z = float(stats.t.isf(0.025, max(seen.units - 1, 1)))
+    lift = fieller(head.estimate, on_log.estimate, head.se**2, on_log.se**2, covariance=together, z=z)
     return answer | {
         "estimator": head.estimator,
         "estimate": head.estimate,
@@ -100,6 +104,9 @@ def value_decisions(
         "difference_se": head.difference_se,
         "difference_ci_low": head.difference_ci_low,
         "difference_ci_high": head.difference_ci_high,
+        "lift": lift.lift,
+        "lift_ci_low": lift.ci_low,
+        "lift_ci_high": lift.ci_high,
         "p_value": float(2 * stats.t.sf(t, seen.units - 1)),
         "estimates": estimates,
         "warnings": _warnings(seen, head),

@@ -20,14 +20,27 @@ class Lift:
     """False: control is not clearly away from 0, so its reciprocal, and with it the lift, may be anything."""
 
 
-def fieller(treatment: float, control: float, var_treatment: float, var_control: float, alpha: float = 0.05) -> Lift:
-    """Return the lift with Fieller's interval (normal quantile) from two independent means and the variances of those means."""
+def fieller(
+    treatment: float,
+    control: float,
+    var_treatment: float,
+    var_control: float,
+    alpha: float = 0.05,
+    *,
+    covariance: float = 0.0,
+    z: float | None = None,
+) -> Lift:
+    """Return the lift with Fieller's interval (normal quantile) from two means, the variances of those means and their covariance.
+
+    `z`: half-width over standard error of the difference's own interval, instead of the normal quantile; of a confidence sequence, too, for
+    it holds of any linear combination of the two means.
+    """
     lift = treatment / control - 1 if control else None
-    z2 = float(stats.norm.isf(alpha / 2)) ** 2
+    z2 = (float(stats.norm.isf(alpha / 2)) if z is None else z) ** 2
     a = control**2 - z2 * var_control
     if a <= 0:
         return Lift(lift, None, None, False)
-    b, c = treatment * control, treatment**2 - z2 * var_treatment
+    b, c = treatment * control - z2 * covariance, treatment**2 - z2 * var_treatment
     d = math.sqrt(max(0.0, b * b - a * c))
     return Lift(lift, (b - d) / a - 1, (b + d) / a - 1, True)
 

@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from liftgate.measure.refusal import Misused, Refused
+from liftgate.measure.relative import fieller
 from liftgate.measure.sequential import LEAST_EVENTS, LEAST_UNITS, Bound, Look, confidence_sequence, first_exclusion, mixture
 from liftgate.measure.sequential_table import Streams
 from liftgate.measure.split_gate import gate_split
@@ -114,6 +115,8 @@ def _refuse_peeking(last: Mapping[str, Look], planned: int) -> None:
 def _compared(arm: str, control: str, bounds: Sequence[Bound], n_star: int) -> dict[str, Any]:
     last, first = bounds[-1], first_exclusion(bounds)
     look = last.look
+    means, noise = (look.mean_treatment, look.mean_control), (look.var_treatment / look.n_treatment, look.var_control / look.n_control)
+    lift = None if last.says_nothing else fieller(*means, *noise, z=(last.ci_high - look.estimate) / look.se)
     fooled = next((bound for bound in bounds if bound.fixed_low > 0 or bound.fixed_high < 0), None)
     return {
         "arm": arm,
@@ -125,6 +128,8 @@ def _compared(arm: str, control: str, bounds: Sequence[Bound], n_star: int) -> d
         "ci_high": last.ci_high,
         "p_value": last.p_value,
         "lift": look.estimate / look.mean_control if look.mean_control else None,
+        "lift_ci_low": lift and lift.ci_low,
+        "lift_ci_high": lift and lift.ci_high,
         "may_stop": first is not None,
         "may_stop_since": None if first is None else first.look.at,
         "direction": None if first is None else "up" if first.ci_low > 0 else "down",
