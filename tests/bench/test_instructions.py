@@ -20,7 +20,8 @@ _KNOWN = sys.version_info[:2] == (3, 11)
 def test_a_decision_keeps_its_budget_whatever_the_number_of_offers(tmp_path: Path) -> None:
     """Nothing is done per candidate in Python, a batch shares its cost, and neither a lone decision nor one of 32 exceeds its budget."""
     few, many = measure(tmp_path / "few", 10, (1, 32)), measure(tmp_path / "many", 500, (32,))
-    assert many[32] < few[32] * 1.02
+    # A turn for each of the 490 candidates more would be at least 490 a decision, an eighth.
+    assert many[32] < few[32] * 1.05
     assert few[32] < few[1] * 0.4
     if _KNOWN:
         assert {size: count for size, count in few.items() if count > BUDGET[size]} == {}
