@@ -17,9 +17,7 @@ _TURN_NS = 1_000_000_000
 class ClosedLoop:
     """Sends the next request when a reply has come."""
 
-    def __init__(
-        self, peer: Peer, bodies: Iterator[bytes], connections: int, in_flight: int, tally: Callable[[], Tally] = Tally
-    ) -> None:
+    def __init__(self, peer: Peer, bodies: Iterator[bytes], connections: int, in_flight: int, tally: Callable[[], Tally] = Tally) -> None:
         """Connect and send the first requests; `tally` counts them, and judges replies. Raises Unreachable."""
         self._new_tally = tally
         self._tally = tally()
