@@ -70,7 +70,7 @@ def test_no_hostile_bundle_goes_live(tmp_path: Path) -> None:
                 folder = Path(shutil.copytree(SMALL, tmp_path / f"b{number}"))
                 spoil(folder)
                 lead_to(folder)
-                (outcome,) = admin.reload(name[:200])
+                (outcome,) = admin.reload(f"spoiled, number {number}")
                 if outcome.result != "refused" or outcome.digest != digest:
                     live.append(f"{name}: {outcome.result}")
                     lead_to(good)
