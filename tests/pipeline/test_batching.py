@@ -276,6 +276,33 @@ async def test_single_requests_go_before_batch_calls(valkey_url: str, tmp_path: 
         await many
 
 
+async def test_a_second_batch_walks_only_when_it_is_full(valkey_url: str, tmp_path: Path) -> None:
+    """While a batch waits for the log, three more requests wait for it, and a fourth, which fills a batch of four, starts them."""
+    async with workbench(valkey_url, tmp_path, limits=Limits(max_batch=4, batches_in_flight=2)) as bench:
+        append, written = bench.log.append, asyncio.Event()
+        appending = 0
+
+        async def held(records: object) -> None:
+            nonlocal appending
+            appending += 1
+            await written.wait()
+            await append(records)  # type: ignore[arg-type]
+
+        bench.log.append = held  # type: ignore[method-assign]
+        tasks = [asyncio.create_task(bench.batcher.submit(_ask("first", "person-1"), bench.live))]
+        while not appending:
+            await asyncio.sleep(0.001)
+        tasks += [asyncio.create_task(bench.batcher.submit(_ask(f"more-{i}", f"person-{i}"), bench.live)) for i in range(2, 5)]
+        await asyncio.sleep(0.05)
+        assert (appending, bench.batcher.queue_depth) == (1, 3)
+        tasks.append(asyncio.create_task(bench.batcher.submit(_ask("fourth", "person-5"), bench.live)))
+        while appending < 2:
+            await asyncio.sleep(0.001)
+        assert bench.batcher.queue_depth == 0
+        written.set()
+        assert all(DecideResponse.FromString(raw).decision_id for raw in await asyncio.gather(*tasks))
+
+
 async def test_a_broken_walk_gives_its_caps_back(valkey_url: str, tmp_path: Path) -> None:
     """When a stage breaks after the reservation, its caps and request_id are free again before the rows walk alone."""
     async with workbench(valkey_url, tmp_path) as bench:

@@ -26,11 +26,12 @@ Command = tuple[bytes | str | int, ...]
 DEFAULT_BUDGET_MS = 8.0
 
 
-_USUAL_BATCH = 64
+_USUAL_BATCH = 32
 
 
 def allowance_s(budget_s: float, people: int) -> float:
-    """Return what a call for so many people may take: up to 64 the budget; beyond it so much a person, as the server needs longer."""
+    """Return what a call for so many people may take: up to 32 the budget; beyond it so much a person, as the server needs longer
+    and, with a service that is full, another batch is walked meanwhile."""
     return budget_s if people <= _USUAL_BATCH else budget_s * people / _USUAL_BATCH
 
 

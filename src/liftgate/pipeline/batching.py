@@ -151,13 +151,19 @@ class Batcher:
         return None
 
     def _schedule(self) -> None:
-        if not self._scheduled and self.queue_depth and self._running < self._limits.batches_in_flight:
+        if not self._scheduled and self._may_start():
             self._scheduled = True
             self._gathering.begin(self._loop, self._busy)
 
+    def _may_start(self) -> bool:
+        """Say whether a batch may start: the only one, or a full one while others wait for Redis."""
+        if not self._running:
+            return self.queue_depth > 0
+        return self._running < self._limits.batches_in_flight and self.queue_depth >= self._limits.max_batch
+
     def _start(self) -> None:
         self._scheduled = False
-        while self.queue_depth and self._running < self._limits.batches_in_flight:
+        while self._may_start():
             batch = self._next()
             if batch:
                 self._busy = len(batch) > 1
