@@ -125,7 +125,7 @@ async def test_what_is_not_there_is_unimplemented(served: Front, path: str) -> N
 
 async def test_a_full_queue_sheds(transport: Transport, tmp_path: Path) -> None:
     """One more than the queue holds is RESOURCE_EXHAUSTED with a RetryInfo; those in it are answered."""
-    async with front(transport, tmp_path, limits=Limits(max_batch=1, max_queue=2)) as served:
+    async with front(transport, tmp_path, limits=Limits(max_batch=1, max_queue=2, batches_in_flight=1)) as served:
         served.gate.shut()
         first = asyncio.create_task(served.call(DECIDE, request("p-0")))
         await served.gate.held()

@@ -30,8 +30,8 @@ class Limits:
     """Requests in a batch; twice as many where all of them are of batch calls, and nobody waits alone."""
     max_queue: int = 1024
     """Requests waiting; one more is Overloaded."""
-    batches_in_flight: int = 2
-    """Beyond the first, only full ones start: they walk while others wait for Redis."""
+    batches_in_flight: int = 1
+    """Beyond the first, only full ones start: they walk while others wait for Redis. `serve` allows two."""
     horizon_s: float = 60.0
     """How long an answer given without Redis is remembered for retries."""
     hurry_s: float = 0.03
