@@ -13,7 +13,7 @@ from liftgate.domain.layer import HOLDOUT, first_and_rest
 from liftgate.domain.request import Context, DecideRequest
 from liftgate.pipeline.live import Live
 from tests.pipeline.cap_state import use_up
-from tests.pipeline.conftest import valkey_url  # noqa: F401  # the fixture
+from tests.pipeline.conftest import valkey, valkey_url  # noqa: F401  # the fixtures
 from tests.pipeline.workbench import BUNDLES, workbench
 
 PEOPLE, BUDGET, SHARE = 1_500, 500, 0.3

@@ -13,7 +13,7 @@ from liftgate.domain.reason import Reason
 from liftgate.domain.request import DecideRequest
 from liftgate.pipeline.ports import Charge, Claim
 from liftgate.v1.record_pb2 import DecisionRecord
-from tests.pipeline.conftest import valkey_url  # noqa: F401  # the fixture
+from tests.pipeline.conftest import valkey, valkey_url  # noqa: F401  # the fixtures
 from tests.pipeline.workbench import NOW_MS, Bench, workbench
 
 BUNDLE = """
