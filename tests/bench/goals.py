@@ -83,7 +83,8 @@ def _table(all_of: Findings) -> Iterator[Goal]:
     yield _ratio("CPU of a full Decide, grpcio, 20 offers / E", found, c.GRPCIO, e, 2.0, 1.5)
     yield _ratio("CPU: N0 / full Decide, native, 20 offers", found, c.N0, found.get(c.NATIVE.name), 6.0, 12.0, at_most=False)
     yield _ratio("CPU: 500 offers / 10 offers, native", found, c.NATIVE_500, found.get(c.NATIVE_10.name), 4.0, 2.5)
-    yield _rate("decisions/s on one core, native, 20 offers", found, c.NATIVE, 8_000, 15_000)
+    yield _rate("decisions/s on one core, native, 20 offers, 64 in flight", found, c.NATIVE, 8_000, 15_000)
+    yield _rate("decisions/s on one core, native, 20 offers, 256 in flight", found, c.DEEP, 8_000, 15_000)
     half = next((one for one in all_of.levels if one["share"] == HALF), None)
     for name, target, stretch in (("p99", 4.0, 3.0), ("p99.9", 8.0, None)):
         what = f"open loop at half of saturation, Poisson: {name} / p50"

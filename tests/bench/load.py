@@ -111,6 +111,7 @@ def main() -> None:
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--deadline-ms", type=float, default=0.0, help="open: sent along, and what goodput is within; 0: none")
     parser.add_argument("--window-ms", type=float, default=0.0, help="open: the slowest request of each such window; 0: none")
+    parser.add_argument("--equal", action="store_true", help="open: no real-time priority: others on this core get their share")
     parser.add_argument("--people", type=int, default=256, help="batch: of one call")
     parser.add_argument("--watch", action="append", default=[], metavar="LABEL=PID")
     args = parser.parse_args()

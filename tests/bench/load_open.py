@@ -29,7 +29,7 @@ def opened(args: argparse.Namespace, peer: Peer) -> dict[str, Any]:
     tally = Tally()
     connections = Connections(peer, traffic.bodies(), tally, args.connections)
     connections.greet(10.0)
-    realtime = punctual.ask(connections)
+    realtime = not args.equal and punctual.ask(connections)
     before = {label: cpu_s(int(pid)) for label, pid in watched.items()}
     busy, own, began = busy_s(), time.process_time(), time.perf_counter()
     ran = open_loop.run(connections, schedule, _DRAIN_S)
