@@ -29,6 +29,10 @@ from liftgate.domain.request import DecideRequest
 from liftgate.pipeline.stages import Stage
 
 _INTERNAL = CODES.index("INTERNAL")
+_STAGE_BOUNDS = np.array(STAGE_US)
+_CANDIDATE_REASONS = np.array(CANDIDATE_REASONS)
+_CODES = 256
+"""Reasons are bytes."""
 _SAY_AGAIN_S = 1.0
 """A repeated fallback is said once in this long, with how many were left unsaid."""
 _SAID_KEPT = 256
@@ -47,6 +51,8 @@ class Telemetry:
         """`warn` takes an event's name and fields; None: fallbacks are counted and not said. `sample_ratio`: see `_sampled`."""
         self.page = page
         self._cells = page.cells
+        self._numbers = np.frombuffer(page.cells, dtype=np.int64)
+        """The same cells, to count many at once."""
         self._spans = spans
         self._warn = warn
         self._sample_ratio = sample_ratio
@@ -58,7 +64,7 @@ class Telemetry:
         self._timed = {method: LAYOUT.cell("liftgate_request_seconds", method) for method in METHODS[:4]}
         self._in_flight, self._queue = at("liftgate_in_flight"), at("liftgate_queue_depth")
         self._batch = at("liftgate_batch_size")
-        self._stage: dict[int, int] = {stage: at("liftgate_stage_seconds") + i * (len(STAGE_US) + 2) for i, stage in enumerate(Stage)}
+        self._stages = at("liftgate_stage_seconds") + np.arange(len(Stage)) * (len(STAGE_US) + 2)
         self._fallback = {stage: at("liftgate_fallbacks") + i for i, stage in enumerate(Stage)}
         self._duplicates, self._recovered = at("liftgate_duplicates"), at("liftgate_recovered")
         self._errors = {where: LAYOUT.cell("liftgate_errors", where) for where in ("call", "telemetry")}
@@ -68,8 +74,10 @@ class Telemetry:
             for arm in ARMS
             for branch in BRANCHES
         }
-        self._refusal = {int(reason): at("liftgate_candidate_refusals") + i for i, reason in enumerate(CANDIDATE_REASONS)}
-        self._shadow = {int(reason): at("liftgate_shadow_refusals") + i for i, reason in enumerate(CANDIDATE_REASONS)}
+        self._refusals, self._shadow_refusals = (
+            self._numbers[at(name) : at(name) + len(CANDIDATE_REASONS)]
+            for name in ("liftgate_candidate_refusals", "liftgate_shadow_refusals")
+        )
         self._serving = at("liftgate_workers_serving")
 
     def decided(self, batch: Batch, bundle: Bundle, decisions: Sequence[Decision]) -> None:
@@ -97,18 +105,17 @@ class Telemetry:
     def _count(self, batch: Batch, decisions: Sequence[Decision]) -> None:
         cells, observe = self._cells, self.page.observe
         observe(self._batch, SIZES, batch.n)
-        for stage, spent_us in batch.stage_us.items():
-            observe(self._stage[stage], STAGE_US, int(spent_us))
+        if any(batch.stage_us):
+            spent_us = np.array(batch.stage_us[1:])
+            self._numbers[self._stages + _STAGE_BOUNDS.searchsorted(spent_us)] += 1
+            self._numbers[self._stages + len(STAGE_US) + 1] += spent_us
         requests, where = batch.requests, self._decision
         for decision in decisions:
             if not requests[decision.row].dry_run:
                 cells[where[decision.reason, decision.arm, decision.branch]] += 1
-        for reasons, where_to in ((getattr(batch, "reason", None), self._refusal), (batch.shadow_reason, self._shadow)):
-            if reasons is not None:
-                counts = np.bincount(reasons.ravel())
-                for reason in counts.nonzero()[0].tolist():
-                    if (cell := where_to.get(reason)) is not None:
-                        cells[cell] += counts.item(reason)
+        self._refusals += np.bincount(batch.reason.ravel(), minlength=_CODES)[_CANDIDATE_REASONS]
+        if batch.shadow_reason is not None:
+            self._shadow_refusals += np.bincount(batch.shadow_reason.ravel(), minlength=_CODES)[_CANDIDATE_REASONS]
 
     def fell_back(self, stage: Stage, cause: str, requests: Sequence[DecideRequest] = ()) -> None:
         """A stage took its fallback."""

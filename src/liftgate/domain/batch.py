@@ -149,8 +149,8 @@ class Batch:
     slate_joint: Floats | None = None
     """[N] P(the slate as drawn); None as above."""
 
-    stage_us: dict[int, int] = field(default_factory=dict)
-    """Wall time in each stage so far, by Stage number."""
+    stage_us: list[int] = field(default_factory=lambda: [0] * 9)
+    """[9] wall time in each stage so far, by Stage number; the first is no stage's. All 0: the batch has not walked."""
 
     def deny_defaults(self, row: int) -> None:
         """Let no default be shown in a row."""

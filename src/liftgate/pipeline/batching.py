@@ -238,7 +238,7 @@ class Batcher:
         try:
             await decide(walk)
         except Exception as error:
-            self._ports.observer.fell_back(Stage(max(columns.stage_us, default=Stage.ASSIGN)), type(error).__name__, columns.requests)
+            self._ports.observer.fell_back(Stage(walk.stage), type(error).__name__, columns.requests)
             # Nothing of the broken walk was answered: what it claimed is given back before anyone walks again.
             await self._amends.give_back([*walk.claims.values(), *walk.unsure.values()])
             if len(batch) > 1:

@@ -11,30 +11,32 @@ from liftgate.pipeline.record import record
 from liftgate.pipeline.reserve import reserve
 from liftgate.pipeline.score import score
 from liftgate.pipeline.select import select
-from liftgate.pipeline.stages import Stage
+from liftgate.pipeline.stages import ASSIGN, ENCODE, FETCH, GUARD, RECORD, RESERVE, SCORE, SELECT
 from liftgate.pipeline.walk import Walk
 
 
 async def decide(walk: Walk) -> None:
     """Walk a batch through every stage; `walk.results` then has what each row ends as."""
-    with walk.stage(Stage.ASSIGN):
-        assign(walk)
-    with walk.stage(Stage.FETCH):
-        await fetch(walk)
-    with walk.stage(Stage.GUARD):
-        guard(walk)
-    with walk.stage(Stage.SCORE):
-        score(walk)
+    begin = walk.begin
+    begin(ASSIGN)
+    assign(walk)
+    begin(FETCH)
+    await fetch(walk)
+    begin(GUARD)
+    guard(walk)
+    begin(SCORE)
+    score(walk)
     losing = True
     while losing:
-        with walk.stage(Stage.SELECT):
-            select(walk)
-        with walk.stage(Stage.ENCODE):
-            encode(walk)
-        with walk.stage(Stage.RESERVE):
-            losing = await reserve(walk)
-    with walk.stage(Stage.RECORD):
-        unrecorded = await record(walk)
+        begin(SELECT)
+        select(walk)
+        begin(ENCODE)
+        encode(walk)
+        begin(RESERVE)
+        losing = await reserve(walk)
+    begin(RECORD)
+    unrecorded = await record(walk)
+    begin(0)
     if unrecorded:
         answer_unrecorded(walk)
 

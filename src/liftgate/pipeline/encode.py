@@ -15,12 +15,11 @@ from liftgate.domain.offer import Indices
 from liftgate.domain.reason import Reason
 from liftgate.pipeline.heads import Heads
 from liftgate.pipeline.live import Live
-from liftgate.pipeline.stages import Stage
+from liftgate.pipeline.stages import ASSIGN, ENCODE
 from liftgate.pipeline.walk import Walk
 from liftgate.record.codec import BatchColumns, constant_part, controls_part, encode_columns
 
 _CHOSEN = np.uint8(Reason.CHOSEN)
-_TIMED = tuple(stage for stage in Stage if stage < Stage.ENCODE)
 
 
 def encode(walk: Walk) -> None:
@@ -34,7 +33,7 @@ def encode(walk: Walk) -> None:
         request = batch.requests[row]
         if not request.dry_run:
             alike.setdefault((placement[row], request.slot_count), []).append(row)
-    rows = Heads(walk, [batch.stage_us.get(stage, 0) for stage in _TIMED])
+    rows = Heads(walk, batch.stage_us[ASSIGN:ENCODE])
     key_part = _key_part(walk.ports.pseudonym_key_id) + controls_part(batch.controls.version)
     for (p, slots), members in alike.items():
         columns = _columns(batch, live, p, slots, members)

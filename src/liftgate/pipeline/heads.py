@@ -37,7 +37,7 @@ class Heads:
     """A batch's rows as records say them: row columns as plain lists, made once for all records."""
 
     def __init__(self, walk: Walk, stage_us: Sequence[int]) -> None:
-        """`stage_us`: time in each stage so far."""
+        """`stage_us`: time in each stage from ASSIGN so far."""
         batch = walk.batch
         self._walk, self._walk_part = walk, walk_part(stage_us, batch.n)
         self._requests, self._known = batch.requests, walk.live.outcome_parts

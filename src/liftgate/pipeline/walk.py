@@ -16,7 +16,6 @@ from liftgate.domain.reason import Reason
 from liftgate.pipeline.controls import ControlPanel
 from liftgate.pipeline.live import Live
 from liftgate.pipeline.ports import Answers, Claim, ClaimOutcome, Clock, Ids, Log, Observer, ProfileStore, Reservations, ReviewQueue
-from liftgate.pipeline.stages import Stage
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,24 +60,6 @@ Result = bytes | Pending | RequestIdReused | DependencyError
 """What a row ends as: the encoded answer, a duplicate to settle, or an error for this caller alone."""
 
 
-class _StopWatch:
-    """Times one stage after the other. A generator with `contextmanager` would cost five times as much, eight times a batch."""
-
-    __slots__ = ("_spent_us", "_start", "stage")
-
-    def __init__(self, spent_us: dict[int, int]) -> None:
-        self._spent_us = spent_us
-        self._start = 0
-        self.stage = Stage.ASSIGN
-
-    def __enter__(self) -> None:
-        self._start = perf_counter_ns()
-
-    def __exit__(self, *error: object) -> None:
-        took = (perf_counter_ns() - self._start) // 1000
-        self._spent_us[self.stage] = self._spent_us.get(self.stage, 0) + took
-
-
 @dataclass(slots=True)
 class Walk:
     """One batch on its way. Rows share it; a row's failure stays its own."""
@@ -109,7 +90,9 @@ class Walk:
     """[N] people's keys, as far as they are known; empty: none is."""
     budget_s: float | None = None
     """What a round trip may take at most; None: the store's own budget."""
-    _watch: _StopWatch = field(init=False)
+    stage: int = 0
+    """Stage under way, 0: none."""
+    _since_us: int = 0
 
     def __post_init__(self) -> None:
         n = self.batch.n
@@ -119,7 +102,6 @@ class Walk:
         self.records = [b""] * n
         self.results = [None] * n
         self.unsettled = list(range(n))
-        self._watch = _StopWatch(self.batch.stage_us)
 
     def name(self, keys: Sequence[bytes | None]) -> None:
         """Settle what stands for people in the log. `keys`: theirs, as far as they are known; empty: none is."""
@@ -164,7 +146,8 @@ class Walk:
         """Return the decisions that this walk itself made and answered: no duplicates, no refusals."""
         return [d for d, result in zip(self.decisions, self.results, strict=True) if result is self.responses[d.row]]
 
-    def stage(self, stage: Stage) -> _StopWatch:
-        """Return what adds the wall time of a `with` block to the stage's account."""
-        self._watch.stage = stage
-        return self._watch
+    def begin(self, stage: int) -> None:
+        """Add the wall time since the last call to the stage under way, and begin another; 0: none."""
+        now_us = perf_counter_ns() // 1000
+        self.batch.stage_us[self.stage] += now_us - self._since_us
+        self.stage, self._since_us = stage, now_us

@@ -49,7 +49,6 @@ _TRACE_ID, _SPAN_ID, _PSEUDONYM = tag("trace_id"), tag("span_id"), tag("person_p
 _ASSIGNMENTS = tag("assignments")
 _ACCOUNT_PSEUDONYM = tag("account_pseudonym")
 _INPUT_CHECK = tag("input_check")
-_STAGE_US, _BATCH_SIZE = tag("stage_us"), tag("batch_size", 0)
 _SHADOW_REASON = tag("candidate_shadow_reason")
 _FACTORS = ("candidate_context_weight", "candidate_lever", "candidate_untreated_propensity", "candidate_smoothed_propensity")
 """Columns that only bundles with such a factor have."""
@@ -207,8 +206,7 @@ def walk_part(stage_us: Iterable[int], batch_size: int) -> bytes:
 
     Raises ValueError when a number is negative.
     """
-    stages = b"".join([varint(us) for us in stage_us])
-    return ahead(_STAGE_US, len(stages)) + stages + _BATCH_SIZE + varint(batch_size)
+    return DecisionRecord(stage_us=stage_us, batch_size=batch_size).SerializeToString()
 
 
 def encode_columns(template: bytes, columns: BatchColumns) -> list[memoryview]:

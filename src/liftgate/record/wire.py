@@ -13,9 +13,10 @@ _PACK = Struct("6B").pack
 
 
 _SIX_BYTES, _SEVEN_BYTES = 1 << 35, 1 << 42
-"""Between them lie times in milliseconds, from 1971 on: each comes only once or twice, so none is remembered."""
+"""Between them lie times in milliseconds, from 1971 on: those of a batch come for each of its rows, and not again."""
 
 
+@lru_cache(maxsize=16_384)
 def varint(number: int) -> bytes:
     """Return an unsigned number of up to 64 bits as a varint. Raises ValueError outside that range."""
     if _SIX_BYTES <= number < _SEVEN_BYTES:
@@ -27,11 +28,6 @@ def varint(number: int) -> bytes:
             number >> 28 & 127 | 128,
             number >> 35,
         )
-    return _varint(number)
-
-
-@lru_cache(maxsize=16_384)
-def _varint(number: int) -> bytes:
     if not 0 <= number <= _UINT64:
         raise ValueError("number out of range for the record")
     out = bytearray()
