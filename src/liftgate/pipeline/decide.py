@@ -36,9 +36,9 @@ async def decide(walk: Walk) -> None:
         losing = await reserve(walk)
     begin(RECORD)
     unrecorded = await record(walk)
-    begin(0)
     if unrecorded:
         answer_unrecorded(walk)
+    begin(0)
 
 
 def assign(walk: Walk) -> None:

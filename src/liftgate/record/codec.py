@@ -206,7 +206,10 @@ def walk_part(stage_us: Iterable[int], batch_size: int) -> bytes:
 
     Raises ValueError when a number is negative.
     """
-    return DecisionRecord(stage_us=stage_us, batch_size=batch_size).SerializeToString()
+    try:
+        return DecisionRecord(stage_us=stage_us, batch_size=batch_size).SerializeToString()
+    except ValueError as cause:
+        raise ValueError("number out of range for the record") from cause
 
 
 def encode_columns(template: bytes, columns: BatchColumns) -> list[memoryview]:
