@@ -7,7 +7,8 @@ from pathlib import Path
 import pytest
 
 from liftgate.app import settings
-from liftgate.app.wiring import load_live
+from liftgate.app.loading import load_live
+from liftgate.app.wiring import files_of
 from liftgate.domain.errors import BadInput
 
 BUNDLES = Path(__file__).parents[1] / "cases" / "bundles"
@@ -22,10 +23,10 @@ def chosen(tmp_path: Path, redis: str, bundle: str) -> settings.Settings:
 def test_caps_over_several_people_want_one_server(tmp_path: Path, redis: str) -> None:
     """A bundle with a cap by account or in total is refused on a Cluster, with the cap, its line, and what to do."""
     with pytest.raises(BadInput, match=r"bundle.yaml:\d+: .* by account counts over several people.*name one server"):
-        load_live(chosen(tmp_path, redis, "caps"))
+        load_live(files_of(chosen(tmp_path, redis, "caps")))
 
 
 def test_everything_else_is_free(tmp_path: Path) -> None:
     """The same bundle loads for one server, and one with people's caps alone loads for a Cluster."""
-    assert load_live(chosen(tmp_path, "redis://127.0.0.1:7000", "caps")).caps.one_server
-    assert not load_live(chosen(tmp_path, "redis+cluster://127.0.0.1:7000", "golden")).caps.one_server
+    assert load_live(files_of(chosen(tmp_path, "redis://127.0.0.1:7000", "caps"))).caps.one_server
+    assert not load_live(files_of(chosen(tmp_path, "redis+cluster://127.0.0.1:7000", "golden"))).caps.one_server

@@ -17,6 +17,7 @@ from liftgate.adapters.system import SystemClock
 from liftgate.adapters.telemetry import Telemetry
 from liftgate.adapters.telemetry_metrics import LAYOUT
 from liftgate.adapters.telemetry_page import Page
+from liftgate.app.loading import Found, found
 from liftgate.app.logging import start_logging
 from liftgate.app.reload import Reloader
 from liftgate.bundle.load import load_bundle
@@ -50,12 +51,13 @@ class Worker:
         self.chain = Chain(self)
         self.before_load: Callable[[], None] = lambda: None
         self.page = Page(LAYOUT)
+        self.operators = Operators(operators)
         self.reloader = Reloader(
             "w" * 16,
-            self._slow_load,
+            self._slow_read,
             lambda: self.live,
             self._swap,
-            Operators(operators),
+            self.operators,
             self.chain,
             Telemetry(self.page),
             SystemClock(),
@@ -67,6 +69,9 @@ class Worker:
         """Load the folder as it is."""
         bundle = load_bundle(self.folder)
         return Live(bundle, OnnxModels.load(bundle))
+
+    def _slow_read(self) -> Found[Live]:
+        return found(self._slow_load, self.operators.read)
 
     def _slow_load(self) -> Live:
         self.before_load()

@@ -33,7 +33,8 @@ from liftgate.adapters.telemetry_metrics import LAYOUT
 from liftgate.adapters.telemetry_page import Page
 from liftgate.app import settings
 from liftgate.app.keys import pseudonym_key
-from liftgate.app.wiring import Worker, load_live, wire
+from liftgate.app.loading import load_live
+from liftgate.app.wiring import Worker, files_of, wire
 from liftgate.pipeline import decide as walk
 from liftgate.pipeline.live import Live
 from liftgate.pipeline.stages import Stage
@@ -87,7 +88,7 @@ def bench_settings(bundle: Path, models: Path | None, log: Path, url: str) -> se
 @contextlib.asynccontextmanager
 async def wired(chosen: settings.Settings) -> AsyncIterator[tuple[Worker, Live, Telemetry]]:
     """Wire one worker; the log is sealed in the end."""
-    live, telemetry = load_live(chosen), Telemetry(Page(LAYOUT))
+    live, telemetry = load_live(files_of(chosen)), Telemetry(Page(LAYOUT))
     worker = wire(chosen, live, pseudonym_key(chosen), telemetry)
     for _, log in worker.logs:
         log.open()

@@ -1,26 +1,24 @@
-"""Reload: read aside, record the act, swap whole; on any failure keep what is in force and say why."""
+"""Reload: read aside, record the act, swap whole; on any failure keep what is in force and say why (ADR 0034)."""
 
 from __future__ import annotations
 
 import asyncio
-import sys
 from collections.abc import Callable, Sequence
 
 from liftgate.adapters.fleet import Outcome, most
-from liftgate.adapters.onnx_models import ModelsRefused
-from liftgate.adapters.operators import Known, Operators
+from liftgate.adapters.operators import Operators
 from liftgate.adapters.telemetry import Telemetry
+from liftgate.app.aside import LoadFailed
 from liftgate.app.link import Link
+from liftgate.app.loading import Found
 from liftgate.app.logging import Logger, where
 from liftgate.bundle import layer_changes
-from liftgate.bundle.mistake import BundleError, Mistake
-from liftgate.domain.errors import BadInput, LogUnavailable
+from liftgate.bundle.mistake import Mistake
+from liftgate.domain.errors import LogUnavailable
 from liftgate.pipeline.audit import Act, Audit, AuditAct
 from liftgate.pipeline.live import Live
 from liftgate.pipeline.ports import Clock
 
-_SWITCH_S = 0.0002
-"""How long the reading thread may keep the interpreter while the event loop wants it."""
 SIGHUP, WATCH = "system:sighup", "system:watch"
 """Actors of reloads that no operator asked for."""
 
@@ -31,7 +29,7 @@ class Reloader:
     def __init__(
         self,
         worker_id: str,
-        load: Callable[[], Live],
+        read: Callable[[], Found[Live]],
         in_force: Callable[[], Live],
         swap: Callable[[Live], None],
         operators: Operators,
@@ -41,9 +39,9 @@ class Reloader:
         log: Logger,
         packed: bool,
     ) -> None:
-        """`load` may block and raise BadInput; `swap` puts what it gave in force. `packed`: the layout of stored profiles."""
+        """`read` may block, and raise LoadFailed; `swap` puts what it gave in force. `packed`: the layout of stored profiles."""
         self._worker_id = worker_id
-        self._load, self._in_force, self._swap = load, in_force, swap
+        self._read, self._in_force, self._swap = read, in_force, swap
         self._operators, self._audit = operators, audit
         self._telemetry, self._clock, self._log = telemetry, clock, log
         self._packed = packed
@@ -65,6 +63,8 @@ class Reloader:
                 outcome = await self._reload(actor, role, reason)
             except LogUnavailable:
                 outcome = self._refused(actor, cause="the audit chain cannot be written, so nothing may change")
+            except LoadFailed as err:
+                outcome = self._refused(actor, cause=str(err))
             except Exception as err:
                 outcome = self._refused(actor, cause=f"{type(err).__name__} at {where(err)}")
             self._telemetry.reloaded(outcome.result)
@@ -73,10 +73,11 @@ class Reloader:
             return outcome
 
     async def _reload(self, actor: str, role: str, reason: str) -> Outcome:
-        # In a thread: compiling takes many milliseconds, in which others are served.
-        live, known, mistakes = await asyncio.to_thread(self._read)
+        # In a thread: it waits for the process that loads, in which time others are served.
+        found = await asyncio.to_thread(self._read)
+        live, known = found.loaded, found.known
         if live is None or known is None:
-            return self._refused(actor, mistakes)
+            return self._refused(actor, found.mistakes)
         if known.digest != self._operators.known.digest:
             before, after = self._operators.known.digest, known.digest
             await self._audit.append(AuditAct(Act.RELOAD, actor, role, "operators", before, after, reason))
@@ -105,32 +106,6 @@ class Reloader:
         if self._packed and bundle.schema.profile_header != old.schema.profile_header:
             self._log.warning("profile_schema_changed", meaning="stored profiles are unreadable until they are loaded again")
         return self._outcome("swapped", actor, old.digest)
-
-    def _read(self) -> tuple[Live | None, Known | None, tuple[Mistake, ...]]:
-        """Read everything, so that all mistakes are said at once."""
-        before = sys.getswitchinterval()
-        # Each time that the event loop comes back from the kernel it waits for this thread to let go: 5 ms at each is a decision's budget.
-        sys.setswitchinterval(_SWITCH_S)
-        try:
-            return self._read_all()
-        finally:
-            sys.setswitchinterval(before)
-
-    def _read_all(self) -> tuple[Live | None, Known | None, tuple[Mistake, ...]]:
-        live: Live | None = None
-        known: Known | None = None
-        mistakes: list[Mistake] = []
-        try:
-            known = self._operators.read()
-        except BundleError as err:
-            mistakes += err.mistakes
-        try:
-            live = self._load()
-        except (BundleError, ModelsRefused) as err:
-            mistakes += err.mistakes
-        except BadInput as err:
-            mistakes += (Mistake("bundle", 0, "", line, "mend it, then reload") for line in str(err).splitlines())
-        return live, known, tuple(mistakes)
 
     def _refused(self, actor: str, mistakes: tuple[Mistake, ...] = (), cause: str = "") -> Outcome:
         kept = self._in_force().bundle.digest

@@ -19,11 +19,12 @@ from liftgate.app.control import Line
 from liftgate.app.exit_code import CannotStart, ExitCode
 from liftgate.app.keys import PseudonymKey
 from liftgate.app.link import Link
+from liftgate.app.loading import load_at_rest, look
 from liftgate.app.logging import Logger, warner, where
 from liftgate.app.reload import SIGHUP, WATCH
 from liftgate.app.settings import BadSettings, Settings, mention
 from liftgate.app.watch import watch
-from liftgate.app.wiring import Worker, load_at_rest, look, wire
+from liftgate.app.wiring import Worker, files_of, wire
 from liftgate.domain.errors import BadInput, LogUnavailable, StoreUnavailable
 from liftgate.domain.request import DecideRequest
 from liftgate.pipeline.ports import Claim
@@ -86,10 +87,11 @@ async def _serve(
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, told.on_stop)
     loop.add_signal_handler(signal.SIGHUP, told.reload.set)
-    before = look(settings)
+    files = files_of(settings)
+    before = look(files)
     telemetry = Telemetry(page, _spans(settings), warner(log), settings.trace_sample_ratio)
     try:
-        live = load_at_rest(settings)
+        live = load_at_rest(files)
     except BadInput as err:
         raise CannotStart(str(err)) from None
     try:
@@ -124,7 +126,7 @@ async def _serve(
     tasks = [asyncio.create_task(_reload_when_told(worker, told)), asyncio.create_task(_report(worker))]
     tasks.append(asyncio.create_task(worker.privacy.watch()))
     if settings.watch:
-        tasks.append(asyncio.create_task(watch(partial(look, settings), partial(worker.reloader.reload, WATCH), before)))
+        tasks.append(asyncio.create_task(watch(partial(look, files), partial(worker.reloader.reload, WATCH), before)))
     worker.server.health.set_serving(True)
     telemetry.serving(True, live.bundle, __version__)
     log.info(
@@ -205,6 +207,8 @@ async def _drain(worker: Worker, settings: Settings, told: Told, code: ExitCode,
     """NOT_SERVING, lame duck, stop, flush and seal."""
     worker.server.health.set_serving(False)
     worker.telemetry.serving(False)
+    # A reload under way is refused: what is in force now is drained.
+    worker.aside.stop()
     log.info("draining", lame_duck_s=settings.lame_duck_s, grace_s=settings.drain_grace_s)
     if code is ExitCode.DRAINED:
         with suppress(TimeoutError):

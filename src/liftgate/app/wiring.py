@@ -6,21 +6,18 @@ import os
 import socket
 from collections.abc import Sequence
 from dataclasses import dataclass
-from pathlib import Path
 
 import structlog
 
 from liftgate import __version__
 from liftgate.adapters.audit_log import FOLDER, AuditLog, audit_segments
 from liftgate.adapters.breaker import Breaker
-from liftgate.adapters.bundle_archive import keep
 from liftgate.adapters.fleet import Outcome, WorkerState
 from liftgate.adapters.grpc_admin import AdminService
 from liftgate.adapters.grpc_answers import GrpcAnswers
 from liftgate.adapters.grpc_events import EventService
 from liftgate.adapters.grpc_explain import ExplainService, may_explain
 from liftgate.adapters.grpc_service import DecisionService
-from liftgate.adapters.onnx_models import OnnxModels
 from liftgate.adapters.operators import Operators
 from liftgate.adapters.pseudonyms import Pseudonyms
 from liftgate.adapters.redis_audit import RedisHeads
@@ -35,23 +32,23 @@ from liftgate.adapters.segment_sink import SegmentLog
 from liftgate.adapters.system import SystemClock, TimeOrderedIds
 from liftgate.adapters.telemetry import Telemetry
 from liftgate.adapters.transports import GATHER_TURNS, GrpcServer, Tls, resolve
+from liftgate.app.aside import Aside
 from liftgate.app.controls import ControlRoom, control_room
 from liftgate.app.feast import feast_of
 from liftgate.app.keys import PseudonymKey
 from liftgate.app.link import Link
+from liftgate.app.loading import Files
 from liftgate.app.logging import Logger, teller
+from liftgate.app.parting import part_with
 from liftgate.app.privacy import PrivacyRoom, person_keys, privacy_room
 from liftgate.app.reload import Reloader, reload_everywhere
 from liftgate.app.settings import BadSettings, Settings, mention
-from liftgate.app.watch import Fingerprint, fingerprint
-from liftgate.bundle.load import load_bundle
+from liftgate.app.taking import Taking
+from liftgate.bundle.compiled import Bundle
 from liftgate.domain.errors import BadInput
 from liftgate.pipeline.batching import Batcher, Limits
 from liftgate.pipeline.live import Live
 from liftgate.pipeline.walk import Ports
-
-_LOOKS = 5
-"""How often to begin reading a bundle anew that changes meanwhile."""
 
 
 @dataclass(slots=True)
@@ -72,6 +69,8 @@ class Worker:
     server: GrpcServer
     telemetry: Telemetry
     reloader: Reloader
+    aside: Aside
+    """Loads what a reload reads."""
     fleet: RedisFleet
     controls: ControlRoom
     """What is stopped and approved."""
@@ -101,49 +100,10 @@ class Worker:
         )
 
 
-def look(settings: Settings) -> Fingerprint:
-    """Return what tells one state of the files that a reload reads from another."""
-    others = tuple(path for path in (settings.operators, settings.feast) if path is not None)
-    return fingerprint(_led_to(settings.bundle), settings.models, *others)
-
-
-def _led_to(path: Path) -> Path:
-    try:
-        return path.resolve()
-    except (OSError, RuntimeError):  # a link that leads to itself is no folder, as the load says
-        return path
-
-
-def load_at_rest(settings: Settings) -> Live:
-    """Load a bundle that does not change while it is read, however it is written or swapped. Raises BadInput.
-
-    A link is followed once: when it is made to lead elsewhere meanwhile, the whole load is of one version all the same.
-    """
-    for _ in range(_LOOKS):
-        before = look(settings)
-        try:
-            live = load_live(settings.model_copy(update={"bundle": _led_to(settings.bundle)}))
-        except BadInput:
-            if look(settings) == before:
-                raise
-            continue
-        if look(settings) == before:
-            return live
-    raise BadInput(f"{settings.bundle} went on changing while it was read; reload again once it is written")
-
-
-def load_live(settings: Settings) -> Live:
-    """Read and compile the bundle, load its models, hold them to their golden vectors, keep it beside the log. Raises BadInput."""
-    bundle = load_bundle(settings.bundle, settings.models)
-    live = Live(bundle, OnnxModels.load(bundle))
-    if live.caps.one_server and is_cluster(settings.redis.get_secret_value()):
-        raise BadInput(
-            f"{live.caps.one_server} counts over several people, and {mention('redis')} is a Cluster, where one step cannot change what "
-            "lies on several servers: name one server, or remove `scope: account` and `scope: total`"
-        )
-    # Before its first decision: what explains its records outlives its folder.
-    keep(bundle, settings.log)
-    return live
+def files_of(settings: Settings) -> Files:
+    """Return what the settings say is to be read."""
+    cluster = is_cluster(settings.redis.get_secret_value())
+    return Files(settings.bundle, settings.models, settings.operators, settings.feast, settings.log, cluster)
 
 
 def wire(
@@ -212,7 +172,10 @@ def wire(
         return worker.live
 
     def swap(live: Live) -> None:
-        worker.live = live
+        before, worker.live = worker.live, live
+        # Made now, so that nothing but walks under way holds the bundle before.
+        controls.panel.columns(live.bundle)
+        part_with(before)
         telemetry.serving(worker.server.health.serving, live.bundle, __version__)
 
     async def reload(actor: str, role: str, reason: str) -> Sequence[Outcome]:
@@ -221,13 +184,14 @@ def wire(
     worker_id = os.urandom(8).hex()
     packed = settings.profile_layout == "packed" and feast is None
 
-    def load_next() -> Live:
-        found = load_at_rest(settings)
+    def tell_feast(bundle: Bundle) -> None:
         if feast is not None:
-            feast.load(found.bundle.schema)
-        return found
+            feast.load(bundle.schema)
 
-    reloader = Reloader(worker_id, load_next, in_force, swap, operators, audit, telemetry, clock, log, packed)
+    files = files_of(settings)
+    aside = Aside(files)
+    taking = Taking(files, aside, clock, tell_feast)
+    reloader = Reloader(worker_id, taking.read, in_force, swap, operators, audit, telemetry, clock, log, packed)
     fleet, published = RedisFleet(redis), RedisPublished(redis)
     administering = AdminService(
         in_force,
@@ -287,7 +251,9 @@ def wire(
     )
     logs = (("decision", decisions), ("event", events), ("audit", chained))
     rooms = (controls, privacy)
-    worker = Worker(live, batcher, logs, audit, operators, redis, reservations, server, telemetry, reloader, fleet, *rooms, worker_id)
+    worker = Worker(
+        live, batcher, logs, audit, operators, redis, reservations, server, telemetry, reloader, aside, fleet, *rooms, worker_id
+    )
     worker.feast_redis = feast_redis
     return worker
 
