@@ -8,6 +8,7 @@ from collections.abc import Coroutine, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from functools import cached_property
+from math import inf
 from typing import Any
 
 import numpy as np
@@ -23,7 +24,7 @@ from liftgate.pipeline.decide import decide
 from liftgate.pipeline.decision_desk import asked_for
 from liftgate.pipeline.duplicates import Memory, settle
 from liftgate.pipeline.fallback import answer_failed
-from liftgate.pipeline.gathering import Gathering
+from liftgate.pipeline.gathering import gathered
 from liftgate.pipeline.live import Live
 from liftgate.pipeline.pace import Pace
 from liftgate.pipeline.ports import Amendment, Claim, ReviewQueue
@@ -38,7 +39,8 @@ __all__ = ["Batcher", "Caller", "Limits", "Live"]
 class _Waiting:
     request: DecideRequest
     live: Live
-    deadline: float | None
+    deadline: float
+    """On the event loop's clock, seconds; infinite: none."""
     callers: list[Caller]
     """One for every caller: duplicates that arrive while the first is under way join it."""
 
@@ -60,7 +62,6 @@ class Batcher:
         self._scheduled = False
         self._busy = False  # whether the last batch held more than one request
         self._pace = Pace(self._limits.max_batch, self._limits.hurry_s)
-        self._gathering = Gathering(self._limits.gather_turns, self._limits.max_batch, lambda: self.queue_depth, self._start)
 
     @cached_property
     def _loop(self) -> asyncio.AbstractEventLoop:
@@ -131,8 +132,9 @@ class Batcher:
 
     def _enlist(self, caller: Caller, request: DecideRequest, live: Live, deadline: float | None) -> _Waiting | None:
         """Return what to walk for the caller: None when it joined an answer or another caller."""
+        until = inf if deadline is None else deadline
         if not request.idempotent or request.dry_run:
-            return _Waiting(request, live, deadline, [caller])
+            return _Waiting(request, live, until, [caller])
         known = self._memory.get(request, self._loop.time())
         if known is not None:
             caller.set_result(known)
@@ -140,20 +142,20 @@ class Batcher:
         key = (request.person_id, request.request_id)
         first = self._under_way.get(key)
         if first is None:
-            waiting = self._under_way[key] = _Waiting(request, live, deadline, [caller])
+            waiting = self._under_way[key] = _Waiting(request, live, until, [caller])
             return waiting
         if first.request.fingerprint != request.fingerprint:
             raise request_id_reused()
         first.callers.append(caller)
-        if first.deadline is not None:
-            first.deadline = None if deadline is None else max(first.deadline, deadline)
+        first.deadline = max(first.deadline, until)
         self._ports.observer.joined(recovered=False)
         return None
 
     def _schedule(self) -> None:
         if not self._scheduled and self._may_start():
             self._scheduled = True
-            self._gathering.begin(self._loop, self._busy)
+            # A task of its own even then: everything that arrives in the same turn of the loop is in the batch.
+            self._spawn(self._run())
 
     def _may_start(self) -> bool:
         """Say whether a batch may start: the only one, or a full one while others wait for Redis."""
@@ -161,47 +163,45 @@ class Batcher:
             return self.queue_depth > 0
         return self._running < self._limits.batches_in_flight and self.queue_depth >= self._limits.max_batch
 
-    def _start(self) -> None:
-        self._scheduled = False
-        while self._may_start():
-            batch = self._next()
-            if batch:
-                self._busy = len(batch) > 1
-                self._running += 1
-                self._pace.began(self._loop.time())
-                self._spawn(self._run(batch))
-
-    def _next(self) -> list[_Waiting]:
+    def _next(self, now: float) -> list[_Waiting]:
         """Take the next batch off the queues: one bundle, no one who has given up, no one whose time is up."""
         batch: list[_Waiting] = []
-        kept_for_bulk = min(len(self._bulk), self._limits.max_batch // 4)
-        self._take(self._single, batch, self._limits.max_batch - kept_for_bulk)
-        self._take(self._bulk, batch, self._limits.max_batch if batch else 2 * self._limits.max_batch)
+        most = self._limits.max_batch
+        self._take(self._single, batch, most - min(len(self._bulk), most // 4), now)
+        if self._bulk:
+            self._take(self._bulk, batch, most if batch else 2 * most, now)
         return batch
 
-    def _take(self, queue: deque[_Waiting], batch: list[_Waiting], limit: int) -> None:
+    def _take(self, queue: deque[_Waiting], batch: list[_Waiting], limit: int, now: float) -> None:
         """Move requests into the batch until it holds `limit`. Those in a hurry are not mixed with those that have time."""
-        now = self._loop.time()
-        live = batch[0].live if batch else None
-        hurried = bool(batch) and self._hurried(batch[0], now)
+        hurried_until = now + self._limits.hurry_s
         while queue and len(batch) < limit:
             waiting = queue[0]
-            hurry = self._hurried(waiting, now)
-            if live is not None and (waiting.live is not live or hurry != hurried):
-                break
+            if batch:
+                first = batch[0]
+                if waiting.live is not first.live or (waiting.deadline < hurried_until) is not (first.deadline < hurried_until):
+                    break
             queue.popleft()
-            if waiting.deadline is not None and waiting.deadline <= now:
+            if waiting.deadline <= now:
                 self._finish(waiting, Expired())
             elif waiting.callers[0].done() and all(caller.done() for caller in waiting.callers):
                 self._forget(waiting)
             else:
-                live, hurried = waiting.live, hurry
                 batch.append(waiting)
 
-    def _hurried(self, waiting: _Waiting, now: float) -> bool:
-        return waiting.deadline is not None and waiting.deadline - now < self._limits.hurry_s
-
-    async def _run(self, batch: list[_Waiting]) -> None:
+    async def _run(self) -> None:
+        """Take a batch off the queues, walk it, and confirm what it claimed."""
+        if self._busy:
+            await gathered(lambda: self.queue_depth, self._limits.max_batch, self._limits.gather_turns)
+        self._scheduled = False
+        now = self._loop.time()
+        batch = self._next(now)
+        if not batch:
+            return
+        self._busy = len(batch) > 1
+        self._running += 1
+        self._pace.began(now)
+        self._schedule()
         walked: list[Walk] = []
         try:
             await self._walk(batch, walked)
@@ -224,17 +224,16 @@ class Batcher:
     def _budget_s(self, batch: list[_Waiting]) -> float | None:
         """Return what a round trip of the batch may take: a third of the shortest time left where that is short, else None."""
         now = self._loop.time()
-        if not self._hurried(batch[0], now):
+        if batch[0].deadline - now >= self._limits.hurry_s:
             return None
-        left = min(waiting.deadline - now for waiting in batch if waiting.deadline is not None)
-        return max(left / 3, 0.001)
+        return max((min(waiting.deadline for waiting in batch) - now) / 3, 0.001)
 
     async def _walk(self, batch: list[_Waiting], walked: list[Walk]) -> None:
         """Walk a batch to its answers; add it to `walked`. When a stage raises, each row walks alone: only the culprit falls back."""
         now_ms = self._ports.clock.now_ms()
-        columns = Batch([waiting.request for waiting in batch], np.full(len(batch), now_ms, dtype=np.int64))
+        columns = Batch([waiting.request for waiting in batch], np.array([now_ms] * len(batch), dtype=np.int64))
         columns.controls = self._ports.controls.columns(batch[0].live.bundle)
-        walk = Walk(columns, batch[0].live, self._ports, budget_s=self._budget_s(batch))
+        walk = Walk(columns, batch[0].live, self._ports, self._budget_s(batch))
         try:
             await decide(walk)
         except Exception as error:
@@ -254,19 +253,26 @@ class Batcher:
         walked.append(walk)
 
     def _release(self, batch: list[_Waiting], walk: Walk) -> None:
-        now = self._loop.time()
-        for row, (waiting, result) in enumerate(zip(batch, walk.results, strict=True)):
+        for waiting, result in zip(batch, walk.results, strict=True):
             if isinstance(result, Pending):
                 self._spawn(self._settle(waiting, result))
+            else:
+                self._finish(waiting, result if result is not None else RuntimeError("a row ended without a result"))
+        if walk.unsure or any(walk.forced):
+            self._remember(batch, walk)
+
+    def _remember(self, batch: list[_Waiting], walk: Walk) -> None:
+        """Keep the answers that Redis could not remember, and what they leave to be amended there."""
+        now = self._loop.time()
+        for row, (waiting, result) in enumerate(zip(batch, walk.results, strict=True)):
+            unsure, idempotent = walk.unsure.get(row), waiting.request.idempotent
+            if not isinstance(result, bytes):
                 continue
-            unsure = walk.unsure.get(row)
-            if isinstance(result, bytes):
-                if waiting.request.idempotent and (unsure is not None or walk.forced[row] in _UNREMEMBERED):
-                    self._memory.put(waiting.request, result, now)
-                # A soft choice that stands, and that nobody can retry, keeps what charges it may have.
-                if unsure is not None and (waiting.request.idempotent or result != unsure.response):
-                    self._amends.put(Amendment(unsure, result if waiting.request.idempotent else b""), now)
-            self._finish(waiting, result if result is not None else RuntimeError("a row ended without a result"))
+            if idempotent and (unsure is not None or walk.forced[row] in _UNREMEMBERED):
+                self._memory.put(waiting.request, result, now)
+            # A soft choice that stands, and that nobody can retry, keeps what charges it may have.
+            if unsure is not None and (idempotent or result != unsure.response):
+                self._amends.put(Amendment(unsure, result if idempotent else b""), now)
 
     async def _confirm(self, claims: list[Claim]) -> None:
         try:

@@ -10,25 +10,10 @@ _give_way: Callable[[], None] = getattr(os, "sched_yield", lambda: None)
 """Lets the transport's own thread run, which may share this core."""
 
 
-class Gathering:
-    """Starts a batch at once, or after so many turns of the loop in a row without another request."""
-
-    __slots__ = ("_full", "_start", "_turns", "_waiting")
-
-    def __init__(self, turns: int, full: int, waiting: Callable[[], int], start: Callable[[], None]) -> None:
-        """`waiting` says how many requests wait; as soon as they are `full`, the batch starts."""
-        self._turns, self._full = turns, full
-        self._waiting, self._start = waiting, start
-
-    def begin(self, loop: asyncio.AbstractEventLoop, busy: bool) -> None:
-        """Call `start` on a later turn of the loop: the next, or if `busy` once no more requests come."""
-        # call_soon even then: everything that arrives in the same turn is in the batch.
-        loop.call_soon(self._look, loop, 0, self._turns if busy else 0)
-
-    def _look(self, loop: asyncio.AbstractEventLoop, seen: int, left: int) -> None:
-        waiting = self._waiting()
-        if not left or waiting >= self._full:
-            self._start()
-            return
+async def gathered(waiting: Callable[[], int], full: int, turns: int) -> None:
+    """Return after so many turns of the loop in a row without another request, or once as many as `full` wait. 0 turns: at once."""
+    seen, left = 0, turns
+    while left and (found := waiting()) < full:
         _give_way()
-        loop.call_soon(self._look, loop, waiting, self._turns if waiting > seen else left - 1)
+        left, seen = (turns if found > seen else left - 1), found
+        await asyncio.sleep(0)

@@ -60,48 +60,42 @@ Result = bytes | Pending | RequestIdReused | DependencyError
 """What a row ends as: the encoded answer, a duplicate to settle, or an error for this caller alone."""
 
 
-@dataclass(slots=True)
 class Walk:
     """One batch on its way. Rows share it; a row's failure stays its own."""
 
-    batch: Batch
-    live: Live
-    ports: Ports
-    decisions: list[Decision] = field(default_factory=list)
-    responses: list[bytes] = field(default_factory=list)
-    records: list[bytes] = field(default_factory=list)
-    results: list[Result | None] = field(default_factory=list)
+    decisions: list[Decision]
+    responses: list[bytes]
+    records: list[bytes]
+    results: list[Result | None]
     """None while the row is undecided or not yet in the log."""
-    forced: list[Reason | None] = field(init=False)
+    forced: list[Reason | None]
     """[N] why the row goes to its fallback; None: it does not."""
-    unsettled: list[int] = field(default_factory=list)
+    unsettled: list[int]
     """Rows to encode and reserve in the next attempt."""
-    claims: dict[int, Claim] = field(default_factory=dict)
+    claims: dict[int, Claim]
     """Claims made, by row: to be confirmed once the log has them."""
-    unsure: dict[int, Claim] = field(default_factory=dict)
+    unsure: dict[int, Claim]
     """Claims that may have been made, or did not lead to their own answer: to be amended."""
-    attempts: list[int] = field(init=False)
+    attempts: list[int]
     """[N] reservations tried where caps concern the row, the coming one included."""
-    pseudonyms: list[bytes] = field(default_factory=list)
+    pseudonyms: Sequence[bytes] = ()
     """[N] what stands for the person in the log."""
     one_off: frozenset[int] = frozenset()
     """Rows whose pseudonym is for this decision alone."""
     keys: Sequence[bytes | None] = ()
     """[N] people's keys, as far as they are known; empty: none is."""
-    budget_s: float | None = None
-    """What a round trip may take at most; None: the store's own budget."""
     stage: int = 0
     """Stage under way, 0: none."""
     _since_us: int = 0
 
-    def __post_init__(self) -> None:
-        n = self.batch.n
-        self.forced = [None] * n
-        self.attempts = [0] * n
-        self.responses = [b""] * n
-        self.records = [b""] * n
-        self.results = [None] * n
-        self.unsettled = list(range(n))
+    def __init__(self, batch: Batch, live: Live, ports: Ports, budget_s: float | None = None) -> None:
+        """`budget_s`: what a round trip may take at most; None: the store's own budget."""
+        self.batch, self.live, self.ports, self.budget_s = batch, live, ports, budget_s
+        n = batch.n
+        self.decisions, self.unsettled = [], list(range(n))
+        self.responses, self.records = [b""] * n, [b""] * n
+        self.results, self.forced, self.attempts = [None] * n, [None] * n, [0] * n
+        self.claims, self.unsure = {}, {}
 
     def name(self, keys: Sequence[bytes | None]) -> None:
         """Settle what stands for people in the log. `keys`: theirs, as far as they are known; empty: none is."""
@@ -111,8 +105,9 @@ class Walk:
             return
         self.keys = keys or [None] * len(requests)
         made = [personal(request.person_id, key) for request, key in zip(requests, self.keys, strict=True)]
-        self.pseudonyms = [pseudonym for pseudonym, _ in made]
-        self.one_off = frozenset([row for row, (_, once) in enumerate(made) if once])
+        self.pseudonyms, once = zip(*made, strict=True)
+        if True in once:
+            self.one_off = frozenset([row for row, alone in enumerate(once) if alone])
 
     def drawn_by(self) -> list[str]:
         """Return [N] what draws are a function of, beside the request_id: what stands for the person in the row.
