@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import itertools
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Collection, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -90,10 +90,10 @@ class FaultyReservations:
             await self._inner.reserve(rivals)
         return await self._inner.reserve(claims, budget_s)
 
-    async def amend(self, amendments: Sequence[Amendment]) -> None:
+    async def amend(self, amendments: Sequence[Amendment]) -> Collection[int]:
         if "reservations_away" in self._faults.on or "reply_lost" in self._faults.on:
             raise StoreUnavailable("switched off")
-        await self._inner.amend(amendments)
+        return await self._inner.amend(amendments)
 
     async def look(self, claims: Sequence[Claim]) -> Sequence[ClaimOutcome]:
         return await self._inner.look(claims)

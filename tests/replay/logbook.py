@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import itertools
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -126,9 +126,9 @@ class Troubled:
         """See `Reservations`."""
         await self._reservations.confirm(claims)
 
-    async def amend(self, amendments: Sequence[Amendment]) -> None:
+    async def amend(self, amendments: Sequence[Amendment]) -> Collection[int]:
         """See `Reservations`."""
-        await self._reservations.amend(amendments)
+        return await self._reservations.amend(amendments)
 
     def score(self, model: ModelSpec, matrix: Floats) -> Floats:
         """See `Models`: every second run fails."""

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from time import monotonic
 
+from liftgate.adapters.away import mark_away
 from liftgate.domain.contact_history import ENTRY
 from liftgate.domain.errors import StoreUnavailable
 from liftgate.domain.input import InputSchema
@@ -47,6 +48,8 @@ class MemoryProfileStore:
     """By person, instead: features that events keep fresh, and their times in seconds."""
     down: bool = False
     """True: every call raises StoreUnavailable."""
+    away: Callable[[str], bool] | None = None
+    """Says of a person's id whether their server is away; None: nobody's is."""
     fetches: int = 0
     """Calls so far."""
 
@@ -57,6 +60,11 @@ class MemoryProfileStore:
         self.fetches += 1
         if self.down:
             raise StoreUnavailable("switched off")
+        found = self._read(people, schema, totals)
+        away = self.away
+        return found if away is None else mark_away(found, {row for row, person in enumerate(people) if away(person.person_id)})
+
+    def _read(self, people: Sequence[PersonKey], schema: InputSchema, totals: Sequence[bytes]) -> Fetched:
         return Fetched(
             unpack(schema, [self.packed.get(person.person_id) for person in people]),
             [self.consent.get(person.person_id) for person in people],
@@ -98,34 +106,41 @@ class MemoryReservations:
     clock: Callable[[], float] = monotonic
     down: bool = False
     """True: every call raises StoreUnavailable."""
+    away: Callable[[str], bool] | None = None
+    """Says of a person's id whether their server is away; None: nobody's is."""
     confirmed: int = 0
     """Records dropped by `confirm` so far."""
     _memory: dict[tuple[str, str], _Memory] = field(default_factory=dict)
 
     async def reserve(self, claims: Sequence[Claim], budget_s: float | None = None) -> Sequence[ClaimOutcome]:
         """See `pipeline.ports.Reservations`."""
-        self._check()
-        return [self._reserve(claim) for claim in claims]
+        away = self._away(claims)
+        return [_UNSURE if row in away else self._reserve(claim) for row, claim in enumerate(claims)]
 
     async def look(self, claims: Sequence[Claim]) -> Sequence[ClaimOutcome]:
         """See `pipeline.ports.Reservations`."""
-        self._check()
+        if self._away(claims):
+            raise StoreUnavailable("switched off")
         return [self._known(claim) or ClaimOutcome(ClaimStatus.MADE) for claim in claims]
 
     async def confirm(self, claims: Sequence[Claim]) -> None:
         """See `pipeline.ports.Reservations`."""
-        self._check()
-        for claim in claims:
-            known = self._known(claim)
+        away = self._away(claims)
+        for row, claim in enumerate(claims):
+            known = None if row in away else self._known(claim)
             if known is not None and known.status is ClaimStatus.DUPLICATE_PENDING:
                 self._memory[claim.person_id, claim.request_id].record = None
                 self.confirmed += 1
+        if away:
+            raise StoreUnavailable("switched off")
 
-    async def amend(self, amendments: Sequence[Amendment]) -> None:
+    async def amend(self, amendments: Sequence[Amendment]) -> Collection[int]:
         """See `pipeline.ports.Reservations`."""
-        self._check()
-        for amendment in amendments:
-            self._amend(amendment.claim, amendment.response)
+        away = self._away([amendment.claim for amendment in amendments])
+        for row, amendment in enumerate(amendments):
+            if row not in away:
+                self._amend(amendment.claim, amendment.response)
+        return away
 
     def _amend(self, claim: Claim, response: bytes) -> None:
         known = self._known(claim)
@@ -156,9 +171,14 @@ class MemoryReservations:
         histories[who] = b"".join(ENTRY.pack(*entry) for entry in entries if entry[1] != claim.reservation_id)
         return [entry for entry in entries if entry[1] == claim.reservation_id]
 
-    def _check(self) -> None:
+    def _away(self, claims: Sequence[Claim]) -> frozenset[int]:
+        """Return the rows whose server is away. Raises StoreUnavailable where that is all of them."""
         if self.down:
             raise StoreUnavailable("switched off")
+        away = frozenset() if self.away is None else frozenset([row for row, claim in enumerate(claims) if self.away(claim.person_id)])
+        if away and len(away) == len(claims):
+            raise StoreUnavailable("switched off")
+        return away
 
     def _known(self, claim: Claim) -> ClaimOutcome | None:
         memory = self._memory.get((claim.person_id, claim.request_id)) if claim.request_id else None
@@ -235,6 +255,7 @@ class MemoryReservations:
 
 
 Entry = tuple[bytes, bytes, float, float]
+_UNSURE = ClaimOutcome(ClaimStatus.UNSURE)
 
 
 class _Book:

@@ -131,15 +131,15 @@ def valid(value: Any) -> bytes | None:
 
 
 class Asking:
-    """The keys of one batch: what to send along with its fetch, and what came of it.
+    """The keys of one batch on one server: what to send along with its fetch, and what came of it. `cluster_person_keys.py` has others.
 
     Who is new to this worker is given a key unless they have one, and is then asked about like everyone, in the same round trip.
     """
 
-    __slots__ = ("_clustered", "_new", "_people", "_ring", "commands", "erased", "keys")
+    __slots__ = ("_new", "_people", "_ring", "commands", "erased", "keys")
 
-    def __init__(self, ring: PersonKeys, people: Sequence[PersonKey], clustered: bool) -> None:
-        self._ring, self._people, self._clustered = ring, people, clustered
+    def __init__(self, ring: PersonKeys, people: Sequence[PersonKey]) -> None:
+        self._ring, self._people = ring, people
         known = ring.known
         self._new = [row for row, person in enumerate(people) if person.person_id not in known and person.keyed]
         self.commands = self._ask(range(len(people)), self._new)
@@ -152,13 +152,13 @@ class Asking:
         people = self._people
         names = [redis_keys.person_key(people[row].person_id) for row in rows]
         if not new:
-            return [("GET", name) for name in names] if self._clustered else [("MGET", *names)]
+            return [("MGET", *names)]
         fresh, commands = self._ring.fresh(len(new)), list[Command]()
         for place, row in enumerate(new):
             key = fresh[place * KEY_BYTES : (place + 1) * KEY_BYTES]
             commands.append(("SET", redis_keys.person_key(people[row].person_id), key, "NX", "PX", LIFE_MS))
         names += [self._ring.tombstone(people[row].person_id) for row in new]
-        return commands + ([("GET", name) for name in names] if self._clustered else [("MGET", *names)])
+        return [*commands, ("MGET", *names)]
 
     def take(self, replies: Sequence[Any]) -> None:
         """Take the replies to `commands`, and leave in that what is still to be sent."""
@@ -168,7 +168,7 @@ class Asking:
     def _answered(self, rows: Sequence[int], new: Sequence[int], replies: Sequence[Any]) -> list[Command]:
         """Put keys in place; return what takes back those of people who were erased."""
         keys = self.keys
-        values = replies[len(new) :] if self._clustered else replies[len(new)]
+        values = replies[len(new)]
         for row, value in zip(rows, values, strict=False):
             keys[row] = value if type(value) is bytes and len(value) == KEY_BYTES else None
         gone: list[Command] = []

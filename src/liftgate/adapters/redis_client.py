@@ -35,8 +35,16 @@ def allowance_s(budget_s: float, people: int) -> float:
     return budget_s if people <= _USUAL_BATCH else budget_s * people / _USUAL_BATCH
 
 
-class RedisClient(Protocol):
-    """What the adapters need of a client. Belongs to one event loop."""
+AWAY: Any = object()
+"""In place of a reply: the server did not give any. Only where a Cluster is asked in parts (`redis_parts.py`)."""
+
+
+class PartAway(StoreUnavailable):
+    """A server of a Cluster is away, others answer: no reason to stop asking the Cluster, whose servers have breakers of their own."""
+
+
+class Calling(Protocol):
+    """What takes commands."""
 
     clustered: bool
     """True: keys of different people may lie on different servers, so a command may name one person's keys only."""
@@ -49,6 +57,10 @@ class RedisClient(Protocol):
         Raises StoreUnavailable within the budget; then any of the commands may or may not have run.
         """
         ...
+
+
+class RedisClient(Calling, Protocol):
+    """What the adapters need of a client. Belongs to one event loop."""
 
     async def servers(self, budget_s: float) -> Sequence[RedisClient]:
         """Return every server that holds keys, for commands without one. Raises StoreUnavailable."""
@@ -88,7 +100,7 @@ def address_of(url: str) -> Address:
     return Address.parse(_without_cluster(url)[1])
 
 
-async def guarded(client: RedisClient, breaker: Breaker, commands: Sequence[Command], budget_s: float, hurried: bool = False) -> list[Any]:
+async def guarded(client: Calling, breaker: Breaker, commands: Sequence[Command], budget_s: float, hurried: bool = False) -> list[Any]:
     """Call through a breaker. Raises StoreUnavailable, at once while the breaker is open.
 
     A `hurried` call has less time than the server may fairly take: that it was too late says nothing about the server.
@@ -97,6 +109,9 @@ async def guarded(client: RedisClient, breaker: Breaker, commands: Sequence[Comm
         raise StoreUnavailable("redis: the breaker is open")
     try:
         replies = await client.call(commands, budget_s)
+    except PartAway:
+        breaker.succeeded()
+        raise
     except StoreUnavailable:
         if not hurried:
             breaker.failed()

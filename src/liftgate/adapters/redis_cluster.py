@@ -1,23 +1,42 @@
-"""A Redis or Valkey Cluster: commands grouped by server, one pipelined round trip each, side by side."""
+"""A Redis or Valkey Cluster: commands grouped by server, one pipelined round trip each, side by side.
+
+Each server has a breaker of its own: one that is away costs the others nothing but the first few calls that it does not answer.
+"""
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Coroutine, Sequence
+from contextlib import suppress
+from dataclasses import dataclass, field
 from typing import Any
 
 import hiredis
 from redis.crc import key_slot
 
-from liftgate.adapters.redis_client import Address, Command, NodeClient, RedisClient, code
+from liftgate.adapters.breaker import Breaker
+from liftgate.adapters.redis_client import Address, Command, NodeClient, PartAway, RedisClient, code
 from liftgate.domain.errors import StoreUnavailable
 
 _SLOTS = 16384
 _SCRIPTED = ("EVAL", "EVALSHA")
+_MOVED = ("MOVED", "ASK")
+_AWAY = frozenset({"CLUSTERDOWN", "LOADING", "MASTERDOWN", "TRYAGAIN", "READONLY", *_MOVED})
+"""What a server says that cannot answer for a key now."""
+RELEARN_S = 0.1
+"""Between two looks at who holds which slot, while a server is away."""
+
+
+@dataclass(eq=False, slots=True)
+class _Server:
+    """One server, and what is known of its health."""
+
+    client: NodeClient
+    breaker: Breaker = field(default_factory=Breaker)
 
 
 class ClusterClient:
-    """Knows which server holds which slot, learns it anew when told MOVED or when a server is away."""
+    """Knows which server holds which slot, learns it anew when told MOVED or when a server is away. Belongs to one event loop."""
 
     clustered = True
 
@@ -25,73 +44,125 @@ class ClusterClient:
         self.budget_s = budget_s
         self._seed = seed
         self._max = max_connections
-        self._nodes: dict[tuple[str, int], NodeClient] = {}
-        self._owner: list[NodeClient | None] = []
-        self._stale = True
+        self._servers: dict[tuple[str, int], _Server] = {}
+        self._owner: list[_Server | None] = []
+        self._learning: asyncio.Task[None] | None = None
+        self._relearn_at = 0.0
+        self._tasks: set[asyncio.Task[None]] = set()
 
     async def call(self, commands: Sequence[Command], budget_s: float | None = None) -> list[Any]:
         """See `RedisClient`. A slot that has just moved is followed once, within the same budget."""
-        loop = asyncio.get_running_loop()
-        deadline = loop.time() + (self.budget_s if budget_s is None else budget_s)
-        if self._stale:
-            await self._learn(deadline)
-        replies: list[Any] = [None] * len(commands)
-        await self._route(commands, range(len(commands)), replies, deadline)
-        moved = [i for i, reply in enumerate(replies) if isinstance(reply, hiredis.ReplyError) and code(reply) in ("MOVED", "ASK")]
-        if moved:
-            await self._follow(commands, moved, replies, deadline)
+        replies, away = await self.parts(commands, budget_s)
+        if away:
+            raise PartAway("redis: a server of the Cluster is away")
         return replies
 
-    async def _route(self, commands: Sequence[Command], rows: Sequence[int], replies: list[Any], deadline: float) -> None:
-        """Send the commands at `rows` to their servers and put the replies in place."""
-        groups: dict[NodeClient, list[int]] = {}
-        for row in rows:
-            command = commands[row]
-            owner = self._owner[key_slot(_key(command))]
-            if owner is None:
-                self._stale = True
-                raise StoreUnavailable("redis: a slot has no server")
-            groups.setdefault(owner, []).append(row)
-        await self._send([(node, [commands[row] for row in rows], rows) for node, rows in groups.items()], replies, deadline)
+    async def parts(
+        self, commands: Sequence[Command], budget_s: float | None = None, hurried: bool = False
+    ) -> tuple[list[Any], Sequence[int]]:
+        """Return replies as `call` does, and the places of commands whose server did not answer; they may or may not have run.
 
-    async def _send(self, parts: Sequence[tuple[NodeClient, list[Command], list[int]]], replies: list[Any], deadline: float) -> None:
-        left = deadline - asyncio.get_running_loop().time()
-        try:
-            if len(parts) == 1:
-                answers = [await parts[0][0].call(parts[0][1], left)]
-            else:
-                answers = await asyncio.gather(*(node.call(group, left) for node, group, _ in parts))
-        except StoreUnavailable:
-            # The server may have handed its slots to another.
-            self._stale = True
-            raise
-        for (_, _, rows), answer in zip(parts, answers, strict=True):
-            for row, reply in zip(rows, answer, strict=True):
-                replies[row] = reply
-
-    async def _follow(self, commands: Sequence[Command], rows: list[int], replies: list[Any], deadline: float) -> None:
-        asked = [row for row in rows if code(replies[row]) == "ASK"]
-        for row in asked:
-            # A slot on its way: its old server names the new one, for this command only.
-            host, _, port = str(replies[row]).split(" ")[2].rpartition(":")
-            node = self._node(host or self._seed.host, int(port))
-            left = deadline - asyncio.get_running_loop().time()
-            replies[row] = (await node.call([("ASKING",), commands[row]], left))[1]
-        moved = [row for row in rows if row not in asked]
-        if moved:
+        `hurried`: as for `guarded`. Raises StoreUnavailable when no server of the Cluster says who holds what.
+        """
+        loop = asyncio.get_running_loop()
+        deadline = loop.time() + (self.budget_s if budget_s is None else budget_s)
+        if not self._owner:
             await self._learn(deadline)
-            await self._route(commands, moved, replies, deadline)
+        replies: list[Any] = [None] * len(commands)
+        away = await self._route(commands, range(len(commands)), replies, deadline, hurried)
+        refused = [i for i, reply in enumerate(replies) if isinstance(reply, hiredis.ReplyError) and code(reply) in _AWAY]
+        if refused:
+            away += await self._follow(commands, refused, replies, deadline, hurried)
+        if away:
+            self._look_again(loop)
+        return replies, away
+
+    async def _route(
+        self, commands: Sequence[Command], rows: Sequence[int], replies: list[Any], deadline: float, hurried: bool
+    ) -> list[int]:
+        """Send the commands at `rows` to their servers and put the replies in place; return the rows without any."""
+        groups: dict[_Server, list[int]] = {}
+        away: list[int] = []
+        for row in rows:
+            owner = self._owner[key_slot(key_of(commands[row]))]
+            if owner is None:
+                away.append(row)
+            else:
+                groups.setdefault(owner, []).append(row)
+        sent = [(server, group) for server, group in groups.items() if self._admits(server)]
+        if len(sent) < len(groups):
+            away += [row for server, group in groups.items() if server.breaker.is_open for row in group]
+        asked = [self._ask(server, [commands[row] for row in group], deadline, hurried) for server, group in sent]
+        found = [await asked[0]] if len(asked) == 1 else await asyncio.gather(*asked)
+        for (_, group), answer in zip(sent, found, strict=True):
+            if answer is None:
+                away += group
+                continue
+            for row, reply in zip(group, answer, strict=True):
+                replies[row] = reply
+        return away
+
+    def _admits(self, server: _Server) -> bool:
+        """Say whether a call may go to a server. While its breaker is open none does: a probe of its own looks whether it is back."""
+        breaker = server.breaker
+        if not breaker.is_open:
+            return True
+        if breaker.admit():
+            self._spawn(self._probe(server))
+        return False
+
+    async def _ask(self, server: _Server, commands: list[Command], deadline: float, hurried: bool) -> list[Any] | None:
+        """Return a server's replies; None: it did not answer."""
+        try:
+            replies = await server.client.call(commands, deadline - asyncio.get_running_loop().time())
+        except StoreUnavailable:
+            if not hurried:
+                server.breaker.failed()
+            return None
+        server.breaker.succeeded()
+        return replies
+
+    async def _probe(self, server: _Server) -> None:
+        with suppress(StoreUnavailable):
+            await server.client.call([("PING",)], self.budget_s)
+            server.breaker.succeeded()
+
+    async def _follow(self, commands: Sequence[Command], rows: list[int], replies: list[Any], deadline: float, hurried: bool) -> list[int]:
+        """Ask again for what a server sent away; return the rows that nobody answers for."""
+        moved, away = [], []
+        for row in rows:
+            word = code(replies[row])
+            if word == "MOVED":
+                moved.append(row)
+            elif word != "ASK" or not await self._asking(commands[row], row, replies, deadline, hurried):
+                away.append(row)
+        if moved:
+            with suppress(StoreUnavailable):
+                await self._learn(deadline)
+            away += await self._route(commands, moved, replies, deadline, hurried)
+            away += [row for row in moved if isinstance(replies[row], hiredis.ReplyError) and code(replies[row]) in _AWAY]
+        return list(dict.fromkeys(away))
+
+    async def _asking(self, command: Command, row: int, replies: list[Any], deadline: float, hurried: bool) -> bool:
+        """Follow a slot on its way: its old server names the new one, for this command only."""
+        host, _, port = str(replies[row]).split(" ")[2].rpartition(":")
+        answer = await self._ask(self._server(host or self._seed.host, int(port)), [("ASKING",), command], deadline, hurried)
+        if answer is None:
+            return False
+        replies[row] = answer[1]
+        return not (isinstance(answer[1], hiredis.ReplyError) and code(answer[1]) in _AWAY)
 
     async def _learn(self, deadline: float) -> None:
-        """Ask any known server, the seed last, who holds which slot."""
-        seed = self._node(self._seed.host, self._seed.port)
-        candidates = [*(node for node in self._nodes.values() if node is not seed), seed]
+        """Ask any known server, the seed last and those that are away after it, who holds which slot."""
+        seed = self._server(self._seed.host, self._seed.port)
+        candidates = [*(server for server in self._servers.values() if server is not seed), seed]
+        candidates.sort(key=lambda server: server.breaker.is_open)
         loop = asyncio.get_running_loop()
-        for i, node in enumerate(candidates):
+        for i, server in enumerate(candidates):
             # A server that hangs may use up only its share of what is left.
             share = (deadline - loop.time()) / (len(candidates) - i)
             try:
-                (ranges,) = await node.call([("CLUSTER", "SLOTS")], share)
+                (ranges,) = await server.client.call([("CLUSTER", "SLOTS")], share)
             except StoreUnavailable:
                 continue
             if isinstance(ranges, list) and ranges:
@@ -99,42 +170,60 @@ class ClusterClient:
                 return
         raise StoreUnavailable("redis: no server of the Cluster says who holds what")
 
+    def _look_again(self, loop: asyncio.AbstractEventLoop) -> None:
+        """Learn beside what is called, now and then while a server is away: another may have taken over its slots."""
+        if loop.time() >= self._relearn_at and (self._learning is None or self._learning.done()):
+            self._relearn_at = loop.time() + RELEARN_S
+            self._learning = self._spawn(self._relearn(loop.time() + max(self.budget_s, RELEARN_S)))
+
+    async def _relearn(self, deadline: float) -> None:
+        with suppress(StoreUnavailable):
+            await self._learn(deadline)
+
+    def _spawn(self, work: Coroutine[Any, Any, None]) -> asyncio.Task[None]:
+        task = asyncio.get_running_loop().create_task(work)
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+        return task
+
     def _adopt(self, ranges: list[Any]) -> None:
-        owner: list[NodeClient | None] = [None] * _SLOTS
+        owner: list[_Server | None] = [None] * _SLOTS
         for first, last, primary, *_ in ranges:
             host = (primary[0] or b"").decode() or self._seed.host
-            owner[first : last + 1] = [self._node(host, primary[1])] * (last - first + 1)
-        self._owner, self._stale = owner, False
+            owner[first : last + 1] = [self._server(host, primary[1])] * (last - first + 1)
+        self._owner = owner
 
-    def _node(self, host: str, port: int) -> NodeClient:
-        node = self._nodes.get((host, port))
-        if node is None:
-            node = self._nodes[(host, port)] = NodeClient(self._seed.at(host, port), self.budget_s, self._max)
-        return node
+    def _server(self, host: str, port: int) -> _Server:
+        server = self._servers.get((host, port))
+        if server is None:
+            client = NodeClient(self._seed.at(host, port), self.budget_s, self._max)
+            server = self._servers[(host, port)] = _Server(client)
+        return server
 
     async def servers(self, budget_s: float) -> Sequence[RedisClient]:
         """See `RedisClient`."""
         await self._learn(asyncio.get_running_loop().time() + budget_s)
-        return list({node for node in self._owner if node is not None})
+        return list({server.client for server in self._owner if server is not None})
 
     async def fill(self, budget_s: float = 5.0) -> None:
         """See `RedisClient`."""
-        await self._learn(asyncio.get_running_loop().time() + budget_s)
-        owners = {node for node in self._owner if node is not None}
-        await asyncio.gather(*(node.fill(budget_s) for node in owners))
+        await asyncio.gather(*(server.fill(budget_s) for server in await self.servers(budget_s)))
 
     async def on_every_server(self, commands: Sequence[Command], budget_s: float = 5.0) -> list[list[Any]]:
         """Run commands without a key, such as INFO, on every server that holds slots. Raises StoreUnavailable."""
-        await self._learn(asyncio.get_running_loop().time() + budget_s)
-        owners = {node for node in self._owner if node is not None}
-        return list(await asyncio.gather(*(node.call(commands, budget_s) for node in owners)))
+        return list(await asyncio.gather(*(server.call(commands, budget_s) for server in await self.servers(budget_s))))
 
     async def close(self) -> None:
         """See `RedisClient`."""
-        for node in self._nodes.values():
-            await node.close()
+        for task in list(self._tasks):
+            task.cancel()
+            with suppress(asyncio.CancelledError):
+                await task
+        for server in self._servers.values():
+            await server.client.close()
 
 
-def _key(command: Command) -> bytes:
+def key_of(command: Command) -> bytes:
+    """Return the key that a command goes by."""
     key = command[3] if command[0] in _SCRIPTED else command[1]
     return key if isinstance(key, bytes) else str(key).encode()

@@ -9,6 +9,7 @@ import hiredis
 
 from liftgate.adapters import redis_keys
 from liftgate.adapters.breaker import Breaker
+from liftgate.adapters.cluster_person_keys import ClusterAsking
 from liftgate.adapters.person_keys import Asking, PersonKeys
 from liftgate.adapters.redis_client import DEFAULT_BUDGET_MS, Command, RedisClient, check, code, guarded
 from liftgate.adapters.redis_erasure import moment
@@ -55,7 +56,9 @@ class RedisEventsSeen:
         documents = [(tags.get(person) or redis_keys.tag(person)) + b"c" for person in people]
         asking = None
         if self._keys is not None and named:
-            asking = Asking(self._keys, [PersonKey(person, False, keyed=True) for person in named], self._client.clustered)
+            asking = (ClusterAsking if self._client.clustered else Asking)(
+                self._keys, [PersonKey(person, False, keyed=True) for person in named]
+            )
         first: list[Command]
         there: list[Command] = []
         if self._client.clustered:

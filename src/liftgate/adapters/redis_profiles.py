@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Sequence
+from copy import copy
 from dataclasses import dataclass
 from typing import Any, Literal
 
@@ -17,12 +18,15 @@ import hiredis
 import numpy as np
 
 from liftgate.adapters import redis_keys
+from liftgate.adapters.away import mark_away
 from liftgate.adapters.breaker import Breaker
+from liftgate.adapters.cluster_person_keys import ClusterAsking
 from liftgate.adapters.feast_layout import FeastCodec
 from liftgate.adapters.feast_map import FeastMap
 from liftgate.adapters.person_keys import Asking, PersonKeys
-from liftgate.adapters.redis_client import DEFAULT_BUDGET_MS, Command, RedisClient, allowance_s, check, code, guarded
+from liftgate.adapters.redis_client import DEFAULT_BUDGET_MS, Calling, Command, RedisClient, allowance_s, check, code, guarded
 from liftgate.adapters.redis_hash import HashCodec
+from liftgate.adapters.redis_parts import Parts, by_key
 from liftgate.adapters.redis_shared import Shared
 from liftgate.domain.errors import StoreUnavailable
 from liftgate.domain.input import InputSchema
@@ -53,13 +57,16 @@ class RedisProfiles:
         """
         if layout not in ("packed", "hash"):
             raise ValueError("a profile layout is packed or hash")
-        self._client = client
+        self._client: Calling = client
+        self._clustered = client.clustered
+        self._asking = ClusterAsking if client.clustered else Asking
+        self._parted = Parts.of(client) is not None or Parts.of(feast_client) is not None
         self._packed = layout == "packed" and feast is None
         self._breaker = breaker or Breaker()
         self._budget_s = budget_ms / 1000
         self._codec: HashCodec | None = None
         self._feast = feast
-        self._aside = feast_client
+        self._aside: Calling | None = feast_client
         self._aside_breaker = Breaker()
         self._keys = keys
 
@@ -72,14 +79,34 @@ class RedisProfiles:
         fetched_by = self._fetch_packed if self._packed else self._fetch_hash
         allowed_s = allowance_s(self._budget_s, len(people))
         budget_s = allowed_s if budget_s is None else min(budget_s, allowed_s)
+        if self._parted:
+            return await self._fetch_in_parts(people, schema, budget_s, totals)
         shared = Shared(people, totals)
-        asking = None if self._keys is None else Asking(self._keys, people, self._client.clustered)
+        asking = None if self._keys is None else self._asking(self._keys, people)
         fetched, values = await fetched_by(people, schema, budget_s, shared.commands, asking)
         if asking is not None:
             fetched.keys = asking.keys if asking.at_once() else await asking.settled(lambda commands: self._call(commands, budget_s))
             for row in asking.erased:
                 _forget(fetched, row)
         return shared.put(fetched, values)
+
+    async def _fetch_in_parts(self, people: Sequence[PersonKey], schema: InputSchema, budget_s: float, totals: Sequence[bytes]) -> Fetched:
+        """Fetch from a Cluster: whose server is away is `Fetched.away`, and nobody else."""
+        view, hurried = copy(self), budget_s < self._budget_s
+        view._parted = False
+        ours, theirs = Parts.of(self._client, hurried), Parts.of(self._aside, hurried)
+        view._client, view._aside = ours or self._client, theirs or self._aside
+        fetched = await view.fetch(people, schema, budget_s, totals)
+        self._codec = view._codec
+        away: set[int] = set()
+        for parts in (ours, theirs):
+            if parts is not None and parts.unanswered:
+                others = {} if self._feast is None else by_key([self._feast.codec(schema).read(person.person_id) for person in people])
+                if self._keys is not None:
+                    # Where a tombstone lies matters for whoever has no key.
+                    others |= by_key([("GET", self._keys.tombstone(person.person_id)) for person in people], fetched.keys)
+                away |= parts.rows(people, others)
+        return mark_away(fetched, away)
 
     async def _read(self, commands: list[Command], budget_s: float | None, asking: Asking | None) -> list[Any]:
         """Send commands, and with them those that ask for people's keys; return the replies to the first."""
@@ -90,7 +117,7 @@ class RedisProfiles:
         return replies[: len(commands)]
 
     async def _call(
-        self, commands: Sequence[Command], budget_s: float | None, client: RedisClient | None = None, breaker: Breaker | None = None
+        self, commands: Sequence[Command], budget_s: float | None, client: Calling | None = None, breaker: Breaker | None = None
     ) -> list[Any]:
         limit_s = self._budget_s if budget_s is None else budget_s
         return await guarded(client or self._client, breaker or self._breaker, commands, limit_s, hurried=limit_s < self._budget_s)
@@ -104,7 +131,7 @@ class RedisProfiles:
             tag = redis_keys.tag(person.person_id)
             keys += (tag + b"p", tag + b"c", tag + (b"g" if person.ghost else b"h"))
             plain = plain and not (person.both or person.lists or person.verdicts or person.features or person.certain)
-        if plain and not self._client.clustered:
+        if plain and not self._clustered:
             # As mostly: nothing but the three of everyone.
             replies = await self._read([("MGET", *keys)], budget_s, asking)
             check(replies)
@@ -119,7 +146,7 @@ class RedisProfiles:
         more += [redis_keys.verdicts(people[row].person_id) for row in judged]
         followed = [row for row, person in enumerate(people) if person.features]
         more += [redis_keys.windows(people[row].person_id) for row in followed]
-        if self._client.clustered:
+        if self._clustered:
             commands: list[Command] = [("MGET", *keys[i : i + 3]) for i in range(0, len(keys), 3)]
             commands += [("MGET", key) for key in more]
         else:
@@ -175,7 +202,7 @@ class RedisProfiles:
         """Return what asks how many of the keys there are."""
         if not keys:
             return []
-        return [("EXISTS", key) for key in keys] if self._client.clustered else [("EXISTS", *keys)]
+        return [("EXISTS", key) for key in keys] if self._clustered else [("EXISTS", *keys)]
 
     async def _fetch_hash(
         self, people: Sequence[PersonKey], schema: InputSchema, budget_s: float | None, shared: list[Command], asking: Asking | None

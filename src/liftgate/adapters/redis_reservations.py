@@ -7,7 +7,7 @@ what they store are in `lua/`. Time is the claims' own; only the lifetimes of ke
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from functools import cache
 from hashlib import sha1
 from importlib.resources import files
@@ -18,7 +18,8 @@ import hiredis
 
 from liftgate.adapters import redis_keys
 from liftgate.adapters.breaker import Breaker
-from liftgate.adapters.redis_client import DEFAULT_BUDGET_MS, Command, RedisClient, allowance_s, check, code, guarded
+from liftgate.adapters.redis_client import AWAY, DEFAULT_BUDGET_MS, Calling, Command, RedisClient, allowance_s, check, code, guarded
+from liftgate.adapters.redis_parts import Parts
 from liftgate.domain.errors import StoreUnavailable
 from liftgate.pipeline.ports import Amendment, Charge, Claim, ClaimOutcome, ClaimStatus, TotalUse
 
@@ -41,6 +42,9 @@ _BEFORE = {"count.lua": ("features.lua",)}
 """Scripts whose functions others use."""
 _MADE = ClaimOutcome(ClaimStatus.MADE)
 _MISMATCH = ClaimOutcome(ClaimStatus.MISMATCH)
+_UNSURE = ClaimOutcome(ClaimStatus.UNSURE)
+_NOBODY = [AWAY]
+"""In place of the reply to a script, where a server of a Cluster did not answer."""
 
 
 @cache
@@ -64,6 +68,8 @@ class RedisReservations:
         if horizon_ms < 1:
             raise ValueError("the retry horizon must be at least 1 ms")
         self._client = client
+        self._parted = Parts.of(client) is not None
+        self._chunk = 1 if client.clustered else CHUNK
         self._breaker = breaker or Breaker()
         self._budget_s = budget_ms / 1000
         self._horizon_ms = horizon_ms
@@ -72,7 +78,7 @@ class RedisReservations:
         """See `pipeline.ports.Reservations`."""
         if not claims:
             return []
-        size = 1 if self._client.clustered else CHUNK
+        size = self._chunk
         calls = [self._claims(claims[i : i + size]) for i in range(0, len(claims), size)]
         replies = await self._run("reserve.lua", calls, len(claims), budget_s)
         return [_MADE if reply == 0 else _outcome(reply) for chunk in replies for reply in chunk]
@@ -95,10 +101,12 @@ class RedisReservations:
         """See `pipeline.ports.Reservations`."""
         known = [(redis_keys.request(claim.person_id, claim.request_id), claim.fingerprint) for claim in claims if claim.request_id]
         if known:
-            size = 1 if self._client.clustered else CHUNK
+            size = self._chunk
             chunks = [known[i : i + size] for i in range(0, len(known), size)]
             calls = [([key for key, _ in chunk], [fingerprint for _, fingerprint in chunk]) for chunk in chunks]
-            await self._run("confirm.lua", calls, len(known))
+            replies = await self._run("confirm.lua", calls, len(known))
+            if self._parted and _NOBODY in replies:
+                raise StoreUnavailable("redis: a server of the Cluster is away")
 
     def _claims(self, claims: Sequence[Claim]) -> tuple[list[bytes], list[bytes]]:
         """Return keys and arguments of one call of `reserve.lua`."""
@@ -140,7 +148,7 @@ class RedisReservations:
         charges = use.count + 16 * use.withheld
         return _TOTAL.pack(real, own, use.most, use.limit, use.bucket_until_ms, receipt_until, use.receipt_id, charges)
 
-    async def amend(self, amendments: Sequence[Amendment]) -> None:
+    async def amend(self, amendments: Sequence[Amendment]) -> Collection[int]:
         """See `pipeline.ports.Reservations`."""
         calls = []
         for amendment in amendments:
@@ -168,13 +176,25 @@ class RedisReservations:
             instead = _MEMORY.pack(b"L", claim.fingerprint, len(response)) + response if response else b""
             header = _AMENDED.pack(claim.reservation_id, self._horizon_ms, flags)
             calls.append((keys, [header, claimed, instead, *receipts]))
-        if calls:
-            await self._run("amend.lua", calls, len(calls))
+        replies = await self._run("amend.lua", calls, len(calls)) if calls else []
+        return [i for i, reply in enumerate(replies) if reply == _NOBODY] if self._parted else ()
 
     async def _run(self, name: str, calls: Sequence[ScriptCall], people: int, budget_s: float | None = None) -> list[Any]:
         allowed_s = allowance_s(self._budget_s, people)
         allowed_s = allowed_s if budget_s is None else min(budget_s, allowed_s)
+        if self._parted:
+            return await self._run_in_parts(name, calls, allowed_s)
         return await run_script(name, calls, self._client, self._breaker, allowed_s, allowed_s < self._budget_s)
+
+    async def _run_in_parts(self, name: str, calls: Sequence[ScriptCall], budget_s: float) -> list[Any]:
+        """Run a script on a Cluster; where a server does not answer, `_NOBODY` stands for its reply. Raises when none does."""
+        hurried = budget_s < self._budget_s
+        parts = Parts.of(self._client, hurried)
+        assert parts is not None
+        replies = await run_script(name, calls, parts, self._breaker, budget_s, hurried)
+        if len(parts.unanswered) == len(calls):
+            raise StoreUnavailable("redis: no server that was asked answered")
+        return replies
 
 
 ScriptCall = tuple[list[bytes], list[bytes]]
@@ -184,7 +204,7 @@ ScriptCall = tuple[list[bytes], list[bytes]]
 async def run_script(
     name: str,
     calls: Sequence[ScriptCall],
-    client: RedisClient,
+    client: Calling,
     breaker: Breaker,
     budget_s: float,
     hurried: bool = False,
@@ -229,6 +249,8 @@ def _outcome(reply: Any) -> ClaimOutcome:
         return _MADE
     if reply == 4:
         return _MISMATCH
+    if reply is AWAY:
+        return _UNSURE
     if reply[0] == ClaimStatus.CAP_REACHED:
         if len(reply) == 3:
             return ClaimOutcome(ClaimStatus.CAP_REACHED, charge=reply[1], history=reply[2])

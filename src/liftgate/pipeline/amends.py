@@ -37,11 +37,12 @@ class Amends:
             return
         amendments = [Amendment(claim, b"") for claim in claims]
         try:
-            await self._ports.reservations.amend(amendments)
+            away = await self._ports.reservations.amend(amendments)
         except StoreUnavailable:
-            now = asyncio.get_running_loop().time()
-            for amendment in amendments:
-                self.put(amendment, now)
+            away = range(len(amendments))
+        now = asyncio.get_running_loop().time()
+        for i in away:
+            self.put(amendments[i], now)
 
     async def close(self) -> None:
         """Try once more and give up the rest."""
@@ -63,9 +64,16 @@ class Amends:
                 self._waiting.popleft()
 
     async def _send(self) -> None:
-        while self._waiting:
-            some = [self._waiting[i] for i in range(min(AT_ONCE, len(self._waiting)))]
-            await self._ports.reservations.amend([amendment for _, amendment in some])
-            for entry in some:
-                if self._waiting and self._waiting[0] is entry:
-                    self._waiting.popleft()
+        """Send all that waits now. Raises StoreUnavailable when some wait on, which holds up none of the others."""
+        kept: list[tuple[float, Amendment]] = []
+        try:
+            for _ in range(0, len(self._waiting), AT_ONCE):
+                some = [self._waiting.popleft() for _ in range(min(AT_ONCE, len(self._waiting)))]
+                known = len(kept)
+                kept += some
+                away = await self._ports.reservations.amend([amendment for _, amendment in some])
+                kept[known:] = [some[i] for i in sorted(away)]
+        finally:
+            self._waiting.extendleft(reversed(kept))
+        if kept:
+            raise StoreUnavailable("the servers of some are away")

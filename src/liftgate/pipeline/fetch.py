@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from functools import lru_cache
 from math import nan
 from struct import Struct
@@ -33,7 +33,7 @@ _DEFAULT_STALE, _MASKED = np.uint8(InputState.DEFAULT_STALE), np.uint8(InputStat
 
 
 async def fetch(walk: Walk) -> None:
-    """Fill in the batch's fetch columns. With the store away everything personal is missing and every row falls back."""
+    """Fill in the batch's fetch columns. Of whom the store is away everything personal is missing, and the row falls back."""
     batch, bundle = walk.batch, walk.live.bundle
     # Whether they agreed to experiments, and so are held out at all, is known only afterwards.
     unsure = bundle.consent.experiment_purpose >= 0
@@ -64,6 +64,8 @@ async def fetch(walk: Walk) -> None:
         walk.forced = [Reason.PROFILE_STORE_UNAVAILABLE] * batch.n
         nothing = [None] * batch.n
         fetched = Fetched(unavailable(bundle.schema, batch.n), nothing, nothing)
+    if fetched.away:
+        _fall_back(walk, fetched.away)
     walk.name(fetched.keys)
     batch.profile_state = fetched.profiles.state
     read_consent(batch, bundle, fetched.consent)
@@ -75,6 +77,13 @@ async def fetch(walk: Walk) -> None:
     follow(batch, walk.live, fetched)
     _read_inputs(batch, bundle, fetched.profiles)
     target(batch, bundle)
+
+
+def _fall_back(walk: Walk, away: Collection[int]) -> None:
+    """Send the rows whose server did not answer to their fallback."""
+    for row in away:
+        walk.forced[row] = Reason.PROFILE_STORE_UNAVAILABLE
+    walk.ports.observer.fell_back(Stage.FETCH, StoreUnavailable.__name__, [walk.batch.requests[row] for row in sorted(away)])
 
 
 def _read_lists(batch: Batch, bundle: Bundle, fetched: Fetched) -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import IntEnum
 from struct import Struct
@@ -69,6 +69,8 @@ class Fetched:
     be made. Empty: the store keeps no keys."""
     told: Mapping[int, tuple[Sequence[float], Sequence[float]]] = field(default_factory=dict)
     """By index, where a store that plays a part knows what events would have made of them: features and their times in seconds."""
+    away: Collection[int] = ()
+    """By index: people whose server did not answer. Their profile is UNAVAILABLE, and nothing is said of them anywhere else."""
 
 
 class ProfileStore(Protocol):
@@ -79,7 +81,8 @@ class ProfileStore(Protocol):
     ) -> Fetched:
         """Read everything for a batch in ONE round trip, the real counters of the caps `totals` included.
 
-        Raises StoreUnavailable within the fetch budget, or `budget_s` where it is less.
+        Whoever lies on a server that does not answer within the fetch budget, or `budget_s` where it is less, is `Fetched.away`, alone.
+        Raises StoreUnavailable within it when nobody's answers, or what is everybody's does not.
         """
         ...
 
@@ -214,6 +217,8 @@ class ClaimStatus(IntEnum):
     """The request_id is known; its record may not be in a log yet: `response` and `record` are what was decided."""
     MISMATCH = 4
     """The request_id is known with another fingerprint. Nothing changed."""
+    UNSURE = 5
+    """The person's server did not answer: made or not, nobody knows."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -240,26 +245,31 @@ class Reservations(Protocol):
     async def reserve(self, claims: Sequence[Claim], budget_s: float | None = None) -> Sequence[ClaimOutcome]:
         """Make the claims in order, one pipelined call a batch, each atomically over all its caps and its request_id.
 
-        Raises StoreUnavailable within its budget, or `budget_s` where it is less; then any of the claims may or may not have been made.
+        A claim whose server does not answer within the budget, or `budget_s` where it is less, is UNSURE, alone. Raises StoreUnavailable
+        within it when no server answers; then any of the claims may or may not have been made.
         """
         ...
 
     async def look(self, claims: Sequence[Claim]) -> Sequence[ClaimOutcome]:
-        """Read again what is known of the claims' request_ids: DUPLICATE_*, MISMATCH, or MADE when nothing is. Changes nothing."""
+        """Read again what is known of the claims' request_ids: DUPLICATE_*, MISMATCH, or MADE when nothing is. Changes nothing.
+
+        Raises StoreUnavailable when the server of any of them does not answer.
+        """
         ...
 
     async def confirm(self, claims: Sequence[Claim]) -> None:
         """Say that the claims' records are in a log: their remembered records are dropped, answers kept. Idempotent.
 
-        Raises StoreUnavailable; then they stay pending until the horizon.
+        Raises StoreUnavailable; then those whose server did not answer stay pending until the horizon, and no others.
         """
         ...
 
-    async def amend(self, amendments: Sequence[Amendment]) -> None:
+    async def amend(self, amendments: Sequence[Amendment]) -> Collection[int]:
         """Put right what claims left behind: give their charges back, and remember what was answered instead as logged.
 
         A claim that was made and has been confirmed, or whose request_id somebody else has used, is left alone. Idempotent.
-        Raises StoreUnavailable; then any of them may or may not have been amended.
+        Returns the indices of those whose server did not answer: they may or may not have been amended. Raises StoreUnavailable when none
+        did; then that holds for all.
         """
         ...
 

@@ -17,7 +17,7 @@ MAX_ATTEMPTS = 3
 _REDIS_AWAY = (Reason.PROFILE_STORE_UNAVAILABLE, Reason.RESERVATION_UNAVAILABLE)
 # Names of this module: looking a member up on its enum costs microseconds before Python 3.12.
 _HOLDOUT = Arm.HOLDOUT
-_MADE, _CAP_REACHED = ClaimStatus.MADE, ClaimStatus.CAP_REACHED
+_MADE, _CAP_REACHED, _UNSURE = ClaimStatus.MADE, ClaimStatus.CAP_REACHED, ClaimStatus.UNSURE
 _LOGGED, _PENDING = ClaimStatus.DUPLICATE_LOGGED, ClaimStatus.DUPLICATE_PENDING
 
 
@@ -42,18 +42,34 @@ async def reserve(walk: Walk) -> bool:
     try:
         outcomes = await walk.ports.reservations.reserve(list(claims.values()), walk.budget_s)
     except StoreUnavailable as error:
-        walk.ports.observer.fell_back(Stage.RESERVE, type(error).__name__, [walk.batch.requests[row] for row in claims])
-        walk.unsure |= claims
-        for row, claim in claims.items():
-            # Without charges, or with soft ones alone, the answer stands.
-            if not walk.live.caps.stands_without_store(claim):
-                walk.forced[row] = Reason.RESERVATION_UNAVAILABLE
-                walk.unsettled.append(row)
-        walk.live.caps.deny_unreserved_defaults(walk.batch, walk.unsettled)
+        _fall_back(walk, claims, type(error).__name__)
         return bool(walk.unsettled)
+    unsure: dict[int, Claim] = {}
     for (row, claim), outcome in zip(claims.items(), outcomes, strict=True):
-        _settle(walk, row, claim, outcome)
+        status = outcome.status
+        if status is _MADE:
+            walk.claims[row] = claim
+        elif status is _UNSURE:
+            unsure[row] = claim
+        else:
+            _settle(walk, row, claim, outcome)
+    if unsure:
+        _fall_back(walk, unsure, StoreUnavailable.__name__)
+        # In the rows' order, as every stage takes them.
+        walk.unsettled.sort()
     return bool(walk.unsettled)
+
+
+def _fall_back(walk: Walk, claims: dict[int, Claim], cause: str) -> None:
+    """Send rows to their fallback whose claims may or may not have been made."""
+    walk.ports.observer.fell_back(Stage.RESERVE, cause, [walk.batch.requests[row] for row in claims])
+    walk.unsure |= claims
+    # Without charges, or with soft ones alone, the answer stands.
+    rows = [row for row, claim in claims.items() if not walk.live.caps.stands_without_store(claim)]
+    for row in rows:
+        walk.forced[row] = Reason.RESERVATION_UNAVAILABLE
+    walk.unsettled += rows
+    walk.live.caps.deny_unreserved_defaults(walk.batch, rows)
 
 
 Charged = dict[tuple[tuple[int, ...], bool, bool, int, str, str, str], tuple[Charge, ...]]
@@ -111,9 +127,7 @@ def _charge(walk: Walk, row: int, claim: Claim, chosen: tuple[int, ...], shows: 
 
 
 def _settle(walk: Walk, row: int, claim: Claim, outcome: ClaimOutcome) -> None:
-    if outcome.status is _MADE:
-        walk.claims[row] = claim
-    elif outcome.status is _CAP_REACHED:
+    if outcome.status is _CAP_REACHED:
         # Offers whose caps have filled up meanwhile are allowed no more.
         walk.live.caps.look_again(walk.batch, row, claim, outcome)
         if walk.forced[row] is not None:
