@@ -5,78 +5,79 @@ The reservation remembers both, so that a crash between it and the log loses no 
 
 from __future__ import annotations
 
-from functools import cache
+from functools import lru_cache
+from operator import attrgetter
+from typing import Any
 
 import numpy as np
 
-from liftgate.domain.batch import Batch, Bools
-from liftgate.domain.input import Floats
+from liftgate.domain.batch import Batch
 from liftgate.domain.offer import Indices
 from liftgate.domain.reason import Reason
 from liftgate.pipeline.heads import Heads
 from liftgate.pipeline.live import Live
 from liftgate.pipeline.stages import ASSIGN, ENCODE
 from liftgate.pipeline.walk import Walk
-from liftgate.record.codec import BatchColumns, constant_part, controls_part, encode_columns
+from liftgate.record.codec import SHADOW, BatchColumns, constant_part, controls_part, encode_columns
 
 _CHOSEN = np.uint8(Reason.CHOSEN)
 
 
 def encode(walk: Walk) -> None:
     """Encode every unsettled row's answer and, but for dry runs, its record."""
-    batch, live = walk.batch, walk.live
-    for row in walk.unsettled:
-        walk.responses[row] = walk.ports.answers.encode(batch, live.bundle, walk.decisions[row])
+    batch, live, encoded = walk.batch, walk.live, walk.ports.answers.encode
     alike: dict[tuple[int, int], list[int]] = {}
     placement = batch.placement.tolist()
     for row in walk.unsettled:
+        walk.responses[row] = encoded(batch, live.bundle, walk.decisions[row])
         request = batch.requests[row]
         if not request.dry_run:
             alike.setdefault((placement[row], request.slot_count), []).append(row)
-    rows = Heads(walk, batch.stage_us[ASSIGN:ENCODE])
-    key_part = _key_part(walk.ports.pseudonym_key_id) + controls_part(batch.controls.version)
+    heads = Heads(walk, batch.stage_us[ASSIGN:ENCODE])
     for (p, slots), members in alike.items():
-        columns = _columns(batch, live, p, slots, members)
-        for row, encoded in zip(members, encode_columns(live.record_parts[p] + key_part, columns), strict=True):
-            walk.records[row] = rows.put(encoded, walk.decisions[row])
+        template = _template(live.record_parts[p], walk.ports.pseudonym_key_id, batch.controls.version)
+        for row, part in zip(members, encode_columns(template, _columns(batch, live, p, slots, members)), strict=True):
+            walk.records[row] = heads.put(part, walk.decisions[row])
 
 
-@cache
-def _key_part(pseudonym_key_id: str) -> bytes:
-    return constant_part(pseudonym_key_id=pseudonym_key_id)
+@lru_cache(maxsize=256)
+def _template(record_part: bytes, pseudonym_key_id: str, controls_version: int) -> bytes:
+    """Return what is constant in the records of a placement."""
+    return record_part + constant_part(pseudonym_key_id=pseudonym_key_id) + controls_part(controls_version)
 
 
 def _columns(batch: Batch, live: Live, placement: int, slots: int, members: list[int]) -> BatchColumns:
     """Return the columns of some rows, cut to their placement's offers."""
-    some = live.bundle.placements[placement].offers
+    some, n, k = live.bundle.placements[placement].offers, len(members), len(live.bundle.offers)
     # A slice is a view.
-    offers: Indices | slice = slice(None) if len(some) == len(live.bundle.offers) else some
-    rows: Indices | slice = slice(None) if len(members) == batch.n else np.array(members, dtype=np.intp)
-    allowed, reason, choice = batch.allowed[rows][:, offers], batch.reason[rows].copy(), batch.choice[rows]
+    offers: Indices | slice = slice(k) if len(some) == k else some
+    rows: Indices | slice = slice(n) if n == batch.n else np.array(members, dtype=np.intp)
+    at: tuple[Any, ...] = (rows, offers) if isinstance(rows, slice) or isinstance(offers, slice) else np.ix_(rows, offers)
+    allowed = batch.allowed[at]
+    # No offer chosen is -1, and so marks a column behind the last offer's.
+    reason = np.empty((n, k + 1), dtype=np.uint8)
+    reason[:, :k] = batch.reason[rows]
     if batch.not_shown is not None:
-        np.copyto(reason, batch.not_shown[rows], where=batch.not_shown[rows] > 0)
-    for slot in range(slots):
-        chosen = choice[:, slot]
-        filled = np.flatnonzero(chosen >= 0)
-        reason[filled, chosen[filled]] = _CHOSEN
+        np.copyto(reason[:, :k], batch.not_shown[rows], where=batch.not_shown[rows] > 0)
+    reason[np.arange(n)[:, None], batch.choice[rows, :slots]] = _CHOSEN
+    more = {} if batch.shadow_reason is None else {SHADOW: batch.shadow_reason[at]}
+    for name, factor in zip(_FACTORS, _factors(batch), strict=True):
+        if factor is not None:
+            more[name] = np.where(allowed, factor[at], np.nan)
     return BatchColumns(
-        candidate_reason=reason[:, offers],
-        candidate_propensity=batch.propensity[rows][:, offers],
-        candidate_value=np.where(allowed, live.bundle.value[offers] if batch.value is None else batch.value[rows][:, offers], np.nan),
-        slots=batch.probability[:slots, rows][:, :, offers],
-        draws=batch.draws[rows, :slots],
-        input_value=batch.inputs[rows],
-        input_age_s=batch.input_age_s[rows],
-        input_state=batch.input_state[rows],
-        consent_reason=batch.consent[rows],
-        candidate_shadow_reason=None if batch.shadow_reason is None else batch.shadow_reason[rows][:, offers],
-        candidate_context_weight=_factor(batch.context_weight, rows, offers, allowed),
-        candidate_lever=_factor(batch.lever, rows, offers, allowed),
-        candidate_untreated_propensity=_factor(batch.untreated, rows, offers, allowed),
-        candidate_smoothed_propensity=_factor(batch.smoothed, rows, offers, allowed),
+        reason[:, offers],
+        batch.propensity[at],
+        np.where(allowed, live.bundle.value[offers] if batch.value is None else batch.value[at], np.nan),
+        batch.inputs[rows],
+        batch.input_age_s[rows],
+        batch.input_state[rows],
+        batch.consent[rows],
+        batch.draws[rows, :slots],
+        batch.probability[(slice(slots), *at)],
+        more,
     )
 
 
-def _factor(column: Floats | None, rows: Indices | slice, offers: Indices | slice, allowed: Bools) -> Floats | None:
-    """Return a factor of some rows and offers, NaN where not `allowed`; None: the bundle does not use it."""
-    return None if column is None else np.where(allowed, column[rows][:, offers], np.nan)
+_FACTORS = ("candidate_context_weight", "candidate_lever", "candidate_untreated_propensity", "candidate_smoothed_propensity")
+"""Columns that only bundles with such a factor have, NaN where an offer is not allowed."""
+_factors = attrgetter("context_weight", "lever", "untreated", "smoothed")

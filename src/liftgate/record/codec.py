@@ -10,7 +10,8 @@ from __future__ import annotations
 import sys
 from collections.abc import Iterable
 from functools import lru_cache
-from typing import Any
+from operator import attrgetter
+from typing import Any, NamedTuple
 
 import numpy as np
 from google.protobuf.message import DecodeError
@@ -49,13 +50,22 @@ _TRACE_ID, _SPAN_ID, _PSEUDONYM = tag("trace_id"), tag("span_id"), tag("person_p
 _ASSIGNMENTS = tag("assignments")
 _ACCOUNT_PSEUDONYM = tag("account_pseudonym")
 _INPUT_CHECK = tag("input_check")
-_SHADOW_REASON = tag("candidate_shadow_reason")
-_FACTORS = ("candidate_context_weight", "candidate_lever", "candidate_untreated_propensity", "candidate_smoothed_propensity")
-"""Columns that only bundles with such a factor have."""
 _RECOVERED = tag("recovered", 0) + b"\x01"
+SHADOW = "candidate_shadow_reason"
+"""The one further column that holds codes."""
 
-_Columns = tuple[tuple[str, np.dtype[Any], int], ...]
-"""Name, type and width of each column but the slots'."""
+_SHAPE, _TYPE = attrgetter("shape"), attrgetter("dtype")
+
+
+class _RowType(NamedTuple):
+    """How a decision's columns lie in its record."""
+
+    names: tuple[str, ...]
+    """As given, in order; the check of inputs is not given."""
+    types: tuple[np.dtype[Any], ...]
+    widths: tuple[int, ...]
+    row: NDArray[np.void]
+    """One row that numpy lays out like the record, constants in place."""
 
 
 def constant_part(
@@ -173,10 +183,7 @@ def outcome_part(outcome: Outcome) -> bytes:
 
 
 @lru_cache(maxsize=256)
-def _row_type(
-    template: bytes, candidates: int, slots: int, draws: int, inputs: int, purposes: int, shadowed: bool, factors: tuple[str, ...]
-) -> tuple[_Columns, NDArray[np.void]]:
-    """Return the columns of one decision with their types, and one row that numpy lays out like the record, constants in place."""
+def _row_type(template: bytes, candidates: int, slots: int, draws: int, inputs: int, purposes: int, more: tuple[str, ...]) -> _RowType:
     ahead_of = layout(candidates, 8 * draws, inputs, purposes)
     columns: list[tuple[bytes, str, str, int]] = [
         (template + ahead_of.candidate_reason, "candidate_reason", "u1", candidates),
@@ -188,17 +195,25 @@ def _row_type(
         (ahead(_INPUT_CHECK, 2 * inputs), "input_check", "<u2", inputs),
         (ahead_of.consent_reason, "consent_reason", "u1", purposes),
         (ahead_of.draws, "draws", "<f8", draws),
-        *([(ahead(_SHADOW_REASON, candidates), "candidate_shadow_reason", "u1", candidates)] if shadowed else []),
-        *((ahead(tag(name), 8 * candidates), name, "<f8", candidates) for name in factors),
-        *((ahead_of.slot, f"slot {slot}", "<f8", candidates) for slot in range(slots)),
     ]
+    for name in more:
+        kind = "u1" if name == SHADOW else "<f8"
+        columns.append((ahead(tag(name), candidates * np.dtype(kind).itemsize), name, kind, candidates))
+    columns += [(ahead_of.slot, f"slot {slot}", "<f8", candidates) for slot in range(slots)]
     fields: list[tuple[str, str] | tuple[str, str, tuple[int]]] = []
     for constant, name, kind, width in columns:
         fields += [(f"ahead of {name}", f"V{len(constant)}"), (name, kind, (width,))]
     row = np.zeros(1, dtype=np.dtype(fields))
     for constant, name, _, _ in columns:
         row[f"ahead of {name}"] = np.void(constant)
-    return tuple((name, np.dtype(kind), width) for _, name, kind, width in columns if not name.startswith("slot ")), row
+    given = [(name, np.dtype(kind), width) for _, name, kind, width in columns if name != "input_check"]
+    names, types, widths = zip(*given, strict=True)
+    return _RowType(names, types, widths, row)
+
+
+@lru_cache(maxsize=4096)
+def _shapes(n: int, widths: tuple[int, ...]) -> tuple[tuple[int, int], ...]:
+    return tuple([(n, width) for width in widths])
 
 
 def walk_part(stage_us: Iterable[int], batch_size: int) -> bytes:
@@ -217,26 +232,21 @@ def encode_columns(template: bytes, columns: BatchColumns) -> list[memoryview]:
 
     Raises ValueError when columns are not aligned, have another type than declared, or hold a code above 127.
     """
-    slots, n, candidates = columns.slots.shape
-    draws, inputs, purposes = columns.draws.shape[1], columns.input_state.shape[1], columns.consent_reason.shape[1]
-    shadowed = columns.candidate_shadow_reason
-    factors = tuple([name for name in _FACTORS if getattr(columns, name) is not None])
-    wanted, prototype = _row_type(template, candidates, slots, draws, inputs, purposes, shadowed is not None, factors)
-    rows = prototype.repeat(n)
-    for name, kind, width in wanted:
-        column = input_check(columns.input_value) if name == "input_check" else getattr(columns, name)
-        if column.shape != (n, width) or column.dtype != kind:
-            raise ValueError(
-                f"{name}: columns of a record must be aligned: float64 numbers and uint8 codes, one for each candidate or input"
-            )
+    reason, propensity, value, inputs, age, state, consent, draws, slots, more = columns
+    depth, n, candidates = slots.shape
+    found = (reason, propensity, value, inputs, age, state, consent, draws, *more.values(), *slots)
+    names, types, widths, row = _row_type(template, candidates, depth, draws.shape[1], state.shape[1], consent.shape[1], tuple(more))
+    if tuple(map(_SHAPE, found)) != _shapes(n, widths) or tuple(map(_TYPE, found)) != types:
+        raise ValueError("columns of a record must be aligned: float64 numbers and uint8 codes, one for each candidate or input")
+    rows = row.repeat(n)
+    for name, column in zip(names, found, strict=True):
         rows[name] = column
-    if columns.slots.dtype != np.float64:
-        raise ValueError("slots: columns of a record must be float64 numbers")
-    for slot in range(slots):
-        rows[f"slot {slot}"] = columns.slots[slot]
-    for codes in (columns.candidate_reason, columns.input_state, columns.consent_reason, shadowed):
-        if codes is not None and not codes.tobytes().isascii():
-            raise ValueError("codes of a record must be below 128")
+    rows["input_check"] = input_check(inputs)
+    codes = [one.tobytes() for one in (reason, state, consent)]
+    if SHADOW in more:
+        codes.append(more[SHADOW].tobytes())
+    if not b"".join(codes).isascii():
+        raise ValueError("codes of a record must be below 128")
     raw, size = rows.view(np.uint8).data, rows.itemsize
     # Views: a record's bytes are copied once, into the record.
     return [raw[at : at + size] for at in range(0, n * size, size)]

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from types import MappingProxyType
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -36,9 +38,8 @@ class Outcome:
     profile_state: int = 0
 
 
-@dataclass(slots=True)
-class BatchColumns:
-    """What differs from decision to decision, as columns of N decisions of one placement and slot count.
+class BatchColumns(NamedTuple):
+    """What differs from decision to decision, as columns of N decisions of one placement and slot count, in the record's order.
 
     C candidates, S slots, I inputs, P purposes; codes below 128.
     """
@@ -49,10 +50,6 @@ class BatchColumns:
     """[N, C]"""
     candidate_value: Floats
     """[N, C]"""
-    slots: Floats
-    """[S, N, C]"""
-    draws: Floats
-    """[N, attempts x slots], attempts outermost."""
     input_value: Floats
     """[N, I]"""
     input_age_s: Floats
@@ -61,13 +58,9 @@ class BatchColumns:
     """[N, I]"""
     consent_reason: Codes
     """[N, P]"""
-    candidate_shadow_reason: Codes | None = None
-    """[N, C]; None: nothing runs in shadow, and the record has no such column."""
-    candidate_context_weight: Floats | None = None
-    """[N, C]; None, as for the factors below: the bundle does not use it, and the record has no such column."""
-    candidate_lever: Floats | None = None
-    """[N, C]"""
-    candidate_untreated_propensity: Floats | None = None
-    """[N, C]"""
-    candidate_smoothed_propensity: Floats | None = None
-    """[N, C]"""
+    draws: Floats
+    """[N, attempts x slots], attempts outermost."""
+    slots: Floats
+    """[S, N, C]"""
+    more: Mapping[str, Floats | Codes] = MappingProxyType({})
+    """[N, C] by the record's name, in its order: what is refused in shadow, and factors, as far as the bundle has them."""
