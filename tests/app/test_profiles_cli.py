@@ -210,3 +210,13 @@ def test_show_says_how_a_consent_came_about(url: str, tmp_path: Path) -> None:
     (one,) = [entry for entry in json.loads(run(url, "show", "w1", "--json").stdout)["consent"] if entry["record"]]
     assert one["record"]["jurisdiction"] == "EU"
     assert one["record"]["withdrawn_at_ms"] == 1_767_229_200_000
+
+
+def test_what_events_keep_is_not_missed_in_a_file(url: str, tmp_path: Path) -> None:
+    """A feature without a column is named as missing for everybody, unless events keep it."""
+    file = tmp_path / "people.csv"
+    file.write_text("person_id,age\nada,36\n", encoding="utf-8")
+    folder = Path(__file__).parents[1] / "cases" / "bundles" / "features"
+    done = CliRunner().invoke(app, ["load", str(file), "--bundle", str(folder), "--redis", url, "--at", "2026-01-01T00:00:00Z", "--json"])
+    assert done.exit_code == 0, done.output
+    assert json.loads(done.stdout)["features_not_in_file"] == ["profile.score", "profile.spend"]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import signal
+import socket
 import time
 from pathlib import Path
 
@@ -77,6 +78,20 @@ def test_workers_do_not_outlive_their_supervisor(serve: Serve) -> None:
     while any(Path(f"/proc/{pid}").exists() for pid in workers):
         assert time.monotonic() < until, "a worker outlived its supervisor"
         time.sleep(0.05)
+
+
+def test_workers_come_at_once_after_a_single_one_that_had_connections(serve: Serve) -> None:
+    """Connections that a server closed at its end stay known to the system for a minute, and keep no --workers from its port."""
+    with socket.create_server(("127.0.0.1", 0)) as old:
+        port = old.getsockname()[1]
+        with socket.create_connection(("127.0.0.1", port)) as caller:
+            old.accept()[0].close()  # who closes first keeps the memory of it
+            assert caller.recv(1) == b""
+    with pytest.raises(OSError, match="in use"), socket.socket() as alone:
+        alone.bind(("127.0.0.1", port))
+    new = serve(wait="serving_all", workers=2, port=port)
+    assert new.decide().from_service
+    assert new.end() == 0
 
 
 @pytest.mark.parametrize("workers", [1, 2])

@@ -299,6 +299,9 @@ async def test_every_change_is_in_the_history_once(served: Front) -> None:
     assert found.entries[0].consent.source == "checkout"
     looked = told(found)
     assert (looked.whole, looked.plain["written_past"]) == (True, [])
+    given = change(CONSENT_STATUS_GRANTED, given_at_ms=1_767_225_600_000)
+    await served.call(SET, given)
+    assert "(given 2026-01-01 00:00:00 UTC)" in told(await changes(served)).lines[-2], "times as people read them"
 
 
 async def test_what_was_done_to_a_history_shows(served: Front) -> None:

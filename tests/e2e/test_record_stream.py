@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 from typing import Any, Literal
 
@@ -11,7 +11,7 @@ import grpc
 import grpc.aio
 import pytest
 
-from liftgate.client import AsyncClient, RequestRefused
+from liftgate.client import AsyncClient, Client, RequestRefused
 from liftgate.client import Event as Told
 from liftgate.v1.event_service_pb2 import Event, EventKind, RecordStreamRequest, RecordStreamResponse
 from tests.e2e.front import PATIENCE_S, Failure, Front, front
@@ -95,3 +95,23 @@ async def test_the_client_streams_any_number_of_events(served: Front) -> None:
         with pytest.raises(RequestRefused):
             await client.record([])
     assert len(served.events.raw) == 1200
+
+
+def lines() -> Iterator[Told]:
+    """Events from a file that breaks off."""
+    for i in range(700):
+        yield Told("click", "person-1", event_id=f"e-{i}")
+    raise OSError("the file broke")
+
+
+async def test_what_the_events_raise_is_raised(served: Front) -> None:
+    """Events that cannot be read are no fault of the service, and no cancellation: both clients raise what was raised."""
+    async with AsyncClient(f"127.0.0.1:{served.port}", timeout_ms=20_000) as client:
+        with pytest.raises(OSError, match="the file broke"):
+            await client.record_stream(lines(), timeout_ms=20_000)
+
+    def blocking() -> None:
+        with Client(f"127.0.0.1:{served.port}", timeout_ms=20_000) as client, pytest.raises(OSError, match="the file broke"):
+            client.record_stream(lines(), timeout_ms=20_000)
+
+    await asyncio.to_thread(blocking)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import errno
 import signal
 import socket
 import subprocess
@@ -278,7 +279,15 @@ def hold_port(settings: Settings) -> socket.socket:
                 probe.bind(address)
         holder = socket.socket(family, socket.SOCK_STREAM)
         holder.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
-        holder.bind(address)
+        try:
+            holder.bind(address)
+        except OSError as err:
+            if err.errno != errno.EADDRINUSE:
+                raise
+            # For a minute after a single worker has ended, the system still knows connections that it closed; a listener refuses this, too.
+            # Not at once: until one of ours listens, another server that looks would not see this holder.
+            holder.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            holder.bind(address)
         return holder
     except OSError as err:
         raise CannotStart(f"{mention('port')}: cannot listen on {settings.host}:{settings.port}: {err.strerror}") from None

@@ -148,11 +148,21 @@ class AsyncClient:
         """Return what became of any number of events once all of them are in the event log: one call, batches one after another.
 
         Positions count from the first event. Nothing is retried. Raises ServiceUnavailable when the stream broke or `timeout_ms` passed:
-        send all of it again, what was stored before changes nothing. Raises RequestRefused when a batch as a whole is wrong.
+        send all of it again, what was stored before changes nothing. Raises RequestRefused when a batch as a whole is wrong, and whatever
+        `events` itself raises.
         """
+        messages = wire.StreamMessages(events)
         try:
-            answer = await self._record_stream(wire.stream_messages(events), timeout=timeout_ms / 1000.0)
+            answer = await self._record_stream(iter(messages), timeout=timeout_ms / 1000.0)
+        except asyncio.CancelledError:
+            # gRPC cancels its call where `events` raises; the task of who calls is not cancelled by that.
+            task = asyncio.current_task()
+            if messages.fault is None or (task is not None and task.cancelling()):
+                raise
+            raise messages.fault from None
         except grpc.aio.AioRpcError as error:
+            if messages.fault is not None:
+                raise messages.fault from None
             failure = Failure.read(error.code(), error.details(), error.trailing_metadata())
             failure.raise_if_refused()
             raise ServiceUnavailable(failure.code.name) from None

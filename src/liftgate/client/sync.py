@@ -147,11 +147,15 @@ class Client:
         """Return what became of any number of events once all of them are in the event log: one call, batches one after another.
 
         Positions count from the first event. Nothing is retried. Raises ServiceUnavailable when the stream broke or `timeout_ms` passed:
-        send all of it again, what was stored before changes nothing. Raises RequestRefused when a batch as a whole is wrong.
+        send all of it again, what was stored before changes nothing. Raises RequestRefused when a batch as a whole is wrong, and whatever
+        `events` itself raises.
         """
+        messages = wire.StreamMessages(events)
         try:
-            answer = self._record_stream(wire.stream_messages(events), timeout=timeout_ms / 1000.0)
+            answer = self._record_stream(iter(messages), timeout=timeout_ms / 1000.0)
         except grpc.RpcError as error:
+            if messages.fault is not None:
+                raise messages.fault from None
             failure = Failure.read(error.code(), error.details(), error.trailing_metadata())
             failure.raise_if_refused()
             raise ServiceUnavailable(failure.code.name) from None

@@ -66,11 +66,25 @@ def record_message(events: Sequence[Event]) -> event_service_pb2.RecordRequest:
     return event_service_pb2.RecordRequest(events=[_event(event) for event in events])
 
 
-def stream_messages(events: Iterable[Event]) -> Iterator[event_service_pb2.RecordStreamRequest]:
-    """Yield the messages of any number of events. Raises ValueError on an unknown kind."""
-    left = iter(events)
-    while batch := list(islice(left, STREAM_EVENTS)):
-        yield event_service_pb2.RecordStreamRequest(events=[_event(event) for event in batch])
+class StreamMessages:
+    """The messages of any number of events, once.
+
+    gRPC reads them on its own account and shows whatever is raised meanwhile as a broken stream, so it is kept in `fault` for the caller.
+    """
+
+    def __init__(self, events: Iterable[Event]) -> None:
+        self.fault: Exception | None = None
+        """What the events, or making messages of them, raised: ValueError on an unknown kind."""
+        self._events = events
+
+    def __iter__(self) -> Iterator[event_service_pb2.RecordStreamRequest]:
+        try:
+            left = iter(self._events)
+            while batch := list(islice(left, STREAM_EVENTS)):
+                yield event_service_pb2.RecordStreamRequest(events=[_event(event) for event in batch])
+        except Exception as fault:
+            self.fault = fault
+            raise
 
 
 def decision_of(request: Request, answer: decision_pb2.DecideResponse) -> Decision:

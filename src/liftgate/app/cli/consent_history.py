@@ -43,6 +43,13 @@ def told(response: HistoryResponse) -> Told:
 
 def _line(entry: dict[str, Any]) -> str:
     consent = entry["consent"]
-    rest = ", ".join(f"{name.replace('_', ' ')} {value}" for name, value in consent.items() if name not in ("purpose", "status"))
+    rest = ", ".join(_told(name, value) for name, value in consent.items() if name not in ("purpose", "status"))
     at = datetime.fromtimestamp(entry["at_ms"] / 1000, UTC).strftime("%Y-%m-%d %H:%M:%S UTC")
     return f"{entry['sequence']:>4}  {at}  {entry['actor']}: {consent['purpose']} {consent['status']}" + (f" ({rest})" if rest else "")
+
+
+def _told(name: str, value: Any) -> str:
+    words = name.replace("_", " ")
+    if name.endswith("_at_ms"):
+        return f"{words.removesuffix(' at ms')} {datetime.fromtimestamp(value / 1000, UTC):%Y-%m-%d %H:%M:%S UTC}"
+    return f"{words} {value}"

@@ -121,9 +121,8 @@ def load(
         fail(f"--redis: {error}{_embedded(redis)}", _MISUSE, as_json)
     except StoreUnavailable as error:
         fail(f"the store is away ({error}); some people may have been stored, run the command again", _SOME, as_json)
-    unfed = sorted(
-        {column.name for column in compiled.schema.profile} - {compiled.schema.inputs[one.feature].name for one in meant.features}
-    )
+    fed = {one.feature for one in meant.features} | {one.index for one in compiled.streams}
+    unfed = sorted({column.name for column in compiled.schema.profile} - {compiled.schema.inputs[index].name for index in fed})
     stale = [] if at_s or meant.at else _aged(compiled, {one.feature for one in meant.features if not one.at})
     _report(loaded, shown, unfed, stale, time.monotonic() - began, rejects, as_json)
     if loaded.rejected:
