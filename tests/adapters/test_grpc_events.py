@@ -97,10 +97,12 @@ async def test_what_is_absent_takes_its_documented_meaning(desk: EventDesk) -> N
     ],
 )
 async def test_a_wrong_event_is_named_and_the_rest_is_taken(desk: EventDesk, wrong: dict[str, Any], path: str) -> None:
-    """A rejection has the index and the field; its neighbours are in the log, itself is not."""
+    """A rejection has the index, the field and what is wanted; its neighbours are in the log, itself is not."""
     answer = await desk.record(_event(event_id="before"), _event(**wrong), _event(event_id="after"))
     assert (answer.accepted, answer.duplicates) == (2, 0)
     assert [(one.index, one.field) for one in answer.rejections] == [(1, path)]
+    # Commands put "FIELD wants ..." together from it.
+    assert answer.rejections[0].description.startswith("wants ")
     assert [row.event_id for row in desk.log.rows] == ["before", "after"]
 
 

@@ -90,14 +90,14 @@ class EventReader:
         if occurred_at_ms < 0:
             return FieldViolation("occurred_at_ms", "wants milliseconds since the Unix epoch, or 0 for now")
         if occurred_at_ms > now_ms + AHEAD_MS:
-            return FieldViolation("occurred_at_ms", "lies more than 5 minutes ahead of the service's clock")
+            return FieldViolation("occurred_at_ms", "wants a time no more than 5 minutes ahead of the service's clock")
         value, currency = None, message.currency
         if currency and not _CURRENCY(currency):
             return FieldViolation("currency", "wants three capital letters (ISO 4217)")
         if message.HasField("value"):
             value = message.value
             if kind not in _MONEY:
-                return FieldViolation("value", "belongs to purchases, refunds, cart actions and custom events only")
+                return FieldViolation("value", "wants none: only purchases, refunds, cart actions and custom events have one")
             if not isfinite(value) or value < 0 or (kind == _REFUND and value == 0):
                 return FieldViolation("value", "wants a finite number that is not negative; of a refund above 0")
             currency = currency or self._currency
@@ -145,13 +145,13 @@ class EventReader:
             if name in self._custom:
                 return None
             if name in KIND_NAMES:
-                return FieldViolation("name", f"is a kind of its own: send kind {name.upper()}")
+                return FieldViolation("name", f"wants kind {name.upper()} instead: it is no custom event")
             # Names of the bundle only: what was sent may be anything, and errors are logged.
             near = did_you_mean(name, self._custom, one_of(self._custom)) if self._custom else "it declares none"
             return FieldViolation("name", f"wants the name of a custom event that the bundle's `signals` declare ({near})")
         if kind == _CART:
             return None if name in CART_ACTIONS else FieldViolation("name", f"wants one of {', '.join(CART_ACTIONS)}, or nothing")
-        return FieldViolation("name", "belongs to custom events and cart actions only")
+        return FieldViolation("name", "wants none: only custom events and cart actions have one")
 
     def _kept(self, message: event_service_pb2.Event) -> Mapping[str, Property] | FieldViolation:
         """Return the declared properties, typed."""

@@ -12,7 +12,7 @@ from liftgate.pipeline.exposure_consent import Against
 from liftgate.pipeline.naming import Named
 from liftgate.pipeline.ports import EventKey, Seen
 
-_ERASED = FieldViolation("occurred_at_ms", "lies before the person was erased: what happened then is not taken any more")
+_ERASED = FieldViolation("occurred_at_ms", "wants a time after the person was erased: what happened before is not taken any more")
 _REVOKED = Seen.REVOKED
 UNNAMED = Named(b"")
 """What stands for nobody yet."""

@@ -84,7 +84,7 @@ class ConsentRecord:
             if at is not None and not 0 <= at <= LATEST_MS:
                 found.append((name, "wants milliseconds since the Unix epoch, up to the year 9999"))
             elif at is not None and now_ms is not None and name != "expires_at_ms" and at > now_ms + AHEAD_MS:
-                found.append((name, "lies more than 5 minutes ahead of the service's clock"))
+                found.append((name, "wants a time no more than 5 minutes ahead of the service's clock"))
         return found or self._contradictions()
 
     def _contradictions(self) -> list[tuple[str, str]]:
