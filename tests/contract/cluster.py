@@ -44,7 +44,7 @@ class Cluster:
         for node, bus in zip(self.nodes[1:], [self._bus(node) for node in self.nodes[1:]], strict=True):
             clients[0].execute_command("CLUSTER", "MEET", "127.0.0.1", node.port, bus)
         deadline = time.monotonic() + 15
-        while not all(_whole(client) for client in clients):
+        while not all(serves_all(client) for client in clients):
             _wait(deadline)
         for client in clients:
             client.close()
@@ -86,7 +86,7 @@ def _wait(deadline: float) -> None:
     time.sleep(0.05)
 
 
-def _whole(client: Any) -> bool:
+def serves_all(client: Any) -> bool:
     """Say whether a node sees every slot served."""
     info = client.execute_command("CLUSTER", "INFO")
     text = info if isinstance(info, dict) else dict(line.split(":", 1) for line in info.decode().split())

@@ -20,6 +20,8 @@ def mark_away(fetched: Fetched, away: Collection[int]) -> Fetched:
     if len(away) == len(fetched.consent):
         raise StoreUnavailable("no server of these people answered")
     profiles, rows = fetched.profiles, list(away)
+    # Copies: columns may be views of what cannot be written to.
+    profiles.state, profiles.value, profiles.at_s = profiles.state.copy(), profiles.value.copy(), profiles.at_s.copy()
     profiles.state[rows] = ProfileState.UNAVAILABLE
     profiles.value[rows] = profiles.at_s[rows] = nan
     fetched.away = away

@@ -113,10 +113,12 @@ class ClusterClient:
 
     async def _ask(self, server: _Server, commands: list[Command], deadline: float, hurried: bool) -> list[Any] | None:
         """Return a server's replies; None: it did not answer."""
+        left = deadline - asyncio.get_running_loop().time()
         try:
-            replies = await server.client.call(commands, deadline - asyncio.get_running_loop().time())
+            replies = await server.client.call(commands, left)
         except StoreUnavailable:
-            if not hurried:
+            # Where another has used up the time, that this one was too late says nothing about it.
+            if not hurried and 2 * left >= self.budget_s:
                 server.breaker.failed()
             return None
         server.breaker.succeeded()
