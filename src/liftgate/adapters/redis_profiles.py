@@ -239,6 +239,7 @@ class RedisProfiles:
 def _forget(fetched: Fetched, row: int) -> None:
     """Leave out what is stored of somebody erased: a load that did not hear of it brings nobody back. Lists and counters still hold."""
     profiles, consent = fetched.profiles, list(fetched.consent)
+    profiles.value, profiles.at_s = profiles.value.copy(), profiles.at_s.copy()
     profiles.value[row] = profiles.at_s[row] = np.nan
     profiles.state[row] = ProfileState.MISSING
     consent[row] = None
