@@ -101,7 +101,7 @@ def first_objection(written: Mapping[tuple[str, str], Tree], kinds: tuple[str, .
 def nothing_against(columns: Batch, loaded: Bundle) -> Verdict:
     """Return what a guardrail's None means."""
     shape = (columns.n, len(loaded.offers))
-    return Verdict(np.ones(shape, dtype=np.bool_), np.zeros(shape, dtype=np.uint8))
+    return Verdict(np.zeros(shape, dtype=np.uint8))
 
 
 @pytest.mark.parametrize("holes", [False, True], ids=["full", "with holes"])

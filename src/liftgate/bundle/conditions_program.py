@@ -12,7 +12,7 @@ from typing import Any
 
 import numpy as np
 
-from liftgate.bundle.conditions_row import ROW_OPERATIONS, Judge, judge
+from liftgate.bundle.conditions_row import ROW_OPERATIONS, Judge, Steps, judge
 from liftgate.domain.batch import Bools
 from liftgate.domain.input import Floats
 
@@ -186,6 +186,11 @@ class Program:
     result: Truth
     """The registers of true and of unknown."""
 
+    @property
+    def by_row(self) -> Steps:
+        """The same for `conditions_row`."""
+        return self.columns, self.constants, self.steps, NOW, (self.result.true, self.result.false)
+
 
 _Step = tuple[Callable[..., Any], tuple[Register, ...], Register]
 
@@ -249,8 +254,7 @@ class ColumnCondition:
         """Return (true, unknown) for one person, as `evaluate` does, where `by_row` says that it can be had so."""
         found = self._judge
         if found is None:
-            program = self.program
-            found = self._judge = judge(program.columns, program.constants, program.steps, NOW, (self._true, self._unknown))
+            found = self._judge = judge(*self.program.by_row)
         return found(inputs, now_ms)
 
 

@@ -10,7 +10,8 @@ from liftgate.domain.profile import ProfileState
 from liftgate.domain.reason import Reason
 from liftgate.guardrails.base import Tally, Verdict
 
-_UNAVAILABLE = np.uint8(ProfileState.UNAVAILABLE)
+_UNAVAILABLE = np.array(ProfileState.UNAVAILABLE, dtype=np.uint8)
+_NO_ROOM = np.array(0)
 
 
 class CapColumns:
@@ -33,23 +34,22 @@ class CapColumns:
         """See `Guardrail`."""
         if not self._columns:
             return None
-        away, full = batch.profile_state == _UNAVAILABLE, batch.cap_room <= 0
-        anyone_away = np.count_nonzero(away)
-        if not anyone_away and not np.count_nonzero(full):
+        anyone_away, full = ProfileState.UNAVAILABLE in batch.profile_state.tobytes(), batch.cap_room <= _NO_ROOM
+        if not anyone_away and True not in full.tobytes():
             return None
         bundle, tally = self._bundle, Tally(batch, self._bundle)
         if anyone_away:
-            self._away(batch, tally, np.flatnonzero(away).tolist())
+            self._away(batch, tally, np.flatnonzero(batch.profile_state == _UNAVAILABLE).tolist())
         for c in self._columns:
             rows = full[:, c]
             if np.count_nonzero(rows):
-                against = np.zeros(tally.reason.shape, dtype=np.bool_)
+                against = np.zeros(tally.shape, dtype=np.bool_)
                 against[:, bundle.caps[c].offers] = rows[:, None]
                 tally.object(against, self._reason(batch, c), in_shadow=bundle.caps[c].shadow)
         return tally.verdict()
 
     def _away(self, batch: Batch, tally: Tally, rows: list[int]) -> None:
-        held = {in_shadow: np.zeros(tally.reason.shape, dtype=np.bool_) for in_shadow in (False, True)}
+        held = {in_shadow: np.zeros(tally.shape, dtype=np.bool_) for in_shadow in (False, True)}
         for in_shadow, hard in self._hard.items():
             held[in_shadow][rows] = hard
         for c in self._hard_on_channel:

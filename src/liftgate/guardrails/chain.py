@@ -23,6 +23,8 @@ from liftgate.guardrails.review import Review
 from liftgate.guardrails.shared_cap import SharedCap
 from liftgate.guardrails.suppression import Suppression
 
+_PASSES = np.array(PASSES, dtype=np.uint8)
+
 
 class Chain:
     """The guardrails of one bundle, in the order in which reasons are given. The mask does not depend on the order."""
@@ -50,24 +52,24 @@ class Chain:
         shadowed = bundle.shadow.guardrails - {"caps", "contact_policy", "exclusions", "pauses"}
         self.guardrails = tuple((guardrail, name in shadowed) for name, guardrail in guardrails if not guardrail.idle)
         """Each with whether it runs in shadow, in the order in which reasons are given; without those that have nothing to do."""
-        self._default = np.array([placement.default_offer for placement in bundle.placements], dtype=np.intp)
+        self._shadows = bool(bundle.shadow)
+        self._default: Bools = np.zeros((len(bundle.placements), len(bundle.offers)), dtype=np.bool_)
+        """[P, K] the placement's default offer."""
+        for p, placement in enumerate(bundle.placements):
+            if placement.default_offer >= 0:
+                self._default[p, placement.default_offer] = True
         most = max((len(placement.later_defaults) for placement in bundle.placements), default=0)
         later = [[*placement.later_defaults, *[-1] * (most - len(placement.later_defaults))] for placement in bundle.placements]
         self._later = np.array(later, dtype=np.intp) if most else None
 
     def evaluate(self, batch: Batch) -> None:
         """Fill in the batch's guard columns: allowed, reason, shadow_reason, default_allowed, later_default_allowed."""
-        bundle = self._bundle
-        default = self._default.take(batch.placement)
-        default_allowed = default >= 0
-        allowed = bundle.candidates.take(batch.placement, axis=0)
-        reason = allowed.astype(np.uint8)  # Reason.ALLOWED is 1
+        asked = candidates = self._bundle.candidates.take(batch.placement, axis=0)
         requested = self._requested(batch)
         if requested is not None:
-            reason[allowed & ~requested] = Reason.NOT_REQUESTED
-            allowed &= requested
-        passes = np.ones(reason.shape, dtype=np.bool_)
-        shadow = np.zeros_like(reason) if bundle.shadow or batch.excused is not None else None
+            asked = candidates & requested
+        against = None
+        shadow = np.zeros(asked.shape, dtype=np.uint8) if self._shadows or batch.excused is not None else None
         for guardrail, in_shadow in self.guardrails:
             verdict = guardrail.evaluate(batch)
             if verdict is None:
@@ -75,18 +77,28 @@ class Chain:
             if shadow is not None:
                 noted = _noted(verdict, in_shadow)
                 if noted is not None:
-                    np.copyto(shadow, noted, where=allowed & (shadow == PASSES))
+                    still = asked if against is None else asked & (against == _PASSES)
+                    np.copyto(shadow, noted, where=still & (shadow == _PASSES))
                 if in_shadow:
                     continue
-            # On booleans, greater: the one and not the other.
-            np.copyto(reason, verdict.reason, where=allowed > verdict.mask)
-            allowed &= verdict.mask
-            passes &= verdict.mask
-        default_allowed &= passes[np.arange(batch.n), default]
+            if against is None:
+                against = verdict.reason
+            else:
+                np.copyto(against, verdict.reason, where=against == _PASSES)
+        if against is None:
+            against = np.zeros(asked.shape, dtype=np.uint8)
+        passes = against == _PASSES
+        batch.allowed = asked & passes
+        reason = asked.astype(np.uint8)  # Reason.ALLOWED is 1
+        # On booleans, greater: the one and not the other.
+        np.copyto(reason, against, where=asked > passes)
+        if requested is not None:
+            reason[candidates > requested] = Reason.NOT_REQUESTED
+        batch.reason, batch.shadow_reason = reason, shadow
+        batch.default_allowed = np.logical_or.reduce(passes & self._default.take(batch.placement, axis=0), axis=1)
         if self._later is not None:
             later = self._later[batch.placement]
             batch.later_default_allowed = (later >= 0) & np.take_along_axis(passes, later, axis=1)
-        batch.allowed, batch.reason, batch.default_allowed, batch.shadow_reason = allowed, reason, default_allowed, shadow
 
     def _requested(self, batch: Batch) -> Bools | None:
         """Return [N, K] of what callers' candidate lists leave in, None where nobody sent one."""

@@ -9,7 +9,8 @@ from liftgate.domain.batch import Batch
 from liftgate.domain.reason import Reason
 from liftgate.guardrails.base import Tally, Verdict
 
-_GRANTED = np.uint8(Reason.ALLOWED)
+_GRANTED = np.array(Reason.ALLOWED, dtype=np.uint8)
+_GRANT = int(Reason.ALLOWED)
 
 
 class Consent:
@@ -22,10 +23,10 @@ class Consent:
 
     def evaluate(self, batch: Batch) -> Verdict | None:
         """See `Guardrail`."""
-        denied = batch.consent != _GRANTED
-        if not np.count_nonzero(denied):
+        codes = batch.consent.tobytes()
+        if codes.count(_GRANT) == len(codes):
             return None
-        tally = Tally(batch, self._bundle)
+        denied, tally = batch.consent != _GRANTED, Tally(batch, self._bundle)
         for p in self._purposes:
             tally.object(denied[:, p, None] & self._bundle.needs_purpose[:, p], batch.consent[:, p, None])
         if batch.contact_needs is not None:

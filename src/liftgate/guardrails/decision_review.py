@@ -26,7 +26,7 @@ class DecisionReview:
             return None
         tally, now_ms = Tally(batch, self._bundle), batch.now_ms.tolist()
         verdicts = batch.verdicts or [{}] * batch.n
-        codes = np.zeros_like(tally.reason)
+        codes = np.zeros(tally.shape, dtype=np.uint8)
         for k, wanted in self._bundle.each_decision.items():
             offer_id = self._bundle.offers[k].offer_id
             for row in range(batch.n):

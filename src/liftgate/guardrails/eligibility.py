@@ -38,35 +38,34 @@ class Eligibility:
         """[channels + 1, K]; the last row is any channel that no offer names."""
         self._boundaries: Floats = np.concatenate((bundle.starts_at_ms, bundle.ends_at_ms))
         self._dated = bool(np.isfinite(self._boundaries).any())
-        self._same: tuple[float, float, Codes] = (0.0, 0.0, np.zeros(0, dtype=np.uint8))
-        """From when until before when dates say what, [K]. Replaced whole."""
+        self._same: tuple[float, float, Codes] = (0.0, 0.0, self._by_channel)
+        """From when until before when channels, and dates behind them, have what against offers, [channels + 1, K]. Replaced whole."""
 
-    def evaluate(self, batch: Batch) -> Verdict:
+    def evaluate(self, batch: Batch) -> Verdict | None:
         """See `Guardrail`."""
         tally = Tally(batch, self._bundle)
-        if self._bundle.channels:
-            channels = [self._channel_code.get(request.context.channel, -1) for request in batch.requests]
-            tally.reason = self._by_channel.take(channels, axis=0)
-        if self._dated:
-            tally.object_with(self._by_date(batch.now_ms))
+        if self._bundle.channels or self._dated:
+            tally.reason = self._standing(batch)
         for rules in self._sections:
             rules.judge(batch, tally)
         return tally.verdict()
 
-    def _by_date(self, now_ms: NDArray[np.int64]) -> Codes:
-        """Return what dates have against offers, [K] where it is the same for everyone, else [N, K]. It stays the same until a boundary."""
-        moments = now_ms.tolist()
+    def _standing(self, batch: Batch) -> Codes:
+        """Return what channels and dates have against offers, [N, K]. For a channel it stays the same until a boundary."""
+        code = self._channel_code.get
+        channels = [code(request.context.channel, -1) for request in batch.requests]
+        moments = batch.now_ms.tolist()
         earliest, latest = min(moments), max(moments)
-        since, until, codes = self._same
-        if since <= earliest and latest < until:
-            return codes
-        if earliest != latest:
-            return self._at(now_ms[:, None])
-        codes = self._at(now_ms[0])
-        ahead = self._boundaries[self._boundaries > latest]
-        self._same = (earliest, float(ahead.min(initial=np.inf)), codes)
-        return codes
+        since, until, standing = self._same
+        if not since <= earliest or not latest < until:
+            if earliest != latest:
+                return self._at(batch.now_ms[:, None], self._by_channel.take(channels, axis=0))
+            standing = self._at(batch.now_ms[0], self._by_channel)
+            ahead = self._boundaries[self._boundaries > latest]
+            self._same = (earliest, float(ahead.min(initial=np.inf)), standing)
+        return standing.take(channels, axis=0)
 
-    def _at(self, now_ms: NDArray[np.int64] | np.int64) -> Codes:
+    def _at(self, now_ms: NDArray[np.int64] | np.int64, by_channel: Codes) -> Codes:
         late = np.where(now_ms >= self._bundle.ends_at_ms, np.uint8(Reason.ENDED), _PASSES)
-        return np.where(now_ms < self._bundle.starts_at_ms, np.uint8(Reason.NOT_STARTED), late)
+        dates = np.where(now_ms < self._bundle.starts_at_ms, np.uint8(Reason.NOT_STARTED), late)
+        return np.where(by_channel, by_channel, dates)

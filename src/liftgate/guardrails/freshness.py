@@ -9,7 +9,7 @@ from liftgate.domain.batch import Batch
 from liftgate.domain.reason import InputState, Reason
 from liftgate.guardrails.base import Tally, Verdict
 
-_STALE = np.uint8(InputState.DEFAULT_STALE)
+_STALE = np.array(InputState.DEFAULT_STALE, dtype=np.uint8)
 
 
 class Freshness:
@@ -25,7 +25,7 @@ class Freshness:
         if not readers:
             return None
         stale = {index: batch.input_state[:, index] == _STALE for index in readers}
-        if not any(np.count_nonzero(rows) for rows in stale.values()):
+        if not any(True in rows.tobytes() for rows in stale.values()):
             return None
         tally = Tally(batch, self._bundle)
         for index, rows in stale.items():

@@ -24,7 +24,7 @@ class KillSwitch:
             return None
         tally = Tally(batch, self._bundle)
         if controls.stopped is None:
-            tally.object(np.ones_like(tally.reason, dtype=np.bool_), Reason.CONTROLS_UNKNOWN)
+            tally.object(np.ones(tally.shape, dtype=np.bool_), Reason.CONTROLS_UNKNOWN)
         else:
-            tally.object(np.broadcast_to(controls.stopped, tally.reason.shape), Reason.STOPPED)
+            tally.object(np.broadcast_to(controls.stopped, tally.shape), Reason.STOPPED)
         return tally.verdict()

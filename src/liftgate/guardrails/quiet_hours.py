@@ -45,7 +45,7 @@ class QuietHours:
         if not any(against):
             return None
         tally = Tally(batch, self._bundle)
-        tally.object_with(np.broadcast_to(np.array(against, dtype=np.uint8)[:, None], tally.reason.shape))
+        tally.object_with(np.broadcast_to(np.array(against, dtype=np.uint8)[:, None], tally.shape))
         return tally.verdict()
 
     def next_ms(self, request: DecideRequest, now_ms: int) -> float:

@@ -26,7 +26,7 @@ class Review:
         controls, tally = batch.controls, Tally(batch, self._bundle)
         if controls.approved_until_ms is None or controls.refusal is None:
             reason = Reason.NOT_APPROVED if controls.known else Reason.CONTROLS_UNKNOWN
-            tally.object(np.broadcast_to(self._sensitive, tally.reason.shape), reason)
+            tally.object(np.broadcast_to(self._sensitive, tally.shape), reason)
         else:
-            tally.object(batch.now_ms[:, None] >= controls.approved_until_ms, np.broadcast_to(controls.refusal, tally.reason.shape))
+            tally.object(batch.now_ms[:, None] >= controls.approved_until_ms, np.broadcast_to(controls.refusal, tally.shape))
         return tally.verdict()

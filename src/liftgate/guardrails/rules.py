@@ -5,11 +5,13 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 import numpy as np
+from numpy.typing import NDArray
 
 from liftgate.bundle.compiled import Bundle, Condition, Rule
 from liftgate.bundle.conditions import ColumnCondition
 from liftgate.bundle.conditions_fused import FusedConditions
-from liftgate.domain.batch import Batch, Bools
+from liftgate.bundle.conditions_row import JudgeAll, judge_all
+from liftgate.domain.batch import Batch, Bools, Codes
 from liftgate.domain.input import Floats
 from liftgate.domain.offer import Indices
 from liftgate.domain.reason import Reason
@@ -24,21 +26,34 @@ FEW_JUDGEMENTS = 20
 class Judgements:
     """Conditions, each distinct one once, and the cheapest way to judge them for a batch of any size."""
 
-    def __init__(self, conditions: Sequence[Condition]) -> None:
+    def __init__(self, conditions: Sequence[Condition], false: int, true: int, unknown: int) -> None:
+        """`false`, `true`, `unknown`: codes, 0 to 255."""
         self._conditions = conditions
         columns = [condition for condition in conditions if isinstance(condition, ColumnCondition)]
         self._fused = FusedConditions(columns) if FEW < len(conditions) == len(columns) else None
-        self._by_row = all(condition.by_row for condition in conditions)
+        by_row = len(columns) == len(conditions) and all(column.by_row for column in columns)
+        self._by_row = [column.program.by_row for column in columns] if by_row else []
+        self._judge: JudgeAll | None = None
+        self._codes = false, true, unknown
+        self._false, self._true, self._unknown = (np.array(code, dtype=np.uint8) for code in self._codes)
 
     def __len__(self) -> int:
         return len(self._conditions)
 
-    def evaluate(self, inputs: Floats, now_ms: Floats) -> tuple[Bools, Bools]:
-        """Return ([R, N] true, [R, N] unknown)."""
+    def evaluate(self, inputs: Floats, now_ms: NDArray[np.int64]) -> Codes | None:
+        """Return [R, N] codes from [N, I] inputs and [N] times; None: all are 0."""
         if self._by_row and len(inputs) * len(self._conditions) <= FEW_JUDGEMENTS:
-            rows = list(zip(inputs.tolist(), now_ms.tolist(), strict=True))
-            both: Bools = np.array([[condition.evaluate_row(*row) for row in rows] for condition in self._conditions], dtype=np.bool_)
-            return both[:, :, 0], both[:, :, 1]
+            judge = self._judge
+            if judge is None:
+                judge = self._judge = judge_all(self._by_row, *self._codes)
+            rows = [judge(row, float(now)) for row, now in zip(inputs.tolist(), now_ms.tolist(), strict=True)]
+            return np.array(rows, dtype=np.uint8).T if any(map(any, rows)) else None
+        true, unknown = self._truths(inputs, now_ms.astype(np.float64))
+        codes: Codes = np.where(true, self._true, np.where(unknown, self._unknown, self._false))
+        return codes if codes.any() else None
+
+    def _truths(self, inputs: Floats, now_ms: Floats) -> tuple[Bools, Bools]:
+        """Return ([R, N] true, [R, N] unknown)."""
         if self._fused is not None:
             return self._fused.evaluate(inputs, now_ms)
         shape = (len(self._conditions), len(inputs))
@@ -60,9 +75,8 @@ class Rules:
         """
         self._excusable = excusable
         rules: Sequence[Rule] = getattr(bundle, section)
-        self._judgements = Judgements([rule.condition for rule in rules])
-        self._false, self._true = (np.uint8(PASSES if reason is None else reason) for reason in (false, true))
-        self._unknown = np.uint8(unknown)
+        against = [PASSES if reason is None else int(reason) for reason in (false, true, unknown)]
+        self._judgements = Judgements([rule.condition for rule in rules], *against)
         shadow = bundle.shadow
         layers = (
             (_layer([rule.inherited for rule in rules], len(bundle.offers)), shadow.inherited.get(section)),
@@ -75,15 +89,16 @@ class Rules:
 
     def judge(self, batch: Batch, tally: Tally) -> None:
         """Note the objections of the section."""
-        true, unknown = self._judgements.evaluate(batch.inputs, batch.now_ms.astype(np.float64))
-        codes = np.zeros((len(true) + 1, batch.n), dtype=np.uint8)  # PASSES is 0
-        codes[:-1] = np.where(true, self._true, np.where(unknown, self._unknown, self._false))
-        if np.count_nonzero(codes):
-            for layer, in_shadow in self._layers:
-                if self._excusable and batch.excused is not None:
-                    # [N, 1] or [N, K].
-                    in_shadow = batch.excused[:, None] if in_shadow is None else batch.excused[:, None] | in_shadow
-                tally.object_with(codes.take(layer, axis=0).T, in_shadow)
+        against = self._judgements.evaluate(batch.inputs, batch.now_ms)
+        if against is None:
+            return
+        codes = np.zeros((len(against) + 1, batch.n), dtype=np.uint8)  # PASSES is 0
+        codes[:-1] = against
+        for layer, in_shadow in self._layers:
+            if self._excusable and batch.excused is not None:
+                # [N, 1] or [N, K].
+                in_shadow = batch.excused[:, None] if in_shadow is None else batch.excused[:, None] | in_shadow
+            tally.object_with(codes.take(layer, axis=0).T, in_shadow)
 
 
 def _layer(governed: Sequence[Indices], offers: int) -> Indices:

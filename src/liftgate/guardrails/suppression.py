@@ -19,7 +19,7 @@ class Suppression:
 
     def evaluate(self, batch: Batch) -> Verdict | None:
         """See `Guardrail`."""
-        if not self._rules:
+        if self.idle:
             return None
         tally = Tally(batch, self._bundle)
         self._rules.judge(batch, tally)
