@@ -201,18 +201,19 @@ async def workbench(
     bundle: Path = BUNDLES / "golden",
     on_log_failure: Literal["refuse", "serve_default"] = "refuse",
     limits: Limits | None = None,
+    budget_ms: float = 2000,
 ) -> AsyncIterator[Bench]:
     """Give a worker with its own log on the Valkey at `url`."""
     compiled = load_bundle(bundle)
     faults, watcher, hands = Faults(), Watcher(), Hands((next(_ids) << 64) + 1)
-    client = connect(url, budget_ms=2000)
+    client = connect(url, budget_ms=budget_ms)
     segments = SegmentLog(log_directory, "decision", "write")
     segments.open()
     log = FaultyLog(segments, faults)
     key_id = "test"
     ports = Ports(
-        profiles=FaultyProfiles(RedisProfiles(client, budget_ms=2000), faults),
-        reservations=FaultyReservations(RedisReservations(client, budget_ms=2000), faults),
+        profiles=FaultyProfiles(RedisProfiles(client, budget_ms=budget_ms), faults),
+        reservations=FaultyReservations(RedisReservations(client, budget_ms=budget_ms), faults),
         log=log,
         answers=GrpcAnswers(),
         observer=watcher,
