@@ -22,6 +22,8 @@ import numpy as np
 import redis.cluster
 from rich.console import Console
 
+from liftgate.adapters import redis_keys
+from liftgate.adapters.person_keys import KEY_BYTES
 from liftgate.load import open_loop
 from liftgate.load.connection import Peer
 from liftgate.load.connections import Connections
@@ -55,13 +57,13 @@ class Seconds(Tally):
             self.degraded.append(decision_pb2.DecideResponse.FromString(message[5:]).degraded)
 
 
-def measure(rate: float, replica: bool) -> dict[str, Any]:
-    """Load for 20 s, kill a primary after 6; return rows by second and all that failed."""
+def measure(rate: float, replica: bool, met: bool = True) -> dict[str, Any]:
+    """Load for 20 s, kill a primary after 6; return rows by second and all that failed. `met`: everybody was decided about before."""
     server_core, load_core = cores()
     with tempfile.TemporaryDirectory(prefix="cluster-", dir=scratch()) as name, Cluster(3) as cluster:
         folder = Path(name)
         shop.write(folder / "20", 20)
-        _fill(cluster, folder / "20")
+        _fill(cluster, folder / "20", met)
         nodes = [*cluster.nodes, *([cluster.replicate(cluster.nodes[2])] if replica else [])]
         for node in nodes:
             os.sched_setaffinity(node.pid, {load_core})
@@ -89,15 +91,17 @@ def measure(rate: float, replica: bool) -> dict[str, Any]:
         if mine.any():
             p50, p99 = np.percentile(latency_ms[mine], (50, 99))
             rows.append({"second": at, "answers": int(mine.sum()), "fallbacks": float(degraded[mine].mean()), "p50_ms": p50, "p99_ms": p99})
-    return {"rate": rate, "replica": replica, "killed_after_s": _BEFORE_S, "failed": tally.failed, "seconds": rows}
+    return {"rate": rate, "replica": replica, "met": met, "killed_after_s": _BEFORE_S, "failed": tally.failed, "seconds": rows}
 
 
-def _fill(cluster: Cluster, folder: Path) -> None:
-    """Store everybody, each on their server."""
+def _fill(cluster: Cluster, folder: Path, met: bool) -> None:
+    """Store everybody, each on their server; who was met before has a key."""
     client = redis.cluster.RedisCluster(host="127.0.0.1", port=cluster.nodes[0].port)
     pipe = client.pipeline()  # type: ignore[no-untyped-call]
     for words in people.packed(shop.compiled(folder)):
         pipe.execute_command(*words)
+    for number in range(traffic.PEOPLE if met else 0):
+        pipe.execute_command("SET", redis_keys.person_key(traffic.person_id(number)), os.urandom(KEY_BYTES))
     pipe.execute()
     client.close()
 
@@ -109,9 +113,12 @@ def main() -> int:
     )
     parser.add_argument("--rate", type=float, default=1000.0, help="requests a second")
     parser.add_argument("--no-replica", action="store_true", help="nobody takes over the killed server's people")
+    parser.add_argument(
+        "--unmet", action="store_true", help="nobody was met before: their keys have to be made, and while a server is away cannot be"
+    )
     args = parser.parse_args()
     load = os.getloadavg()[0]
-    found = measure(args.rate, not args.no_replica)
+    found = measure(args.rate, not args.no_replica, not args.unmet)
     seconds = [[str(value) if isinstance(value, int) else f"{value:.2f}" for value in row.values()] for row in found["seconds"]]
     title = f"{args.rate:,.0f}/s over a Cluster of three, one killed in second {_BEFORE_S:.0f}; failed: {found['failed'] or 'none'}"
     table = Rows(title, ("second", "answers", "share of fallbacks", "p50 ms", "p99 ms"), seconds)
