@@ -56,7 +56,7 @@ class ClickHouse:
         found = self._session.query(f"{query} SETTINGS {_SETTINGS}", "Arrow")
         return pa.ipc.open_file(pa.py_buffer(bytes(found.bytes()))).read_all().cast(table.schema().to_pyarrow())
 
-    def parts(self, rows: int) -> int:
+    def parts(self, held_bytes: int) -> int:
         """Return one."""
         return 1
 

@@ -152,10 +152,10 @@ def test_a_large_log_is_read_in_parts_that_are_the_whole(tmp_path: Path, monkeyp
     for layer in ("", "visits"):
         asked = Asked(layer=layer, window_ms=2 * DAY_MS, before_ms=DAY_MS, read_at_ms=LATE)
         whole = table(log, asked)
-        monkeypatch.setattr(engine, "PART_ROWS", 50)
+        assert engine.DuckDb().parts(300_000) == 1
+        monkeypatch.setattr(engine.DuckDb, "parts", lambda self, held_bytes: 6)
         cut = table(log, asked)
         monkeypatch.undo()
-        assert engine.DuckDb().parts(300) == 1
         assert cut[1] == whole[1]
         assert replace(cut[0], path=tmp_path) == replace(whole[0], path=tmp_path)
         assert sum(row["purchase_value"] for row in whole[1]) > 0

@@ -92,7 +92,7 @@ class Spark:
         finally:
             shutil.rmtree(aside, ignore_errors=True)
 
-    def parts(self, rows: int) -> int:
+    def parts(self, held_bytes: int) -> int:
         """Return one: it cuts rows into parts by itself."""
         return 1
 

@@ -19,6 +19,7 @@ import ibis
 
 from liftgate.measure import experiment_outcomes as outcomes
 from liftgate.measure import log_inputs, unit_table
+from liftgate.measure.engine import one_file
 from liftgate.measure.experiment_arms import HELD_OUT, TREATED, Arms, first_of, in_arms, score_of
 from liftgate.measure.log import Log, new_aside, open_log, time_of, valid
 from liftgate.measure.quality import gap_refusal, lost_records
@@ -37,6 +38,14 @@ KINDS = ("EXPOSURE", "CLICK", "PURCHASE")
 _DAY_MS = 86_400_000
 _MEMORY = "192MB"
 """Enough for a part of the units; a million decisions and ten million take the same."""
+MOST_PARTS = 32
+"""Each reads all decisions again; beyond this many, what does not fit goes to disk."""
+_DECISION_BYTES, _INPUT_BYTES = 60, 16
+"""What a decision, and an input of it, takes where first decisions are sought; more than that is on disk."""
+_TOUCH_BYTES = 150
+"""What a decision takes beside the events of its person."""
+_UNIT_BYTES, _DONE_BYTES, _SUM_BYTES = 150, 110, 24
+"""What a unit takes in joins, one that did something besides, and each sum of it: measured with 8 to 48 sums, 50,000 to 500,000 units."""
 _KNOWN = (
     "arm",
     "version",
@@ -132,7 +141,7 @@ def table_of(log: Log, asked: Asked, target: Path) -> Made:
 class _Making:
     def __init__(self, log: Log, asked: Asked, aside: Path) -> None:
         self._log, self._asked, self._aside = log, asked, aside
-        self._parts = log.backend.parts(log.count(log.decisions))
+        self._decisions = log.count(log.decisions)
         self._inputs = log_inputs.named(log, asked.inputs) if asked.inputs else []
         if not set(asked.groups) <= {*_KNOWN}:
             self._inputs += log_inputs.named(log, asked.groups, (*_KNOWN, *self._of_kinds(), *(one.name for one in self._inputs)))
@@ -160,20 +169,19 @@ class _Making:
         events = valid(self._log.events_once())
         counted = self._log.fetch(events.group_by("kind").aggregate(n=events.count()))
         kinds = tuple(sorted({row["kind"] for row in counted} | set(KINDS)))
-        if arms.unit not in outcomes.OF_EVENTS:
-            touched = outcomes.touched(events, arms.rows, arms.unit, self._asked.window_ms)
-            mine = self._kept("touched", [touched])
-        else:
-            mine = events
+        mine = events if arms.unit in outcomes.OF_EVENTS else self._touched(events, arms)
+        happened = sum(row["n"] for row in counted)
+        sums = len(kinds) * (4 if self._asked.before_ms else 2)
+        n = self._log.backend.parts(units * _UNIT_BYTES + min(units, happened) * (_DONE_BYTES + sums * _SUM_BYTES))
+        apart = None if mine is events else events
         parts = (
-            self._with_outcomes(
-                self._part(closed, arms.unit, k), self._part(mine, arms.unit, k), events if mine is not events else None, kinds, arms.unit
-            )
-            for k in range(self._parts)
+            self._with_outcomes(_part(closed, arms.unit, k, n), _part(mine, arms.unit, k, n), apart, kinds, arms.unit) for k in range(n)
         )
-        rows = next(parts) if self._parts == 1 else self._kept("table", parts)
-        self._log.backend.to_parquet(rows, str(target))
-        twice = self._log.count(valid(self._log.events)) - sum(row["n"] for row in counted)
+        if n == 1:
+            self._log.backend.to_parquet(next(parts), str(target))
+        else:
+            one_file(self._written("table", parts), target)
+        twice = self._log.count(valid(self._log.events)) - happened
         return Made(
             target, units, whole - units, read_at, tuple(map(str.lower, kinds)), len(every), twice, lost, arms.shares(done),
             arms.shares_within(), arms.kind,
@@ -199,8 +207,8 @@ class _Making:
         coded |= {"score": score_of(rows, would)} if asked.score else {}
         rows = rows.mutate(hit=hit.cast("int8"), number=number.cast("int32"), place=place.cast("int32"), key=key.cast("int32"), **coded)
         inputs = [name for name in coded if name != "score"]
-        grouped = (first_of(self._part(rows, arms.unit, k), arms.unit, inputs, asked.score) for k in range(self._parts))
-        people = self._kept("people", grouped)
+        n = self._cut(_DECISION_BYTES + _INPUT_BYTES * len(coded))
+        people = self._kept("people", (first_of(_part(rows, arms.unit, k, n), arms.unit, inputs, asked.score) for k in range(n)))
         if asked.since_ms is not None:
             people = people.filter(people.assigned_at_ms >= asked.since_ms)
         if asked.until_ms is not None:
@@ -249,20 +257,25 @@ class _Making:
         known = (*known, "assigned_at", "assigned_at_ms", "decisions", "triggered", *(("score",) if asked.score else ()))
         return joined.select(*known, exposed=flags["exposure"], **flags, **filled, net_value=net)
 
-    def _part(self, rows: Any, unit: str, k: int) -> Any:
-        """Return the rows of one part of all units, so that what is held at a time does not grow with the log."""
-        if self._parts == 1:
-            return rows
-        place = rows[unit].hash() % self._parts
-        return rows.filter((place + self._parts) % self._parts == k)
+    def _touched(self, events: Any, arms: Arms) -> Any:
+        """Return the events of units that no event names."""
+        n, person, window_ms = self._cut(_TOUCH_BYTES), "person_pseudonym", self._asked.window_ms
+        each = ((_part(events, person, k, n), _part(arms.rows, person, k, n)) for k in range(n))
+        return self._kept("touched", (outcomes.touched(*both, arms.unit, window_ms) for both in each))
+
+    def _cut(self, decision_bytes: int) -> int:
+        return min(MOST_PARTS, self._log.backend.parts(self._decisions * decision_bytes))
 
     def _kept(self, name: str, parts: Iterable[Any]) -> Any:
         """Return rows that are written aside, part by part, and read from there."""
+        return self._log.backend.read_parquet(self._written(name, parts))
+
+    def _written(self, name: str, parts: Iterable[Any]) -> list[str]:
         paths = []
         for k, part in enumerate(parts):
             paths.append(str(self._aside / f"{name}-{k}.parquet"))
             self._log.backend.to_parquet(part, paths[-1])
-        return self._log.backend.read_parquet(paths)
+        return paths
 
     def _by_version(self, people: Any) -> dict[str, int]:
         return {row["version"]: row["n"] for row in self._log.fetch(people.group_by("version").aggregate(n=people.count()))}
@@ -272,6 +285,11 @@ class _Making:
 
     def _one(self, aggregate: Any) -> Any:
         return self._log.fetch(aggregate.name("one").as_table())[0]["one"]
+
+
+def _part(rows: Any, unit: str, k: int, n: int) -> Any:
+    """Return the rows of one of `n` parts of all units, so that what is held at a time does not grow with the log."""
+    return rows if n == 1 else rows.filter((rows[unit].hash() % n + n) % n == k)
 
 
 def _many(arms: Arms) -> str:
