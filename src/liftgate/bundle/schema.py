@@ -84,6 +84,8 @@ class Feature(Strict):
         if self.type == "string" and self.values is None:
             raise refuse("a string feature needs `values`", "add `values: [...]` with every text that it can be")
         _check_values(self.type, self.values)
+        if self.from_events is not None and self.max_age is not None:
+            self.from_events.check_age(self.max_age)
         return self
 
 

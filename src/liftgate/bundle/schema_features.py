@@ -46,6 +46,7 @@ class Bounds(Strict):
 
 AGGREGATES: tuple[Aggregate, ...] = ("count", "sum", "mean", "rate", "last", "first", "recency", "distinct")
 _WITHOUT_DECAY = ("last", "first", "recency", "distinct")
+_AGED_EXACTLY = ("last", "first", "recency")
 
 
 def _distrusted() -> list[ReliabilityName]:
@@ -85,6 +86,15 @@ class FeatureSource(Strict):
     def aggregate(self) -> Aggregate:
         """What is made of the events."""
         return next(name for name in AGGREGATES if getattr(self, name) is not None)
+
+    def check_age(self, max_age_ms: int) -> None:
+        """Raise ValueError with the mend when values would be stale by the clock alone, their age being told to the bucket. In ms."""
+        size = self.half_life // STEPS if self.half_life else bucket_ms(self.window or 0) or 0
+        if self.aggregate not in _AGED_EXACTLY and max_age_ms < size:
+            raise refuse(
+                f"a max_age of {duration_text(max_age_ms)} is shorter than a bucket ({duration_text(size)}), to which the age is told",
+                f"write `max_age: {duration_text(size)}` or longer, or a shorter window",
+            )
 
     @model_validator(mode="after")
     def _agree(self) -> FeatureSource:
