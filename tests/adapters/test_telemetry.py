@@ -58,9 +58,9 @@ def batch_of(n: int, **request: object) -> tuple[Batch, list[Decision]]:
     """Return n offered decisions over three candidates, one of them suppressed, one not eligible."""
     batch = Batch([DecideRequest(f"r{i}", PERSON, "home", **request) for i in range(n)], np.full(n, 1_700_000_000_000))  # type: ignore[arg-type]
     batch.reason = np.array([[Reason.CHOSEN, Reason.SUPPRESSED, Reason.NOT_ELIGIBLE]] * n, dtype=np.uint8)
-    batch.stage_us = [100 * stage for stage in range(9)]
+    batch.stage_us = np.array([100 * stage for stage in Stage])
     # What telemetry does not read is left empty.
-    unread: dict[str, Any] = {field.name: () for field in fields(Decision)}
+    unread: dict[str, Any] = {field.name: () for field in fields(Decision) if field.init}
     decisions = [
         Decision(
             **unread

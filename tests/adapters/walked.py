@@ -49,7 +49,10 @@ def decided(**changes: Any) -> Decision:
     }
     if "offered" in changes and "chosen" not in changes:
         fields["chosen"] = () if changes.get("default_served") else changes["offered"]
-    return Decision(**(fields | changes))
+    decision = Decision(**fields)
+    for name, value in changes.items():
+        setattr(decision, name, value)
+    return decision
 
 
 def held_out(**changes: Any) -> Decision:

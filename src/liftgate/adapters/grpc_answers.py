@@ -19,7 +19,7 @@ from liftgate.record.wire import varint
 from liftgate.v1 import decision_pb2, offer_pb2
 
 _DOUBLE, _DOUBLES = Struct("<cd"), Struct("<cdcd")
-_DECISION_ID, _SLOTS, _VALID_UNTIL_MS = b"\x0a", b"\x22", b"\x38"
+_DECISION_ID, _SLOTS = b"\x0a", b"\x22"
 _PROPENSITY, _SELECTION_PROBABILITY = b"\x19", b"\x29"
 
 
@@ -53,8 +53,7 @@ class GrpcAnswers:
         parts = [
             _DECISION_ID + bytes((len(decision_id),)) + decision_id if decision_id else b"",
             _small_part(decision.arm, decision.branch, decision.reason, decision.degraded, batch.consent_version[row], bundle.digest),
-            _VALID_UNTIL_MS,
-            varint(decision.valid_until_ms),
+            _valid_part(decision.valid_until_ms),
         ]
         for s, k in enumerate(decision.offered):
             if decision.default_served or s in decision.default_slots:
@@ -92,6 +91,12 @@ def _small_part(arm: int, branch: int, reason: int, degraded: bool, consent_vers
         consent_version=consent_version,
         bundle_digest=digest,
     ).SerializeToString()
+
+
+@lru_cache(maxsize=64)
+def _valid_part(valid_until_ms: int) -> bytes:
+    # Remembered for the other rows of a batch.
+    return decision_pb2.DecideResponse(valid_until_ms=valid_until_ms).SerializeToString()
 
 
 def _default_part(offer: Offer) -> bytes:

@@ -65,6 +65,7 @@ class Telemetry:
         self._in_flight, self._queue = at("liftgate_in_flight"), at("liftgate_queue_depth")
         self._batch = at("liftgate_batch_size")
         self._stages = at("liftgate_stage_seconds") + np.arange(len(Stage)) * (len(STAGE_US) + 2)
+        self._stage_sums = self._stages + len(STAGE_US) + 1
         self._fallback = {stage: at("liftgate_fallbacks") + i for i, stage in enumerate(Stage)}
         self._duplicates, self._recovered = at("liftgate_duplicates"), at("liftgate_recovered")
         self._errors = {where: LAYOUT.cell("liftgate_errors", where) for where in ("call", "telemetry")}
@@ -105,10 +106,9 @@ class Telemetry:
     def _count(self, batch: Batch, decisions: Sequence[Decision]) -> None:
         cells, observe = self._cells, self.page.observe
         observe(self._batch, SIZES, batch.n)
-        if any(batch.stage_us):
-            spent_us = np.array(batch.stage_us[1:])
-            self._numbers[self._stages + _STAGE_BOUNDS.searchsorted(spent_us)] += 1
-            self._numbers[self._stages + len(STAGE_US) + 1] += spent_us
+        if batch.stage_us is not None:
+            self._numbers[self._stages + _STAGE_BOUNDS.searchsorted(batch.stage_us)] += 1
+            self._numbers[self._stage_sums] += batch.stage_us
         requests, where = batch.requests, self._decision
         for decision in decisions:
             if not requests[decision.row].dry_run:

@@ -43,9 +43,9 @@ class DecisionSpans:
             "liftgate.bundle_digest": bundle.digest,
             "liftgate.batch_size": batch.n,
         }
-        if any(batch.stage_us):
-            for stage in Stage:
-                attributes[f"liftgate.{stage.label}_us"] = batch.stage_us[stage]
+        stage_us: list[int] = [] if batch.stage_us is None else batch.stage_us.tolist()
+        for stage, spent_us in zip(Stage, stage_us, strict=False):
+            attributes[f"liftgate.{stage.label}_us"] = spent_us
         trace_id = int.from_bytes(request.trace_id or os.urandom(16), "big")
         parent = None
         if request.trace_id and request.span_id:
@@ -59,7 +59,7 @@ class DecisionSpans:
                 attributes=attributes,
                 kind=SpanKind.SERVER,
                 start_time=start_ns,
-                end_time=start_ns + sum(batch.stage_us[1:]) * 1_000,
+                end_time=start_ns + sum(stage_us) * 1_000,
                 instrumentation_scope=self._scope,
             )
         )

@@ -149,14 +149,13 @@ class Batch:
     slate_joint: Floats | None = None
     """[N] P(the slate as drawn); None as above."""
 
-    stage_us: list[int]
-    """[9] wall time in each stage so far, by Stage number; the first is no stage's. All 0: the batch has not walked."""
+    stage_us: NDArray[np.int64] | None = None
+    """[8] wall time in each stage; None: the batch has not walked."""
 
     def __init__(self, requests: Sequence[DecideRequest], now_ms: NDArray[np.int64]) -> None:
         # No dataclass: columns that the bundle does not need cost a batch nothing.
         self.requests, self.now_ms, self.n = requests, now_ms, len(requests)
         self.silent, self.mute = {}, {}
-        self.stage_us = [0] * 9
 
     def deny_defaults(self, row: int) -> None:
         """Let no default be shown in a row."""

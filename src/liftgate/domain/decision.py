@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from liftgate.domain.offer import Mode
 from liftgate.domain.reason import Arm, Branch, Reason
 
 
-@dataclass(slots=True)
+@dataclass
 class Decision:
-    """The outcome for row `row` of a batch; columns with more detail stay in the `Batch`."""
+    """The outcome for row `row` of a batch; columns with more detail stay in the `Batch`.
+
+    What few decisions have is set afterwards, and costs the others nothing.
+    """
 
     row: int
     decision_id: str
@@ -29,22 +32,22 @@ class Decision:
     would_offer_default: bool
     """That is the placement's default offer."""
     valid_until_ms: int
-    review_id: str = ""
+    review_id: str = field(default="", init=False)
     """Of the offer that waits for a reviewer and would have come first; empty: none does."""
-    withheld: tuple[int, ...] = ()
+    withheld: tuple[int, ...] = field(default=(), init=False)
     """What is not shown because the person is in a holdout of it."""
-    holdout_answer: str = ""
+    holdout_answer: str = field(default="", init=False)
     """What that holdout declares as answer; empty: nothing is withheld."""
-    default_slots: tuple[int, ...] = ()
+    default_slots: tuple[int, ...] = field(default=(), init=False)
     """Places in `offered` of default offers that stand beside others; empty where `default_served`."""
-    chances: tuple[float, ...] | None = None
+    chances: tuple[float, ...] | None = field(default=None, init=False)
     """P(shown) of each of `offered`, where they are not the choice slot by slot; None: they are, or the default."""
-    counted: tuple[int, ...] | None = None
+    counted: tuple[int, ...] | None = field(default=None, init=False)
     """What counts against caps; None: `chosen`."""
-    would_count: tuple[int, ...] | None = None
+    would_count: tuple[int, ...] | None = field(default=None, init=False)
     """What would, had nothing been withheld; None: `chosen`."""
-    mode: Mode = "online"
-    refused: tuple[tuple[int, Reason], ...] = ()
+    mode: Mode = field(default="online", init=False)
+    refused: tuple[tuple[int, Reason], ...] = field(default=(), init=False)
     """Offers of the caller's own choice that are not shown, and why."""
 
 

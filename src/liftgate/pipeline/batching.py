@@ -27,9 +27,9 @@ from liftgate.pipeline.fallback import answer_failed
 from liftgate.pipeline.gathering import gathered
 from liftgate.pipeline.live import Live
 from liftgate.pipeline.pace import Pace
-from liftgate.pipeline.ports import Amendment, Claim, ReviewQueue
+from liftgate.pipeline.ports import Amendment, ReviewQueue
 from liftgate.pipeline.reserve import request_id_reused
-from liftgate.pipeline.stages import Stage
+from liftgate.pipeline.stages import RESERVE
 from liftgate.pipeline.walk import Pending, Ports, Walk
 
 __all__ = ["Batcher", "Caller", "Limits", "Live"]
@@ -152,7 +152,7 @@ class Batcher:
         return None
 
     def _schedule(self) -> None:
-        if not self._scheduled and self._may_start():
+        if (self._single or self._bulk) and not self._scheduled and self._may_start():
             self._scheduled = True
             # A task of its own even then: everything that arrives in the same turn of the loop is in the batch.
             self._spawn(self._run())
@@ -217,7 +217,10 @@ class Batcher:
         for walk in walked:
             self._ports.observer.decided(walk.batch, walk.live.bundle, walk.decided())
             if walk.claims:
-                await self._confirm(list(walk.claims.values()))
+                try:
+                    await self._ports.reservations.confirm(list(walk.claims.values()))
+                except StoreUnavailable as error:
+                    self._ports.observer.fell_back(RESERVE, type(error).__name__)
             if walk.batch.requested is not None and self._ports.review_queue is not None:
                 await self._ask_reviewers(self._ports.review_queue, asked_for(walk))
 
@@ -237,7 +240,7 @@ class Batcher:
         try:
             await decide(walk)
         except Exception as error:
-            self._ports.observer.fell_back(Stage(walk.stage), type(error).__name__, columns.requests)
+            self._ports.observer.fell_back(walk.stage, type(error).__name__, columns.requests)
             # Nothing of the broken walk was answered: what it claimed is given back before anyone walks again.
             await self._amends.give_back([*walk.claims.values(), *walk.unsure.values()])
             if len(batch) > 1:
@@ -273,12 +276,6 @@ class Batcher:
             # A soft choice that stands, and that nobody can retry, keeps what charges it may have.
             if unsure is not None and (idempotent or result != unsure.response):
                 self._amends.put(Amendment(unsure, result if idempotent else b""), now)
-
-    async def _confirm(self, claims: list[Claim]) -> None:
-        try:
-            await self._ports.reservations.confirm(claims)
-        except StoreUnavailable as error:
-            self._ports.observer.fell_back(Stage.RESERVE, type(error).__name__)
 
     async def _ask_reviewers(self, queue: ReviewQueue, asked: list[Asked]) -> None:
         # Nobody waits for it: while the store is away, the next decision for the person asks again.

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from time import perf_counter_ns
+
 import numpy as np
 
 from liftgate.pipeline.encode import encode
@@ -11,34 +13,35 @@ from liftgate.pipeline.record import record
 from liftgate.pipeline.reserve import reserve
 from liftgate.pipeline.score import score
 from liftgate.pipeline.select import select
-from liftgate.pipeline.stages import ASSIGN, ENCODE, FETCH, GUARD, RECORD, RESERVE, SCORE, SELECT
+from liftgate.pipeline.stages import ASSIGN, ENCODE, ENDED, FETCH, GUARD, RECORD, RESERVE, SCORE, SELECT
 from liftgate.pipeline.walk import Walk
 
 
 async def decide(walk: Walk) -> None:
     """Walk a batch through every stage; `walk.results` then has what each row ends as."""
-    begin = walk.begin
-    begin(ASSIGN)
+    began = walk.began
+    began[ASSIGN] = perf_counter_ns()
     assign(walk)
-    begin(FETCH)
+    began[FETCH] = perf_counter_ns()
     await fetch(walk)
-    begin(GUARD)
+    began[GUARD] = perf_counter_ns()
     guard(walk)
-    begin(SCORE)
+    began[SCORE] = perf_counter_ns()
     score(walk)
-    losing = True
-    while losing:
-        begin(SELECT)
+    began[SELECT] = perf_counter_ns()
+    select(walk)
+    began[ENCODE] = perf_counter_ns()
+    encode(walk)
+    began[RESERVE] = perf_counter_ns()
+    while await reserve(walk):
+        # Who came too late selects again; all of that is the reservation's time.
         select(walk)
-        begin(ENCODE)
         encode(walk)
-        begin(RESERVE)
-        losing = await reserve(walk)
-    begin(RECORD)
-    unrecorded = await record(walk)
-    if unrecorded:
+    began[RECORD] = perf_counter_ns()
+    if await record(walk):
         answer_unrecorded(walk)
-    begin(0)
+    began[ENDED] = perf_counter_ns()
+    walk.batch.stage_us = walk.stage_us(ENDED)
 
 
 def assign(walk: Walk) -> None:

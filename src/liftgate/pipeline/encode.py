@@ -16,7 +16,7 @@ from liftgate.domain.offer import Indices
 from liftgate.domain.reason import Reason
 from liftgate.pipeline.heads import Heads
 from liftgate.pipeline.live import Live
-from liftgate.pipeline.stages import ASSIGN, ENCODE
+from liftgate.pipeline.stages import ENCODE
 from liftgate.pipeline.walk import Walk
 from liftgate.record.codec import SHADOW, BatchColumns, constant_part, controls_part, encode_columns
 
@@ -33,7 +33,7 @@ def encode(walk: Walk) -> None:
         request = batch.requests[row]
         if not request.dry_run:
             alike.setdefault((placement[row], request.slot_count), []).append(row)
-    heads = Heads(walk, batch.stage_us[ASSIGN:ENCODE])
+    heads = Heads(walk, walk.stage_us(ENCODE).tolist())
     for (p, slots), members in alike.items():
         template = _template(live.record_parts[p], walk.ports.pseudonym_key_id, batch.controls.version)
         for row, part in zip(members, encode_columns(template, _columns(batch, live, p, slots, members)), strict=True):

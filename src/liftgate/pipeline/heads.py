@@ -9,7 +9,6 @@ from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from liftgate.domain.decision import Decision
 from liftgate.domain.request import DecideRequest
@@ -29,37 +28,41 @@ from liftgate.record.codec import (
 from liftgate.record.replay_part import cap_room_part, silent_part
 from liftgate.record.slate_part import slate_part
 
+_Row = tuple[int, bool, bool, bool, str, int, tuple[int, ...], tuple[bool, ...]]
+"""Attempts, scored, masked, enrolled, consent version, profile state, and by layer the arm and whether it holds the person out."""
 KNOWN = 16_384
 """Outcomes remembered for a bundle; one more, and all are forgotten."""
 
 
 class Heads:
-    """A batch's rows as records say them: row columns as plain lists, made once for all records."""
+    """A batch's rows as records say them."""
 
     def __init__(self, walk: Walk, stage_us: Sequence[int]) -> None:
         """`stage_us`: time in each stage from ASSIGN so far."""
-        batch = walk.batch
+        batch, live = walk.batch, walk.live
         self._walk, self._walk_part = walk, walk_part(stage_us, batch.n)
-        self._requests, self._known = batch.requests, walk.live.outcome_parts
-        self._offers = walk.live.bundle.offers
-        self._now_ms, self._scored, self._masked = batch.now_ms.tolist(), batch.scored.tolist(), batch.masked.tolist()
-        self._held, self._consent_version = _tuples(batch.layer_held_out), batch.consent_version
-        self._arms = _tuples(batch.layer_arm)
-        self._enrolled: list[bool] = [True] * batch.n if batch.enrolled is None else batch.enrolled.tolist()
-        self._profile_state = (batch.profile_state + 1).tolist()
-        self._silent = {model: rows.tolist() for model, rows in batch.silent.items()}
-        self._slates = any(request.slot_count > 1 for request in batch.requests) and walk.live.bundle.caps
-        self._by_default = None if batch.by_default is None else batch.by_default.tolist()
-        variants = walk.live.variants
-        self._variant_parts = None if variants.plain else [variants.record_parts[variant] for variant in batch.variant.tolist()]
-        self._bare = not walk.live.layers.by_visit and variants.plain and batch.by_default is None
+        self._known, self._now_ms = live.outcome_parts, batch.now_ms.tolist()
+        self._rows: list[_Row] = list(
+            zip(
+                walk.attempts,
+                batch.scored.tolist(),
+                batch.masked.tolist(),
+                [True] * batch.n if batch.enrolled is None else batch.enrolled.tolist(),
+                batch.consent_version,
+                batch.profile_state.tolist(),
+                map(tuple, batch.layer_arm.tolist()),
+                map(tuple, batch.layer_held_out.tolist()),
+                strict=True,
+            )
+        )
+        self._bare = not live.layers.by_visit and live.variants.plain and batch.by_default is None
         """Records say of people no more than their accounts."""
         self._judged = batch.verdicts is not None and batch.requested is not None
 
     def _more(self, row: int, request: DecideRequest, decision: Decision) -> bytes:
         """Return the fields that most records have not."""
         more = b"" if self._bare and not request.account_id else self._of_person(row)
-        if self._silent or request.slot_count > 1:
+        if self._walk.batch.silent or request.slot_count > 1:
             more += self._for_replay(row) + self._slate(row)
         if self._judged:
             more += self._reviewed(decision)
@@ -69,32 +72,33 @@ class Heads:
 
     def _of_person(self, row: int) -> bytes:
         """Return what the record says of the account, the visit, the arms and defaults that stood in for consent records."""
-        account = account_part(self._walk.unit("account", row)) if self._requests[row].account_id else b""
-        if self._walk.live.layers.by_visit and self._enrolled[row]:
+        batch, live = self._walk.batch, self._walk.live
+        account = account_part(self._walk.unit("account", row)) if batch.requests[row].account_id else b""
+        if live.layers.by_visit and (batch.enrolled is None or batch.enrolled[row]):
             account += self._visit(row)
         if account and self._walk.ports.personal_unit is not None:
             account += PERSONAL_UNITS
-        if self._variant_parts is not None:
-            account += self._variant_parts[row]
-        if self._by_default is None:
+        if not live.variants.plain:
+            account += live.variants.record_parts[batch.variant[row]]
+        if batch.by_default is None:
             return account
-        purposes = self._walk.live.bundle.purposes
-        names = tuple([name for name, used in zip(purposes, self._by_default[row], strict=True) if used])
-        return account + default_part(self._walk.batch.jurisdiction[row], names)
+        names = tuple([name for name, used in zip(live.bundle.purposes, batch.by_default[row].tolist(), strict=True) if used])
+        return account + default_part(batch.jurisdiction[row], names)
 
     def _for_replay(self, row: int) -> bytes:
         """Return which models did not answer, and which caps had less room than the slots of a slate."""
-        silent = silent_part(tuple([model for model, rows in self._silent.items() if rows[row]])) if self._silent else b""
-        slots = self._requests[row].slot_count
-        if not self._slates or slots == 1:
+        batch, caps = self._walk.batch, self._walk.live.bundle.caps
+        silent = silent_part(tuple([model for model, rows in batch.silent.items() if rows[row]])) if batch.silent else b""
+        slots = batch.requests[row].slot_count
+        if slots == 1 or not caps:
             return silent
-        room = self._walk.batch.cap_room[row]
-        caps = self._walk.live.bundle.caps
+        room = batch.cap_room[row]
         return silent + cap_room_part((caps[c].cap_id, int(room[c])) for c in np.flatnonzero((room > 0) & (room < slots)))
 
     def _slate(self, row: int) -> bytes:
         """Return the marginals and the joint of a slate of several slots."""
-        batch, slots = self._walk.batch, self._requests[row].slot_count
+        batch = self._walk.batch
+        slots = batch.requests[row].slot_count
         if slots == 1 or batch.slate_joint is None or batch.slate_marginal is None:
             return b""
         own = batch.slate_marginal[:slots, row, self._walk.live.bundle.placements[batch.placement[row]].offers]
@@ -116,19 +120,19 @@ class Heads:
             (offer_id, one.approved, one.by, one.at_ms, max(one.at_ms - one.asked_at_ms, 0), one.review_id)
             for offer_id, one in verdicts[decision.row].items()
         ]
-        asked = (self._offers[requested[decision.row]].offer_id, decision.review_id) if decision.review_id else None
+        asked = (self._walk.live.bundle.offers[requested[decision.row]].offer_id, decision.review_id) if decision.review_id else None
         return review_part(said, asked) if said or asked else b""
 
     def _answered(self, decision: Decision) -> bytes:
         """Return what the record says of an answer that is not what was chosen."""
-        request = self._requests[decision.row]
-        withheld = tuple([self._offers[offer].offer_id for offer in decision.withheld])
+        request, offers = self._walk.batch.requests[decision.row], self._walk.live.bundle.offers
+        withheld = tuple([offers[offer].offer_id for offer in decision.withheld])
         return answer_part(withheld, request.deferred, decision.mode, request.baseline_offers, decision.default_slots)
 
     def put(self, columns: memoryview, decision: Decision) -> bytes:
         """Return a decision's record, from its encoded columns."""
-        row = decision.row
-        request = self._requests[row]
+        row, walk = decision.row, self._walk
+        request = walk.batch.requests[row]
         alike = (
             decision.arm,
             decision.branch,
@@ -141,15 +145,8 @@ class Heads:
             decision.would_offer_default,
             decision.holdout_answer,
             request.slot_count,
-            self._scored[row],
-            self._walk.attempts[row],
-            self._masked[row],
-            self._enrolled[row],
-            row in self._walk.one_off,
-            self._consent_version[row],
-            self._profile_state[row],
-            self._arms[row],
-            self._held[row],
+            row in walk.one_off,
+            self._rows[row],
         )
         part = self._known.get(alike)
         return encode_head(
@@ -158,7 +155,7 @@ class Heads:
             request.request_id,
             self._now_ms[row],
             decision.valid_until_ms,
-            self._walk.pseudonyms[row],
+            walk.pseudonyms[row],
             self._learn(alike, decision) if part is None else part,
             self._walk_part,
             request.trace_id,
@@ -168,28 +165,30 @@ class Heads:
 
     def _learn(self, alike: tuple[Any, ...], decision: Decision) -> bytes:
         """Return what a decision's record says that others' say, too, and remember it."""
-        row, live, held = decision.row, self._walk.live, self._held[decision.row]
+        row, live = decision.row, self._walk.live
+        attempts, scored, masked, enrolled, consent_version, profile_state, arms, held = self._rows[row]
+        offers = live.bundle.offers
         if len(self._known) >= KNOWN:
             self._known.clear()
         part = self._known[alike] = outcome_part(
             Outcome(
                 arm=decision.arm,
-                assignments=b"".join([parts[arm] for parts, arm in zip(live.assignment_parts, self._arms[row], strict=True)]),
+                assignments=b"".join([parts[arm] for parts, arm in zip(live.assignment_parts, arms, strict=True)]),
                 branch=decision.branch,
                 reason=decision.reason,
                 degraded=decision.degraded,
                 fallback_reason=decision.fallback_reason,
-                offered=[self._offers[offer].offer_id for offer in decision.offered],
+                offered=[offers[offer].offer_id for offer in decision.offered],
                 default_served=decision.default_served,
-                would_offer=[self._offers[offer].offer_id for offer in decision.would_offer],
+                would_offer=[offers[offer].offer_id for offer in decision.would_offer],
                 holdout_answer=live.bundle.layers[held.index(True)].answer if True in held else decision.holdout_answer,
-                slot_count=self._requests[row].slot_count,
-                scored=self._scored[row],
-                reservation_attempts=self._walk.attempts[row],
-                masked_paths=_MASKED[self._masked[row], self._enrolled[row]] + _UNLINKED * (row in self._walk.one_off),
+                slot_count=self._walk.batch.requests[row].slot_count,
+                scored=scored,
+                reservation_attempts=attempts,
+                masked_paths=_MASKED[masked, enrolled] + _UNLINKED * (row in self._walk.one_off),
                 would_offer_default=decision.would_offer_default,
-                consent_version=self._consent_version[row],
-                profile_state=self._profile_state[row],
+                consent_version=consent_version,
+                profile_state=profile_state + 1,
             )
         )
         return part
@@ -201,8 +200,3 @@ _MASKED = {
 """Paths withheld, by (profile masked, enrolled in layers)."""
 _UNLINKED = ("person_pseudonym",)
 """Also, where it stands for this decision alone."""
-
-
-def _tuples(column: NDArray[Any]) -> list[tuple[Any, ...]]:
-    """Return the rows of a matrix."""
-    return [tuple(row) for row in column.tolist()]

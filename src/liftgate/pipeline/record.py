@@ -12,7 +12,8 @@ async def record(walk: Walk) -> bool:
     """Write what was decided and release the answers. Return True when rows must be decided again without the log."""
     batch, ports = walk.batch, walk.ports
     decided = [row for row, result in enumerate(walk.results) if result is None]
-    written = [row for row in decided if not batch.requests[row].dry_run]
+    # A dry run has no record.
+    written = [row for row in decided if walk.records[row]]
     try:
         if written:
             await ports.log.append([walk.records[row] for row in written])
@@ -28,7 +29,7 @@ async def record(walk: Walk) -> bool:
             for row in written:
                 walk.forced[row] = Reason.LOG_UNAVAILABLE
             walk.unsettled = written
+        decided = [row for row in decided if row not in written]
     for row in decided:
-        if walk.results[row] is None and row not in walk.unsettled:
-            walk.results[row] = walk.responses[row]
+        walk.results[row] = walk.responses[row]
     return bool(walk.unsettled)

@@ -25,3 +25,5 @@ class Stage(IntEnum):
 
 ASSIGN, FETCH, GUARD, SCORE, SELECT, ENCODE, RESERVE, RECORD = Stage
 """Names of this module: looking a member up on its enum costs more before Python 3.12, eight times a batch."""
+ENDED = RECORD + 1
+"""No stage: what comes after the last."""

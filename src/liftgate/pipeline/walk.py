@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
-from time import perf_counter_ns
 from typing import Literal
+
+import numpy as np
+from numpy.typing import NDArray
 
 from liftgate.domain.batch import Batch
 from liftgate.domain.contact_history import reservation_of
@@ -16,6 +18,7 @@ from liftgate.domain.reason import Reason
 from liftgate.pipeline.controls import ControlPanel
 from liftgate.pipeline.live import Live
 from liftgate.pipeline.ports import Answers, Claim, ClaimOutcome, Clock, Ids, Log, Observer, ProfileStore, Reservations, ReviewQueue
+from liftgate.pipeline.stages import ENDED, Stage
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,9 +87,8 @@ class Walk:
     """Rows whose pseudonym is for this decision alone."""
     keys: Sequence[bytes | None] = ()
     """[N] people's keys, as far as they are known; empty: none is."""
-    stage: int = 0
-    """Stage under way, 0: none."""
-    _since_us: int = 0
+    began: list[int]
+    """[10] when each stage began, by its number, and when the last ended, in nanoseconds on a clock of its own; 0: it has not."""
 
     def __init__(self, batch: Batch, live: Live, ports: Ports, budget_s: float | None = None) -> None:
         """`budget_s`: what a round trip may take at most; None: the store's own budget."""
@@ -96,6 +98,7 @@ class Walk:
         self.responses, self.records = [b""] * n, [b""] * n
         self.results, self.forced, self.attempts = [None] * n, [None] * n, [0] * n
         self.claims, self.unsure = {}, {}
+        self.began = [0] * (ENDED + 1)
 
     def name(self, keys: Sequence[bytes | None]) -> None:
         """Settle what stands for people in the log. `keys`: theirs, as far as they are known; empty: none is."""
@@ -139,10 +142,17 @@ class Walk:
 
     def decided(self) -> list[Decision]:
         """Return the decisions that this walk itself made and answered: no duplicates, no refusals."""
+        if self.results == self.responses:
+            return self.decisions
         return [d for d, result in zip(self.decisions, self.results, strict=True) if result is self.responses[d.row]]
 
-    def begin(self, stage: int) -> None:
-        """Add the wall time since the last call to the stage under way, and begin another; 0: none."""
-        now_us = perf_counter_ns() // 1000
-        self.batch.stage_us[self.stage] += now_us - self._since_us
-        self.stage, self._since_us = stage, now_us
+    @property
+    def stage(self) -> Stage:
+        """The stage that began last."""
+        return max((stage for stage in Stage if self.began[stage]), default=Stage.ASSIGN)
+
+    def stage_us(self, end: int) -> NDArray[np.int64]:
+        """Return the wall time in each stage before `end`, which have all ended; 0 where none has begun."""
+        began = np.array(self.began[1 : end + 1])
+        took: NDArray[np.int64] = (began[1:] - began[:-1]) // 1000
+        return took

@@ -45,7 +45,6 @@ if sys.byteorder != "little":  # packed doubles are copied as they lie in memory
     raise ImportError("liftgate.record.codec needs a little-endian machine")
 
 _DECISION_ID, _REQUEST_ID = tag("decision_id"), tag("request_id")
-_DECIDED_AT_MS, _VALID_UNTIL_MS = tag("decided_at_ms", 0), tag("valid_until_ms", 0)
 _TRACE_ID, _SPAN_ID, _PSEUDONYM = tag("trace_id"), tag("span_id"), tag("person_pseudonym")
 _ASSIGNMENTS = tag("assignments")
 _ACCOUNT_PSEUDONYM = tag("account_pseudonym")
@@ -227,6 +226,14 @@ def walk_part(stage_us: Iterable[int], batch_size: int) -> bytes:
         raise ValueError("number out of range for the record") from cause
 
 
+@lru_cache(maxsize=64)
+def _times(decided_at_ms: int, valid_until_ms: int) -> bytes:
+    # Remembered for the other rows of a batch.
+    if decided_at_ms < 0 or valid_until_ms < 0:
+        raise ValueError("number out of range for the record")
+    return DecisionRecord(decided_at_ms=decided_at_ms, valid_until_ms=valid_until_ms).SerializeToString()
+
+
 def encode_columns(template: bytes, columns: BatchColumns) -> list[memoryview]:
     """Return the columns' part of N records, encoded, each with the constant parts in `template` before it.
 
@@ -242,10 +249,8 @@ def encode_columns(template: bytes, columns: BatchColumns) -> list[memoryview]:
     for name, column in zip(names, found, strict=True):
         rows[name] = column
     rows["input_check"] = input_check(inputs)
-    codes = [one.tobytes() for one in (reason, state, consent)]
-    if SHADOW in more:
-        codes.append(more[SHADOW].tobytes())
-    if not b"".join(codes).isascii():
+    codes = (reason, state, consent, more[SHADOW]) if SHADOW in more else (reason, state, consent)
+    if not b"".join(map(np.ndarray.tobytes, codes)).isascii():
         raise ValueError("codes of a record must be below 128")
     raw, size = rows.view(np.uint8).data, rows.itemsize
     # Views: a record's bytes are copied once, into the record.
@@ -281,10 +286,7 @@ def encode_head(
             own_id,
             ahead(_REQUEST_ID, len(request)),
             request,
-            _DECIDED_AT_MS,
-            varint(decided_at_ms),
-            _VALID_UNTIL_MS,
-            varint(valid_until_ms),
+            _times(decided_at_ms, valid_until_ms),
             ahead(_PSEUDONYM, len(person_pseudonym)),
             person_pseudonym,
             outcome,

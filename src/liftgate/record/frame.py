@@ -109,13 +109,12 @@ class Damage:
 def encode_frames(payloads: Sequence[bytes], first_sequence: int) -> bytes:
     """Return the frames of payloads of 1..MAX_PAYLOAD bytes each, ready for one write. Raises ValueError on another length."""
     parts: list[bytes] = []
-    sequence = first_sequence
-    for payload in payloads:
-        if not 0 < len(payload) <= MAX_PAYLOAD:
-            raise ValueError(f"a record has 1 to {MAX_PAYLOAD} bytes, not {len(payload)}")
+    for sequence, payload in enumerate(payloads, first_sequence):
+        size = len(payload)
+        if not 0 < size <= MAX_PAYLOAD:
+            raise ValueError(f"a record has 1 to {MAX_PAYLOAD} bytes, not {size}")
         checksum = google_crc32c.extend(google_crc32c.value(_SEQUENCE.pack(sequence)), payload)
-        parts += (_FRAME.pack(len(payload), checksum, sequence), payload)
-        sequence += 1
+        parts += (_FRAME.pack(size, checksum, sequence), payload)
     return b"".join(parts)
 
 

@@ -3,31 +3,16 @@
 from __future__ import annotations
 
 from functools import lru_cache
-from struct import Struct
 from typing import NamedTuple
 
 from liftgate.v1.record_pb2 import DecisionRecord, SlotProbabilities
 
 _UINT64 = 2**64 - 1
-_PACK = Struct("6B").pack
-
-
-_SIX_BYTES, _SEVEN_BYTES = 1 << 35, 1 << 42
-"""Between them lie times in milliseconds, from 1971 on: those of a batch come for each of its rows, and not again."""
 
 
 @lru_cache(maxsize=16_384)
 def varint(number: int) -> bytes:
     """Return an unsigned number of up to 64 bits as a varint. Raises ValueError outside that range."""
-    if _SIX_BYTES <= number < _SEVEN_BYTES:
-        return _PACK(
-            number & 127 | 128,
-            number >> 7 & 127 | 128,
-            number >> 14 & 127 | 128,
-            number >> 21 & 127 | 128,
-            number >> 28 & 127 | 128,
-            number >> 35,
-        )
     if not 0 <= number <= _UINT64:
         raise ValueError("number out of range for the record")
     out = bytearray()
