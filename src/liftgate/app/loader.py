@@ -14,6 +14,9 @@ from contextlib import suppress
 
 NICE = 5
 """Steps behind the server: beside one that wants a whole core it still gets a quarter of it."""
+CROWDED = 1.5
+"""Processes that want to run, for each processor of the machine. Where there are more, time that the loader leaves goes to strangers and
+not to the server, and it would wait for minutes: it stays abreast."""
 _OOM_SCORE = "500"
 """Of 1,000: the kernel ends it before it ends the server."""
 
@@ -45,7 +48,8 @@ def main(arguments: list[str]) -> int:
 
 def _step_back() -> None:
     with suppress(OSError):
-        os.nice(NICE)
+        if os.getloadavg()[0] <= CROWDED * (os.cpu_count() or 1):
+            os.nice(NICE)
     with suppress(OSError), open("/proc/self/oom_score_adj", "w") as score:
         score.write(_OOM_SCORE)
 
