@@ -8,8 +8,9 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
+from liftgate.adapters import redis_keys
 from liftgate.domain.contact_history import ENTRY, live_counts
-from liftgate.pipeline.ports import Charge, Claim, ClaimOutcome, ClaimStatus, PersonKey
+from liftgate.pipeline.ports import Amendment, Charge, Claim, ClaimOutcome, ClaimStatus, PersonKey
 from tests.contract.conftest import Backend
 from tests.contract.test_profile_store import AWKWARD_IDS, SCHEMA
 
@@ -193,7 +194,7 @@ async def test_another_body_is_a_mismatch(backend: Backend) -> None:
     reservations = backend.reservations()
     made = claim(1, charge())
     await reservations.reserve([made])
-    other = replace(claim(1, charge()), fingerprint=b"another!")
+    other = replace(claim(2, charge()), request_id="r1", fingerprint=b"another!")
     assert list(await reservations.reserve([other])) == [MISMATCH]
     assert list(await reservations.look([other])) == [MISMATCH]
     await reservations.confirm([other])
@@ -299,3 +300,61 @@ async def test_the_same_request_at_once_is_made_once(backend: Backend) -> None:
         history = await backend.history(f"p{seed}")
         assert history is not None
         assert len(history) == ENTRY.size
+
+
+async def test_what_is_not_made_leaves_no_record(redis_backend: Backend) -> None:
+    """A record lies in the store for the claim that was made, from then until it is confirmed; losers and duplicates leave none."""
+    client, reservations = redis_backend.client, redis_backend.reservations()
+    assert client is not None
+    made, lost = claim(1, charge(limit=1)), claim(2, charge(limit=1))
+    retry = replace(claim(3, charge(limit=1)), request_id="r1")
+    other = replace(claim(4, charge(limit=1)), request_id="r1", fingerprint=b"another!")
+    wanted = [ClaimStatus.MADE, ClaimStatus.CAP_REACHED, ClaimStatus.DUPLICATE_PENDING, ClaimStatus.MISMATCH]
+    assert [outcome.status for outcome in await reservations.reserve([made, lost, retry, other])] == wanted
+
+    async def records() -> list[bytes | None]:
+        names = [redis_keys.record("p", one.reservation_id.hex().encode()) for one in (made, lost, retry, other)]
+        return await client.call([("GET", name) for name in names])
+
+    assert await records() == [made.record, None, None, None]
+    await reservations.confirm([retry])
+    assert await records() == [None] * 4, "whoever recovers a record confirms it"
+    (outcome,) = await reservations.look([made])
+    assert outcome == ClaimOutcome(ClaimStatus.DUPLICATE_LOGGED, response=made.response)
+
+
+async def test_an_amended_claim_leaves_no_record(redis_backend: Backend) -> None:
+    """Amending a claim that was made, was not made, or was confirmed removes its record, and of the last nothing else."""
+    client, reservations = redis_backend.client, redis_backend.reservations()
+    assert client is not None
+    made, confirmed, never = claim(1, charge()), claim(2, charge()), claim(3, charge())
+    await reservations.reserve([made, confirmed])
+    await reservations.confirm([confirmed])
+    await client.call([("SET", redis_keys.record("p", never.reservation_id.hex().encode()), never.record)])
+    await reservations.amend([Amendment(one, b"instead") for one in (made, confirmed, never)])
+    looked = await reservations.look([made, confirmed, never])
+    assert [outcome.response for outcome in looked] == [b"instead", confirmed.response, b"instead"]
+    assert {outcome.status for outcome in looked} == {ClaimStatus.DUPLICATE_LOGGED}
+    names = [redis_keys.record("p", one.reservation_id.hex().encode()) for one in (made, confirmed, never)]
+    assert await client.call([("EXISTS", name) for name in names]) == [0, 0, 0]
+
+
+async def test_answers_that_older_workers_left_are_read(redis_backend: Backend) -> None:
+    """A value with its record inside is pending until it is confirmed, one without a reservation is logged; ours reads to them as logged."""
+    client, reservations = redis_backend.client, redis_backend.reservations()
+    assert client is not None
+    asked = claim(1)
+    key = redis_keys.request("p", "r1")
+    body = asked.fingerprint + len(asked.response).to_bytes(4, "little") + asked.response
+    await client.call([("SET", key, b"P" + body + asked.record, "PX", MINUTE)])
+    pending = ClaimOutcome(ClaimStatus.DUPLICATE_PENDING, response=asked.response, record=asked.record)
+    assert [*await reservations.look([asked]), *await reservations.reserve([asked])] == [pending, pending]
+    await reservations.confirm([asked])
+    logged = ClaimOutcome(ClaimStatus.DUPLICATE_LOGGED, response=asked.response)
+    assert [*await reservations.look([asked]), *await reservations.reserve([asked])] == [logged, logged]
+    value, life = await client.call([("GET", key), ("PTTL", key)])
+    assert (value, 0 < life <= MINUTE) == (b"L" + body, True)
+    ours = claim(5)
+    await reservations.reserve([ours])
+    (stored,) = await client.call([("GET", redis_keys.request("p", "r5"))])
+    assert stored.startswith(b"L" + ours.fingerprint + len(ours.response).to_bytes(4, "little") + ours.response)

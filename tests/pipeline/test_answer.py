@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 from google.protobuf.internal.decoder import _DecodeVarint  # type: ignore[attr-defined]
 
+from liftgate.adapters.redis_client import Command
 from liftgate.adapters.redis_reservations import RedisReservations
 from liftgate.domain.errors import ModelFailed
 from liftgate.domain.reason import Reason
@@ -66,17 +67,16 @@ async def test_a_bundle_without_these_features_pays_nothing(valkey_url: str, tmp
         await bench.batcher.submit(DecideRequest(f"pays-{place}-{person}", person, place), bench.live)
         (raw,) = bench.log.records
         (claim,) = claims
-        keys, arguments = RedisReservations(bench.client)._claims([claim])
+        records: list[Command] = []
+        keys, arguments = RedisReservations(bench.client)._claims([claim], records)
     assert [one.both for one in asked] == [False]
     assert not fields_of(raw) & {59, 60, 61, 62}
     assert (claim.partly, claim.withheld) == (False, ())
     assert len(keys) == 2, "the history and the request"
-    # Header of 35 bytes, 16 for each cap watched and 32 for each charge; the remembered answer; the count of claims.
-    assert [len(one) for one in arguments] == [
-        35 + 16 * len(claim.watch.entries) + 32 * len(claim.charges),
-        13 + len(claim.response) + len(claim.record),
-        4,
-    ]
+    # Header of 27 bytes and 32 for each charge; the remembered answer; 16 bytes for each cap watched; counts and the horizon.
+    watched = [16 * len(claim.watch.entries)] if claim.watch.entries else []
+    assert [len(one) for one in arguments] == [27 + 32 * len(claim.charges), 13 + len(claim.response) + 16, *watched, 11]
+    assert [len(command) for command in records] == [5]
 
 
 async def test_who_is_not_in_the_holdout_reads_no_second_history(valkey_url: str, tmp_path: Path) -> None:

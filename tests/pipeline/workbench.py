@@ -205,7 +205,7 @@ async def workbench(
 ) -> AsyncIterator[Bench]:
     """Give a worker with its own log on the Valkey at `url`."""
     compiled = load_bundle(bundle)
-    faults, watcher, hands = Faults(), Watcher(), Hands((next(_ids) << 64) + 1)
+    faults, watcher, hands = Faults(), Watcher(), Hands((next(_ids) << 32) + 1)
     client = connect(url, budget_ms=budget_ms)
     segments = SegmentLog(log_directory, "decision", "write")
     segments.open()

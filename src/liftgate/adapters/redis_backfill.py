@@ -9,7 +9,7 @@ from hashlib import sha1
 from liftgate.adapters import redis_keys
 from liftgate.adapters.breaker import Breaker
 from liftgate.adapters.redis_client import Command, RedisClient, check
-from liftgate.adapters.redis_reservations import run_script
+from liftgate.adapters.redis_script import run_script
 from liftgate.domain.errors import StoreUnavailable
 
 _CHUNK = 500

@@ -10,7 +10,7 @@ from liftgate.adapters import redis_keys
 from liftgate.adapters.breaker import Breaker
 from liftgate.adapters.redis_client import DEFAULT_BUDGET_MS, RedisClient
 from liftgate.adapters.redis_events import DEFAULT_HORIZON_MS, remember
-from liftgate.adapters.redis_reservations import run_script
+from liftgate.adapters.redis_script import run_script
 from liftgate.domain.pause import Pause
 from liftgate.pipeline.contact_ports import CapCount, ContactEvent, CountStatus, TotalCount
 from liftgate.pipeline.ports import EventKey, Seen

@@ -2,6 +2,7 @@
 
     lg:{<person>}:p   packed profile          lg:{<person>}:c   consent            lg:{<person>}:r:<request_id>   remembered answer
     lg:{<person>}:f   plain HASH of features  lg:{<person>}:h   contact history    lg:{<person>}:e:<event_id>     event seen
+                                              lg:{<person>}:q:<reservation>   a decision's record, until it is in a log
                                               lg:{<person>}:g   ghost contact history (held-out people)
                                               lg:{<person>}:s   do-not-contact lists that the person is on
                                               lg:{<person>}:w   what events say of the person, for features over windows
@@ -67,6 +68,11 @@ def lists(person_id: str) -> bytes:
 def request(person_id: str, request_id: str) -> bytes:
     """Return the key under which an answer is remembered."""
     return tag(person_id) + b"r:" + request_id.encode("utf-8", "surrogatepass")
+
+
+def record(person_id: str, reservation: bytes) -> bytes:
+    """Return the key under which a decision's record waits for its log. `reservation`: in hexadecimal."""
+    return tag(person_id) + b"q:" + reservation
 
 
 def event(person_id: str, event_id: str, own: bytes = b"") -> bytes:

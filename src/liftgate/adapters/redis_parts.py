@@ -15,7 +15,7 @@ from liftgate.pipeline.ports import PersonKey
 class Parts:
     """What a fetch or a reservation calls instead of the Cluster. Servers that are away raise nothing: see `unanswered`.
 
-    A command that nobody answered has a reply that says nothing: of GET and SET it is `AWAY`, of a script [`AWAY`].
+    A command that nobody answered has a reply that says nothing: of GET, SET and DEL it is `AWAY`, of a script [`AWAY`].
     """
 
     clustered = True
@@ -87,4 +87,4 @@ def _nothing(command: Command) -> Any:
         return [None] * (len(command) - 1)
     if name in ("EVALSHA", "EVAL"):
         return [AWAY]
-    return 0 if name == "EXISTS" else AWAY if name in ("GET", "SET") else None
+    return 0 if name == "EXISTS" else AWAY if name in ("GET", "SET", "DEL") else None

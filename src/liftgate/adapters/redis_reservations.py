@@ -6,20 +6,16 @@ what they store are in `lua/`. Time is the claims' own; only the lifetimes of ke
 
 from __future__ import annotations
 
-import asyncio
-from collections.abc import Collection, Mapping, Sequence
-from functools import cache
-from hashlib import sha1
-from importlib.resources import files
+from binascii import hexlify
+from collections.abc import Collection, Coroutine, Mapping, Sequence
 from struct import Struct
 from typing import Any
 
-import hiredis
-
 from liftgate.adapters import redis_keys
 from liftgate.adapters.breaker import Breaker
-from liftgate.adapters.redis_client import AWAY, DEFAULT_BUDGET_MS, Calling, Command, RedisClient, allowance_s, check, code, guarded
+from liftgate.adapters.redis_client import AWAY, DEFAULT_BUDGET_MS, Command, RedisClient, allowance_s, check, guarded
 from liftgate.adapters.redis_parts import Parts
+from liftgate.adapters.redis_script import ScriptCall, run_script
 from liftgate.domain.errors import StoreUnavailable
 from liftgate.pipeline.ports import Amendment, Charge, Claim, ClaimOutcome, ClaimStatus, TotalUse
 
@@ -27,10 +23,13 @@ DEFAULT_HORIZON_MS = 60_000
 CHUNK = 64
 """Claims in one script call: bounds how long the server is busy with it."""
 
-_HEADER = Struct("<8s8sddBH")
+RECORD_LEEWAY_MS = 1_000
+"""A record that waits for its log outlives the answer that leads to it by this: an answer without its record is a logged one."""
+
+_HEADER = Struct("<8s8sdBH")
 _AMENDED = Struct("<8sdB")
 _TOTAL = Struct("<HHdddd8sB")
-_COUNTS = Struct("<HH")
+_COUNTS = Struct("<HHH")
 _WATCHED = Struct("<H")
 _USED = Struct("<d")
 _REQUEST, _ACCOUNT, _TOTALS, _GHOST, _PARTLY = 1, 2, 4, 8, 16
@@ -38,21 +37,11 @@ _STANDS, _BESIDE = 4, 8
 """Flags, as the scripts name them."""
 _CHARGE = Struct("<8sddd")
 _MEMORY = Struct("<c8sI")
-_BEFORE = {"count.lua": ("features.lua",)}
-"""Scripts whose functions others use."""
 _MADE = ClaimOutcome(ClaimStatus.MADE)
 _MISMATCH = ClaimOutcome(ClaimStatus.MISMATCH)
 _UNSURE = ClaimOutcome(ClaimStatus.UNSURE)
 _NOBODY = [AWAY]
 """In place of the reply to a script, where a server of a Cluster did not answer."""
-
-
-@cache
-def _script(name: str) -> tuple[bytes, bytes]:
-    """Return a script's body, after what stands before it, and its SHA-1 as EVALSHA wants it."""
-    folder = files("liftgate.adapters").joinpath("lua")
-    body = b"".join([folder.joinpath(part).read_bytes() for part in (*_BEFORE.get(name, ()), name)])
-    return body, sha1(body, usedforsecurity=False).hexdigest().encode()
 
 
 class RedisReservations:
@@ -69,19 +58,30 @@ class RedisReservations:
             raise ValueError("the retry horizon must be at least 1 ms")
         self._client = client
         self._parted = Parts.of(client) is not None
+        self._clustered = client.clustered
         self._chunk = 1 if client.clustered else CHUNK
         self._breaker = breaker or Breaker()
         self._budget_s = budget_ms / 1000
         self._horizon_ms = horizon_ms
+        self._horizon = b"%d" % horizon_ms
+        self._record_life = b"%d" % (horizon_ms + RECORD_LEEWAY_MS)
 
     async def reserve(self, claims: Sequence[Claim], budget_s: float | None = None) -> Sequence[ClaimOutcome]:
         """See `pipeline.ports.Reservations`."""
         if not claims:
             return []
         size = self._chunk
-        calls = [self._claims(claims[i : i + size]) for i in range(0, len(claims), size)]
-        replies = await self._run("reserve.lua", calls, len(claims), budget_s)
-        return [_MADE if reply == 0 else _outcome(reply) for chunk in replies for reply in chunk]
+        records: list[Command] = []
+        calls = [self._claims(claims[i : i + size], records) for i in range(0, len(claims), size)]
+        replies = await self._run("reserve.lua", calls, len(claims), budget_s, records)
+        if self._parted and replies.count(_NOBODY) == len(claims):
+            raise StoreUnavailable("redis: no server that was asked answered")
+        if not any(replies):
+            return [_MADE] * len(claims)
+        outcomes: list[ClaimOutcome] = []
+        for i, reply in enumerate(replies):
+            outcomes += [_outcome(one) for one in reply] if reply else [_MADE] * len(claims[i * size : (i + 1) * size])
+        return outcomes
 
     async def look(self, claims: Sequence[Claim]) -> Sequence[ClaimOutcome]:
         """See `pipeline.ports.Reservations`."""
@@ -89,57 +89,83 @@ class RedisReservations:
         outcomes = [_MADE] * len(claims)
         if not known:
             return outcomes
-        keys = [redis_keys.request(claims[i].person_id, claims[i].request_id) for i in known]
-        commands: list[Command] = [("MGET", key) for key in keys] if self._client.clustered else [("MGET", *keys)]
-        replies = await guarded(self._client, self._breaker, commands, self._budget_s)
-        check(replies)
-        for i, value in zip(known, [value for reply in replies for value in reply], strict=True):
-            outcomes[i] = _remembered(value, claims[i].fingerprint)
+        replies = await self._run("look.lua", self._asked([claims[i] for i in known]), len(known))
+        for i, reply in zip(known, [reply for chunk in replies for reply in chunk], strict=True):
+            outcomes[i] = _outcome(reply)
         return outcomes
 
     async def confirm(self, claims: Sequence[Claim]) -> None:
         """See `pipeline.ports.Reservations`."""
-        known = [(redis_keys.request(claim.person_id, claim.request_id), claim.fingerprint) for claim in claims if claim.request_id]
-        if known:
-            size = self._chunk
-            chunks = [known[i : i + size] for i in range(0, len(known), size)]
-            calls = [([key for key, _ in chunk], [fingerprint for _, fingerprint in chunk]) for chunk in chunks]
-            replies = await self._run("confirm.lua", calls, len(known))
-            if self._parted and _NOBODY in replies:
-                raise StoreUnavailable("redis: a server of the Cluster is away")
+        records = [redis_keys.record(claim.person_id, hexlify(claim.reservation_id)) for claim in claims if claim.request_id]
+        if not records:
+            return
+        commands: list[Command] = [("DEL", record) for record in records] if self._clustered else [("DEL", *records)]
+        client = Parts.of(self._client) if self._parted else None
+        replies = await guarded(client or self._client, self._breaker, commands, allowance_s(self._budget_s, len(records)))
+        check(replies)
+        away = self._parted and AWAY in replies
+        if not away and sum(replies) < len(records):
+            # Gone already, or another decision's: a duplicate confirms what it has recovered.
+            known = [claim for claim in claims if claim.request_id]
+            away = _NOBODY in await self._run("confirm.lua", self._asked(known), len(known))
+        if away:
+            raise StoreUnavailable("redis: a server of the Cluster is away")
 
-    def _claims(self, claims: Sequence[Claim]) -> tuple[list[bytes], list[bytes]]:
-        """Return keys and arguments of one call of `reserve.lua`."""
+    def _asked(self, claims: Sequence[Claim]) -> list[ScriptCall]:
+        """Return calls that name the claims' requests, with their fingerprints."""
+        size = self._chunk
+        chunks = [claims[i : i + size] for i in range(0, len(claims), size)]
+        return [
+            ([redis_keys.request(claim.person_id, claim.request_id) for claim in chunk], [claim.fingerprint for claim in chunk])
+            for chunk in chunks
+        ]
+
+    def _claims(self, claims: Sequence[Claim], records: list[Command]) -> ScriptCall:
+        """Return keys and arguments of one call of `reserve.lua`; add to `records` what stores the claims' records before it."""
         keys: list[bytes] = []
         arguments: list[bytes] = []
-        totals, horizon_ms = _total_keys(claims), self._horizon_ms
+        totals, watches = _total_keys(claims), dict[bytes, int]()
+        life = self._record_life
         for claim in claims:
-            tag, watched, account = redis_keys.tag(claim.person_id), claim.watch, claim.account
+            tag, account = redis_keys.tag(claim.person_id), claim.account
             keys.append(tag + (b"g" if claim.ghost else b"h"))
             flags = _REQUEST if claim.request_id else 0
-            if account is not None or claim.totals:
+            if account is not None or claim.totals or claim.partly:
                 flags |= (_ACCOUNT if account is not None else 0) | (_TOTALS if claim.totals else 0) | (_GHOST if claim.ghost else 0)
-            if claim.partly:
-                flags |= _PARTLY
-            header = _HEADER.pack(claim.fingerprint, claim.reservation_id, claim.now_ms, horizon_ms, flags, len(watched.entries))
-            header += watched.packed
+                flags |= _PARTLY if claim.partly else 0
+            watched = claim.watch.packed
+            which = watches.setdefault(watched, len(watches) + 1) if watched else 0
+            header = _HEADER.pack(claim.fingerprint, claim.reservation_id, claim.now_ms, flags, which)
             arguments.append(header + _charges(claim.charges) if claim.charges else header)
             if claim.request_id:
-                keys.append(redis_keys.request(claim.person_id, claim.request_id))
-                # Joined: kilobytes of record are copied once.
-                arguments.append(b"".join((_MEMORY.pack(b"P", claim.fingerprint, len(claim.response)), claim.response, claim.record)))
-            if account is not None:
-                keys.append(redis_keys.account(account.account_id, claim.ghost))
-                if claim.ghost or claim.partly:
-                    keys.append(redis_keys.account(account.account_id, claim.partly))
-                arguments.append(_WATCHED.pack(len(account.watch.entries)) + account.watch.packed + _charges(account.charges))
-            if claim.totals:
-                arguments.append(b"".join([self._total(use, claim, totals) for use in claim.totals]))
-            if claim.partly:
-                keys.append(redis_keys.history(claim.person_id, True))
-                arguments += [_charges(claim.withheld), *([] if account is None else [_charges(account.withheld)])]
-        arguments.append(_COUNTS.pack(len(claims), len(totals)))
+                keys.append(tag + b"r:" + claim.request_id.encode("utf-8", "surrogatepass"))
+                name = hexlify(claim.reservation_id)
+                arguments.append(_remembered(claim.fingerprint, claim.response, name))
+                # On its way before the claim: where the claim is made, its record is there already.
+                records.append(("SET", tag + b"q:" + name, claim.record, "PX", life))
+            if flags > _REQUEST:
+                self._more(claim, keys, arguments, totals, watches)
+        arguments += watches
+        arguments.append(_COUNTS.pack(len(claims), len(totals), len(watches)) + self._horizon)
         return [*totals, *keys], arguments
+
+    def _more(
+        self, claim: Claim, keys: list[bytes], arguments: list[bytes], totals: Mapping[bytes, int], watches: dict[bytes, int]
+    ) -> None:
+        """Add what a claim over more than one person's history needs."""
+        account = claim.account
+        if account is not None:
+            keys.append(redis_keys.account(account.account_id, claim.ghost))
+            if claim.ghost or claim.partly:
+                keys.append(redis_keys.account(account.account_id, claim.partly))
+            watched = account.watch.packed
+            which = watches.setdefault(watched, len(watches) + 1) if watched else 0
+            arguments.append(_WATCHED.pack(which) + _charges(account.charges))
+        if claim.totals:
+            arguments.append(b"".join([self._total(use, claim, totals) for use in claim.totals]))
+        if claim.partly:
+            keys.append(redis_keys.history(claim.person_id, True))
+            arguments += [_charges(claim.withheld), *([] if account is None else [_charges(account.withheld)])]
 
     def _total(self, use: TotalUse, claim: Claim, places: Mapping[bytes, int]) -> bytes:
         real = places[redis_keys.total(use.cap_id, False)]
@@ -172,61 +198,28 @@ class RedisReservations:
                 beside = [use for use in claim.totals if use.withheld]
                 keys += [redis_keys.total(use.cap_id, True) for use in beside]
                 receipts.append(b"".join([use.receipt_id for use in beside]))
-            claimed = _MEMORY.pack(b"P", claim.fingerprint, len(claim.response)) + claim.response
+            claimed = _remembered(claim.fingerprint, claim.response, hexlify(claim.reservation_id))
             instead = _MEMORY.pack(b"L", claim.fingerprint, len(response)) + response if response else b""
             header = _AMENDED.pack(claim.reservation_id, self._horizon_ms, flags)
             calls.append((keys, [header, claimed, instead, *receipts]))
         replies = await self._run("amend.lua", calls, len(calls)) if calls else []
         return [i for i, reply in enumerate(replies) if reply == _NOBODY] if self._parted else ()
 
-    async def _run(self, name: str, calls: Sequence[ScriptCall], people: int, budget_s: float | None = None) -> list[Any]:
+    def _run(
+        self, name: str, calls: Sequence[ScriptCall], people: int, budget_s: float | None = None, before: Sequence[Command] = ()
+    ) -> Coroutine[Any, Any, list[Any]]:
         allowed_s = allowance_s(self._budget_s, people)
         allowed_s = allowed_s if budget_s is None else min(budget_s, allowed_s)
         if self._parted:
-            return await self._run_in_parts(name, calls, allowed_s)
-        return await run_script(name, calls, self._client, self._breaker, allowed_s, allowed_s < self._budget_s)
+            return self._run_in_parts(name, calls, allowed_s, before)
+        return run_script(name, calls, self._client, self._breaker, allowed_s, allowed_s < self._budget_s, before=before)
 
-    async def _run_in_parts(self, name: str, calls: Sequence[ScriptCall], budget_s: float) -> list[Any]:
-        """Run a script on a Cluster; where a server does not answer, `_NOBODY` stands for its reply. Raises when none does."""
+    async def _run_in_parts(self, name: str, calls: Sequence[ScriptCall], budget_s: float, before: Sequence[Command]) -> list[Any]:
+        """Run a script on a Cluster; where a server does not answer, `_NOBODY` stands for its reply."""
         hurried = budget_s < self._budget_s
         parts = Parts.of(self._client, hurried)
         assert parts is not None
-        replies = await run_script(name, calls, parts, self._breaker, budget_s, hurried)
-        if len(parts.unanswered) == len(calls):
-            raise StoreUnavailable("redis: no server that was asked answered")
-        return replies
-
-
-ScriptCall = tuple[list[bytes], list[bytes]]
-"""Keys and arguments."""
-
-
-async def run_script(
-    name: str,
-    calls: Sequence[ScriptCall],
-    client: Calling,
-    breaker: Breaker,
-    budget_s: float,
-    hurried: bool = False,
-    beside: Sequence[Command] = (),
-) -> list[Any]:
-    """Run a script once for each call, in one round trip; where a server does not know it yet, send it along in another.
-
-    `beside` are sent after them in the same round trip; their replies are checked and left out.
-    """
-    body, digest = _script(name)
-    commands: list[Command] = [("EVALSHA", digest, len(keys), *keys, *arguments) for keys, arguments in calls]
-    commands += beside
-    loop = asyncio.get_running_loop()
-    deadline = loop.time() + budget_s
-    replies = await guarded(client, breaker, commands, budget_s, hurried)
-    unknown = [i for i, reply in enumerate(replies) if isinstance(reply, hiredis.ReplyError) and code(reply) == "NOSCRIPT"]
-    if unknown:
-        again = await guarded(client, breaker, [("EVAL", body, *commands[i][2:]) for i in unknown], deadline - loop.time(), hurried)
-        for i, reply in zip(unknown, again, strict=True):
-            replies[i] = reply
-    check(replies)
-    return replies[: len(calls)]
+        return await run_script(name, calls, parts, self._breaker, budget_s, hurried, before=before)
 
 
 def _total_keys(claims: Sequence[Claim]) -> dict[bytes, int]:
@@ -242,6 +235,11 @@ def _total_keys(claims: Sequence[Claim]) -> dict[bytes, int]:
 
 def _charges(charges: Sequence[Charge]) -> bytes:
     return b"".join([_CHARGE.pack(each.cap_id, each.limit, each.live_until_ms, each.until_ms) for each in charges])
+
+
+def _remembered(fingerprint: bytes, response: bytes, name: bytes) -> bytes:
+    """Return what a claim puts under its request key: `lua/remembered.lua` has the layout."""
+    return _MEMORY.pack(b"L", fingerprint, len(response)) + response + name
 
 
 def _outcome(reply: Any) -> ClaimOutcome:
@@ -260,21 +258,4 @@ def _outcome(reply: Any) -> ClaimOutcome:
         return ClaimOutcome(ClaimStatus.DUPLICATE_LOGGED, response=reply[1])
     if reply[0] == ClaimStatus.DUPLICATE_PENDING:
         return ClaimOutcome(ClaimStatus.DUPLICATE_PENDING, response=reply[1], record=reply[2])
-    raise StoreUnavailable("redis: reserve.lua gave an unknown answer")
-
-
-def _remembered(value: bytes | None, fingerprint: bytes) -> ClaimOutcome:
-    """Read a request key as `reserve.lua` does."""
-    if value is None:
-        return _MADE
-    if len(value) < _MEMORY.size:
-        return _MISMATCH
-    state, known, length = _MEMORY.unpack_from(value)
-    end = _MEMORY.size + length
-    if known != fingerprint or len(value) < end:
-        return _MISMATCH
-    if state == b"L":
-        return ClaimOutcome(ClaimStatus.DUPLICATE_LOGGED, response=value[_MEMORY.size : end])
-    if state == b"P":
-        return ClaimOutcome(ClaimStatus.DUPLICATE_PENDING, response=value[_MEMORY.size : end], record=value[end:])
-    return _MISMATCH
+    raise StoreUnavailable("redis: a script gave an unknown answer")

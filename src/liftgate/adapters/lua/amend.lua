@@ -1,18 +1,20 @@
 -- Put right what a claim left behind. KEYS: its history key, then its request key if it has one, its account's history if it names one,
 -- and the total counters that it may have charged; of somebody partly held out the same again for what is withheld: the ghost history,
 -- the account's ghost history if it names one, and the ghost counters.
--- ARGV: <c8 reservation> <d horizon_ms> <B flags>, what the claim would have begun the request key's value with, what to remember
--- instead, and for each total counter <c8 receipt>; of somebody partly held out, for each ghost counter <c8 receipt>.
+-- ARGV: <c8 reservation> <d horizon_ms> <B flags>, what the claim would have put under the request key (`remembered.lua` stands before
+-- this), what to remember instead, and for each total counter <c8 receipt>; of somebody partly held out, for each ghost counter <c8 receipt>.
 -- flags: 1 has a request key | 2 names an account | 4 its answer stands, and so do its charges | 8 of somebody partly held out
 -- Reply: 1 amended | 0 left alone: confirmed, or somebody else's.
 local reservation, horizon, flags = struct.unpack('<c8dB', ARGV[1])
 local claimed, instead = ARGV[2], ARGV[3]
 local key = 2
 if flags % 2 == 1 then
+  local record = record_of(KEYS[key], string.sub(claimed, -16))
   local value = redis.pcall('GET', KEYS[key])
-  if value then
-    if type(value) ~= 'string' or string.sub(value, 1, #claimed) ~= claimed then return 0 end
-  end
+  -- Without its record the claim is in a log.
+  local mine = not value or value == claimed and redis.call('EXISTS', record) == 1
+  if value ~= claimed or mine then redis.call('DEL', record) end
+  if not mine then return 0 end
   if #instead > 0 then
     redis.call('SET', KEYS[key], instead, 'PX', string.format('%.0f', horizon))
   elseif value then

@@ -1,10 +1,13 @@
 -- Their records are in a log: keep the answers, drop the records. KEYS: request keys. ARGV: a fingerprint for each.
+-- `remembered.lua` stands before it. For records that another decision, or a worker of another version, left under these keys.
 for i = 1, #KEYS do
-  local value = redis.pcall('GET', KEYS[i])
-  if type(value) == 'string' and #value >= 13 then
-    local state, known, length = struct.unpack('<c1c8I4', value)
-    if state == 'P' and known == ARGV[i] and #value >= 13 + length then
-      redis.call('SET', KEYS[i], 'L' .. string.sub(value, 2, 13 + length), 'KEEPTTL')
+  local found, reservation = remembered(KEYS[i], ARGV[i])
+  if type(found) == 'table' and found[1] == 3 then
+    if reservation then
+      redis.call('DEL', record_of(KEYS[i], reservation))
+    else
+      local value = redis.call('GET', KEYS[i])
+      redis.call('SET', KEYS[i], 'L' .. string.sub(value, 2, 13 + #found[2]), 'KEEPTTL')
     end
   end
 end
