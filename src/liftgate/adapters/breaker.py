@@ -12,7 +12,7 @@ class Breaker:
     Not locked: it belongs to one event loop. `clock` gives seconds, monotonic.
     """
 
-    __slots__ = ("_clock", "_failures", "_next_probe", "_probe_every_s", "_threshold")
+    __slots__ = ("_clock", "_next_probe", "_probe_every_s", "_threshold", "failures")
 
     def __init__(self, failures: int = 5, probe_every_s: float = 0.25, clock: Callable[[], float] = monotonic) -> None:
         if failures < 1 or probe_every_s <= 0:
@@ -20,17 +20,18 @@ class Breaker:
         self._threshold = failures
         self._probe_every_s = probe_every_s
         self._clock = clock
-        self._failures = 0
+        self.failures = 0
+        """In a row, up to now. None: `admit` says yes, and `succeeded` changes nothing."""
         self._next_probe = 0.0
 
     @property
     def is_open(self) -> bool:
         """True while calls fail at once."""
-        return self._failures >= self._threshold
+        return self.failures >= self._threshold
 
     def admit(self) -> bool:
         """Say whether a call may go out now. While open, True makes the caller the probe."""
-        if self._failures < self._threshold:
+        if self.failures < self._threshold:
             return True
         now = self._clock()
         if now < self._next_probe:
@@ -40,10 +41,10 @@ class Breaker:
 
     def succeeded(self) -> None:
         """Count an answer: closes the breaker."""
-        self._failures = 0
+        self.failures = 0
 
     def failed(self) -> None:
         """Count an error or a timeout: the last of a row opens the breaker."""
-        self._failures += 1
-        if self._failures == self._threshold:
+        self.failures += 1
+        if self.failures == self._threshold:
             self._next_probe = self._clock() + self._probe_every_s

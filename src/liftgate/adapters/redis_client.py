@@ -105,7 +105,7 @@ async def guarded(client: Calling, breaker: Breaker, commands: Sequence[Command]
 
     A `hurried` call has less time than the server may fairly take: that it was too late says nothing about the server.
     """
-    if not breaker.admit():
+    if breaker.failures and not breaker.admit():
         raise StoreUnavailable("redis: the breaker is open")
     try:
         replies = await client.call(commands, budget_s)
@@ -116,7 +116,8 @@ async def guarded(client: Calling, breaker: Breaker, commands: Sequence[Command]
         if not hurried:
             breaker.failed()
         raise
-    breaker.succeeded()
+    if breaker.failures:
+        breaker.succeeded()
     return replies
 
 
@@ -128,9 +129,9 @@ def code(error: Any) -> str:
 
 def check(replies: Sequence[Any]) -> None:
     """Raise StoreUnavailable when any reply is an error."""
-    for reply in replies:
-        if isinstance(reply, hiredis.ReplyError):
-            raise StoreUnavailable(f"redis: error reply {code(reply)}")
+    if hiredis.ReplyError in map(type, replies):
+        error = next(reply for reply in replies if isinstance(reply, hiredis.ReplyError))
+        raise StoreUnavailable(f"redis: error reply {code(error)}")
 
 
 class Address:
@@ -189,7 +190,8 @@ class NodeClient:
         self._address = address
         self._max = max_connections
         self._idle: list[Link] = []
-        self._lent: set[Link] = set()
+        self._links: set[Link] = set()
+        """Idle or lent."""
         # A semaphore of asyncio's costs more a call than all of this.
         self._free = max_connections
         self._turns: deque[asyncio.Future[None]] = deque()
@@ -198,32 +200,49 @@ class NodeClient:
         """See `RedisClient`."""
         if not commands:
             return []
-        deadline = asyncio.get_running_loop().time() + (self.budget_s if budget_s is None else budget_s)
+        loop = asyncio.get_running_loop()
+        deadline = loop.time() + (self.budget_s if budget_s is None else budget_s)
         sent = packed(commands)
+        if self._free and self._idle and self._idle[-1].usable:
+            self._free -= 1
+            link = self._idle.pop()
+        else:
+            link = await self._lend(deadline)
+        try:
+            replies = await link.exchange(sent, len(commands), deadline)
+        except BaseException as error:
+            link.close()
+            self._links.discard(link)
+            self._pass_on()
+            if isinstance(error, OSError):
+                raise StoreUnavailable(f"redis: {type(error).__name__}") from None
+            raise
+        self._idle.append(link)
+        if self._turns:
+            self._pass_on()
+        else:
+            self._free += 1
+        return replies
+
+    async def _lend(self, deadline: float) -> Link:
+        """Return a link, once there is a place for one more call. Raises StoreUnavailable."""
         try:
             if self._free:
                 self._free -= 1
             else:
                 await self._turn(deadline)
             try:
-                idle = self._idle
-                while idle:
-                    link = idle.pop()
+                while self._idle:
+                    link = self._idle.pop()
                     if link.usable:
-                        break
-                else:
-                    async with asyncio.timeout_at(deadline):
-                        link = await self._open(deadline)
-                self._lent.add(link)
-                try:
-                    replies = await link.exchange(sent, len(commands), deadline)
-                finally:
-                    self._lent.discard(link)
-                idle.append(link)
-                return replies
-            finally:
+                        return link
+                    self._links.discard(link)
+                async with asyncio.timeout_at(deadline):
+                    return await self._open(deadline)
+            except BaseException:
                 self._pass_on()
-        except (OSError, TimeoutError) as error:
+                raise
+        except OSError as error:
             raise StoreUnavailable(f"redis: {type(error).__name__}") from None
 
     async def _turn(self, deadline: float) -> None:
@@ -263,6 +282,7 @@ class NodeClient:
         except BaseException:
             link.close()
             raise
+        self._links.add(link)
         return link
 
     async def servers(self, budget_s: float) -> Sequence[RedisClient]:
@@ -275,8 +295,9 @@ class NodeClient:
 
     async def close(self) -> None:
         """See `RedisClient`."""
-        for link in [*self._idle, *self._lent]:
+        for link in self._links:
             link.close()
+        self._links.clear()
         self._idle.clear()
         # Transports say goodbye on the loop's next turn.
         await asyncio.sleep(0)

@@ -7,28 +7,28 @@ reply can never meet another call: nobody ever gets another person's data.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterable
+from collections.abc import Sequence
 from typing import Any, cast
 
 import hiredis
 
 _MORE: Any = object()
+_pack = hiredis.pack_command
 
 
-def packed(commands: Iterable[Any]) -> bytes:
+def packed(commands: Sequence[Any]) -> bytes:
     """Return commands (tuples of bytes, str or int) as they go out."""
-    parts = [hiredis.pack_command(command) for command in commands]
-    return parts[0] if len(parts) == 1 else b"".join(parts)
+    return _pack(commands[0]) if len(commands) == 1 else b"".join([_pack(command) for command in commands])
 
 
 LATE_S = 0.001
-"""A timer that fires later than this was held up by the loop itself."""
+"""A timer that fires later than this was held up by the loop itself. Earlier than its time by less it fires too: uvloop rounds."""
 
 
 class Link(asyncio.Protocol):
     """One connection. `usable` is False once it is closed, for whatever reason."""
 
-    __slots__ = ("_loop", "_reader", "_replies", "_timer", "_transport", "_waiter", "_wanted", "usable")
+    __slots__ = ("_deadline", "_loop", "_reader", "_replies", "_rings_at", "_timer", "_transport", "_waiter", "_wanted", "usable")
 
     def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
         self._loop = loop
@@ -36,35 +36,36 @@ class Link(asyncio.Protocol):
         self._replies: list[Any] = []
         self._transport: asyncio.Transport | None = None
         self._waiter: asyncio.Future[list[Any]] | None = None
+        """Of the call in flight; None: there is none."""
         self._wanted = 0
-        self._timer: asyncio.TimerHandle
+        self._deadline = 0.0
+        self._timer: asyncio.TimerHandle | None = None
+        self._rings_at = 0.0
         self.usable = False
 
-    async def exchange(self, packed: bytes, wanted: int, deadline: float) -> list[Any]:
-        """Send packed commands and return their `wanted` replies; error replies come as hiredis.ReplyError values.
+    def exchange(self, packed: bytes, wanted: int, deadline: float) -> asyncio.Future[list[Any]]:
+        """Send packed commands; the future has their `wanted` replies, error replies as hiredis.ReplyError values.
 
-        `deadline` is on the loop's clock. Raises TimeoutError at it and OSError when the connection breaks; the link is then closed,
-        as it is when the caller is cancelled.
+        `deadline` is on the loop's clock. The future raises TimeoutError at it and OSError when the connection breaks; the link is then
+        closed. Whoever does not await it to its end closes the link.
         """
         if not self.usable or self._waiter is not None or self._transport is None:
             raise ConnectionError("the link is closed or in use")
-        waiter: asyncio.Future[list[Any]] = self._loop.create_future()
-        self._waiter = waiter
+        self._waiter = waiter = self._loop.create_future()
         self._wanted = wanted
+        self._deadline = deadline
         self._transport.write(packed)
-        self._timer = self._loop.call_at(deadline, self._expire, deadline)
-        try:
-            return await waiter
-        except BaseException:
-            self.close()
-            raise
-        finally:
-            self._timer.cancel()
-            self._waiter = None
+        # One timer serves many calls: it is left to ring, and looks then whether anybody's time is up.
+        if self._timer is None or deadline < self._rings_at:
+            self._ring(deadline)
+        return waiter
 
     def close(self) -> None:
         """Drop the connection and whatever was still to come."""
         self.usable = False
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer = None
         if self._transport is not None:
             self._transport.abort()
 
@@ -73,12 +74,32 @@ class Link(asyncio.Protocol):
         if self._waiter is not None and not self._waiter.done():
             self._waiter.set_exception(error)
 
-    def _expire(self, deadline: float) -> None:
-        # When this loop was busy past the deadline, the reply may lie in the socket: it is read before the server is blamed.
-        if self._loop.time() - deadline > LATE_S:
-            self._timer = self._loop.call_later(LATE_S, self._fail, TimeoutError())
+    def _ring(self, at: float) -> None:
+        if self._timer is not None:
+            self._timer.cancel()
+        self._timer = self._loop.call_at(at, self._rang)
+        self._rings_at = at
+
+    def _rang(self) -> None:
+        self._timer = None
+        waiter, late_s = self._waiter, self._loop.time() - self._deadline
+        if waiter is None:
+            return
+        if late_s < -LATE_S:
+            self._ring(self._deadline)
+        elif late_s > LATE_S:
+            # When this loop was busy past the deadline, the reply may lie in the socket: it is read before the server is blamed.
+            self._timer = self._loop.call_later(LATE_S, self._give_up, waiter)
+            self._rings_at = 0.0
         else:
             self._fail(TimeoutError())
+
+    def _give_up(self, waiter: asyncio.Future[list[Any]]) -> None:
+        self._timer = None
+        if self._waiter is waiter:
+            self._fail(TimeoutError())
+        elif self._waiter is not None:
+            self._ring(self._deadline)
 
     # asyncio.Protocol
 
@@ -94,25 +115,27 @@ class Link(asyncio.Protocol):
         if waiter is None or waiter.done():
             self._fail(ConnectionError("bytes that nobody asked for"))
             return
-        replies = self._replies
+        reader, wanted, replies = self._reader, self._wanted, self._replies
         try:
-            self._reader.feed(data)
-            while len(replies) < self._wanted:
-                reply = self._reader.gets()
+            reader.feed(data)
+            while wanted:
+                reply = reader.gets()
                 if reply is _MORE:
+                    self._wanted = wanted
                     return
                 replies.append(reply)
+                wanted -= 1
         except hiredis.ProtocolError:
             self._fail(ConnectionError("not a Redis reply"))
             return
-        if self._reader.has_data():
+        if reader.has_data():
             self._fail(ConnectionError("more replies than commands"))
             return
         self._replies = []
+        self._waiter = None
         waiter.set_result(replies)
 
     def connection_lost(self, error: Exception | None) -> None:
         """Fail the call in flight, if any."""
-        self.usable = False
-        if self._waiter is not None and not self._waiter.done():
-            self._waiter.set_exception(ConnectionError("connection lost"))
+        self._transport = None
+        self._fail(ConnectionError("connection lost"))
