@@ -223,8 +223,7 @@ async def test_what_can_be_amended_is(parted: Parted) -> None:
     parted.take_away()
     amendments = [Amendment(one, b"") for one in claims]
     assert set(await parted.reservations.amend(amendments)) == AWAY
-    with pytest.raises(StoreUnavailable):
-        await parted.reservations.amend([amendments[row] for row in AWAY])
+    assert len(await parted.reservations.amend([amendments[row] for row in AWAY])) == len(AWAY)
     living = [person for row, person in enumerate(PEOPLE) if row not in AWAY]
     assert not any([await parted.backend.history(person) for person in living])
     await parted.bring_back()

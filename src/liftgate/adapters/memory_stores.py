@@ -136,7 +136,7 @@ class MemoryReservations:
 
     async def amend(self, amendments: Sequence[Amendment]) -> Collection[int]:
         """See `pipeline.ports.Reservations`."""
-        away = self._away([amendment.claim for amendment in amendments])
+        away = self._away([amendment.claim for amendment in amendments], some_answer=False)
         for row, amendment in enumerate(amendments):
             if row not in away:
                 self._amend(amendment.claim, amendment.response)
@@ -171,12 +171,12 @@ class MemoryReservations:
         histories[who] = b"".join(ENTRY.pack(*entry) for entry in entries if entry[1] != claim.reservation_id)
         return [entry for entry in entries if entry[1] == claim.reservation_id]
 
-    def _away(self, claims: Sequence[Claim]) -> frozenset[int]:
-        """Return the rows whose server is away. Raises StoreUnavailable where that is all of them."""
+    def _away(self, claims: Sequence[Claim], some_answer: bool = True) -> frozenset[int]:
+        """Return the rows whose server is away. Raises StoreUnavailable where that is all of them and `some_answer` is wanted."""
         if self.down:
             raise StoreUnavailable("switched off")
         away = frozenset() if self.away is None else frozenset([row for row, claim in enumerate(claims) if self.away(claim.person_id)])
-        if away and len(away) == len(claims):
+        if some_answer and away and len(away) == len(claims):
             raise StoreUnavailable("switched off")
         return away
 

@@ -268,8 +268,8 @@ class Reservations(Protocol):
         """Put right what claims left behind: give their charges back, and remember what was answered instead as logged.
 
         A claim that was made and has been confirmed, or whose request_id somebody else has used, is left alone. Idempotent.
-        Returns the indices of those whose server did not answer: they may or may not have been amended. Raises StoreUnavailable when none
-        did; then that holds for all.
+        Returns the indices of those whose server did not answer: they may or may not have been amended. Raises StoreUnavailable when the
+        store as a whole is away; then that holds for all.
         """
         ...
 
