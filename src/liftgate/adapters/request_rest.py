@@ -7,13 +7,12 @@ as. Only a rest that was read in full before, without a mistake, against the sam
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from hashlib import blake2b
 
 from liftgate.adapters.protobuf_wire import Malformed, fields
-from liftgate.domain.request import Context, DecideRequest
+from liftgate.domain.request import DecideRequest
 
-_Rest = tuple[tuple[str, int, Context, bool, tuple[str, ...] | None, bool, bool, str], tuple[str, str, tuple[str, ...], bool]]
-"""What `DecideRequest` takes between the person_id and whether it is idempotent, and what it takes last."""
 KNOWN = 4096
 """Rests remembered; one more, and all are forgotten."""
 REST_BYTES = 512
@@ -32,7 +31,8 @@ class Rests:
     def __init__(self, new_id: Callable[[], str]) -> None:
         """`new_id` makes the request_id where the caller sent none."""
         self._new_id = new_id
-        self._known: dict[bytes, _Rest] = {}
+        self._known: dict[bytes, DecideRequest] = {}
+        """What rests were read as, for nobody."""
         self._once: set[bytes] = set()
 
     def clear(self) -> None:
@@ -62,8 +62,7 @@ class Rests:
         except (IndexError, UnicodeDecodeError):
             return None, b""
         fingerprint = blake2b(raw, digest_size=8).digest() if idempotent else _NOT_IDEMPOTENT
-        before, after = known
-        return DecideRequest(request_id, person_id, *before, idempotent, fingerprint, b"", b"", False, *after), rest
+        return known.asked_by(person_id, request_id, idempotent, fingerprint), rest
 
     def learn(self, rest: bytes, request: DecideRequest) -> None:
         """Remember what a rest was read as, from the second time on. The body's fingerprint must be that of its bytes as they came."""
@@ -81,9 +80,9 @@ class Rests:
             return
         if len(self._known) >= KNOWN:
             self._known.clear()
-        one = request
-        before = one.placement_id, one.slot_count, one.context, one.gpc, one.candidates, one.explain, one.dry_run, one.account_id
-        self._known[rest] = before, (one.session_id, one.visitor_id, one.baseline_offers, one.deferred)
+        self._known[rest] = replace(
+            request, request_id="", person_id="", fingerprint=_NOT_IDEMPOTENT, trace_id=b"", span_id=b"", sampled=False
+        )
 
 
 def entries(raw: bytes) -> list[bytes] | None:

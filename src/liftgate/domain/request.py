@@ -21,7 +21,7 @@ class Context:
     """Whose law holds; no input of conditions."""
 
 
-@dataclass(slots=True)
+@dataclass
 class DecideRequest:
     """A validated request. Ids are non-empty; `slot_count` lies in 1..the placement's slots."""
 
@@ -51,3 +51,10 @@ class DecideRequest:
     """The caller's own choice, in slot order; answered where the placement is in apprentice mode, recorded elsewhere."""
     deferred: bool = False
     """Counts nowhere before an exposure activates it; leases hold its places until then."""
+
+    def asked_by(self, person_id: str, request_id: str, idempotent: bool, fingerprint: bytes) -> DecideRequest:
+        """Return the same request of another person."""
+        other = object.__new__(DecideRequest)
+        other.__dict__.update(self.__dict__)
+        other.person_id, other.request_id, other.idempotent, other.fingerprint = person_id, request_id, idempotent, fingerprint
+        return other
