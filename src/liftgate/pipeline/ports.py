@@ -81,8 +81,7 @@ class ProfileStore(Protocol):
     ) -> Fetched:
         """Read everything for a batch in ONE round trip, the real counters of the caps `totals` included.
 
-        Whoever lies on a server that does not answer within the fetch budget, or `budget_s` where it is less, is `Fetched.away`, alone.
-        Raises StoreUnavailable within it when nobody's answers, or what is everybody's does not.
+        Whose server does not answer within the fetch budget, or `budget_s` where it is less, is `away`. Raises StoreUnavailable: all are.
         """
         ...
 
@@ -245,16 +244,12 @@ class Reservations(Protocol):
     async def reserve(self, claims: Sequence[Claim], budget_s: float | None = None) -> Sequence[ClaimOutcome]:
         """Make the claims in order, one pipelined call a batch, each atomically over all its caps and its request_id.
 
-        A claim whose server does not answer within the budget, or `budget_s` where it is less, is UNSURE, alone. Raises StoreUnavailable
-        within it when no server answers; then any of the claims may or may not have been made.
+        Raises StoreUnavailable within its budget, or `budget_s` where it is less, when no server answers: then each claim is UNSURE.
         """
         ...
 
     async def look(self, claims: Sequence[Claim]) -> Sequence[ClaimOutcome]:
-        """Read again what is known of the claims' request_ids: DUPLICATE_*, MISMATCH, or MADE when nothing is. Changes nothing.
-
-        Raises StoreUnavailable when the server of any of them does not answer.
-        """
+        """Return what is known of all request_ids: DUPLICATE_*, MISMATCH, or MADE: nothing. Changes nothing. Raises StoreUnavailable."""
         ...
 
     async def confirm(self, claims: Sequence[Claim]) -> None:
@@ -267,9 +262,8 @@ class Reservations(Protocol):
     async def amend(self, amendments: Sequence[Amendment]) -> Collection[int]:
         """Put right what claims left behind: give their charges back, and remember what was answered instead as logged.
 
-        A claim that was made and has been confirmed, or whose request_id somebody else has used, is left alone. Idempotent.
-        Returns the indices of those whose server did not answer: they may or may not have been amended. Raises StoreUnavailable when the
-        store as a whole is away; then that holds for all.
+        A claim that was made and has been confirmed, or whose request_id somebody else has used, is left alone. Idempotent. Returns the
+        indices of those that may not have been amended, for their server did not answer; raises StoreUnavailable: none may have.
         """
         ...
 
