@@ -32,7 +32,7 @@ class Chores:
 
     def __init__(self, server: Running, place: Place, bundle: Path, output: Path, core: int, reload_s: float) -> None:
         self.memory: list[tuple[float, float]] = []
-        """When (Unix time, ms) and how much the server held (MB, resident, all its processes)."""
+        """When (Unix time, ms) and how much the server held (MB, resident, all its processes but those that load a bundle)."""
         self.problems: list[str] = []
         self._server, self._place, self._bundle, self._output, self._core = server, place, bundle, output, core
         self._every = {"scrape": _SCRAPE_S, "memory": _MEMORY_S, "parquet": _SEAL_S, "reload": reload_s}
@@ -78,7 +78,12 @@ class Chores:
         self._done.append(("scrape", began, _now_ms()))
 
     def _look(self) -> None:
-        pages = sum(int(Path(f"/proc/{pid}/statm").read_text().split()[1]) for pid in tree(self._server.pid))
+        pages = 0
+        for pid in tree(self._server.pid):
+            # A process that loads a bundle comes and goes, perhaps between two of these lines.
+            with contextlib.suppress(OSError):
+                if b"liftgate.app.loader" not in Path(f"/proc/{pid}/cmdline").read_bytes():
+                    pages += int(Path(f"/proc/{pid}/statm").read_text().split()[1])
         self.memory.append((_now_ms(), pages * _PAGE / 1e6))
 
     def _seal(self) -> None:

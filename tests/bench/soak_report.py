@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from itertools import pairwise
 from statistics import median
 from typing import Any
 
@@ -18,8 +17,8 @@ from .tables import Rows
 PAUSE_MS = 20.0
 _SETTLED = 0.2
 """Share of a run after which memory is looked at."""
-_AFTER_MS = 300.0
-"""A reload may still be felt for that long."""
+_AFTER_MS = 4_000.0
+"""A reload may still be felt for that long: what it replaced is freed bit by bit."""
 _SHOWN = 12
 
 
@@ -28,8 +27,8 @@ def parts(facts: Mapping[str, Any], long: Mapping[str, Any], reloads: Mapping[st
     pauses = found_pauses(long)
     ours = [one for one in pauses if not one["machine_ms"]]
     growth = slope_mb(long)
-    with_reload, without = worst_of_windows(reloads)
-    added = (max(with_reload) - max(without)) if with_reload and without else None
+    pairs = worst_of_windows(reloads)
+    added = added_ms(pairs)
     why = quotable(long["load"])
     rows = [
         Goal(
@@ -44,12 +43,12 @@ def parts(facts: Mapping[str, Any], long: Mapping[str, Any], reloads: Mapping[st
             "... leaving out those in which the machine stood still", PAUSE_MS, None, at_most=True, measured=_longest(long, pauses), why=why
         ),
         Goal(
-            "what reloading 500 offers under load adds to the worst call, ms",
+            "what reloading 500 offers under load adds to the worst call, median, ms",
             10.0,
             None,
             at_most=True,
             measured=added,
-            why="" if added else "no reload with a quiet stretch beside it",
+            why="" if pairs else "no reload with a quiet stretch beside it",
         ),
         Goal(f"memory: growth over 10^6 decisions, % of {_level(long):.0f} MB", 2.0, None, at_most=True, measured=growth, why=""),
     ]
@@ -59,7 +58,7 @@ def parts(facts: Mapping[str, Any], long: Mapping[str, Any], reloads: Mapping[st
         _words(long, len(pauses), len(ours)),
         _table(pauses),
         _words(reloads, len(found_pauses(reloads)), sum(not one["machine_ms"] for one in found_pauses(reloads))),
-        _reload_words(reloads, with_reload, without),
+        _reload_words(reloads, pairs),
         _memory(long),
     ]
 
@@ -85,8 +84,8 @@ def found_pauses(part: Mapping[str, Any]) -> list[dict[str, Any]]:
     return found
 
 
-def worst_of_windows(part: Mapping[str, Any]) -> tuple[list[float], list[float]]:
-    """Return the worst call of each reload, and of stretches of the same length between reloads; ms."""
+def worst_of_windows(part: Mapping[str, Any]) -> list[tuple[float, float]]:
+    """Return the worst call of each reload, and of a stretch of the same length before it that no other reload is felt in; ms."""
     load, window = part["load"], part["window_ms"]
     worst, began = load["worst_by_window_ms"], load["began_ms"]
     reloads = [(a, b + _AFTER_MS) for what, a, b in part["doings"] if what == "reload"]
@@ -95,12 +94,19 @@ def worst_of_windows(part: Mapping[str, Any]) -> tuple[list[float], list[float]]
         first, last = int((a - began) // window), int((b - began) // window)
         return max(worst[first : last + 1]) if 0 <= first <= last < len(worst) else None
 
-    within, between = [most(a, b) for a, b in reloads], list[float | None]()
-    for (a, b), (following, _) in pairwise(reloads):
-        # As late before the next reload as the first is long, so that both are looked at for equally long.
-        if following - b > b - a:
-            between.append(most(following - (b - a) - window, following - window))
-    return [one for one in within if one is not None], [one for one in between if one is not None]
+    found, free = [], began
+    for a, b in reloads:
+        begins = a - (b - a) - window
+        during, before = most(a, b), most(begins, a - window)
+        if begins >= free and during is not None and before is not None:
+            found.append((during, before))
+        free = b
+    return found
+
+
+def added_ms(pairs: Sequence[tuple[float, float]]) -> float | None:
+    """Return what a reload adds to the worst call: the median of its pairs, so that a pause of the machine in one of them says nothing."""
+    return median(during - before for during, before in pairs) if pairs else None
 
 
 def slope_mb(part: Mapping[str, Any]) -> float | None:
@@ -152,14 +158,15 @@ def _table(pauses: Sequence[Mapping[str, Any]]) -> Rows:
     return Rows(f"The longest of {len(pauses)} pauses.", ["at, s", "slowest call, ms", "meanwhile", "machine stood still, ms"], rows)
 
 
-def _reload_words(part: Mapping[str, Any], within: Sequence[float], between: Sequence[float]) -> str:
+def _reload_words(part: Mapping[str, Any], pairs: Sequence[tuple[float, float]]) -> str:
     took = [b - a for what, a, b in part["doings"] if what == "reload"]
-    if not within or not between:
+    if not pairs:
         return "No reload with a quiet stretch beside it."
+    during, before = zip(*pairs, strict=True)
     return (
-        f"{len(took)} reloads of {part['offers']} offers, {median(took) / 1e3:.1f} s each (median): the slowest call during one "
-        f"{max(within):.1f} ms (median of the reloads {median(within):.1f}), in stretches of the same length between them "
-        f"{max(between):.1f} ms (median {median(between):.1f})."
+        f"{len(took)} reloads of {part['offers']} offers, {median(took) / 1e3:.1f} s each (median), {len(pairs)} with a stretch of that "
+        f"length before them: the slowest call during one {median(during):.1f} ms (median; most {max(during):.1f}), in the stretch before "
+        f"{median(before):.1f} ms (median; most {max(before):.1f})."
     )
 
 

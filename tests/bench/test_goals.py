@@ -12,7 +12,7 @@ from .paste import put
 from .report import goal_rows
 from .rounds import Measured
 from .scheduled import percentile_rows, quotable
-from .soak_report import found_pauses, slope_mb, worst_of_windows
+from .soak_report import found_pauses, slope_mb
 
 
 def _measured(contender: c.Contender, *cpu_us: float) -> dict[str, Measured]:
@@ -63,18 +63,6 @@ def test_a_pause_is_the_machines_only_where_it_stood_still() -> None:
         "machine_late": [(1200.0, 35.0), (1610.0, 3.0)],
     }
     assert [(one["ms"], one["during"], one["machine_ms"]) for one in found_pauses(part)] == [(40.0, [], 35.0), (25.0, ["reload"], 0.0)]
-
-
-def test_a_reload_is_compared_with_stretches_of_its_own_length() -> None:
-    """The worst call of each reload stands beside the worst of as long a stretch before the next one."""
-    worst = [1.0] * 40
-    worst[2], worst[15] = 12.0, 3.0
-    part = {
-        "load": {"worst_by_window_ms": worst, "began_ms": 0.0},
-        "window_ms": 100.0,
-        "doings": [("reload", 0.0, 100.0), ("reload", 2000.0, 2100.0), ("scrape", 500.0, 510.0)],
-    }
-    assert worst_of_windows(part) == ([12.0, 1.0], [3.0])
 
 
 def test_memory_that_grows_is_seen_to_grow() -> None:
