@@ -143,11 +143,26 @@ def _models(facts: Fact) -> Iterator[Said]:
         drawn = " (judged on explored decisions, which no score picked)" if judged is fair else ""
         yield Said("retrain", ["Recalibrate or train the models again", drawn, "."], [ended(judged["verdict"])])
     elif newest is not None and newest["retrain"].value is True:
-        yield Said("retrain", "Train the models again.", [ended(newest["why"])])
+        if judged is fair and fair.get("refusal") is None and _judged(newest):
+            shown: Content = [
+                "Of all decisions: ",
+                ended(newest["calibration"]["verdict"]),
+                " What is picked for a high score is picked for its errors, too. Of explored ones: ",
+                ended(fair["verdict"]),
+            ]
+            yield Said("look", "Look at the scores of what is shown; explored decisions do not ask for training.", shown)
+        else:
+            yield Said("retrain", "Train the models again.", [ended(newest["why"])])
     alarms = [] if newest is None else [one["column"] for one in newest["columns"].each() if one["level"].value == "alarm"]
     if alarms:
         names: Content = [[", " if i else "", one.show()] for i, one in enumerate(alarms)]
         yield Said("look", ["Look at what has moved: ", names, "."], "Who comes, or what is known of them, is not what it was.")
+
+
+def _judged(bundle: Fact) -> bool:
+    """Whether drift says of this bundle's scores what happens."""
+    judged = bundle.get("calibration")
+    return judged is not None and judged.get("refusal") is None
 
 
 def _policy(facts: Fact) -> Iterator[Said]:
