@@ -121,6 +121,7 @@ def test_nobody_there_is_told() -> None:
         (("--rate", "1", "--arrivals", "bursts"), "poisson or constant"),
         (("--rate", "1", "--target", "https://localhost:7420"), "no TLS"),
         (("--rate", "1000000", "--duration", "1h"), "more than one run holds"),
+        (("--rate", "1", "--hdr", "no-such-folder/latency.hgrm"), "--hdr no-such-folder/latency.hgrm: wants a file"),
     ],
 )
 def test_what_is_asked_wrongly_is_explained(arguments: tuple[str, ...], words: str) -> None:

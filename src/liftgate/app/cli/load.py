@@ -76,6 +76,9 @@ def load(
         fail("say one of --rate N, --ramp FROM:TO[:STEP] and --closed", _WRONG, as_json)
     if arrivals not in ARRIVALS:
         fail(f"--arrivals: wants {' or '.join(ARRIVALS)}, not {arrivals!r}", _WRONG, as_json)
+    # Known before the minutes of load, not after them.
+    if hdr is not None and (hdr.is_dir() or not hdr.parent.is_dir()):
+        fail(f"--hdr {hdr}: wants a file in a folder that is there", _WRONG, as_json)
     template = requests.template(placement, channel, dry_run)
     try:
         seconds = arguments.duration_s(duration, "--duration")
