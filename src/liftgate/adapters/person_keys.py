@@ -138,11 +138,12 @@ class Asking:
 
     __slots__ = ("_new", "_people", "_ring", "commands", "erased", "keys")
 
-    def __init__(self, ring: PersonKeys, people: Sequence[PersonKey]) -> None:
+    def __init__(self, ring: PersonKeys, people: Sequence[PersonKey], apart: bool = True) -> None:
+        """`apart`: by `commands`; else by `claims`, and whatever else reads everybody's key and `tombstones` after them."""
         self._ring, self._people = ring, people
         known = ring.known
         self._new = [row for row, person in enumerate(people) if person.person_id not in known and person.keyed]
-        self.commands = self._ask(range(len(people)), self._new)
+        self.commands: list[Command] = self._ask(range(len(people)), self._new) if apart else []
         self.keys: list[bytes | None] = []
         self.erased: list[int] = []
         """Rows of people who were erased and did not come back."""
@@ -151,14 +152,27 @@ class Asking:
         """Return what makes keys for the new, then reads everybody's, then looks for tombstones of the new: in this order."""
         people = self._people
         names = [redis_keys.person_key(people[row].person_id) for row in rows]
+        return [*self._claims(new), ("MGET", *names, *self._tombstones(new))]
+
+    def claims(self) -> list[Command]:
+        """Return what makes keys for the new."""
+        return self._claims(self._new)
+
+    def tombstones(self) -> list[bytes]:
+        """Return the keys of tombstones of the new."""
+        return self._tombstones(self._new)
+
+    def _claims(self, new: Sequence[int]) -> list[Command]:
         if not new:
-            return [("MGET", *names)]
-        fresh, commands = self._ring.fresh(len(new)), list[Command]()
-        for place, row in enumerate(new):
-            key = fresh[place * KEY_BYTES : (place + 1) * KEY_BYTES]
-            commands.append(("SET", redis_keys.person_key(people[row].person_id), key, "NX", "PX", LIFE_MS))
-        names += [self._ring.tombstone(people[row].person_id) for row in new]
-        return [*commands, ("MGET", *names)]
+            return []
+        people, fresh = self._people, self._ring.fresh(len(new))
+        return [
+            ("SET", redis_keys.person_key(people[row].person_id), fresh[at : at + KEY_BYTES], "NX", "PX", LIFE_MS)
+            for row, at in zip(new, range(0, len(fresh), KEY_BYTES), strict=True)
+        ]
+
+    def _tombstones(self, new: Sequence[int]) -> list[bytes]:
+        return [self._ring.tombstone(self._people[row].person_id) for row in new]
 
     def take(self, replies: Sequence[Any]) -> None:
         """Take the replies to `commands`, and leave in that what is still to be sent."""
@@ -171,8 +185,19 @@ class Asking:
         values = replies[len(new)]
         for row, value in zip(rows, values, strict=False):
             keys[row] = value if type(value) is bytes and len(value) == KEY_BYTES else None
+        return self._buried(new, replies, values[len(rows) :])
+
+    def answered(self, keys: Sequence[Any], made: Sequence[Any], tombstones: Sequence[Any]) -> None:
+        """Take the replies where they were not asked for by `commands`: to reading keys, to `claims`, and to reading `tombstones`."""
+        self.keys = [value if type(value) is bytes and len(value) == KEY_BYTES else None for value in keys]
+        if made:
+            self.commands = self._buried(self._new, made, tombstones)
+
+    def _buried(self, new: Sequence[int], replies: Sequence[Any], tombstones: Sequence[Any]) -> list[Command]:
+        """Take the keys of those among the new who were erased; return what takes back what was made."""
+        keys = self.keys
         gone: list[Command] = []
-        for made, row, tombstone in zip(replies, new, values[len(rows) :], strict=False):
+        for made, row, tombstone in zip(replies, new, tombstones, strict=False):
             if tombstone is not None:
                 # Also where it cannot be told: then they have none.
                 if made is not None:

@@ -17,7 +17,7 @@ import hiredis
 from redis.asyncio.connection import SSLConnection, parse_url
 
 from liftgate.adapters.breaker import Breaker
-from liftgate.adapters.redis_wire import Link, packed
+from liftgate.adapters.redis_wire import Link
 from liftgate.domain.errors import StoreUnavailable
 
 Command = tuple[bytes | str | int, ...]
@@ -200,16 +200,14 @@ class NodeClient:
         """See `RedisClient`."""
         if not commands:
             return []
-        loop = asyncio.get_running_loop()
-        deadline = loop.time() + (self.budget_s if budget_s is None else budget_s)
-        sent = packed(commands)
+        deadline = asyncio.get_running_loop().time() + (self.budget_s if budget_s is None else budget_s)
         if self._free and self._idle and self._idle[-1].usable:
             self._free -= 1
             link = self._idle.pop()
         else:
             link = await self._lend(deadline)
         try:
-            replies = await link.exchange(sent, len(commands), deadline)
+            replies = await link.exchange(commands, deadline)
         except BaseException as error:
             link.close()
             self._links.discard(link)
@@ -278,7 +276,7 @@ class NodeClient:
                 await loop.create_connection(lambda: link, address.host, address.port, ssl=address.tls)
             greeting = address.greeting()
             if greeting:
-                check(await link.exchange(packed(greeting), len(greeting), deadline))
+                check(await link.exchange(greeting, deadline))
         except BaseException:
             link.close()
             raise

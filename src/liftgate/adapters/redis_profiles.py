@@ -81,6 +81,9 @@ class RedisProfiles:
         budget_s = allowed_s if budget_s is None else min(budget_s, allowed_s)
         if self._parted:
             return await self._fetch_in_parts(people, schema, budget_s, totals)
+        keys = _plain_keys(people) if self._packed and not totals and not self._clustered else None
+        if keys is not None:
+            return await self._fetch_plain(people, keys, schema, budget_s)
         shared = Shared(people, totals)
         asking = None if self._keys is None else self._asking(self._keys, people)
         fetched, values = await fetched_by(people, schema, budget_s, shared.commands, asking)
@@ -89,6 +92,27 @@ class RedisProfiles:
             for row in asking.erased:
                 _forget(fetched, row)
         return shared.put(fetched, values)
+
+    async def _fetch_plain(self, people: Sequence[PersonKey], keys: list[bytes], schema: InputSchema, budget_s: float) -> Fetched:
+        """Fetch what everyone has, and nothing more, as mostly: by one MGET, people's keys and tombstones of the new included."""
+        hurried = budget_s < self._budget_s
+        if self._keys is None:
+            del keys[3::4]
+            replies = await guarded(self._client, self._breaker, [("MGET", *keys)], budget_s, hurried)
+            check(replies)
+            (values,) = replies
+            return Fetched(unpack(schema, values[0::3]), values[1::3], values[2::3])
+        asking, end = Asking(self._keys, people, apart=False), len(keys)
+        commands: list[Command] = [*asking.claims(), ("MGET", *keys, *asking.tombstones())]
+        replies = await guarded(self._client, self._breaker, commands, budget_s, hurried)
+        values = replies.pop()
+        check((values,))
+        fetched = Fetched(unpack(schema, values[0:end:4]), values[1:end:4], values[2:end:4])
+        asking.answered(values[3:end:4], replies, values[end:])
+        fetched.keys = asking.keys if asking.at_once() else await asking.settled(lambda more: self._call(more, budget_s))
+        for row in asking.erased:
+            _forget(fetched, row)
+        return fetched
 
     async def _fetch_in_parts(self, people: Sequence[PersonKey], schema: InputSchema, budget_s: float, totals: Sequence[bytes]) -> Fetched:
         """Fetch from a Cluster: whose server is away is `Fetched.away`, and nobody else."""
@@ -126,17 +150,9 @@ class RedisProfiles:
         self, people: Sequence[PersonKey], schema: InputSchema, budget_s: float | None, shared: list[Command], asking: Asking | None
     ) -> tuple[Fetched, list[bytes | None]]:
         keys: list[bytes] = []
-        plain = not shared
         for person in people:
             tag = redis_keys.tag(person.person_id)
             keys += (tag + b"p", tag + b"c", tag + (b"g" if person.ghost else b"h"))
-            plain = plain and not (person.both or person.lists or person.verdicts or person.features or person.certain)
-        if plain and not self._clustered:
-            # As mostly: nothing but the three of everyone.
-            replies = await self._read([("MGET", *keys)], budget_s, asking)
-            check(replies)
-            (values,) = replies
-            return Fetched(unpack(schema, values[0::3]), values[1::3], values[2::3]), []
         # Keys beyond the three of everyone come last.
         both = [row for row, person in enumerate(people) if person.both]
         listed = [row for row, person in enumerate(people) if person.lists]
@@ -234,6 +250,17 @@ class RedisProfiles:
         fetched.verdicts = {row: rest[row][2 + person.both] for row, person in enumerate(people) if person.verdicts}
         fetched.features = {row: rest[row][2 + person.both + person.verdicts] for row, person in enumerate(people) if person.features}
         return fetched, of_others
+
+
+def _plain_keys(people: Sequence[PersonKey]) -> list[bytes] | None:
+    """Return the keys of profile, consent, history and person of each; None: somebody's are more."""
+    keys: list[bytes] = []
+    for person in people:
+        if person.both or person.certain or person.account_id or person.verdicts or person.lists or person.features:
+            return None
+        tag = redis_keys.tag(person.person_id)
+        keys += (tag + b"p", tag + b"c", tag + (b"g" if person.ghost else b"h"), tag + b"k")
+    return keys
 
 
 def _forget(fetched: Fetched, row: int) -> None:

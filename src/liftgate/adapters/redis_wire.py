@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Sequence
+from itertools import islice
 from typing import Any, cast
 
 import hiredis
@@ -18,7 +19,7 @@ _pack = hiredis.pack_command
 
 def packed(commands: Sequence[Any]) -> bytes:
     """Return commands (tuples of bytes, str or int) as they go out."""
-    return _pack(commands[0]) if len(commands) == 1 else b"".join([_pack(command) for command in commands])
+    return b"".join(map(_pack, commands))
 
 
 LATE_S = 0.001
@@ -43,18 +44,18 @@ class Link(asyncio.Protocol):
         self._rings_at = 0.0
         self.usable = False
 
-    def exchange(self, packed: bytes, wanted: int, deadline: float) -> asyncio.Future[list[Any]]:
-        """Send packed commands; the future has their `wanted` replies, error replies as hiredis.ReplyError values.
+    def exchange(self, commands: Sequence[Any], deadline: float) -> asyncio.Future[list[Any]]:
+        """Send commands; the future has a reply to each, error replies as hiredis.ReplyError values.
 
         `deadline` is on the loop's clock. The future raises TimeoutError at it and OSError when the connection breaks; the link is then
         closed. Whoever does not await it to its end closes the link.
         """
-        if not self.usable or self._waiter is not None or self._transport is None:
+        if self._waiter is not None or self._transport is None or not self.usable:
             raise ConnectionError("the link is closed or in use")
         self._waiter = waiter = self._loop.create_future()
-        self._wanted = wanted
+        self._wanted = len(commands)
         self._deadline = deadline
-        self._transport.write(packed)
+        self._transport.write(packed(commands))
         # One timer serves many calls: it is left to ring, and looks then whether anybody's time is up.
         if self._timer is None or deadline < self._rings_at:
             self._ring(deadline)
@@ -112,28 +113,28 @@ class Link(asyncio.Protocol):
     def data_received(self, data: bytes) -> None:
         """Parse what came; wake the call when it has all its replies."""
         waiter = self._waiter
-        if waiter is None or waiter.done():
+        if waiter is None:
             self._fail(ConnectionError("bytes that nobody asked for"))
             return
-        reader, wanted, replies = self._reader, self._wanted, self._replies
+        reader, replies = self._reader, self._replies
         try:
             reader.feed(data)
-            while wanted:
-                reply = reader.gets()
-                if reply is _MORE:
-                    self._wanted = wanted
-                    return
-                replies.append(reply)
-                wanted -= 1
+            replies += islice(iter(reader.gets, _MORE), self._wanted - len(replies))
         except hiredis.ProtocolError:
             self._fail(ConnectionError("not a Redis reply"))
+            return
+        if len(replies) < self._wanted:
             return
         if reader.has_data():
             self._fail(ConnectionError("more replies than commands"))
             return
         self._replies = []
         self._waiter = None
-        waiter.set_result(replies)
+        try:
+            waiter.set_result(replies)
+        except asyncio.InvalidStateError:
+            # Cancelled, and its caller does not know yet.
+            self.close()
 
     def connection_lost(self, error: Exception | None) -> None:
         """Fail the call in flight, if any."""

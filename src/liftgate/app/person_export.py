@@ -50,6 +50,8 @@ async def held(client: RedisClient, person_id: str, bundle: Bundle | None) -> di
         name = key[len(tag) :].decode("utf-8", "replace")
         if name.startswith("r:"):
             found.setdefault("remembered_answers", {})[name[2:]] = readable(value)
+        elif name.startswith("q:"):
+            found.setdefault("records_not_in_a_log_yet", {})[name[2:]] = {"hexadecimal": value.hex()}
         elif name.startswith("e:"):
             found.setdefault("events_seen", []).append(name[2:])
         else:
