@@ -111,6 +111,8 @@ def main() -> int:
     console = Console(width=None if sys.stdout.isatty() else 160)
     # Peers have the repository's code on their path, and not its environment.
     os.environ["PYTHONPATH"] = os.pathsep.join((str(ROOT / "src"), str(ROOT)))
+    if args.only and not any(args.only in one.name for one in PEERS):
+        parser.error(f"--only: no peer is called like that; there are {', '.join(one.name for one in PEERS)}")
     wanted = [one for one in PEERS if one.name == "liftgate" or not args.only or args.only in one.name]
     for one in wanted:
         if not one.python.exists():
