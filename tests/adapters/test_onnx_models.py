@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from hashlib import sha256
 from pathlib import Path
@@ -139,6 +141,19 @@ def test_no_score_from_what_is_no_number(pin: Pin, bad: float) -> None:
     assert np.isfinite(found).all()
     assert (found >= 0).all()
     assert (found <= 1).all()
+
+
+def test_what_float32_cannot_hold_warns_nobody(pin: Pin) -> None:
+    """A feature beyond float32's range is scored as an infinity, in several threads at once, and numpy warns of nothing."""
+    spec = pin(logistic())
+    models = OnnxModels.load(bundle(spec))
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        with pytest.raises(RuntimeWarning, match="overflow"):
+            np.array([1e300]).astype(np.float32)
+        with ThreadPoolExecutor(4) as pool:
+            found = list(pool.map(lambda _: models.score(spec, np.array([[1e300, 0.0, 0.0]])).tolist(), range(100)))
+    assert found == [[[1.0, 0.0]]] * 100
 
 
 def test_later_nonsense_fails(pin: Pin) -> None:

@@ -25,30 +25,30 @@ STATUSES = frozenset({"granted", "denied", "withdrawn", "expired", "pending", "o
 # Names of this module: looking a member up on its enum costs microseconds before Python 3.12.
 _ALLOWED, _MISSING, _DENIED = Reason.ALLOWED, Reason.CONSENT_MISSING, Reason.CONSENT_DENIED
 _EXPIRED, _UNREADABLE = Reason.CONSENT_EXPIRED, Reason.CONSENT_UNREADABLE
-_ABSENT = object()
-_SAID = dict.fromkeys(STATUSES, _DENIED) | {"granted": _ALLOWED, "expired": _EXPIRED}
+_ABSENT, _NEVER_ASKED = object(), (_MISSING, inf)
+_SAID: dict[Any, Reason] = dict.fromkeys(STATUSES, _DENIED) | {"granted": _ALLOWED, "expired": _EXPIRED}
 """What a status says by itself."""
 
 
 def parse(raw: bytes | None, purposes: Sequence[str], now_ms: int) -> tuple[list[Reason], list[float], str]:
     """Return, for each purpose, ALLOWED or the CONSENT_ reason against it and when a grant ends (ms, inf: it does not); and the version."""
+    said, version = said_of(raw, purposes, now_ms)
+    return [reason for reason, _ in said], [end for _, end in said], version
+
+
+def said_of(raw: bytes | None, purposes: Sequence[str], now_ms: int) -> tuple[list[tuple[Reason, float]], str]:
+    """Return the same as pairs, one for each purpose; and the version."""
     if raw is None:
-        return [_MISSING] * len(purposes), [inf] * len(purposes), ""
+        return [_NEVER_ASKED] * len(purposes), ""
     try:
         document = orjson.loads(raw)
-        records = document["purposes"]
-        if document["v"] != 1 or not isinstance(records, dict):
+        get = document["purposes"].get
+        if document["v"] != 1 or type(document["purposes"]) is not dict:
             raise ValueError("not a version 1 consent document")
-    except (ValueError, KeyError, TypeError):
-        return [_UNREADABLE] * len(purposes), [inf] * len(purposes), ""
-    reasons: list[Reason] = []
-    ends: list[float] = []
-    for purpose in purposes:
-        reason, end = _one(records.get(purpose, _ABSENT), now_ms)
-        reasons.append(reason)
-        ends.append(end)
+    except (ValueError, KeyError, TypeError, AttributeError):
+        return [(_UNREADABLE, inf)] * len(purposes), ""
     version = document.get("policy_version")
-    return reasons, ends, version[:VERSION_LENGTH] if isinstance(version, str) else ""
+    return [_one(get(purpose, _ABSENT), now_ms) for purpose in purposes], version[:VERSION_LENGTH] if isinstance(version, str) else ""
 
 
 def _one(record: Any, now_ms: int) -> tuple[Reason, float]:
@@ -57,9 +57,12 @@ def _one(record: Any, now_ms: int) -> tuple[Reason, float]:
         # A null is a record that says nothing, and not the absence of one: no default stands in for it.
         return _MISSING if record is _ABSENT else _UNREADABLE, inf
     get = record.get
-    status, given, expires, withdrawn = get("status"), get("given_at_ms", 0), get("expires_at_ms"), get("withdrawn_at_ms")
-    said = _SAID.get(status) if type(status) is str else None
-    if said is None or type(given) not in _NUMBERS:
+    try:
+        said = _SAID[get("status")]
+    except (KeyError, TypeError):
+        return _UNREADABLE, inf
+    given, expires, withdrawn = get("given_at_ms", 0), get("expires_at_ms"), get("withdrawn_at_ms")
+    if type(given) not in _NUMBERS:
         return _UNREADABLE, inf
     if expires is None:
         expires = inf

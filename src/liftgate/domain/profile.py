@@ -27,6 +27,7 @@ class ProfileState(IntEnum):
 
 
 _FOUND, _MISSING, _UNREADABLE = int(ProfileState.FOUND), int(ProfileState.MISSING), int(ProfileState.UNREADABLE)
+_UNKNOWN = np.array(0, dtype=np.uint32)
 
 
 @dataclass(slots=True)
@@ -36,7 +37,7 @@ class Profiles:
     state: NDArray[np.uint8]
     """[N] of ProfileState."""
     value: Floats
-    """[N, F], NaN missing; NaN everywhere unless FOUND."""
+    """[N, F], NaN missing; NaN everywhere unless FOUND. Not to be written to where all features are stored: it may be read-only."""
     at_s: Floats
     """[N, F], seconds since the epoch, NaN not known."""
 
@@ -54,24 +55,23 @@ def pack(schema: InputSchema, values: Sequence[float], at_s: Sequence[int] | int
 
 def unpack(schema: InputSchema, raws: Sequence[bytes | None]) -> Profiles:
     """Decode N stored values. None is MISSING; a wrong length, magic, version or schema is UNREADABLE, never a guess."""
-    size, header = schema.profile_dtype.itemsize, schema.profile_header
-    good = [raw is not None and len(raw) == size and raw.startswith(header) for raw in raws]
-    filler = schema.profile_missing
-    joined = b"".join([raw if fine and raw is not None else filler for raw, fine in zip(raws, good, strict=True)])
-    rows = np.frombuffer(joined, schema.profile_dtype)
-    # Copies: the bytes are read-only.
-    value, at_s = np.array(rows["value"]), rows["at_s"].astype(np.float64)
-    np.copyto(at_s, np.nan, where=at_s == 0)
+    size, header, filler = schema.profile_dtype.itemsize, schema.profile_header, schema.profile_missing
+    found = [raw if raw is not None and len(raw) == size and raw.startswith(header) else filler for raw in raws]
+    rows = np.frombuffer(b"".join(found), schema.profile_dtype)
+    value, when = rows["value"], rows["at_s"]
+    at_s, unknown = when.astype(np.float64), when == _UNKNOWN
+    if True in unknown.tobytes():
+        at_s[unknown] = np.nan
     # An infinity can only be damage: writers refuse it.
     infinite = np.isinf(value)
-    if np.count_nonzero(infinite):
-        value[infinite] = np.nan
+    if True in infinite.tobytes():
+        value = np.where(infinite, np.nan, value)
     if schema.stored_count < schema.profile_count:
         value, at_s = widened(schema, value), widened(schema, at_s)
-    if all(good):
-        return Profiles(np.zeros(len(raws), dtype=np.uint8), value, at_s)
-    state = [_FOUND if fine else _MISSING if raw is None else _UNREADABLE for raw, fine in zip(raws, good, strict=True)]
-    return Profiles(np.array(state, dtype=np.uint8), value, at_s)
+    state = np.zeros(len(found), dtype=np.uint8)  # FOUND is 0
+    if filler in found:
+        state[:] = [_FOUND if one is not filler else _MISSING if raw is None else _UNREADABLE for raw, one in zip(raws, found, strict=True)]
+    return Profiles(state, value, at_s)
 
 
 def widened(schema: InputSchema, stored: Floats) -> Floats:

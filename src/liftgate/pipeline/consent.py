@@ -14,31 +14,32 @@ from liftgate.domain.profile import ProfileState
 from liftgate.domain.reason import Reason
 
 _ALLOWED, _MISSING, _GPC = np.uint8(Reason.ALLOWED), np.uint8(Reason.CONSENT_MISSING), np.uint8(Reason.CONSENT_GPC)
-_UNAVAILABLE = np.uint8(Reason.CONSENT_UNAVAILABLE)
+_AWAY = ProfileState.UNAVAILABLE
 
 
 def read_consent(batch: Batch, bundle: Bundle, documents: Sequence[bytes | None]) -> None:
     """Fill in the consent columns. A record wins over a default, an absent store over both, and a signal over everything."""
     n, purposes, rules = batch.n, bundle.purposes, bundle.consent
-    codes: list[Reason] = []
-    ends: list[float] = []
+    everything: list[tuple[Reason, float]] = []
     versions: list[str] = []
-    for raw, now in zip(documents, batch.now_ms.tolist(), strict=True):
-        reasons, until, version = consent.parse(raw, purposes, now)
-        codes += reasons
-        ends += until
+    gpc: list[int] = []
+    for row, (request, raw, now) in enumerate(zip(batch.requests, documents, batch.now_ms.tolist(), strict=True)):
+        said, version = consent.said_of(raw, purposes, now)
+        everything += said
         versions.append(version)
+        if request.gpc:
+            gpc.append(row)
+    codes, ends = zip(*everything, strict=True) if everything else ((), ())
     # Through bytes: numpy converts enum members one by one.
     batch.consent = np.frombuffer(bytearray(codes), dtype=np.uint8).reshape(n, len(purposes))
     batch.consent_until_ms = np.array(ends, dtype=np.float64).reshape(n, len(purposes))
     batch.consent_version = versions
-    if np.count_nonzero(batch.profile_state):  # FOUND is 0
-        batch.consent[batch.profile_state == ProfileState.UNAVAILABLE] = _UNAVAILABLE
+    if _AWAY in batch.profile_state.tobytes():
+        batch.consent[batch.profile_state == _AWAY] = Reason.CONSENT_UNAVAILABLE
     if rules.jurisdictions:
         _apply_defaults(batch, bundle, documents)
     if rules.channels:
         batch.contact_needs = rules.channel_needs[[rules.needs_of(request.context.channel) for request in batch.requests]]
-    gpc = [row for row, request in enumerate(batch.requests) if request.gpc]
     if gpc and bundle.gpc_denies.any():
         signalled = np.zeros(n, dtype=np.bool_)
         signalled[gpc] = True

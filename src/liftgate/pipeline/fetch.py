@@ -10,7 +10,7 @@ from struct import Struct
 import numpy as np
 
 from liftgate.bundle.compiled import Bundle
-from liftgate.domain.batch import Batch
+from liftgate.domain.batch import Batch, Codes
 from liftgate.domain.contact_history import ENTRY
 from liftgate.domain.errors import StoreUnavailable
 from liftgate.domain.input import Floats, InputSchema
@@ -27,29 +27,22 @@ from liftgate.pipeline.targeting import target
 from liftgate.pipeline.walk import Walk
 from liftgate.pipeline.withheld_claim import partly_held_out
 
-_STORED, _DEFAULT_MISSING = np.uint8(InputState.STORED), np.uint8(InputState.DEFAULT_MISSING)
-_FOUND, _ALLOWED = np.uint8(ProfileState.FOUND), np.uint8(Reason.ALLOWED)
+# Arrays, for numpy takes longer over a number of Python's than over a column.
+_STORED, _FOUND, _ALLOWED = (np.array(one, dtype=np.uint8) for one in (InputState.STORED, ProfileState.FOUND, Reason.ALLOWED))
+_SECOND, _NO_TIME = np.array(1000.0), np.array(0.0)
 _DEFAULT_STALE, _MASKED = np.uint8(InputState.DEFAULT_STALE), np.uint8(InputState.MASKED)
 
 
 async def fetch(walk: Walk) -> None:
     """Fill in the batch's fetch columns. Of whom the store is away everything personal is missing, and the row falls back."""
-    batch, bundle = walk.batch, walk.live.bundle
-    # Whether they agreed to experiments, and so are held out at all, is known only afterwards.
-    unsure = bundle.consent.experiment_purpose >= 0
-    held_out, certain = batch.held_out.tolist(), bool(bundle.consent.jurisdictions)
-    caps, verdicts, lists, features = (
-        walk.live.caps,
-        bool(bundle.each_decision),
-        bool(bundle.suppressions.lists),
-        walk.live.evaluation is not None,
-    )
-    by_account = caps.by_account
+    batch, live = walk.batch, walk.live
+    bundle, caps = live.bundle, live.caps
+    unsure, certain, by_account, verdicts, lists, features = live.reads
     people = [
         PersonKey(
             one.person_id, held, held and unsure, certain, one.account_id if by_account else "", verdicts, lists, features, not one.dry_run
         )
-        for one, held in zip(batch.requests, held_out, strict=True)
+        for one, held in zip(batch.requests, batch.held_out.tolist(), strict=True)
     ]
     if batch.withheld is not None:
         # Judged by both histories: what was shown, and what would have been.
@@ -69,14 +62,16 @@ async def fetch(walk: Walk) -> None:
     walk.name(fetched.keys)
     batch.profile_state = fetched.profiles.state
     read_consent(batch, bundle, fetched.consent)
-    if bundle.suppressions.lists:
+    if lists:
         _read_lists(batch, bundle, fetched)
-    if bundle.each_decision:
+    if verdicts:
         batch.verdicts = [parse_verdicts(fetched.verdicts.get(row)) for row in range(batch.n)]
-    caps.read(batch, _histories(batch, fetched), fetched)
-    follow(batch, walk.live, fetched)
+    caps.read(batch, _histories(batch, fetched) if fetched.real_history else fetched.history, fetched)
+    if features:
+        follow(batch, live, fetched)
     _read_inputs(batch, bundle, fetched.profiles)
-    target(batch, bundle)
+    if bundle.layer_if:
+        target(batch, bundle)
 
 
 def _fall_back(walk: Walk, away: Collection[int]) -> None:
@@ -96,8 +91,6 @@ def _read_lists(batch: Batch, bundle: Bundle, fetched: Fetched) -> None:
 
 def _histories(batch: Batch, fetched: Fetched) -> Sequence[bytes | None]:
     """Return [N] contact histories: of who is partly held out both, real and ghost; of who turned out not to be held out the real one."""
-    if not fetched.real_history:
-        return fetched.history
     history, accounts = list(fetched.history), dict(fetched.account_history)
     partly = partly_held_out(batch)
     for row, real in fetched.real_history.items():
@@ -120,41 +113,37 @@ def _read_inputs(batch: Batch, bundle: Bundle, profiles: Profiles) -> None:
     """Make the input columns: what is stored where it may be read and is fresh, the declared default elsewhere."""
     schema, f = bundle.schema, bundle.schema.profile_count
     found = batch.profile_state == _FOUND
-    if bundle.profile_purpose >= 0:
-        may_read = batch.consent[:, bundle.profile_purpose] == _ALLOWED
-        batch.masked = found & ~may_read
-    else:
-        batch.masked = np.zeros(batch.n, dtype=np.bool_)
     if batch.controls.personalization_stopped:
-        batch.masked = found
-
-    masked = batch.masked if np.count_nonzero(batch.masked) else None
-    value, at_s = profiles.value, profiles.at_s
-    if masked is not None:
-        # From here on nothing stored about a masked person exists.
-        value[masked] = np.nan
-        at_s[masked] = np.nan
-    inputs = np.empty((batch.n, len(schema.inputs)))
-    inputs[:, :f] = value
-    inputs[:, f:] = _context_rows(schema).matrix(batch.requests)
+        masked = found
+    elif bundle.profile_purpose >= 0:
+        # On booleans, greater: the one and not the other.
+        masked = found > (batch.consent[:, bundle.profile_purpose] == _ALLOWED)
+    else:
+        masked = np.zeros(batch.n, dtype=np.bool_)
+    inputs = np.concatenate((profiles.value, _context_rows(schema).matrix(batch.requests)), axis=1)
     age = np.empty(inputs.shape)
     age[:, f:] = np.nan
-    np.maximum(batch.now_ms[:, None] / 1000.0 - at_s, 0.0, out=age[:, :f])
-
+    np.maximum((batch.now_ms / _SECOND)[:, None] - profiles.at_s, _NO_TIME, out=age[:, :f])
+    any_masked = True in masked.tobytes()
+    if any_masked:
+        # From here on nothing stored about a masked person exists.
+        inputs[masked, :f] = age[masked, :f] = np.nan
     unusable = np.isnan(inputs)
-    state = np.where(unusable, _DEFAULT_MISSING, _STORED)
-    stored, unusable = state[:, :f], unusable[:, :f]
+    state: Codes = unusable + _STORED  # DEFAULT_MISSING is one more
+    holes = unusable[:, :f]
     if schema.ages:
         # A feature with a max_age and no known time is stale: unknown is never fresh.
         fresh = age[:, :f] <= schema.max_age_s
         fresh |= schema.ageless
-        stale = ~(fresh | unusable)
-        np.copyto(stored, _DEFAULT_STALE, where=stale)
-        unusable |= stale
-    if masked is not None:
-        stored[masked] = _MASKED
-    np.copyto(inputs[:, :f], schema.defaults[:f], where=unusable)
-    batch.inputs, batch.input_state, batch.input_age_s = inputs, state, age
+        if False in fresh.tobytes():
+            stale = ~(fresh | holes)
+            np.copyto(state[:, :f], _DEFAULT_STALE, where=stale)
+            holes |= stale
+    if any_masked:
+        state[masked, :f] = _MASKED
+    if True in holes.tobytes():
+        np.copyto(inputs[:, :f], schema.defaults[:f], where=holes)
+    batch.masked, batch.inputs, batch.input_state, batch.input_age_s = masked, inputs, state, age
 
 
 class _ContextRows:

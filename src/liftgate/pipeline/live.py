@@ -42,6 +42,7 @@ class ModelPlan:
         "outputs",
         "personal",
         "skipped_by",
+        "skips",
         "span",
         "spec",
         "untreated",
@@ -58,8 +59,9 @@ class ModelPlan:
         self.spec: ModelSpec = bundle.models[self.by]
         inputs = self.spec.inputs
         self.columns: Indices = np.array([column.input for column in inputs], dtype=np.intp)
-        self.one_hot = np.array([column.equals is not None for column in inputs], dtype=np.bool_)
-        self.equals: Floats = np.array([column.equals for column in inputs if column.equals is not None], dtype=np.float64)
+        one_hot = np.array([column.equals is not None for column in inputs], dtype=np.bool_)
+        self.one_hot = one_hot if one_hot.any() else None
+        self.equals: Floats = np.array([0.0 if column.equals is None else column.equals for column in inputs], dtype=np.float64)
         self.missing: Floats = np.array([column.missing for column in inputs], dtype=np.float64)
         self.offers: Indices = np.flatnonzero(bundle.offer_model == index)
         self.outputs: Indices = (bundle.offer_output if instead is None else instead.treated)[self.offers]
@@ -76,6 +78,7 @@ class ModelPlan:
         self.untreated_outputs: Indices = (outputs if instead is None else instead.untreated)[self.untreated]
         self.skipped_by: Indices = np.array(sorted(bundle.schema.skips_model.intersection(self.columns.tolist())), dtype=np.intp)
         """Inputs whose staleness keeps it from scoring."""
+        self.skips = len(self.skipped_by) > 0
         self.personal = bool((self.columns < bundle.schema.profile_count).any())
         """Reads profile features: people whose profile may not be read, or is not there, are not scored by it."""
 
@@ -83,9 +86,10 @@ class ModelPlan:
         """Return [N, F] model rows from [N, I] inputs: numbers, one-hot columns, missing values filled."""
         rows: Floats = inputs.take(self.columns, axis=1)
         missing = np.isnan(rows)
-        if self.equals.size:
-            rows[:, self.one_hot] = rows[:, self.one_hot] == self.equals
-        np.copyto(rows, self.missing, where=missing)
+        if self.one_hot is not None:
+            np.copyto(rows, rows == self.equals, where=self.one_hot)
+        if True in missing.tobytes():
+            np.copyto(rows, self.missing, where=missing)
         return rows
 
 
@@ -118,6 +122,9 @@ class Live:
     """What events change of people's features; None: the bundle has no features from events."""
     evaluation: Evaluation | None = field(init=False)
     """What those features are."""
+    reads: tuple[bool, ...] = field(init=False)
+    """What is read of people, see `PersonKey`: `both` of who is held out (whether they agreed to experiments, and so are held out at all,
+    is known only afterwards), `certain`, `account_id`, `verdicts`, `lists`, `features`."""
     record_parts: tuple[bytes, ...] = field(init=False)
     """By placement: what is constant in its records."""
     outcome_parts: dict[tuple[Any, ...], bytes] = field(init=False, default_factory=dict)
@@ -146,6 +153,9 @@ class Live:
         set_once(self, "slot_defaults", SlotDefaults(bundle))
         set_once(self, "features", _feature_plan(bundle))
         set_once(self, "evaluation", None if self.features is None else Evaluation(self.features))
+        rules = bundle.consent
+        reads = rules.experiment_purpose >= 0, rules.jurisdictions, self.caps.by_account, bundle.each_decision, bundle.suppressions.lists
+        set_once(self, "reads", (*map(bool, reads), self.evaluation is not None))
         set_once(self, "record_parts", tuple(_record_part(bundle, placement) for placement in bundle.placements))
 
 

@@ -15,8 +15,7 @@ from liftgate.pipeline.stages import Stage
 from liftgate.pipeline.walk import Walk
 from liftgate.pipeline.worth import expected, left_out, pair, weigh
 
-_FOUND = np.uint8(ProfileState.FOUND)
-_STALE = np.uint8(InputState.DEFAULT_STALE)
+_FOUND, _STALE = np.array(ProfileState.FOUND, dtype=np.uint8), np.array(InputState.DEFAULT_STALE, dtype=np.uint8)
 
 
 def score(walk: Walk) -> None:
@@ -42,27 +41,27 @@ def score(walk: Walk) -> None:
         untreated = np.empty(allowed.shape)
         untreated[:] = variants.untreated_rate[batch.variant] if variants.models_vary else bundle.worth.untreated.base_rate
         rates = propensity.copy(), untreated.copy()
-    batch.scored = np.ones(batch.n, dtype=np.bool_)
     batch.model_failed = np.zeros(batch.n, dtype=np.bool_)
     batch.model_stopped = np.zeros(batch.n, dtype=np.bool_)
+    batch.scored = ~batch.model_failed
     stopped = batch.controls.stopped_models
-    readable = batch.profile_state == _FOUND
-    readable &= ~batch.masked
+    # On booleans, greater: the one and not the other; less or equal: the one only with the other.
+    readable = (batch.profile_state == _FOUND) > batch.masked
     for plan in walk.live.plans:
         able: Bools = np.logical_or.reduce(scorable[:, plan.span], axis=1)
-        if plan.untreated.size:
+        if untreated is not None:
             able |= np.logical_or.reduce(scorable[:, plan.untreated], axis=1)
         if plan.contested:
             able &= variants.model[batch.variant, plan.index] == plan.by
         if plan.personal:
-            batch.scored &= ~able | readable
+            batch.scored &= able <= readable
             able &= readable
         if batch.mute and plan.spec.name in batch.mute:
             able &= ~batch.mute[plan.spec.name]
-        if plan.skipped_by.size:
+        if plan.skips:
             # Its base rate stands in, as where a profile may not be read.
             stale = able & np.any(batch.input_state[:, plan.skipped_by] == _STALE, axis=1)
-            if np.count_nonzero(stale):
+            if True in stale.tobytes():
                 batch.scored &= ~stale
                 able &= ~stale
                 _silenced(batch, plan.spec.name, stale)
@@ -71,7 +70,7 @@ def score(walk: Walk) -> None:
             batch.model_stopped |= able
             _silenced(batch, plan.spec.name, able)
             continue
-        count = int(np.count_nonzero(able))
+        count = able.tobytes().count(1)
         if not count:
             continue
         # A slice is a view; most batches need every row.
