@@ -200,8 +200,14 @@ def test_small_batches_are_judged_as_large_ones(trees: list[Tree], group: list[d
     together = rules.evaluate(inputs, now_ms)
     for row in range(0, len(many), 7):
         alone = rules.evaluate(inputs[row : row + 1], now_ms[row : row + 1])
-        wanted = [0] * len(trees) if together is None else together[:, row].tolist()
-        assert ([0] * len(trees) if alone is None else alone[:, 0].tolist()) == wanted
+        wanted = [0] * (len(trees) + 1) if together is None else together[:, row].tolist()
+        assert ([0] * (len(trees) + 1) if alone is None else alone[:, 0].tolist()) == wanted
+
+
+def test_steps_may_be_deeper_than_python_reads() -> None:
+    """Three hundred steps, each of the one before, are one function all the same."""
+    steps = [("negative_double", (register,), register + 1) for register in range(1, 301)]
+    assert judge([(1, 0)], {}, steps, 0, (301, 300))([0.5], 0.0) == (0.5, -0.5)
 
 
 def test_two_strings_compare_as_the_reference_says() -> None:

@@ -17,7 +17,7 @@ from typing import Any
 Judge = Callable[[Sequence[float], float], tuple[bool, bool]]
 """Takes one person's inputs and the time, gives (true, unknown)."""
 JudgeAll = Callable[[Sequence[float], float], tuple[int, ...]]
-"""Takes one person's inputs and the time, gives each condition's code."""
+"""Takes one person's inputs and the time, gives each condition's code, and 0 behind them."""
 Step = tuple[str, tuple[int, ...], int]
 """Operation, registers of its operands, register of its result."""
 Steps = tuple[Sequence[tuple[int, int]], Mapping[int, Any], Sequence[Step], int, tuple[int, int]]
@@ -50,11 +50,11 @@ def judge(
 
 
 def judge_all(conditions: Sequence[Steps], false: int, true: int, unknown: int) -> JudgeAll:
-    """Return many conditions' steps as one function that gives one of three codes for each."""
+    """Return many conditions' steps as one function that gives one of three codes for each, and 0 behind them."""
     text = _Text()
     text.names |= {"false": false, "true": true, "unknown": unknown}
     codes = [f"true if {yes} else unknown if {cannot_tell} else false, " for yes, cannot_tell in map(text.add, conditions)]
-    made: JudgeAll = text.function(f"({''.join(codes)})")
+    made: JudgeAll = text.function(f"{''.join(codes)}0")
     return made
 
 

@@ -52,6 +52,7 @@ class Tally:
         self.shape = batch.n, len(bundle.offers)
         """[N, K]"""
         self.reason: Codes | None = None
+        """Its own to write to."""
         self.shadow: Codes | None = None
 
     def object(self, against: Bools, reason: Reason | Codes, in_shadow: bool = False) -> None:

@@ -102,7 +102,10 @@ class Chain:
 
     def _requested(self, batch: Batch) -> Bools | None:
         """Return [N, K] of what callers' candidate lists leave in, None where nobody sent one."""
-        if not [None for request in batch.requests if request.candidates is not None]:
+        for request in batch.requests:
+            if request.candidates is not None:
+                break
+        else:
             return None
         requested = np.ones((batch.n, len(self._bundle.offers)), dtype=np.bool_)
         for row, request in enumerate(batch.requests):

@@ -37,18 +37,20 @@ class Eligibility:
         self._by_channel: Codes = np.where(off_channel, np.uint8(Reason.CHANNEL_NOT_ALLOWED), _PASSES)
         """[channels + 1, K]; the last row is any channel that no offer names."""
         self._boundaries: Floats = np.concatenate((bundle.starts_at_ms, bundle.ends_at_ms))
-        self._dated = bool(np.isfinite(self._boundaries).any())
+        self._stands = bool(bundle.channels) or bool(np.isfinite(self._boundaries).any())
+        """Channels or dates can have something against an offer."""
         self._same: tuple[float, float, Codes] = (0.0, 0.0, self._by_channel)
         """From when until before when channels, and dates behind them, have what against offers, [channels + 1, K]. Replaced whole."""
 
     def evaluate(self, batch: Batch) -> Verdict | None:
         """See `Guardrail`."""
-        tally = Tally(batch, self._bundle)
-        if self._bundle.channels or self._dated:
+        tally: Tally | None = None
+        if self._stands:
+            tally = Tally(batch, self._bundle)
             tally.reason = self._standing(batch)
         for rules in self._sections:
-            rules.judge(batch, tally)
-        return tally.verdict()
+            tally = rules.judge(batch, tally)
+        return None if tally is None else tally.verdict()
 
     def _standing(self, batch: Batch) -> Codes:
         """Return what channels and dates have against offers, [N, K]. For a channel it stays the same until a boundary."""

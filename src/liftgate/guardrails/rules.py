@@ -19,7 +19,7 @@ from liftgate.guardrails.base import PASSES, Tally
 
 FEW = 3
 """Up to so many conditions one after the other are cheaper than together."""
-FEW_JUDGEMENTS = 20
+FEW_JUDGEMENTS = 40
 """Up to so many pairs of a person and a condition are judged one by one: there plain numbers cost less than columns."""
 
 
@@ -31,8 +31,10 @@ class Judgements:
         self._conditions = conditions
         columns = [condition for condition in conditions if isinstance(condition, ColumnCondition)]
         self._fused = FusedConditions(columns) if FEW < len(conditions) == len(columns) else None
-        by_row = len(columns) == len(conditions) and all(column.by_row for column in columns)
-        self._by_row = [column.program.by_row for column in columns] if by_row else []
+        by_row = bool(columns) and len(columns) == len(conditions) and all(column.by_row for column in columns)
+        self._few = FEW_JUDGEMENTS // len(columns) if by_row else 0
+        """Up to so many people are judged one by one."""
+        self._by_row = [column.program.by_row for column in columns]
         self._judge: JudgeAll | None = None
         self._codes = false, true, unknown
         self._false, self._true, self._unknown = (np.array(code, dtype=np.uint8) for code in self._codes)
@@ -41,15 +43,17 @@ class Judgements:
         return len(self._conditions)
 
     def evaluate(self, inputs: Floats, now_ms: NDArray[np.int64]) -> Codes | None:
-        """Return [R, N] codes from [N, I] inputs and [N] times; None: all are 0."""
-        if self._by_row and len(inputs) * len(self._conditions) <= FEW_JUDGEMENTS:
+        """Return [R + 1, N] codes from [N, I] inputs and [N] times, the last row 0; None: all are 0."""
+        times = now_ms.astype(np.float64)
+        if len(inputs) <= self._few:
             judge = self._judge
             if judge is None:
                 judge = self._judge = judge_all(self._by_row, *self._codes)
-            rows = [judge(row, float(now)) for row, now in zip(inputs.tolist(), now_ms.tolist(), strict=True)]
+            rows = list(map(judge, inputs.tolist(), times.tolist()))
             return np.array(rows, dtype=np.uint8).T if any(map(any, rows)) else None
-        true, unknown = self._truths(inputs, now_ms.astype(np.float64))
-        codes: Codes = np.where(true, self._true, np.where(unknown, self._unknown, self._false))
+        codes = np.zeros((len(self) + 1, len(inputs)), dtype=np.uint8)
+        true, unknown = self._truths(inputs, times)
+        codes[:-1] = np.where(true, self._true, np.where(unknown, self._unknown, self._false))
         return codes if codes.any() else None
 
     def _truths(self, inputs: Floats, now_ms: Floats) -> tuple[Bools, Bools]:
@@ -73,7 +77,7 @@ class Rules:
 
         `excusable`: for rows that are excused it only notes, as in shadow.
         """
-        self._excusable = excusable
+        self._bundle, self._excusable = bundle, excusable
         rules: Sequence[Rule] = getattr(bundle, section)
         against = [PASSES if reason is None else int(reason) for reason in (false, true, unknown)]
         self._judgements = Judgements([rule.condition for rule in rules], *against)
@@ -87,18 +91,19 @@ class Rules:
     def __bool__(self) -> bool:
         return len(self._judgements) > 0
 
-    def judge(self, batch: Batch, tally: Tally) -> None:
-        """Note the objections of the section."""
-        against = self._judgements.evaluate(batch.inputs, batch.now_ms)
-        if against is None:
-            return
-        codes = np.zeros((len(against) + 1, batch.n), dtype=np.uint8)  # PASSES is 0
-        codes[:-1] = against
+    def judge(self, batch: Batch, tally: Tally | None) -> Tally | None:
+        """Note the objections of the section; without any the tally, which may be none yet, is left as it is."""
+        codes = self._judgements.evaluate(batch.inputs, batch.now_ms)
+        if codes is None:
+            return tally
+        if tally is None:
+            tally = Tally(batch, self._bundle)
         for layer, in_shadow in self._layers:
             if self._excusable and batch.excused is not None:
                 # [N, 1] or [N, K].
                 in_shadow = batch.excused[:, None] if in_shadow is None else batch.excused[:, None] | in_shadow
             tally.object_with(codes.take(layer, axis=0).T, in_shadow)
+        return tally
 
 
 def _layer(governed: Sequence[Indices], offers: int) -> Indices:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from liftgate.bundle.compiled import Bundle
 from liftgate.domain.batch import Batch
 from liftgate.domain.reason import Reason
-from liftgate.guardrails.base import Tally, Verdict
+from liftgate.guardrails.base import Verdict
 from liftgate.guardrails.rules import Rules
 
 
@@ -13,14 +13,10 @@ class Suppression:
     """Denies offers whose `suppress_if` is true or unknown."""
 
     def __init__(self, bundle: Bundle) -> None:
-        self._bundle = bundle
         self._rules = Rules(bundle, "suppress_if", None, Reason.SUPPRESSED, Reason.SUPPRESSION_UNKNOWN)
         self.idle = not self._rules
 
     def evaluate(self, batch: Batch) -> Verdict | None:
         """See `Guardrail`."""
-        if self.idle:
-            return None
-        tally = Tally(batch, self._bundle)
-        self._rules.judge(batch, tally)
-        return tally.verdict()
+        tally = self._rules.judge(batch, None)
+        return None if tally is None else tally.verdict()

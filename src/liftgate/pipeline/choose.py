@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import numpy as np
 from numpy.typing import NDArray
 
@@ -18,7 +20,7 @@ def choose(
     batch: Batch,
     live: Live,
     allowed: Bools,
-    slot_count: NDArray[np.intp],
+    slot_count: NDArray[np.intp] | Sequence[int],
     *,
     capped: bool = True,
     taken: NDArray[np.intp] | None = None,

@@ -24,7 +24,8 @@ _UNSPECIFIED, _OFFERED, _IN_HOLDOUT, _NONE_ALLOWED = Reason.UNSPECIFIED, Reason.
 _NONE_WORTH = Reason.NOTHING_WORTH_SHOWING
 _MODEL_UNAVAILABLE, _NOT_CONSENTED = Reason.MODEL_UNAVAILABLE, Reason.PROFILE_NOT_CONSENTED
 _MODEL_STOPPED, _IMPERSONAL = Reason.MODEL_STOPPED, Reason.PERSONALIZATION_STOPPED
-_STATE = {int(ProfileState.MISSING): Reason.UNKNOWN_PERSON, int(ProfileState.UNREADABLE): Reason.PROFILE_UNREADABLE}
+_STATE = {int(state): _OFFERED for state in ProfileState}
+_STATE |= {int(ProfileState.MISSING): Reason.UNKNOWN_PERSON, int(ProfileState.UNREADABLE): Reason.PROFILE_UNREADABLE}
 _DEGRADED = frozenset(
     {
         Reason.PROFILE_STORE_UNAVAILABLE,
@@ -45,7 +46,7 @@ def select(walk: Walk) -> None:
     allowed = batch.allowed
     if any(walk.forced):
         allowed = allowed & np.array([forced is None for forced in walk.forced])[:, None]
-    slates = choose(batch, live, allowed, np.array(slot_counts, dtype=np.intp))
+    slates = choose(batch, live, allowed, slot_counts)
     batch.probability, batch.choice, batch.explored = slates.probability, slates.choice, slates.explored
     batch.slate_marginal, batch.slate_joint = slates.marginal, slates.joint
     first = not walk.decisions
@@ -66,12 +67,12 @@ def select(walk: Walk) -> None:
         _end_before_quiet_hours(batch, live, decisions)
     if first:
         walk.decisions = decisions
-    concerned = live.caps.concerned(batch)
+    concerned, forced, attempts = live.caps.concerned(batch), walk.forced, walk.attempts
     for decision in decisions:
         row = decision.row
         walk.decisions[row] = decision
-        if concerned[row] and walk.forced[row] is None and not batch.requests[row].dry_run:
-            walk.attempts[row] += 1
+        if concerned[row] and forced[row] is None and not batch.requests[row].dry_run:
+            attempts[row] += 1
 
 
 def _decide(walk: Walk, ids: list[str], rows: list[int]) -> list[Decision]:
@@ -90,15 +91,17 @@ def _decide(walk: Walk, ids: list[str], rows: list[int]) -> list[Decision]:
     worthless: list[bool] | None = None if batch.not_shown is None else np.any(batch.not_shown, axis=1).tolist()
     decisions = []
     for row in rows:
-        chosen = tuple([offer for offer in choice[row] if offer >= 0])
-        default: tuple[int, ...] = (placements[placement[row]].default_offer,) if default_allowed[row] else ()
+        picked, held = choice[row], held_out[row]
+        chosen = tuple(picked) if -1 not in picked else tuple([offer for offer in picked if offer >= 0])
+        default: tuple[int, ...] = ()
+        if default_allowed[row] and (held or not chosen):
+            default = (placements[placement[row]].default_offer,)
         behind: tuple[int, ...] = ()
         if by_slot is not None:
             slots = walk.batch.requests[row].slot_count
             default = by_slot.behind(batch, row, (), slots)
             behind = by_slot.behind(batch, row, chosen, slots) if chosen else ()
-        forced = walk.forced[row]
-        failed = model_failed[row]
+        forced, failed = walk.forced[row], model_failed[row]
         branch: Branch
         reason: Reason
         if forced is not None:
@@ -115,11 +118,11 @@ def _decide(walk: Walk, ids: list[str], rows: list[int]) -> list[Decision]:
             elif masked[row] or impersonal:
                 reason = _IMPERSONAL if impersonal else _NOT_CONSENTED
             else:
-                reason = _STATE.get(state[row], _OFFERED)
+                reason = _STATE[state[row]]
         offered: tuple[int, ...] = chosen + behind if chosen else default
         would_offer: tuple[int, ...] = ()
         arm: Arm = _TREATMENT if enrolled is None or enrolled[row] else _NOT_ENROLLED
-        if held_out[row]:
+        if held:
             arm, would_offer = _HELD_OUT, offered
             offered = default if _holdout_answer(walk, row) == "default_offer" else ()
             if branch is not _FALLBACK:
@@ -131,18 +134,18 @@ def _decide(walk: Walk, ids: list[str], rows: list[int]) -> list[Decision]:
             arm,
             branch,
             reason,
-            fallback_reason in _DEGRADED,
+            fallback_reason is not _UNSPECIFIED and fallback_reason in _DEGRADED,
             fallback_reason,
             chosen,
             offered,
-            bool(offered) and (arm is _HELD_OUT or not chosen),
+            (held or not chosen) and offered != (),
             would_offer,
-            bool(would_offer) and not chosen,
+            not chosen and would_offer != (),
             0,
         )
         if behind and arm is not _HELD_OUT:
             decided.default_slots = tuple(range(len(chosen), len(offered)))
-        if asked is not None and asked[row] >= 0 and not held_out[row] and forced is None:
+        if asked is not None and asked[row] >= 0 and not held and forced is None:
             decided.review_id = _review_id(walk, row)
         decisions.append(decided)
     return decisions
@@ -160,14 +163,15 @@ def _review_id(walk: Walk, row: int) -> str:
 def _draws(walk: Walk, slots: int) -> Floats:
     """Return [N, S] uniforms, pure functions of salt, pseudonym and request_id; slots that a request does not ask for stay 0."""
     batch, live = walk.batch, walk.live
-    draws = np.zeros((batch.n, slots))
     placement, drawn_by = batch.placement.tolist(), walk.drawn_by()
-    for slot in range(slots):
-        draws[:, slot] = [
+    columns = [
+        [
             live.draw_salts[place][slot].uniform(by, request.request_id) if slot < request.slot_count else 0.0
             for place, by, request in zip(placement, drawn_by, batch.requests, strict=True)
         ]
-    return draws
+        for slot in range(slots)
+    ]
+    return np.array(columns).T
 
 
 def _holdout_answer(walk: Walk, row: int) -> str:
@@ -178,13 +182,13 @@ def _holdout_answer(walk: Walk, row: int) -> str:
 
 def _limit_validity(batch: Batch, bundle: Bundle, decisions: list[Decision]) -> None:
     """Set valid_until_ms: the placement's validity, cut short by the end of an offer shown or of a consent that it needs."""
-    now_ms, placement = batch.now_ms.tolist(), batch.placement.tolist()
-    consents_end = np.count_nonzero(batch.consent_until_ms < np.inf)
+    now_ms, placement, ends_at_ms = batch.now_ms.tolist(), batch.placement.tolist(), bundle.ends_at_ms.item
+    consents_end = False in np.isinf(batch.consent_until_ms).tobytes()
     for decision in decisions:
         row = decision.row
-        until = now_ms[row] + bundle.placements[placement[row]].valid_for_ms
+        until: float = now_ms[row] + bundle.placements[placement[row]].valid_for_ms
         for offer in decision.offered:
-            until = min(until, bundle.ends_at_ms.item(offer))
+            until = min(until, ends_at_ms(offer))
             if consents_end:
                 needs = (
                     bundle.needs_purpose[offer] if batch.contact_needs is None else bundle.needs_purpose[offer] | batch.contact_needs[row]

@@ -15,14 +15,19 @@ def draw(explore: Floats, exploit: Floats, u: Floats) -> tuple[NDArray[np.intp],
     `explore` and `exploit` are [N, K] and sum together to the vector that is logged; `u` is [N] in [0, 1). One uniform
     number finds offer and branch at once, so there is no second coin.
     """
-    n, k = explore.shape
-    cumulated = np.empty((n, 2 * k))
-    cumulated[:, :k], cumulated[:, k:] = explore, exploit
+    k = explore.shape[1]
+    cumulated = np.concatenate((explore, exploit), axis=1)
     np.add.accumulate(cumulated, axis=1, out=cumulated)
     total = cumulated[:, -1]
     # u < 1, so u * total < total and the first cell above it has mass of its own.
-    cell = np.add.reduce(cumulated <= (u * total)[:, None], axis=1, dtype=np.intp)
-    some = total > 0
+    cell = (cumulated > (u * total)[:, None]).argmax(axis=1)
+    some = total > _NOTHING
     chosen = cell % k
-    chosen[~some] = -1
-    return chosen, (cell < k) & some
+    explored = cell < k
+    if False in some.tobytes():
+        chosen[~some] = -1
+        explored &= some
+    return chosen, explored
+
+
+_NOTHING = np.array(0.0)

@@ -14,9 +14,12 @@ def epsilon_greedy(expected: Floats, allowed: Bools, epsilon: Floats) -> tuple[F
     Explore spreads `epsilon` [N] evenly over the allowed offers; exploit shares the rest evenly among those of highest
     `expected` value. Together a row sums to 1, or to 0 where nothing is allowed; offers that are not allowed have 0.
     """
-    explore = allowed * (epsilon / np.maximum(np.add.reduce(allowed, axis=1, dtype=np.float64), 1.0))[:, None]
-    masked = np.where(allowed, expected, -np.inf)
+    explore = allowed * (epsilon / np.maximum(np.add.reduce(allowed, axis=1, dtype=np.float64), _ONE))[:, None]
+    masked = np.where(allowed, expected, _LEAST)
     top = masked == np.maximum.reduce(masked, axis=1, keepdims=True)
     top &= allowed
-    exploit = top * ((1.0 - epsilon) / np.maximum(np.add.reduce(top, axis=1, dtype=np.float64), 1.0))[:, None]
+    exploit = top * ((_ONE - epsilon) / np.maximum(np.add.reduce(top, axis=1, dtype=np.float64), _ONE))[:, None]
     return explore, exploit
+
+
+_ONE, _LEAST = np.array(1.0), np.array(-np.inf)

@@ -24,10 +24,10 @@ UNIT: dict[str, Callable[[DecideRequest], str]] = {kind: attrgetter(f"{kind}_id"
 class Assigner:
     """One layer, salted once at load."""
 
-    __slots__ = ("_arm_of", "_edges", "_namespace", "_range", "_salt", "always", "layer")
+    __slots__ = ("_arm_of", "_edges", "_namespace", "_range", "_salt", "always", "layer", "unit_of")
 
     def __init__(self, layer: Layer) -> None:
-        self.layer = layer
+        self.layer, self.unit_of = layer, UNIT[layer.unit]
         self._salt = Salt(*layer.salt_parts)
         self._namespace = Salt("exclusive", layer.exclusive.namespace) if layer.exclusive else None
         self._range = (layer.exclusive.start, layer.exclusive.end) if layer.exclusive else (0, SPACE)
@@ -95,15 +95,17 @@ class Layers:
 
     def assign(self, requests: Sequence[DecideRequest], placement: NDArray[np.intp], now_ms: NDArray[np.int64]) -> Arms:
         """Return [N, L] arms: from ids, placement, channel and time alone."""
+        if not self.each:
+            return np.zeros((len(requests), 0), dtype=np.int16)
         columns = []
         for one in self.each:
-            units: Iterable[str] = map(UNIT[one.layer.unit], requests)
+            units: Iterable[str] = map(one.unit_of, requests)
             if not one.always:
                 rows = zip(units, requests, placement.tolist(), now_ms.tolist(), strict=True)
                 # An empty unit is in no arm.
                 units = (unit if one.concerns(place, request.context.channel, at) else "" for unit, request, place, at in rows)
             columns.append(one.arms(units))
-        return np.array(columns, dtype=np.int16).reshape(len(columns), len(requests)).T
+        return np.array(columns, dtype=np.int16).T
 
     def universal(self, arms: Arms) -> Bools:
         """Return [N, L]: who is held out of everything, by which layer."""

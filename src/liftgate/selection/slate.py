@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -39,7 +40,7 @@ def fill(
     allowed: Bools,
     policies: Policies,
     of: NDArray[np.intp],
-    slot_count: NDArray[np.intp],
+    slot_count: NDArray[np.intp] | Sequence[int],
     draws: Floats,
     limits: Limits | None = None,
     taken: NDArray[np.intp] | None = None,
@@ -53,12 +54,13 @@ def fill(
     What earlier slots spend of `limits` is no longer there for later ones, so two offers that share a cap's last place never stand in one
     slate. `with_marginals` False leaves them out.
     """
-    n, k = allowed.shape
     slots = draws.shape[1]
     if slots == 1:
         explore, exploit = policies.vector(of, worth, allowed)
         chosen, explored = draw(explore, exploit, draws[:, 0])
         return Slates((explore + exploit)[None], chosen[:, None], explored)
+    slot_count = np.asarray(slot_count, dtype=np.intp)
+    n, k = allowed.shape
     probability = np.zeros((slots, n, k))
     choice = np.full((n, slots), -1, dtype=np.intp)
     explored = np.zeros(n, dtype=np.bool_)
