@@ -13,7 +13,8 @@ import pyarrow.parquet as pq
 import pytest
 
 from liftgate.adapters.embedded_valkey import EmbeddedValkey
-from liftgate.app.cli.measure_source import Source
+from liftgate.app.cli.measure_options import Given
+from liftgate.app.cli.measure_source import asked
 from liftgate.measure.experiment import experiment_table
 from liftgate.record.parquet import read_log
 from liftgate.v1.decision_pb2 import DecideRequest
@@ -113,8 +114,8 @@ def table_of(log: Path, out: Path) -> list[tuple[Any, ...]]:
     """Return the rows of `liftgate measure table`, in an order of their own and without times."""
     last = max(int(row["decided_at_ms"]) for row in read_log(log, "decision"))
     read_at = datetime.fromtimestamp((last + 4 * MINUTE) / 1000, UTC).isoformat()
-    asked = Source("", log, None, "", "", (), WINDOW, BEFORE, "", "", read_at, False)
-    experiment_table(log, None, asked.asked(), out)
+    given = Given(window=WINDOW, before=BEFORE, read_at=read_at)
+    experiment_table(log, None, asked(given), out)
     table = pq.read_table(out)
     names = [name for name in table.column_names if not name.endswith(("_at", "_at_ms"))]
     return sorted(tuple(_rounded(row[name]) for name in names) for row in table.select(names).to_pylist())

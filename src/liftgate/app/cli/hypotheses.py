@@ -12,7 +12,8 @@ import typer
 
 from liftgate.app.cli.hypotheses_print import row_of, show_backlog, show_learned, show_one, track_of
 from liftgate.app.cli.hypotheses_setup import planned, setup_of
-from liftgate.app.cli.measure_answer import JSON_HELP, MISUSED, answer
+from liftgate.app.cli.measure_answer import MISUSED, answer
+from liftgate.app.cli.measure_options import JSON_HELP, Given
 from liftgate.app.cli.say import fail
 
 if TYPE_CHECKING:
@@ -52,7 +53,7 @@ def list_(folder: Folder = _HERE, by: Annotated[By, typer.Option("--by", help="I
     Example: liftgate hypotheses list --by pie
     """
 
-    answer(as_json, lambda: backlog_of(folder, by.value, as_json), show_backlog)
+    answer(Given(as_json=as_json), lambda: backlog_of(folder, by.value, as_json), show_backlog)
 
 
 def backlog_of(folder: Path, by: Literal["ice", "pie"], as_json: bool) -> dict[str, Any]:
@@ -100,7 +101,7 @@ def new(
 
         return _kept(lambda: write_new(folder, fields))
 
-    answer(as_json, compute, show_one)
+    answer(Given(as_json=as_json), compute, show_one)
 
 
 @app.command("score")
@@ -131,7 +132,7 @@ def score(
         filed = _named(folder, id_, as_json)
         return _kept(lambda: change(filed, fields))
 
-    answer(as_json, compute, show_one)
+    answer(Given(as_json=as_json), compute, show_one)
 
 
 @app.command("link")
@@ -185,7 +186,7 @@ def link(
         found = _kept(lambda: change(filed, {"experiment_id": experiment, "n_star": wanted}))
         return found | {"setup": setup_of(found["hypothesis"], arms)}
 
-    answer(as_json, compute, show_one)
+    answer(Given(as_json=as_json), compute, show_one)
 
 
 @app.command("learn")
@@ -240,7 +241,7 @@ def learn(
             _kept(lambda: change(filed, {"measured": found_lift | measured}))
         return learned_of(folder, as_json)
 
-    answer(as_json, compute, show_learned)
+    answer(Given(as_json=as_json), compute, show_learned)
 
 
 def _share(text: str, as_json: bool) -> float:

@@ -4,32 +4,25 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Mapping, Sequence
-from typing import Annotated, Any, NoReturn
+from typing import Any, NoReturn
 
 import typer
 
+from liftgate.app.cli.measure_options import Given
 from liftgate.app.cli.say import fail
 
 ANSWERED, MISUSED, REFUSED = 0, 2, 3
-JSON_HELP = "Print JSON."
-TABLE_HELP = "CSV (plain or .gz) or Parquet file, or a pattern of them in quotes."
-WHERE_HELP = "Only rows that meet this condition in SQL, such as \"country = 'NL' and age >= 18\"."
-
-DUCKDB = "duckdb"
-EngineOption = Annotated[
-    str, typer.Option("--engine", metavar="duckdb|spark", help="What reads the table: embedded, or Spark (liftgate[spark] and Java 17).")
-]
-
 Answer = dict[str, Any]
 """What a command found, as plain data. Its key `refusal` is a dict with code, why and what_to_do, or None."""
 
 
-def answer(as_json: bool, compute: Callable[[], Answer], show: Callable[[Answer], None], engine: str = DUCKDB) -> NoReturn:
-    """Run `compute` on an engine, print what it found (`show` prints it for people), and end: 0 answered, 3 refused, 2 misuse.
+def answer(given: Given, compute: Callable[[], Answer], show: Callable[[Answer], None]) -> NoReturn:
+    """Run `compute` on the engine that was named, print what it found (`show` prints it for people), end: 0 answered, 3 refused, 2 misuse.
 
     Import what is heavy (liftgate.measure and all below it) inside `compute`. It refuses by raising `Refused`, or by filling `refusal`
     beside the figures that it still can give.
     """
+    as_json = given.as_json
     try:
         from liftgate.measure.refusal import Misused, Refused
     except ImportError as err:  # pragma: no cover
@@ -37,12 +30,16 @@ def answer(as_json: bool, compute: Callable[[], Answer], show: Callable[[Answer]
     try:
         from liftgate.measure.engine import using
 
-        with using(engine):
+        with using(given.engine):
             found = compute()
     except Misused as err:
         fail(str(err), MISUSED, as_json)
     except Refused as err:
         found = {"refusal": err.refusal.as_json()}
+    except MemoryError:
+        found = {
+            "refusal": {"code": "too_little_memory", "why": "the machine has too little memory for this", "what_to_do": "ask about less"}
+        }
     except ImportError as err:
         fail(f"measuring needs more than serving: pip install 'liftgate[measure]' ({err})", MISUSED, as_json)
     found = plain({"refusal": None} | found)

@@ -8,7 +8,8 @@ import typer
 
 from liftgate.app.cli import measure_decisions as decisions
 from liftgate.app.cli import measure_source as source
-from liftgate.app.cli.measure_answer import DUCKDB, JSON_HELP, TABLE_HELP, WHERE_HELP, Answer, EngineOption, answer, figure, print_table
+from liftgate.app.cli.measure_answer import Answer, answer, figure, print_table
+from liftgate.app.cli.measure_options import DECISION_LOG, DECISION_WINDOW, DECISIONS, Given, sharing
 
 
 def register(app: typer.Typer) -> None:
@@ -16,22 +17,14 @@ def register(app: typer.Typer) -> None:
     app.command("calibration")(calibration)
 
 
+@sharing("table", *DECISIONS, "where", "engine", "as_json", log=DECISION_LOG, window=DECISION_WINDOW)
 def calibration(
-    table: Annotated[str, typer.Option("--table", metavar="FILE", help=TABLE_HELP)] = "",
-    log: decisions.LogOption = None,
-    events: source.EventsOption = None,
-    metric: decisions.MetricOption = source.METRIC,
-    window: decisions.WindowOption = "7d",
-    credit: decisions.CreditOption = "last",
-    read_at: source.ReadAtOption = "",
-    allow_gaps: source.GapsOption = False,
+    given: Given,
+    *,
     score: Annotated[str, typer.Option("--score", metavar="COL", help="Column of the predicted probability, 0 to 1.")] = "",
     outcome: Annotated[str, typer.Option("--outcome", metavar="COL", help="Column of what happened, 0 or 1.")] = "",
     by: Annotated[str, typer.Option("--by", metavar="COL", help="Judge each value of this column alone, such as version.")] = "",
     bins: Annotated[int, typer.Option("--bins", min=2, max=100, help="Bins of both tables.")] = 10,
-    where: Annotated[str, typer.Option("--where", metavar="EXPR", help=WHERE_HELP)] = "",
-    engine: EngineOption = DUCKDB,
-    as_json: Annotated[bool, typer.Option("--json", help=JSON_HELP)] = False,
 ) -> None:
     """Say whether scores are probabilities: of those given 0.2, a fifth should do it.
 
@@ -44,16 +37,15 @@ def calibration(
 
     Example: liftgate measure calibration --log log --window 7d --by version --where "branch = 'EXPLORE'"
     """
-    asked = decisions.Source(table, log, events, metric, window, credit, read_at, allow_gaps)
 
     def compute() -> Answer:
         from liftgate.measure.calibration_table import check_calibration, check_each
         from liftgate.measure.refusal import Misused
 
-        if log is None and (not table or not score or not outcome):
+        if given.log is None and (not given.table or not score or not outcome):
             raise Misused("give --table with --score and --outcome, or --log")
-        with asked.opened() as (path, made):
-            rows = where if made is None else decisions.both(decisions.SCORED, where)
+        with decisions.opened(given) as (path, made):
+            rows = given.where if made is None else decisions.both(decisions.SCORED, given.where)
             if made is not None and by != source.VERSION:
                 mend = f"judge each: --by {source.VERSION}; or one alone: --where \"{source.VERSION} = '...'\""
                 decisions.require_one_version(path, rows, mend)
@@ -62,7 +54,7 @@ def calibration(
             one = {"by": by} if by else {}
             return decisions.said_of(made) | judge(path, **names, **one, bins=bins, where=rows)
 
-    answer(as_json, compute, _show, engine)
+    answer(given, compute, _show)
 
 
 def _show(found: Answer) -> None:

@@ -2,68 +2,54 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Any
 
 import typer
 
-from liftgate.app.cli.measure_source import METRIC, VERSION, span_ms, time_ms
+from liftgate.app.cli.measure_options import Given
+from liftgate.app.cli.measure_source import VERSION, one_source, span_ms, time_ms
 
 if TYPE_CHECKING:
+    from liftgate.measure.attribution import Rule
     from liftgate.measure.decision_table import Decisions
 
-LogOption = Annotated[
-    Path | None, typer.Option("--log", metavar="DIR", help="A decision log, instead of a table: one row a decision for a treated person.")
-]
-MetricOption = Annotated[
-    str, typer.Option("--metric", metavar="KIND[_value]", help="With --log: the event that is the outcome; with _value what it was worth.")
-]
-WindowOption = Annotated[str, typer.Option("--window", metavar="SPAN", help="With --log: how long after a decision it counts.")]
-CreditOption = Annotated[
-    str, typer.Option("--credit", metavar="NAME", help="With --log: events that name no decision belong to the last, first or each before.")
-]
 SCORED = "score is not null"
 
 
-@dataclass(frozen=True, slots=True)
-class Source:
-    """What a command was told about where its decisions come from."""
+@contextmanager
+def opened(given: Given, inputs: Sequence[str] = ()) -> Iterator[tuple[str, Decisions | None]]:
+    """Yield the path of the table, and how it was made of a log. Raises Misused, Refused."""
+    from liftgate.measure.log import new_aside
 
-    table: str
-    log: Path | None
-    events: Path | None = None
-    metric: str = METRIC
-    window: str = "7d"
-    credit: str = "last"
-    read_at: str = ""
-    allow_gaps: bool = False
-    inputs: tuple[str, ...] = ()
+    one_source(given)
+    if given.log is None:
+        yield given.table, None
+        return
+    with new_aside() as aside:
+        path = Path(aside) / "decisions.parquet"
+        yield str(path), made_of(given, path, inputs)
 
-    @contextmanager
-    def opened(self) -> Iterator[tuple[str, Decisions | None]]:
-        """Yield the path of the table, and how it was made of a log. Raises Misused, Refused."""
-        from liftgate.measure.attribution import Rule
-        from liftgate.measure.decision_table import decision_table
-        from liftgate.measure.log import new_aside
-        from liftgate.measure.refusal import Misused
 
-        if bool(self.table) == (self.log is not None):
-            raise Misused("say where the data is: either a table or --log DIR")
-        if self.log is None:
-            yield self.table, None
-            return
-        worth = self.metric.endswith("_value")
-        rule = Rule(self.metric.removesuffix("_value"), span_ms(self.window, "--window"), self.credit, worth)  # type: ignore[arg-type]
-        with new_aside() as aside:
-            path = Path(aside) / "decisions.parquet"
-            read_at = time_ms(self.read_at, "--read-at")
-            yield (
-                str(path),
-                decision_table(self.log, self.events, rule, path, read_at_ms=read_at, allow_gaps=self.allow_gaps, inputs=self.inputs),
-            )
+def made_of(given: Given, path: Path, inputs: Sequence[str]) -> Decisions:
+    """Write the table of the log that was named. Raises Misused, Refused."""
+    from liftgate.measure.decision_table import decision_table
+
+    assert given.log is not None
+    read_at_ms = time_ms(given.read_at, "--read-at")
+    return decision_table(
+        given.log, given.events, rule_of(given), path, read_at_ms=read_at_ms, allow_gaps=given.allow_gaps, inputs=tuple(inputs)
+    )
+
+
+def rule_of(given: Given) -> Rule:
+    """Return which outcomes belong to which decisions. Raises Misused."""
+    from liftgate.measure.attribution import Rule
+
+    kind, window_ms = given.rewarded.removesuffix("_value"), span_ms(given.window, "--window")
+    return Rule(kind, window_ms, given.credit, worth=kind != given.rewarded)  # type: ignore[arg-type]
 
 
 def said_of(made: Decisions | None) -> dict[str, Any]:

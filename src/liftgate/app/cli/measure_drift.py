@@ -7,8 +7,8 @@ from typing import Annotated
 import typer
 
 from liftgate.app.cli import measure_decisions as decisions
-from liftgate.app.cli import measure_source as source
-from liftgate.app.cli.measure_answer import ANSWERED, DUCKDB, JSON_HELP, TABLE_HELP, Answer, EngineOption, answer, figure, print_table
+from liftgate.app.cli.measure_answer import ANSWERED, Answer, answer, figure, print_table
+from liftgate.app.cli.measure_options import DECISION_LOG, DECISION_WINDOW, DECISIONS, TABLE_HELP, Given, sharing
 
 ALARM = 4
 
@@ -18,16 +18,12 @@ def register(app: typer.Typer) -> None:
     app.command("drift")(drift)
 
 
+@sharing(*DECISIONS, "engine", "as_json", log=DECISION_LOG, window=DECISION_WINDOW)
 def drift(
+    given: Given,
+    *,
     reference: Annotated[str, typer.Option("--reference", metavar="FILE", help=f"What the model was trained on. {TABLE_HELP}")] = "",
     current: Annotated[str, typer.Option("--current", metavar="FILE", help=f"What came since. {TABLE_HELP}")] = "",
-    log: decisions.LogOption = None,
-    events: source.EventsOption = None,
-    metric: decisions.MetricOption = source.METRIC,
-    window: decisions.WindowOption = "7d",
-    credit: decisions.CreditOption = "last",
-    read_at: source.ReadAtOption = "",
-    allow_gaps: source.GapsOption = False,
     column: Annotated[
         list[str] | None,
         typer.Option(
@@ -42,8 +38,6 @@ def drift(
         str, typer.Option("--reference-where", metavar="EXPR", help="Only these rows of the reference, such as \"bundle_version = '7'\".")
     ] = "",
     current_where: Annotated[str, typer.Option("--current-where", metavar="EXPR", help="Only these rows of what came since.")] = "",
-    engine: EngineOption = DUCKDB,
-    as_json: Annotated[bool, typer.Option("--json", help=JSON_HELP)] = False,
 ) -> None:
     """Say how far columns have moved from a reference, and whether to train the model again, and why.
 
@@ -69,7 +63,7 @@ def drift(
         from liftgate.measure.drift_table import compare_tables
         from liftgate.measure.refusal import Misused
 
-        if log is not None:
+        if given.log is not None:
             found = from_log()
             alarms.append(found["alarm"])
             return found
@@ -91,8 +85,7 @@ def drift(
         from liftgate.measure.drift_log import KNOWN, compare_bundles
 
         inputs = tuple(name for name in column or ("all",) if name not in KNOWN)
-        asked = decisions.Source("", log, events, metric, window, credit, read_at, allow_gaps, inputs)
-        with asked.opened() as (path, made):
+        with decisions.opened(given, inputs) as (path, made):
             there = [name for name in columns_of(path) if name not in KNOWN]
             found = compare_bundles(
                 path,
@@ -100,7 +93,7 @@ def drift(
                 reference=reference,
                 reference_where=reference_where,
                 current_where=current_where,
-                binary=not metric.endswith("_value"),
+                binary=not given.rewarded.endswith("_value"),
             )
             return decisions.said_of(made) | found
 
@@ -110,7 +103,7 @@ def drift(
         return open_table(path).columns
 
     try:
-        answer(as_json, compute, _show, engine)
+        answer(given, compute, _show)
     except typer.Exit as end:
         raise typer.Exit(ALARM if end.exit_code == ANSWERED and any(alarms) else end.exit_code) from None
 

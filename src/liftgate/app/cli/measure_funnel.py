@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from enum import StrEnum
 from math import isfinite
 from typing import TYPE_CHECKING, Annotated, Any
@@ -9,20 +10,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from liftgate.app.cli import measure_source as source
-from liftgate.app.cli.measure_answer import (
-    DUCKDB,
-    JSON_HELP,
-    MISUSED,
-    TABLE_HELP,
-    WHERE_HELP,
-    Answer,
-    EngineOption,
-    answer,
-    figure,
-    percent,
-    print_table,
-)
-from liftgate.app.cli.measure_srm import ARM_HELP, UNIT_HELP
+from liftgate.app.cli.measure_answer import MISUSED, Answer, answer, figure, percent, print_table
+from liftgate.app.cli.measure_options import LAST, PEOPLE, Given, sharing
 from liftgate.app.cli.say import fail
 
 if TYPE_CHECKING:
@@ -50,10 +39,9 @@ _STEP_HELP = (
     "A step's column, above 0 or true: done. Repeat, in order. With --event: its value in that column. With --log, left out: an offer was "
     "chosen (triggered), then every kind of event that somebody did."
 )
-_CONTROL_HELP = "The arm that the others are held against; with --log: holdout unless named."
-_SHARE_HELP = (
-    "Planned share of an arm, as a weight; repeat for every arm, or say `unknown`. Left out: equal shares, or a round holdout that fits."
-)
+
+_PEOPLE = tuple(one for one in PEOPLE if one not in ("window", "read_at"))
+"""Those two are another thing for a table: options of its own."""
 
 
 def register(app: typer.Typer) -> None:
@@ -61,20 +49,11 @@ def register(app: typer.Typer) -> None:
     app.command("funnel")(funnel)
 
 
+@sharing(*_PEOPLE, "unit", "arm", "control", *LAST, arm="Column of the arm. Left out: one funnel of everyone.")
 def funnel(
-    table: Annotated[str, typer.Option("--table", metavar="FILE", help=TABLE_HELP)] = "",
-    log: source.LogOption = None,
-    events: source.EventsOption = None,
-    layer: source.LayerOption = "",
-    placement: source.PlacementOption = "",
-    offer: source.OfferOption = None,
-    since: source.SinceOption = "",
-    until: source.UntilOption = "",
-    allow_gaps: source.GapsOption = False,
-    unit: Annotated[str, typer.Option("--unit", metavar="COL|row", help=UNIT_HELP)] = "",
+    given: Given,
+    *,
     step: Annotated[list[str] | None, typer.Option("--step", metavar="COL", help=_STEP_HELP)] = None,
-    arm: Annotated[str, typer.Option("--arm", metavar="COL", help=ARM_HELP + " Left out: one funnel of everyone.")] = "",
-    control: Annotated[str, typer.Option("--control", metavar="VALUE", help=_CONTROL_HELP)] = "",
     segment: Annotated[
         str, typer.Option("--segment", metavar="COL", help="A funnel of each value of this column, too; known at assignment.")
     ] = "",
@@ -105,14 +84,10 @@ def funnel(
         list[str] | None,
         typer.Option("--value", metavar="[STEP=]X", help="What one unit at a step is worth, the last one unless named; may be repeated."),
     ] = None,
-    share: Annotated[list[str] | None, typer.Option("--share", metavar="ARM=WEIGHT", help=_SHARE_HELP)] = None,
     correction: Annotated[
         Correction, typer.Option("--correction", help="For steps x arms x segments tested at once.")
     ] = Correction.benjamini_hochberg,
     alpha: Annotated[float, typer.Option("--alpha", help="1 - confidence, two-sided.")] = 0.05,
-    where: Annotated[str, typer.Option("--where", metavar="EXPR", help=WHERE_HELP)] = "",
-    engine: EngineOption = DUCKDB,
-    as_json: Annotated[bool, typer.Option("--json", help=JSON_HELP)] = False,
 ) -> None:
     """Show where people are lost on the way, which arm loses fewer, and where keeping some would be worth most.
 
@@ -128,33 +103,37 @@ def funnel(
     Example: liftgate measure funnel --table log.parquet --unit person --event event --time at --assigned sent --step seen --step done
     """
     steps = list(step or [])
-    if log is None and (not table or not unit or not step):
-        fail("give --table with --unit and --step, or --log", MISUSED, as_json)
-    if log is not None and (event or time):
+    if given.log is None and (not given.table or not given.unit or not step):
+        fail("give --table with --unit and --step, or --log", MISUSED, given.as_json)
+    if given.log is not None and (event or time):
         fail(
-            "--event and --time go with --table: a log's steps are columns of its people, as `measure table` writes them", MISUSED, as_json
+            "--event and --time go with --table: a log's steps are columns of its people, as `measure table` writes them",
+            MISUSED,
+            given.as_json,
         )
-    if (log is None and bool(window) != bool(read_at)) or (table and bool(window) and not time):
-        fail("--window, --read-at and --time go together", MISUSED, as_json)
+    if (given.log is None and bool(window) != bool(read_at)) or (given.table and bool(window) and not time):
+        fail("--window, --read-at and --time go together", MISUSED, given.as_json)
     if bool(event) != bool(assigned) or (bool(event) and not time):
-        fail("--event, --assigned and --time go together", MISUSED, as_json)
-    if control and not arm and log is None:
-        fail("--control wants --arm with it", MISUSED, as_json)
+        fail("--event, --assigned and --time go together", MISUSED, given.as_json)
+    if given.control and not given.arm and given.log is None:
+        fail("--control wants --arm with it", MISUSED, given.as_json)
 
     def compute() -> Answer:
         from liftgate.measure.funnel_answer import answer_funnel
         from liftgate.measure.funnel_table import Window, read_events, read_funnel
         from liftgate.measure.table import open_table
 
-        if log is not None:
+        if given.log is not None:
             return from_log()
-        rows = open_table(table, text=[name for name in (unit, arm, segment, event) if name and name != "row"], where=where)
+        rows = open_table(
+            given.table, text=[name for name in (given.unit, given.arm, segment, event) if name and name != "row"], where=given.where
+        )
         closing: Window | None = Window(time, window, read_at, open_windows is OpenWindows.refuse) if window else None
         if event:
-            read = read_events(rows, unit, event, time, assigned, steps, arm or None, segment or None, closing)
+            read = read_events(rows, given.unit, event, time, assigned, steps, given.arm or None, segment or None, closing)
         else:
-            read = read_funnel(rows, unit, steps, arm or None, segment or None, closing)
-        return answer_funnel(read, options(control, steps, share or []))
+            read = read_funnel(rows, given.unit, steps, given.arm or None, segment or None, closing)
+        return answer_funnel(read, options(given.control, steps, given.share or []))
 
     def options(against: str, names: list[str], planned: Sequence[str]) -> Options:
         from liftgate.measure.funnel_answer import Options
@@ -169,10 +148,8 @@ def funnel(
         from liftgate.measure.table import open_table
 
         groups = (segment,) if segment else ()
-        asked = source.Source(
-            table, log, events, layer, placement, tuple(offer or ()), window or "7d", "", since, until, read_at, allow_gaps, groups=groups
-        )
-        with asked.opened() as (path, made):
+        asked = replace(given, window=window or "7d", read_at=read_at)
+        with source.opened(asked, groups=groups) as (path, made):
             assert made is not None
             if made.open_windows and open_windows is OpenWindows.refuse:
                 raise Refused(
@@ -180,14 +157,14 @@ def funnel(
                     f"{made.open_windows:,} of {made.units + made.open_windows:,} units have an open window: what they will do is unknown",
                     "read again when the windows have closed, or leave those units out (--open-windows drop)",
                 )
-            source.strata(groups, made, path, where, "--segment")
-            group, against = arm or source.ARM, source.role(control, "" if layer else source.CONTROL, made, "--control")
-            rows = open_table(path, text=[group, *groups], where=where)
+            source.strata(groups, made, path, given.where, "--segment")
+            group, against = given.arm or source.ARM, source.role(given.control, "" if given.layer else source.CONTROL, made, "--control")
+            rows = open_table(path, text=[group, *groups], where=given.where)
             names = steps or steps_of_log(rows, made.kinds)
-            read = read_funnel(rows, unit or source.ROW, names, group, segment or None)
-            return source.said_of(made) | answer_funnel(read, options(against, names, source.shares(share or (), (), made)))
+            read = read_funnel(rows, given.unit or source.ROW, names, group, segment or None)
+            return source.said_of(made) | answer_funnel(read, options(against, names, source.shares(given.share or (), (), made)))
 
-    answer(as_json, compute, _show, engine)
+    answer(given, compute, _show)
 
 
 def _by_step(option: str, words: list[str]) -> dict[str, float]:

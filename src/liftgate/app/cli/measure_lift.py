@@ -7,19 +7,8 @@ from typing import Annotated, Any
 import typer
 
 from liftgate.app.cli import measure_source as source
-from liftgate.app.cli.measure_answer import (
-    DUCKDB,
-    JSON_HELP,
-    TABLE_HELP,
-    WHERE_HELP,
-    Answer,
-    EngineOption,
-    answer,
-    figure,
-    percent,
-    print_table,
-)
-from liftgate.app.cli.measure_srm import ARM_HELP, UNIT_HELP
+from liftgate.app.cli.measure_answer import Answer, answer, figure, percent, print_table
+from liftgate.app.cli.measure_options import LAST, METRIC, PEOPLE, Given, sharing
 
 _METRIC = "What is compared: COL:binary (0 or 1), COL:mean, COL:ratio:DENOMINATOR; without a kind the values decide. Repeat for more."
 _COVARIATE = "CUPED: a number a unit from before its first exposure, or COL:ratio:DENOMINATOR; repeat for more."
@@ -33,24 +22,10 @@ def register(app: typer.Typer) -> None:
     app.command("lift")(lift)
 
 
+@sharing(*PEOPLE, "before", "unit", "arm", "control", *LAST)
 def lift(
-    table: Annotated[str, typer.Option("--table", metavar="FILE", help=TABLE_HELP)] = "",
-    log: source.LogOption = None,
-    events: source.EventsOption = None,
-    layer: source.LayerOption = "",
-    placement: source.PlacementOption = "",
-    offer: source.OfferOption = None,
-    window: source.WindowOption = "7d",
-    before: source.BeforeOption = "",
-    since: source.SinceOption = "",
-    until: source.UntilOption = "",
-    read_at: source.ReadAtOption = "",
-    allow_gaps: source.GapsOption = False,
-    unit: Annotated[str, typer.Option("--unit", metavar="COL|row", help=UNIT_HELP)] = "",
-    arm: Annotated[str, typer.Option("--arm", metavar="COL", help=ARM_HELP)] = "",
-    control: Annotated[
-        str, typer.Option("--control", metavar="VALUE", help="The arm that the others are held against; with --log: holdout unless named.")
-    ] = "",
+    given: Given,
+    *,
     metric: Annotated[list[str] | None, typer.Option("--metric", metavar="COL[:KIND]", help=_METRIC)] = None,
     guardrail: Annotated[list[str] | None, typer.Option("--guardrail", metavar="METRIC,up|down,MARGIN", help=_GUARDRAIL)] = None,
     covariate: Annotated[list[str] | None, typer.Option("--covariate", metavar="COL", help=_COVARIATE)] = None,
@@ -69,15 +44,6 @@ def lift(
         str, typer.Option("--triggered", metavar="COL", help="0 or 1, computed alike in all arms: report the triggered units, too.")
     ] = "",
     exposed: Annotated[str, typer.Option("--exposed", metavar="COL", help="0 or 1: report the effect on those exposed (CACE), too.")] = "",
-    where: Annotated[str, typer.Option("--where", metavar="EXPR", help=WHERE_HELP)] = "",
-    share: Annotated[
-        list[str] | None,
-        typer.Option(
-            "--share",
-            metavar="ARM=WEIGHT",
-            help="Planned share of an arm; repeat for every arm, or say `unknown`. Left out: equal, or a round holdout.",
-        ),
-    ] = None,
     winsorise: Annotated[
         float | None, typer.Option("--winsorise", metavar="Q", help="Cap `mean` metrics at this quantile of their values other than 0.")
     ] = None,
@@ -85,8 +51,6 @@ def lift(
     correction: Annotated[
         str, typer.Option("--correction", metavar="NAME", help="For several metrics, arms and segments: benjamini_hochberg or holm.")
     ] = "benjamini_hochberg",
-    engine: EngineOption = DUCKDB,
-    as_json: Annotated[bool, typer.Option("--json", help=JSON_HELP)] = False,
 ) -> None:
     """Say what each arm was worth against control: a difference, its interval, one p-value, and the relative lift; or refuse.
 
@@ -101,39 +65,35 @@ def lift(
 
     Example: liftgate measure lift --log log --window 7d --metric purchase --metric purchase_value --triggered triggered
     """
-    asked = source.Source(
-        table, log, events, layer, placement, tuple(offer or ()), window, before, since, until, read_at, allow_gaps,
-        groups=(*(segment or ()), *(stratum or ())),
-    )  # fmt: skip
 
     def compute() -> Answer:
         from liftgate.measure.lift import measure_lift
         from liftgate.measure.lift_question import Question, guardrail_of, metric_of
 
-        with asked.opened() as (path, made):
+        with source.opened(given, groups=(*(segment or ()), *(stratum or ()))) as (path, made):
             return source.said_of(made) | measure_lift(
                 Question(
                     table=path,
-                    unit=source.role(unit, source.ROW, made, "--unit"),
-                    arm=source.role(arm, source.ARM, made, "--arm"),
-                    control=source.role(control, "" if layer else source.CONTROL, made, "--control"),
-                    metrics=tuple(metric_of(word) for word in metric or ([source.METRIC] if made and not guardrail else [])),
+                    unit=source.role(given.unit, source.ROW, made, "--unit"),
+                    arm=source.role(given.arm, source.ARM, made, "--arm"),
+                    control=source.role(given.control, "" if given.layer else source.CONTROL, made, "--control"),
+                    metrics=tuple(metric_of(word) for word in metric or ([METRIC] if made and not guardrail else [])),
                     guardrails=tuple(guardrail_of(word) for word in guardrail or ()),
                     covariates=tuple(metric_of(word, "--covariate") for word in covariate or ()),
-                    strata=source.strata(stratum or (), made, path, where, "--stratum"),
+                    strata=source.strata(stratum or (), made, path, given.where, "--stratum"),
                     segments=tuple(segment or ()),
                     period=period or (source.VERSION if made else ""),
                     triggered=triggered,
                     exposed=exposed,
-                    where=where,
-                    shares=source.shares(share or (), stratum or (), made),
+                    where=given.where,
+                    shares=source.shares(given.share or (), stratum or (), made),
                     winsorise=winsorise,
                     alpha=alpha,
                     correction=correction,
                 )
             )
 
-    answer(as_json, compute, _show, engine)
+    answer(given, compute, _show)
 
 
 def _show(found: Answer) -> None:

@@ -7,8 +7,8 @@ from typing import Annotated
 import typer
 
 from liftgate.app.cli import measure_decisions as decisions
-from liftgate.app.cli import measure_source as source
-from liftgate.app.cli.measure_answer import DUCKDB, JSON_HELP, TABLE_HELP, WHERE_HELP, Answer, EngineOption, answer, figure, print_table
+from liftgate.app.cli.measure_answer import Answer, answer, figure, print_table
+from liftgate.app.cli.measure_options import DECISION_LOG, DECISION_WINDOW, DECISIONS, Given, sharing
 
 _SHOWN_ACTIONS = 10
 
@@ -18,15 +18,10 @@ def register(app: typer.Typer) -> None:
     app.command("ope")(ope)
 
 
+@sharing("table", *DECISIONS, "where", "engine", "as_json", log=DECISION_LOG, window=DECISION_WINDOW)
 def ope(
-    table: Annotated[str, typer.Option("--table", metavar="FILE", help=TABLE_HELP)] = "",
-    log: decisions.LogOption = None,
-    events: source.EventsOption = None,
-    metric: decisions.MetricOption = source.METRIC,
-    window: decisions.WindowOption = "7d",
-    credit: decisions.CreditOption = "last",
-    read_at: source.ReadAtOption = "",
-    allow_gaps: source.GapsOption = False,
+    given: Given,
+    *,
     action: Annotated[str, typer.Option("--action", metavar="COL", help="Column of the action that was taken.")] = "",
     reward: Annotated[str, typer.Option("--reward", metavar="COL", help="Column of what it earned; 0 where nothing came of it.")] = "",
     logged_probability: Annotated[
@@ -49,7 +44,6 @@ def ope(
         str | None,
         typer.Option("--unsupported", metavar="COL", help="Probability of the other policy on actions to which the log gave none."),
     ] = None,
-    where: Annotated[str, typer.Option("--where", metavar="EXPR", help=WHERE_HELP)] = "",
     clip: Annotated[float, typer.Option("--clip", min=1, help="Largest weight of clipped_ips.")] = 10.0,
     switch: Annotated[float, typer.Option("--switch", min=0, help="Weight above which switch_dr trusts the prediction alone.")] = 10.0,
     min_ess_share: Annotated[
@@ -57,8 +51,6 @@ def ope(
     ] = 0.01,
     replicates: Annotated[int, typer.Option("--replicates", min=0, max=100_000, help="Bootstrap samples of people; 0: none.")] = 1000,
     seed: Annotated[int, typer.Option("--seed", min=0, help="Seed of the bootstrap.")] = 0,
-    engine: EngineOption = DUCKDB,
-    as_json: Annotated[bool, typer.Option("--json", help=JSON_HELP)] = False,
 ) -> None:
     """Say what another policy would have earned a decision, and how far that can be believed.
 
@@ -76,17 +68,16 @@ def ope(
 
     Example: liftgate measure ope --log log --window 7d --metric purchase_value
     """
-    asked = decisions.Source(table, log, events, metric, window, credit, read_at, allow_gaps)
 
     def compute() -> Answer:
         from liftgate.measure.refusal import Misused
 
         usual = {"--action": "offer", "--reward": "reward", "--logged-probability": "probability", "--target-probability": "even"}
-        given = dict(zip(usual, (action, reward, logged_probability, target_probability), strict=True))
-        if lacking := [name for name, column in given.items() if not column and log is None]:
+        named = dict(zip(usual, (action, reward, logged_probability, target_probability), strict=True))
+        if lacking := [name for name, column in named.items() if not column and given.log is None]:
             raise Misused(f"--table wants {', '.join(lacking)} with it")
-        with asked.opened() as (path, made):
-            columns = {name: column or usual[name] for name, column in given.items()}
+        with decisions.opened(given) as (path, made):
+            columns = {name: column or usual[name] for name, column in named.items()}
             return decisions.said_of(made) | value(path, columns, cluster or (None if made is None else "unit"))
 
     def value(path: str, columns: dict[str, str], cluster: str | None) -> Answer:
@@ -103,7 +94,7 @@ def ope(
             q_logged=q_logged,
             q_target=q_target,
             unsupported=unsupported,
-            where=where,
+            where=given.where,
             limits=Limits(min_ess_share=min_ess_share),
             clip=clip,
             switch=switch,
@@ -111,7 +102,7 @@ def ope(
             seed=seed,
         )
 
-    answer(as_json, compute, _show, engine)
+    answer(given, compute, _show)
 
 
 def _show(found: Answer) -> None:

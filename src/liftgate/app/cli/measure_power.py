@@ -7,19 +7,8 @@ from typing import Annotated
 
 import typer
 
-from liftgate.app.cli.measure_answer import (
-    DUCKDB,
-    JSON_HELP,
-    MISUSED,
-    TABLE_HELP,
-    WHERE_HELP,
-    Answer,
-    EngineOption,
-    answer,
-    figure,
-    percent,
-    print_table,
-)
+from liftgate.app.cli.measure_answer import MISUSED, Answer, answer, figure, percent, print_table
+from liftgate.app.cli.measure_options import TABLE_HELP, Given, sharing
 from liftgate.app.cli.say import fail
 
 
@@ -37,7 +26,10 @@ def register(app: typer.Typer) -> None:
     app.command("power")(power)
 
 
+@sharing("table", "where", "engine", "as_json", table="Take baseline and deviation from past data. " + TABLE_HELP)
 def power(
+    given: Given,
+    *,
     baseline: Annotated[
         float | None, typer.Option("--baseline", metavar="X", help="What the control has: a rate (0.05), or a mean with --sd.")
     ] = None,
@@ -65,11 +57,7 @@ def power(
     convention: Annotated[
         ConventionName, typer.Option("--convention", help="How units are computed; docs/measurement.md says how they differ.")
     ] = ConventionName.unpooled,
-    table: Annotated[str, typer.Option("--table", metavar="FILE", help="Take baseline and deviation from past data. " + TABLE_HELP)] = "",
     metric: Annotated[str, typer.Option("--metric", metavar="COL[:binary|mean]", help="Column of --table, one row a unit.")] = "",
-    where: Annotated[str, typer.Option("--where", metavar="EXPR", help=WHERE_HELP)] = "",
-    engine: EngineOption = DUCKDB,
-    as_json: Annotated[bool, typer.Option("--json", help=JSON_HELP)] = False,
 ) -> None:
     """Plan an experiment: units by arm and days for an effect, or the smallest effect that the units at hand show (MDE).
 
@@ -83,8 +71,8 @@ def power(
 
     Example: liftgate measure power --table past.csv --metric spend --lift 5% --share none=2 --share mail=1 --share app=1 --control none
     """
-    if bool(table) == (baseline is not None) or bool(table) != bool(metric):
-        fail("give --baseline (with --sd for a mean), or --table with --metric", MISUSED, as_json)
+    if bool(given.table) == (baseline is not None) or bool(given.table) != bool(metric):
+        fail("give --baseline (with --sd for a mean), or --table with --metric", MISUSED, given.as_json)
 
     def compute() -> Answer:
         from liftgate.measure.power import Metric
@@ -97,8 +85,8 @@ def power(
             raise Misused(f"--share gives every arm a weight above 0, the control {control!r} among them; it has {', '.join(weights)}")
         shares = {arm: weight / sum(weights.values()) for arm, weight in weights.items()}
         try:
-            if table:
-                measured = metric_of_table(table, metric, where)
+            if given.table:
+                measured = metric_of_table(given.table, metric, given.where)
             else:
                 measured = Metric.proportion(baseline or 0.0) if sd is None else Metric.mean(baseline or 0.0, sd)
         except ValueError as err:
@@ -106,7 +94,7 @@ def power(
         asked = Question(shares, control, alpha, wanted, convention.value, effect, _share(lift) if lift else None, units, per_day, days)
         return answer_power(measured, asked)
 
-    answer(as_json, compute, _show, engine)
+    answer(given, compute, _show)
 
 
 def _share(text: str) -> float:

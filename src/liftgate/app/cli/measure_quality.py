@@ -8,7 +8,8 @@ from typing import Annotated
 import typer
 
 from liftgate.app.cli import measure_source as source
-from liftgate.app.cli.measure_answer import DUCKDB, JSON_HELP, Answer, EngineOption, answer, figure, print_table
+from liftgate.app.cli.measure_answer import Answer, answer, figure, print_table
+from liftgate.app.cli.measure_options import Given, sharing
 
 
 def register(app: typer.Typer) -> None:
@@ -16,13 +17,12 @@ def register(app: typer.Typer) -> None:
     app.command("quality")(quality)
 
 
+@sharing("events", "read_at", "engine", "as_json")
 def quality(
+    given: Given,
+    *,
     log: Annotated[Path, typer.Option("--log", metavar="DIR", help="A decision log.")],
-    events: source.EventsOption = None,
     window: Annotated[str, typer.Option("--window", metavar="SPAN", help="Count decisions with less time than this, such as 7d.")] = "",
-    read_at: source.ReadAtOption = "",
-    engine: EngineOption = DUCKDB,
-    as_json: Annotated[bool, typer.Option("--json", help=JSON_HELP)] = False,
 ) -> None:
     """Say whether a log is whole: gaps in a writer's numbers, rows that are there twice, how complete each arm is, versions, open windows.
 
@@ -36,9 +36,11 @@ def quality(
     def compute() -> Answer:
         from liftgate.measure.quality import measure_quality
 
-        return measure_quality(log, events, source.span_ms(window, "--window") if window else None, source.time_ms(read_at, "--read-at"))
+        return measure_quality(
+            log, given.events, source.span_ms(window, "--window") if window else None, source.time_ms(given.read_at, "--read-at")
+        )
 
-    answer(as_json, compute, _show, engine)
+    answer(given, compute, _show)
 
 
 def _show(found: Answer) -> None:

@@ -7,27 +7,11 @@ from typing import Annotated, Any
 import typer
 
 from liftgate.app.cli import measure_source as source
-from liftgate.app.cli.measure_answer import (
-    DUCKDB,
-    JSON_HELP,
-    MISUSED,
-    TABLE_HELP,
-    WHERE_HELP,
-    Answer,
-    EngineOption,
-    answer,
-    figure,
-    percent,
-    print_table,
-)
-from liftgate.app.cli.measure_srm import ARM_HELP, UNIT_HELP
+from liftgate.app.cli.measure_answer import MISUSED, Answer, answer, figure, percent, print_table
+from liftgate.app.cli.measure_options import LAST, METRIC, PEOPLE, TABLE_HELP, Given, sharing
 from liftgate.app.cli.say import fail
 
 _SHOWN_LOOKS = 12
-
-_SHARE_HELP = (
-    "Planned share of an arm, as a weight; repeat for every arm, or say `unknown`. Left out: equal shares, or a round holdout that fits."
-)
 
 
 def register(app: typer.Typer) -> None:
@@ -35,23 +19,10 @@ def register(app: typer.Typer) -> None:
     app.command("sequential")(sequential)
 
 
+@sharing(*PEOPLE, "unit", "arm", "control", *LAST, table="One row a unit. " + TABLE_HELP)
 def sequential(
-    control: Annotated[
-        str, typer.Option("--control", metavar="VALUE", help="The arm that the others are held against; with --log: holdout unless named.")
-    ] = "",
-    table: Annotated[str, typer.Option("--table", metavar="FILE", help="One row a unit. " + TABLE_HELP)] = "",
-    log: source.LogOption = None,
-    events: source.EventsOption = None,
-    layer: source.LayerOption = "",
-    placement: source.PlacementOption = "",
-    offer: source.OfferOption = None,
-    window: source.WindowOption = "7d",
-    since: source.SinceOption = "",
-    until: source.UntilOption = "",
-    read_at: source.ReadAtOption = "",
-    allow_gaps: source.GapsOption = False,
-    unit: Annotated[str, typer.Option("--unit", metavar="COL|row", help=UNIT_HELP)] = "",
-    arm: Annotated[str, typer.Option("--arm", metavar="COL", help=ARM_HELP)] = "",
+    given: Given,
+    *,
     metric: Annotated[str, typer.Option("--metric", metavar="COL", help="Column that is compared; empty counts as 0.")] = "",
     time: Annotated[
         str,
@@ -81,10 +52,6 @@ def sequential(
     alpha: Annotated[
         float, typer.Option("--alpha", help="Chance that it ever says stop without an effect, over all looks and arms.")
     ] = 0.05,
-    share: Annotated[list[str] | None, typer.Option("--share", metavar="ARM=WEIGHT", help=_SHARE_HELP)] = None,
-    where: Annotated[str, typer.Option("--where", metavar="EXPR", help=WHERE_HELP)] = "",
-    engine: EngineOption = DUCKDB,
-    as_json: Annotated[bool, typer.Option("--json", help=JSON_HELP)] = False,
 ) -> None:
     """Say whether a running experiment may stop: an interval that holds at every look together, however many there are.
 
@@ -99,14 +66,13 @@ def sequential(
 
     Example: liftgate measure sequential --cumulative looks.csv --control holdout --n-star 40000 --json
     """
-    needed = {"--unit": unit, "--arm": arm, "--metric": metric, "--time": time, "--control": control}
-    if (bool(table), bool(cumulative), log is not None).count(True) != 1:
-        fail("give --table with --unit, --arm, --metric and --time, or --log, or --cumulative", MISUSED, as_json)
-    if table and (missing := [name for name, given in needed.items() if not given]):
-        fail(f"--table wants {', '.join(missing)} with it", MISUSED, as_json)
-    if cumulative and not control:
-        fail("--cumulative wants --control with it", MISUSED, as_json)
-    asked = source.Source(table, log, events, layer, placement, tuple(offer or ()), window, "", since, until, read_at, allow_gaps)
+    needed = {"--unit": given.unit, "--arm": given.arm, "--metric": metric, "--time": time, "--control": given.control}
+    if (bool(given.table), bool(cumulative), given.log is not None).count(True) != 1:
+        fail("give --table with --unit, --arm, --metric and --time, or --log, or --cumulative", MISUSED, given.as_json)
+    if given.table and (missing := [name for name, column in needed.items() if not column]):
+        fail(f"--table wants {', '.join(missing)} with it", MISUSED, given.as_json)
+    if cumulative and not given.control:
+        fail("--cumulative wants --control with it", MISUSED, given.as_json)
 
     def compute() -> Answer:
         from liftgate.measure.sequential_answer import answer_sequence, read_cumulative
@@ -114,18 +80,18 @@ def sequential(
         from liftgate.measure.table import open_table
 
         if cumulative:
-            streams = read_cumulative(open_table(cumulative, text=["arm"], where=where), control)
-            return answer_sequence(streams, n_star, fixed_horizon, alpha, share or [])
-        with asked.opened() as (path, made):
-            key, group = source.role(unit, source.ROW, made, "--unit"), source.role(arm, source.ARM, made, "--arm")
-            against = source.role(control, "" if layer else source.CONTROL, made, "--control")
-            source.strata((), made, path, where)
-            rows = open_table(path, text=[name for name in (key, group) if name != source.ROW], where=where)
-            streams = read_looks(rows, key, group, against, metric or source.METRIC, time or "assigned_at", every)
-            planned = source.shares(share or (), (), made)
+            streams = read_cumulative(open_table(cumulative, text=["arm"], where=given.where), given.control)
+            return answer_sequence(streams, n_star, fixed_horizon, alpha, given.share or [])
+        with source.opened(given) as (path, made):
+            key, group = source.role(given.unit, source.ROW, made, "--unit"), source.role(given.arm, source.ARM, made, "--arm")
+            against = source.role(given.control, "" if given.layer else source.CONTROL, made, "--control")
+            source.strata((), made, path, given.where)
+            rows = open_table(path, text=[name for name in (key, group) if name != source.ROW], where=given.where)
+            streams = read_looks(rows, key, group, against, metric or METRIC, time or "assigned_at", every)
+            planned = source.shares(given.share or (), (), made)
             return source.said_of(made) | answer_sequence(streams, n_star, fixed_horizon, alpha, planned)
 
-    answer(as_json, compute, _show, engine)
+    answer(given, compute, _show)
 
 
 def _show(found: Answer) -> None:

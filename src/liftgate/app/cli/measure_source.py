@@ -1,107 +1,64 @@
-"""`liftgate measure ... --log DIR`: the options that turn a log into a table, the same for every question."""
+"""`liftgate measure ... --log DIR`: what the options mean that turn a log into a table, the same for every question."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Any
 
 import typer
+
+from liftgate.app.cli.measure_options import Given
 
 if TYPE_CHECKING:
     from liftgate.measure.experiment import Asked, Made
 
-ARM, CONTROL, METRIC, ROW, VERSION = "arm", "holdout", "purchase", "row", "version"
+ARM, CONTROL, ROW, VERSION = "arm", "holdout", "row", "version"
 """Columns of the table that a log becomes, and the control where no layer is named."""
 
-LogOption = Annotated[Path | None, typer.Option("--log", metavar="DIR", help="A decision log, instead of --table: one row a person then.")]
-EventsOption = Annotated[Path | None, typer.Option("--events", metavar="DIR", help="Where the event log is; absent: in --log.")]
-LayerOption = Annotated[
-    str,
-    typer.Option("--layer", metavar="NAME", help="With --log: compare this layer's arms; absent: treatment against everybody held out."),
-]
-PlacementOption = Annotated[str, typer.Option("--placement", metavar="NAME", help="With --log: only decisions of this placement.")]
-OfferOption = Annotated[
-    list[str] | None,
-    typer.Option("--offer", metavar="ID", help="With --log: `triggered` is 1 where one of these was chosen, shown or not; absent: any."),
-]
-WindowOption = Annotated[
-    str, typer.Option("--window", metavar="SPAN", help="With --log: how long after a person's first decision outcomes count, such as 7d.")
-]
-BeforeOption = Annotated[
-    str, typer.Option("--before", metavar="SPAN", help="With --log: also count events this long before, as `..._before`, for --covariate.")
-]
-SinceOption = Annotated[str, typer.Option("--since", metavar="TIME", help="With --log: people whose first decision came then or later.")]
-UntilOption = Annotated[str, typer.Option("--until", metavar="TIME", help="With --log: people whose first decision came before.")]
-ReadAtOption = Annotated[
-    str,
-    typer.Option("--read-at", metavar="TIME", help="With --log: windows open at this time are left out; absent: the log's latest moment."),
-]
-InputOption = Annotated[
-    list[str] | None,
-    typer.Option(
-        "--input", metavar="NAME", help="Also an input, such as context.device; a person's is that of the first decision. `all`: each."
-    ),
-]
-GapsOption = Annotated[bool, typer.Option("--allow-gaps", help="With --log: measure although records are missing from it.")]
+
+@contextmanager
+def opened(given: Given, *, groups: Sequence[str] = (), score: bool = False) -> Iterator[tuple[str, Made | None]]:
+    """Yield the path of the table, and how it was made of a log. Raises Misused, Refused."""
+    from liftgate.measure.experiment import experiment_table
+    from liftgate.measure.log import new_aside
+
+    one_source(given)
+    if given.log is None:
+        yield given.table, None
+        return
+    with new_aside() as aside:
+        path = Path(aside) / "experiment.parquet"
+        yield str(path), experiment_table(given.log, given.events, asked(given, groups=groups, score=score), path)
 
 
-@dataclass(frozen=True, slots=True)
-class Source:
-    """What a command was told about where its table comes from."""
+def asked(given: Given, *, inputs: Sequence[str] = (), groups: Sequence[str] = (), score: bool = False) -> Asked:
+    """Return the options as what the table of a log is asked for. Raises Misused."""
+    from liftgate.measure.experiment import Asked
 
-    table: str
-    log: Path | None
-    events: Path | None = None
-    layer: str = ""
-    placement: str = ""
-    offers: tuple[str, ...] = ()
-    window: str = "7d"
-    before: str = ""
-    since: str = ""
-    until: str = ""
-    read_at: str = ""
-    allow_gaps: bool = False
-    inputs: tuple[str, ...] = ()
-    groups: tuple[str, ...] = ()
-    score: bool = False
+    return Asked(
+        layer=given.layer,
+        window_ms=span_ms(given.window, "--window") if given.window else 0,
+        before_ms=span_ms(given.before, "--before") if given.before else 0,
+        placement=given.placement,
+        offers=tuple(given.offer or ()),
+        since_ms=time_ms(given.since, "--since"),
+        until_ms=time_ms(given.until, "--until"),
+        read_at_ms=time_ms(given.read_at, "--read-at"),
+        allow_gaps=given.allow_gaps,
+        inputs=tuple(inputs),
+        groups=tuple(groups),
+        score=score,
+    )
 
-    @contextmanager
-    def opened(self) -> Iterator[tuple[str, Made | None]]:
-        """Yield the path of the table, and how it was made of a log. Raises Misused, Refused."""
-        from liftgate.measure.experiment import experiment_table
-        from liftgate.measure.log import new_aside
-        from liftgate.measure.refusal import Misused
 
-        if bool(self.table) == (self.log is not None):
-            raise Misused("say where the data is: either --table FILE or --log DIR")
-        if self.log is None:
-            yield self.table, None
-            return
-        with new_aside() as aside:
-            path = Path(aside) / "experiment.parquet"
-            yield str(path), experiment_table(self.log, self.events, self.asked(), path)
+def one_source(given: Given) -> None:
+    """Raise Misused unless there is a table or a log, and not both."""
+    from liftgate.measure.refusal import Misused
 
-    def asked(self) -> Asked:
-        """Return the options as what the table is asked for. Raises Misused."""
-        from liftgate.measure.experiment import Asked
-
-        return Asked(
-            layer=self.layer,
-            window_ms=span_ms(self.window, "--window") if self.window else 0,
-            before_ms=span_ms(self.before, "--before") if self.before else 0,
-            placement=self.placement,
-            offers=self.offers,
-            since_ms=time_ms(self.since, "--since"),
-            until_ms=time_ms(self.until, "--until"),
-            read_at_ms=time_ms(self.read_at, "--read-at"),
-            allow_gaps=self.allow_gaps,
-            inputs=self.inputs,
-            groups=self.groups,
-            score=self.score,
-        )
+    if bool(given.table) == (given.log is not None):
+        raise Misused("say where the data is: either --table FILE or --log DIR")
 
 
 def span_ms(text: str, option: str) -> int:

@@ -2,16 +2,14 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Annotated
 
 import typer
 
 from liftgate.app.cli import measure_source as source
-from liftgate.app.cli.measure_answer import DUCKDB, JSON_HELP, TABLE_HELP, WHERE_HELP, Answer, EngineOption, answer, figure, print_table
-
-UNIT_HELP = "Column of what was randomised, such as the customer; `row` where every row is one."
-ARM_HELP = "Column of the arm."
-SHARE_HELP = "Planned share of an arm, as a weight; repeat for every arm. Left out: equal."
+from liftgate.app.cli.measure_answer import Answer, answer, figure, print_table
+from liftgate.app.cli.measure_options import LAST, Given, sharing
 
 
 def register(app: typer.Typer) -> None:
@@ -19,23 +17,16 @@ def register(app: typer.Typer) -> None:
     app.command("srm")(srm)
 
 
+@sharing(
+    "table", "log", "layer", "placement", "since", "until", "allow_gaps", "unit", "arm", *LAST,
+    share="Planned share of an arm, as a weight; repeat for every arm. Left out: equal; with --log: what the log says.",
+)  # fmt: skip
 def srm(
-    table: Annotated[str, typer.Option("--table", metavar="FILE", help=TABLE_HELP)] = "",
-    log: source.LogOption = None,
-    layer: source.LayerOption = "",
-    placement: source.PlacementOption = "",
-    since: source.SinceOption = "",
-    until: source.UntilOption = "",
-    allow_gaps: source.GapsOption = False,
-    unit: Annotated[str, typer.Option("--unit", metavar="COL|row", help=UNIT_HELP)] = "",
-    arm: Annotated[str, typer.Option("--arm", metavar="COL", help=ARM_HELP)] = "",
-    share: Annotated[list[str] | None, typer.Option("--share", metavar="ARM=WEIGHT", help=SHARE_HELP)] = None,
+    given: Given,
+    *,
     stratum: Annotated[
         list[str] | None, typer.Option("--stratum", metavar="COL", help="Check each value of this column alone, too; may be repeated.")
     ] = None,
-    where: Annotated[str, typer.Option("--where", metavar="EXPR", help=WHERE_HELP)] = "",
-    engine: EngineOption = DUCKDB,
-    as_json: Annotated[bool, typer.Option("--json", help=JSON_HELP)] = False,
 ) -> None:
     """Check that units come in the planned shares: a sample-ratio mismatch (p < 0.001) means that no effect can be trusted.
 
@@ -54,18 +45,17 @@ def srm(
         from liftgate.measure.srm_table import check_split
 
         # Whoever came counts, however little time they have had since: no window is waited for.
-        asked = source.Source(table, log, None, layer, placement, (), "", "", since, until, "", allow_gaps)
-        with asked.opened() as (path, made):
+        with source.opened(replace(given, window="")) as (path, made):
             return source.said_of(made) | check_split(
                 path,
-                source.role(unit, source.ROW, made, "--unit"),
-                source.role(arm, source.ARM, made, "--arm"),
-                source.shares(share or (), stratum or (), made),
+                source.role(given.unit, source.ROW, made, "--unit"),
+                source.role(given.arm, source.ARM, made, "--arm"),
+                source.shares(given.share or (), stratum or (), made),
                 stratum or [],
-                where,
+                given.where,
             )
 
-    answer(as_json, compute, _show, engine)
+    answer(given, compute, _show)
 
 
 def _show(found: Answer) -> None:

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from enum import StrEnum
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated
 
 import typer
 
+from liftgate.app.cli import measure_decisions as decisions
 from liftgate.app.cli import measure_source as source
-from liftgate.app.cli.measure_answer import DUCKDB, JSON_HELP, Answer, EngineOption, answer
+from liftgate.app.cli.measure_answer import Answer, answer
+from liftgate.app.cli.measure_options import METRIC, Given, sharing
 
 
 class Per(StrEnum):
@@ -24,28 +27,26 @@ def register(app: typer.Typer) -> None:
     app.command("table")(table)
 
 
+@sharing(
+    "events", "layer", "placement", "offer", "window", "before", "since", "until", "read_at", "allow_gaps", "engine", "as_json"
+)  # fmt: skip
 def table(
+    given: Given,
+    *,
     log: Annotated[Path, typer.Option("--log", metavar="DIR", help="A decision log.")],
     out: Annotated[Path, typer.Option("--out", metavar="FILE", help="Parquet file to write; one that is there is not replaced.")],
-    events: source.EventsOption = None,
-    layer: source.LayerOption = "",
-    placement: source.PlacementOption = "",
-    offer: source.OfferOption = None,
-    window: source.WindowOption = "7d",
-    before: source.BeforeOption = "",
-    since: source.SinceOption = "",
-    until: source.UntilOption = "",
-    read_at: source.ReadAtOption = "",
-    allow_gaps: source.GapsOption = False,
     per: Annotated[
         Per, typer.Option("--per", help="A row a person (for lift), or a row a decision (for calibration, drift, ope).")
     ] = Per.person,
     metric: Annotated[
         str, typer.Option("--metric", metavar="KIND[_value]", help="With --per decision: the event that is its reward.")
     ] = "",
-    input_: source.InputOption = None,
-    engine: EngineOption = DUCKDB,
-    as_json: Annotated[bool, typer.Option("--json", help=JSON_HELP)] = False,
+    input_: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--input", metavar="NAME", help="Also an input, such as context.device; a person's is that of the first decision. `all`: each."
+        ),
+    ] = None,
 ) -> None:
     """Write a log as a table with one row a person: arm, version, triggered, exposed, and what was done in one window for every arm.
 
@@ -66,31 +67,16 @@ def table(
         if out.exists():
             raise Misused(f"--out {out} is there: name a new file")
         if per is Per.decision:
-            if layer or placement or offer or before or since or until:
+            if any((given.layer, given.placement, given.offer, given.before, given.since, given.until)):
                 raise Misused("--per decision goes with --events, --metric, --window, --input, --read-at and --allow-gaps alone")
-            return _decisions(log, events, metric or source.METRIC, window, read_at, allow_gaps, out, tuple(input_ or ()))
+            asked = replace(given, log=log, rewarded=metric or METRIC)
+            return {"what": "table", "path": str(out)} | decisions.made_of(asked, out, input_ or ()).as_json()
         if metric:
             raise Misused("--metric goes with --per decision; a row a person has every kind of event")
-        asked = source.Source(
-            "", log, events, layer, placement, tuple(offer or ()), window, before, since, until, read_at, allow_gaps,
-            inputs=tuple(input_ or ()),
-        )  # fmt: skip
-        made = experiment_table(log, events, asked.asked(), out)
+        made = experiment_table(log, given.events, source.asked(given, inputs=input_ or ()), out)
         return {"what": "table", "path": str(out), "kinds": made.kinds} | source.said_of(made)
 
-    answer(as_json, compute, _show, engine)
-
-
-def _decisions(
-    log: Path, events: Path | None, metric: str, window: str, read_at: str, allow_gaps: bool, out: Path, inputs: tuple[str, ...]
-) -> dict[str, Any]:
-    from liftgate.measure.attribution import Rule
-    from liftgate.measure.decision_table import decision_table
-
-    rule = Rule(metric.removesuffix("_value"), source.span_ms(window, "--window"), worth=metric.endswith("_value"))
-    read_at_ms = source.time_ms(read_at, "--read-at")
-    made = decision_table(log, events, rule, out, read_at_ms=read_at_ms, allow_gaps=allow_gaps, inputs=inputs)
-    return {"what": "table", "path": str(out)} | made.as_json()
+    answer(given, compute, _show)
 
 
 def _show(found: Answer) -> None:

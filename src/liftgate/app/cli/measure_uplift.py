@@ -8,9 +8,9 @@ import typer
 
 from liftgate.app.cli import measure_decisions as decisions
 from liftgate.app.cli import measure_source as source
-from liftgate.app.cli.measure_answer import DUCKDB, JSON_HELP, TABLE_HELP, WHERE_HELP, Answer, EngineOption, answer, figure, print_table
+from liftgate.app.cli.measure_answer import Answer, answer, figure, print_table
+from liftgate.app.cli.measure_options import LAST, METRIC, PEOPLE, Given, sharing
 
-_SHARE_HELP = "Planned share of an arm, as a weight; repeat for both, or say `unknown`. Left out: equal, or a round holdout that fits."
 _SCORE_HELP = (
     "Column of the score; high means: treat first. With --log: what the model foretold of the first offer that was chosen for a person, "
     "shown or withheld, less what it foretold without it."
@@ -22,36 +22,20 @@ def register(app: typer.Typer) -> None:
     app.command("uplift")(uplift)
 
 
+@sharing(*PEOPLE, "arm", "control", *LAST, arm="Column of the arm, randomised.")
 def uplift(
-    table: Annotated[str, typer.Option("--table", metavar="FILE", help=TABLE_HELP)] = "",
-    log: source.LogOption = None,
-    events: source.EventsOption = None,
-    layer: source.LayerOption = "",
-    placement: source.PlacementOption = "",
-    offer: source.OfferOption = None,
-    window: source.WindowOption = "7d",
-    since: source.SinceOption = "",
-    until: source.UntilOption = "",
-    read_at: source.ReadAtOption = "",
-    allow_gaps: source.GapsOption = False,
+    given: Given,
+    *,
     score: Annotated[str, typer.Option("--score", metavar="COL", help=_SCORE_HELP)] = "",
     outcome: Annotated[str, typer.Option("--outcome", metavar="COL", help="Column of what happened: 0 or 1, or an amount.")] = "",
-    arm: Annotated[str, typer.Option("--arm", metavar="COL", help="Column of the arm, randomised.")] = "",
-    control: Annotated[
-        str, typer.Option("--control", metavar="VALUE", help="The arm that was left alone; with --log: holdout unless named.")
-    ] = "",
     treatment: Annotated[
         str | None, typer.Option("--treatment", metavar="VALUE", help="The arm to compare, where there are several.")
     ] = None,
     at: Annotated[
         list[float] | None, typer.Option("--at", help="Share of people for uplift@k; may be repeated. Left out: 0.1 0.2 0.3.")
     ] = None,
-    share: Annotated[list[str] | None, typer.Option("--share", metavar="ARM=WEIGHT", help=_SHARE_HELP)] = None,
-    where: Annotated[str, typer.Option("--where", metavar="EXPR", help=WHERE_HELP)] = "",
     replicates: Annotated[int, typer.Option("--replicates", min=50, max=100_000, help="Bootstrap samples of people.")] = 500,
     seed: Annotated[int, typer.Option("--seed", min=0, help="Seed of the bootstrap.")] = 0,
-    engine: EngineOption = DUCKDB,
-    as_json: Annotated[bool, typer.Option("--json", help=JSON_HELP)] = False,
 ) -> None:
     """Say whether a score ranks people by what the treatment does to them: Qini, AUUC, uplift among the best, by tenths.
 
@@ -64,31 +48,28 @@ def uplift(
 
     Example: liftgate measure uplift --log log --window 7d --outcome purchase_value
     """
-    asked = source.Source(
-        table, log, events, layer, placement, tuple(offer or ()), window, "", since, until, read_at, allow_gaps, score=True
-    )
 
     def compute() -> Answer:
         from liftgate.measure.uplift_table import rank_value
 
-        with asked.opened() as (path, made):
-            rows = where if made is None else decisions.both(decisions.SCORED, where)
+        with source.opened(given, score=True) as (path, made):
+            rows = given.where if made is None else decisions.both(decisions.SCORED, given.where)
             source.strata((), made, path, rows)
             return source.said_of(made) | rank_value(
                 path,
                 score=source.role(score, "score", made, "--score"),
-                outcome=source.role(outcome, source.METRIC, made, "--outcome"),
-                arm=source.role(arm, source.ARM, made, "--arm"),
-                control=source.role(control, "" if layer else source.CONTROL, made, "--control"),
+                outcome=source.role(outcome, METRIC, made, "--outcome"),
+                arm=source.role(given.arm, source.ARM, made, "--arm"),
+                control=source.role(given.control, "" if given.layer else source.CONTROL, made, "--control"),
                 treatment=treatment,
                 at=at or (0.1, 0.2, 0.3),
                 where=rows,
-                share=source.shares(share or (), (), made),
+                share=source.shares(given.share or (), (), made),
                 replicates=replicates,
                 seed=seed,
             )
 
-    answer(as_json, compute, _show, engine)
+    answer(given, compute, _show)
 
 
 def _show(found: Answer) -> None:

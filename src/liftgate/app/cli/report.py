@@ -11,7 +11,8 @@ from typing import Annotated, Any
 import typer
 
 from liftgate.app.cli import measure_source as source
-from liftgate.app.cli.measure_answer import ANSWERED, JSON_HELP, MISUSED, REFUSED
+from liftgate.app.cli.measure_answer import ANSWERED, MISUSED, REFUSED
+from liftgate.app.cli.measure_options import JSON_HELP, METRIC, Given, sharing
 from liftgate.app.cli.say import fail
 
 
@@ -20,14 +21,15 @@ def register(app: typer.Typer) -> None:
     app.command("report")(report)
 
 
+@sharing("events", "read_at", "allow_gaps", "as_json", as_json=f"{JSON_HELP} The page is written as well.")
 def report(
+    given: Given,
+    *,
     log: Annotated[
         Path, typer.Option("--log", metavar="DIR", envvar="LIFTGATE_LOG", help="The log, as `liftgate serve --log DIR` got it.")
     ],
     out: Annotated[Path, typer.Option("--out", metavar="FILE", help="The page, .html; one that is there is replaced.")],
-    events: source.EventsOption = None,
     window: Annotated[str, typer.Option("--window", metavar="SPAN", help="How long after a decision outcomes count.")] = "7d",
-    read_at: source.ReadAtOption = "",
     metric: Annotated[
         list[str] | None,
         typer.Option("--metric", metavar="COL[:KIND]", help="As for `measure lift`; the first decides. Default: purchase, purchase_value."),
@@ -71,8 +73,6 @@ def report(
     keep: Annotated[
         Path | None, typer.Option("--keep", metavar="DIR", help="Keep the tables of people and decisions that the numbers come from.")
     ] = None,
-    allow_gaps: source.GapsOption = False,
-    as_json: Annotated[bool, typer.Option("--json", help=JSON_HELP + " The page is written as well.")] = False,
 ) -> None:
     """Write one page of what a log says: verdict, data, effect, course, funnel, parts, segments, scores, drift, policies, what to do.
 
@@ -86,7 +86,7 @@ def report(
     Example: liftgate report --log log --out hero.html --metric purchase --layer hero-test --hypotheses hypotheses --segment device
     """
     if out.suffix != ".html":
-        fail(f"--out {out}: name it .html", MISUSED, as_json)
+        fail(f"--out {out}: name it .html", MISUSED, given.as_json)
     try:
         from liftgate.measure.refusal import Misused
         from liftgate.report.facts import Wanted, gather
@@ -96,31 +96,31 @@ def report(
             keep.mkdir(parents=True, exist_ok=True)
         wanted = Wanted(
             log=log,
-            events=events,
+            events=given.events,
             window=window,
             window_ms=source.span_ms(window, "--window"),
-            read_at=read_at,
-            read_at_ms=source.time_ms(read_at, "--read-at"),
-            metrics=tuple(metric or (source.METRIC, f"{source.METRIC}_value")),
+            read_at=given.read_at,
+            read_at_ms=source.time_ms(given.read_at, "--read-at"),
+            metrics=tuple(metric or (METRIC, f"{METRIC}_value")),
             layers=tuple(layer or ()),
             segments=tuple(segment or ()),
             n_star=n_star,
             reference=reference,
-            allow_gaps=allow_gaps,
+            allow_gaps=given.allow_gaps,
             keep=keep,
             plan=partial(_plan, log),
-            beside=_beside(hypotheses, simulated, as_json),
+            beside=_beside(hypotheses, simulated, given.as_json),
             beside_commands={} if hypotheses is None else _commands(hypotheses),
         )
         facts = told(gather(wanted))
         out.write_text(render(facts), encoding="utf-8")
     except ImportError as err:  # pragma: no cover
-        fail(f"reporting needs more than serving: pip install 'liftgate[measure]' ({err})", MISUSED, as_json)
+        fail(f"reporting needs more than serving: pip install 'liftgate[measure]' ({err})", MISUSED, given.as_json)
     except Misused as err:
-        fail(str(err), MISUSED, as_json)
+        fail(str(err), MISUSED, given.as_json)
     except OSError as err:
-        fail(f"{err.filename or out} cannot be written or read ({err.strerror})", 1, as_json)
-    if as_json:
+        fail(f"{err.filename or out} cannot be written or read ({err.strerror})", 1, given.as_json)
+    if given.as_json:
         typer.echo(json.dumps(facts | {"page": str(out)}, indent=2, allow_nan=False))
     else:
         _show(facts, out)

@@ -9,17 +9,16 @@ import typer
 
 from liftgate.app.cli import measure_source as source
 from liftgate.app.cli.measure_answer import (
-    DUCKDB,
-    JSON_HELP,
     REFUSED,
     Answer,
-    EngineOption,
     figure,
     percent,
     plain,
     print_table,
     say_refusal,
 )
+from liftgate.app.cli.measure_decisions import rule_of
+from liftgate.app.cli.measure_options import DECISION_WINDOW, Given, sharing
 from liftgate.app.cli.say import fail
 
 if TYPE_CHECKING:
@@ -34,25 +33,18 @@ def register(app: typer.Typer) -> None:
     app.command("simulate")(simulate)
 
 
+@sharing("events", "rewarded", "window", "credit", "read_at", "allow_gaps", "engine", "as_json", window=DECISION_WINDOW)
 def simulate(
+    given: Given,
+    *,
     bundle: Annotated[Path, typer.Option("--bundle", metavar="DIR", help="The bundle that might have decided.")],
     log: Annotated[
         Path, typer.Option("--log", metavar="DIR", envvar="LIFTGATE_LOG", help="The log, as `liftgate serve --log DIR` got it.")
     ],
-    events: source.EventsOption = None,
     models: Annotated[
         Path | None,
         typer.Option("--models", metavar="DIR", envvar="LIFTGATE_MODELS", help="Folder of <name>/<version>/model.onnx; as for replay."),
     ] = None,
-    metric: Annotated[
-        str, typer.Option("--metric", metavar="KIND[_value]", help="Event that counts, once a decision; with _value what it was worth.")
-    ] = "purchase",
-    window: Annotated[str, typer.Option("--window", metavar="SPAN", help="How long after a decision it counts.")] = "7d",
-    credit: Annotated[
-        str, typer.Option("--credit", metavar="NAME", help="Events that name no decision: last, first or each of the person's before it.")
-    ] = "last",
-    read_at: source.ReadAtOption = "",
-    allow_gaps: source.GapsOption = False,
     max_unknown: Annotated[
         float, typer.Option("--max-unknown", metavar="SHARE", help="Refuse where the log cannot tell of more decisions than this.")
     ] = 0.1,
@@ -70,8 +62,6 @@ def simulate(
     keep: Annotated[Path | None, typer.Option("--keep", metavar="FILE", help="Keep the replay's table, .parquet.")] = None,
     replicates: Annotated[int, typer.Option("--replicates", help="Bootstrap samples over people.")] = 1000,
     seed: Annotated[int, typer.Option("--seed", help="Of the bootstrap.")] = 0,
-    engine: EngineOption = DUCKDB,
-    as_json: Annotated[bool, typer.Option("--json", help=JSON_HELP)] = False,
 ) -> None:
     """Say what a bundle would have earned a decision, had it decided instead, with an interval; or refuse.
 
@@ -88,44 +78,42 @@ def simulate(
     Example: liftgate simulate --bundle my-bundle-next --log .liftgate/log --metric purchase_value --no-worse-than 0.02 --json
     """
     if no_worse_than is not None and no_worse_than < 0:
-        fail("--no-worse-than is a margin of 0 or more, in units of the metric", _MISUSED, as_json)
+        fail("--no-worse-than is a margin of 0 or more, in units of the metric", _MISUSED, given.as_json)
     if keep is not None and keep.suffix != ".parquet":
-        fail(f"--keep {keep}: name it .parquet", _MISUSED, as_json)
+        fail(f"--keep {keep}: name it .parquet", _MISUSED, given.as_json)
     try:
         from liftgate.measure.refusal import Misused, Refused
     except ImportError as err:  # pragma: no cover
-        fail(f"simulating needs more than serving: pip install 'liftgate[measure]' ({err})", _MISUSED, as_json)
+        fail(f"simulating needs more than serving: pip install 'liftgate[measure]' ({err})", _MISUSED, given.as_json)
     from liftgate.app.cli.replay import given_bundle
-    from liftgate.measure.attribution import Rule
     from liftgate.measure.engine import using
     from liftgate.measure.log import new_aside
     from liftgate.measure.ope_trust import Limits
     from liftgate.measure.simulate import value_bundle
 
-    given = given_bundle(bundle, models, as_json)
-    kind, worth = (metric.removesuffix("_value"), True) if metric.endswith("_value") else (metric, False)
+    other = given_bundle(bundle, models, given.as_json)
     try:
-        rule = Rule(kind, source.span_ms(window, "--window"), credit, worth)  # type: ignore[arg-type]
-        with using(engine), new_aside() as aside:
+        rule = rule_of(given)
+        with using(given.engine), new_aside() as aside:
             table = keep or Path(aside) / "target.parquet"
-            _replayed(log, models, given, table, as_json)
+            _replayed(log, models, other, table, given.as_json)
             found = value_bundle(
                 table,
                 log,
-                events,
+                given.events,
                 rule,
-                read_at_ms=source.time_ms(read_at, "--read-at"),
+                read_at_ms=source.time_ms(given.read_at, "--read-at"),
                 max_unknown=max_unknown,
-                allow_gaps=allow_gaps,
+                allow_gaps=given.allow_gaps,
                 limits=Limits(min_ess_share=min_ess_share),
                 replicates=replicates,
                 seed=seed,
             )
     except Misused as err:
-        fail(str(err), _MISUSED, as_json)
+        fail(str(err), _MISUSED, given.as_json)
     except Refused as err:
         found = {"what": "simulate", "refusal": err.refusal.as_json()}
-    raise typer.Exit(_say(plain({"refusal": None} | found), given, no_worse_than, as_json))
+    raise typer.Exit(_say(plain({"refusal": None} | found), other, no_worse_than, given.as_json))
 
 
 def _replayed(log: Path, models: Path | None, given: Written, table: Path, as_json: bool) -> None:
