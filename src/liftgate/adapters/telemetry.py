@@ -60,8 +60,13 @@ class Telemetry:
         self._written: dict[str, dict[int, int]] = {}
         self._said: dict[tuple[object, ...], tuple[float, int]] = {}
         at = LAYOUT.start
-        self._answered = {(method, i): LAYOUT.cell("liftgate_requests", method, code) for method in METHODS for i, code in enumerate(CODES)}
-        self._timed = {method: LAYOUT.cell("liftgate_request_seconds", method) for method in METHODS[:4]}
+        timed = {method: LAYOUT.cell("liftgate_request_seconds", method) for method in METHODS[:4]}
+        self._answered = {
+            (method, i): (LAYOUT.cell("liftgate_requests", method, code), timed.get(method))
+            for method in METHODS
+            for i, code in enumerate(CODES)
+        }
+        """By method and status the cell that counts, and where its times begin, if it is timed."""
         self._in_flight, self._queue = at("liftgate_in_flight"), at("liftgate_queue_depth")
         self._batch = at("liftgate_batch_size")
         self._stages = at("liftgate_stage_seconds") + np.arange(len(Stage)) * (len(STAGE_US) + 2)
@@ -155,12 +160,13 @@ class Telemetry:
         """A call that `began` is over: its bare method name, gRPC status number, and time in the handler."""
         cells = self._cells
         cells[self._in_flight] -= 1
-        if (cell := self._answered.get((method, code))) is not None:
-            cells[cell] += 1
         if code == _INTERNAL:
             cells[self._errors["call"]] += 1
-        if (start := self._timed.get(method)) is not None:
-            self.page.observe(start, REQUEST_US, int(seconds * 1e6))
+        if (found := self._answered.get((method, code))) is not None:
+            cell, start = found
+            cells[cell] += 1
+            if start is not None:
+                self.page.observe(start, REQUEST_US, int(seconds * 1e6))
 
     def failed(self, method: str, what: str) -> None:
         """A call ends INTERNAL: a fault of ours. `what` names the error's class and place, never its text."""

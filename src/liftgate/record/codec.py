@@ -252,9 +252,8 @@ def encode_columns(template: bytes, columns: BatchColumns) -> list[memoryview]:
     codes = (reason, state, consent, more[SHADOW]) if SHADOW in more else (reason, state, consent)
     if not b"".join(map(np.ndarray.tobytes, codes)).isascii():
         raise ValueError("codes of a record must be below 128")
-    raw, size = rows.view(np.uint8).data, rows.itemsize
     # Views: a record's bytes are copied once, into the record.
-    return [raw[at : at + size] for at in range(0, n * size, size)]
+    return [row.data for row in rows.view(np.uint8).reshape(n, rows.itemsize)]
 
 
 def encode_head(
