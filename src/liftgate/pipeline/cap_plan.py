@@ -188,14 +188,15 @@ class CapPlan:
             room = np.where(self._once[: self.people] & (room > 0), UNLIMITED, room)
         # Over all caps: a tight one elsewhere only costs the row a list of its own.
         tightest = np.minimum.reduce(room, axis=1).tolist()
-        placement = batch.placement.tolist()
-        channels = [self.channel(request) for request in batch.requests] if self.by_channel else [0] * batch.n
-        return [
-            self._watches[channel][place][request.slot_count]
-            if tightest[row] >= request.slot_count
-            else self._watch(self._people_of[channel][place], batch.cap_room[row], request.slot_count)
-            for row, (channel, place, request) in enumerate(zip(channels, placement, batch.requests, strict=True))
-        ]
+        watches = []
+        for row, (place, request, tight) in enumerate(zip(batch.placement.tolist(), batch.requests, tightest, strict=True)):
+            channel, slots = self.channel(request) if self.by_channel else 0, request.slot_count
+            watches.append(
+                self._watches[channel][place][slots]
+                if tight >= slots
+                else self._watch(self._people_of[channel][place], batch.cap_room[row], slots)
+            )
+        return watches
 
     def _watch(self, columns: Indices, room: NDArray[np.int64], slots: int) -> Watch:
         room, limits = room[columns], self._limits[columns]

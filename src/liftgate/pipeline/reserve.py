@@ -78,16 +78,16 @@ Charged = dict[tuple[tuple[int, ...], bool, bool, int, str, str, str], tuple[Cha
 
 def _claim(walk: Walk, row: int, now: int, watch: Watch, partly: bool, charged: Charged) -> Claim | None:
     """Return the row's claim; None where there is neither a cap that matters nor an answer to remember."""
-    decision, request = walk.decisions[row], walk.batch.requests[row]
-    if request.dry_run or walk.forced[row] in _REDIS_AWAY:
+    decision, request, why = walk.decisions[row], walk.batch.requests[row], walk.forced[row]
+    if request.dry_run or (why is not None and why in _REDIS_AWAY):
         return None
-    forced, ghost = walk.forced[row] is not None, decision.arm is _HOLDOUT
-    if forced or decision.mode == "logging_only":
+    ghost, idempotent = decision.arm is _HOLDOUT, request.idempotent
+    if why is not None or decision.mode == "logging_only":
         watch = NOTHING_WATCHED
     claim = Claim(
         request.person_id,
         ghost,
-        request.request_id if request.idempotent else "",
+        request.request_id if idempotent else "",
         request.fingerprint,
         walk.reservation(row, decision.decision_id),
         (),
@@ -95,10 +95,13 @@ def _claim(walk: Walk, row: int, now: int, watch: Watch, partly: bool, charged: 
         walk.responses[row],
         walk.records[row],
         watch,
-        partly=partly,
+        None,
+        (),
+        partly,
     )
     chosen = decision.chosen if decision.counted is None else decision.counted
-    shows = bool(decision.would_offer if ghost and decision.mode == "online" else decision.counted if ghost else decision.offered)
+    shown = decision.offered if not ghost else decision.would_offer if decision.mode == "online" else decision.counted
+    shows = bool(shown)
     _charge(walk, row, claim, chosen, shows, charged)
     if partly:
         would = replace(claim)
@@ -106,14 +109,14 @@ def _claim(walk: Walk, row: int, now: int, watch: Watch, partly: bool, charged: 
         would_show = shows or (decision.mode == "online" and bool(decision.would_offer)) or bool(decision.would_count)
         _charge(walk, row, would, some, would_show, charged)
         withhold(claim, would)
-    if not claim.charges and not claim.watch.entries and not request.idempotent and claim.account is None and not claim.totals:
-        return claim if claim.withheld else None
-    return claim
+    if idempotent or claim.charges or watch.entries or claim.account is not None or claim.totals or claim.withheld:
+        return claim
+    return None
 
 
 def _charge(walk: Walk, row: int, claim: Claim, chosen: tuple[int, ...], shows: bool, charged: Charged) -> None:
     """Fill in what the claim counts for a choice, and what it depends on beyond the person's own caps."""
-    caps, request, now, forced = walk.live.caps, walk.batch.requests[row], claim.now_ms, walk.forced[row] is not None
+    caps, request, now = walk.live.caps, walk.batch.requests[row], claim.now_ms
     context = request.context
     alike = (chosen, shows, request.deferred, now, request.placement_id, context.channel, context.time_zone)
     known = charged.get(alike)
@@ -121,7 +124,7 @@ def _charge(walk: Walk, row: int, claim: Claim, chosen: tuple[int, ...], shows: 
         known = charged[alike] = caps.charges(chosen, request, now, shows)
     claim.charges = known
     if not caps.plain:
-        watched = not forced and walk.decisions[row].mode != "logging_only"
+        watched = walk.forced[row] is None and walk.decisions[row].mode != "logging_only"
         claim.account = caps.account(walk.batch, row, chosen, now, watched=watched)
         claim.totals = caps.totals(walk.batch, row, chosen, now) if watched else ()
 
