@@ -31,7 +31,8 @@ def test_a_decision_keeps_its_budget_whatever_the_number_of_offers(tmp_path: Pat
 def test_decisions_of_a_batch_call_keep_their_budget_whatever_the_number_of_offers(tmp_path: Path) -> None:
     """`DecideBatch` for 256 people does nothing per candidate in Python, from its bytes to its bytes, and stays within its budget."""
     few, many = of_batch_calls(tmp_path / "few", 10, 256), of_batch_calls(tmp_path / "many", 500, 256)
-    assert many < few * 1.02
+    # More offers are met for the first time; a turn for each of the 490 candidates more would be at least 490 a decision, a sixth.
+    assert many < few * 1.04
     if _KNOWN:
         assert few < BATCH_BUDGET
 
