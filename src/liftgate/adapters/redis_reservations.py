@@ -90,6 +90,8 @@ class RedisReservations:
         if not known:
             return outcomes
         replies = await self._run("look.lua", self._asked([claims[i] for i in known]), len(known))
+        if _NOBODY in replies:
+            raise StoreUnavailable("redis: a server of the Cluster is away")
         for i, reply in zip(known, [reply for chunk in replies for reply in chunk], strict=True):
             outcomes[i] = _outcome(reply)
         return outcomes
