@@ -57,8 +57,8 @@ def overload(arena: Arena, effort: Scheduled, saturation: float, tell: Tell) -> 
         tell(f"overload, round {number + 1} of {effort.over_rounds}: {saturation * _OVER:,.0f}/s")
         flags = ("--rate", f"{saturation * _OVER:.1f}", "--seconds", f"{effort.over_s:g}", "--warm-up", "2", "--connections", _CONNECTIONS)
         # Of equal rank with the store on its core: at this rate it would otherwise leave the store too little to be a store.
-        flags += ("--equal", "--deadline-ms", f"{_DEADLINE_MS:g}", "--seed", str(number))
-        found.append(arena.opened(c.AS_SHIPPED, *flags, tolerate=True))
+        equal = ("--equal", "--deadline-ms", f"{_DEADLINE_MS:g}", "--seed", str(number))
+        found.append(arena.opened(c.AS_SHIPPED, *flags, *equal, tolerate=True))
     return found
 
 
