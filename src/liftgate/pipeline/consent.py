@@ -14,7 +14,7 @@ from liftgate.domain.profile import ProfileState
 from liftgate.domain.reason import Reason
 
 _ALLOWED, _MISSING, _GPC = np.uint8(Reason.ALLOWED), np.uint8(Reason.CONSENT_MISSING), np.uint8(Reason.CONSENT_GPC)
-_AWAY = ProfileState.UNAVAILABLE
+_AWAY, _UNAVAILABLE = ProfileState.UNAVAILABLE, np.uint8(Reason.CONSENT_UNAVAILABLE)
 
 
 def read_consent(batch: Batch, bundle: Bundle, documents: Sequence[bytes | None]) -> None:
@@ -35,7 +35,7 @@ def read_consent(batch: Batch, bundle: Bundle, documents: Sequence[bytes | None]
     batch.consent_until_ms = np.array(ends, dtype=np.float64).reshape(n, len(purposes))
     batch.consent_version = versions
     if _AWAY in batch.profile_state.tobytes():
-        batch.consent[batch.profile_state == _AWAY] = Reason.CONSENT_UNAVAILABLE
+        batch.consent[batch.profile_state == _AWAY] = _UNAVAILABLE
     if rules.jurisdictions:
         _apply_defaults(batch, bundle, documents)
     if rules.channels:
