@@ -5,8 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-import pyarrow as pa
+import ibis
 
 from liftgate.measure import attribution, ope, ope_trust
 from liftgate.measure.log import Log, new_aside, open_log, valid
@@ -16,6 +15,7 @@ from liftgate.measure.refusal import Refusal, Refused
 
 DECISION_COLUMNS = (*attribution.DECISION_COLUMNS, "arm", "deferred", "mode")
 EVENT_COLUMNS = (*attribution.EVENT_COLUMNS, "received_at_ms")
+_NUMBERS = ("reward", "logged_probability", "target_probability", "unsupported")
 MAX_UNKNOWN = 0.1
 """Largest share of treated decisions of which a replay cannot tell what the other bundle would have done."""
 
@@ -82,11 +82,12 @@ def _value(
         )
         return answer | {"refusal": refusal}
     rows = _joined(log, target, made, rule)
-    known = [row for row, why in enumerate(rows["why"]) if not why]
-    unknown = done - len(known)
-    answer |= {"unknown": unknown, "unknown_because": _counted(rows["why"])}
+    because = _counted(log, rows)
+    known = log.backend.to_pyarrow(_known(rows))
+    unknown = done - known.num_rows
+    answer |= {"unknown": unknown, "unknown_because": because}
     if unknown > max_unknown * done:
-        first = next(iter(answer["unknown_because"]), "the replay's table has no row of it")
+        first = next(iter(because), "the replay's table has no row of it")
         refusal = Refusal(
             "unknowable",
             f"of {unknown:,} in {done:,} decisions the log cannot tell what the other bundle would have done, mostly because: {first}. "
@@ -94,13 +95,11 @@ def _value(
             "change less at a time, or let an experiment tell; --max-unknown allows more where you know that they are alike",
         )
         return answer | {"refusal": refusal}
-    chosen = {name: np.asarray(rows[name], dtype=object)[known] for name in rows}
-    numbers = {name: chosen[name].astype(np.float64) for name in ("reward", "logged_probability", "target_probability", "unsupported")}
-    coded = pa.array(chosen["action"], type=pa.string()).dictionary_encode()
-    units = pa.array(chosen["unit"], type=pa.string()).dictionary_encode().indices.to_numpy()
+    numbers = {name: known[name].to_numpy() for name in _NUMBERS}
+    coded = known["action"].combine_chunks().dictionary_encode()
     found = value_decisions(
-        ope.Logged(**numbers, cluster=units),
-        coded.indices.to_numpy().astype(np.intp),
+        ope.Logged(**numbers, cluster=known["unit"].to_numpy()),
+        coded.indices.to_numpy().astype("intp"),
         coded.dictionary.to_pylist(),
         limits,
         replicates=replicates,
@@ -109,20 +108,22 @@ def _value(
     return answer | found
 
 
-def _joined(log: Log, target: Path, made: Any, rule: attribution.Rule) -> dict[str, list[Any]]:
+def _joined(log: Log, target: Path, made: Any, rule: attribution.Rule) -> Any:
     """Return the last slot's row of every decision that the replay's table has, with its reward."""
     table = log.backend.read_parquet(str(target))
     last = table.group_by("decision_id").aggregate(slot=table.slot.max(), unsupported=table.unsupported.max())
     rows = table.drop("reward", "unsupported").inner_join(last, ["decision_id", "slot"])
-    rewarded = rows.inner_join(attribution.rewards(log, made, rule), "decision_id")
-    columns = ("unit", "action", "logged_probability", "target_probability", "unsupported", "why", "reward")
-    found = log.backend.to_pyarrow(rewarded.select(*columns))
-    return {name: found[name].to_pylist() for name in columns}
+    return rows.inner_join(attribution.rewards(log, made, rule), "decision_id")
 
 
-def _counted(why: list[str]) -> dict[str, int]:
-    counts: dict[str, int] = {}
-    for words in why:
-        if words:
-            counts[words] = counts.get(words, 0) + 1
-    return dict(sorted(counts.items(), key=lambda item: -item[1]))
+def _known(rows: Any) -> Any:
+    """Return what is estimated from, of the decisions of which the replay can tell: numbers, the action, and a number a unit."""
+    told = rows.filter(rows.why.fill_null("") == "")
+    unit = ibis.dense_rank().over(ibis.window(order_by=told.unit))
+    return told.select("action", unit=unit.cast("int64"), **{name: told[name].cast("float64") for name in _NUMBERS})
+
+
+def _counted(log: Log, rows: Any) -> dict[str, int]:
+    untold = rows.filter(rows.why.fill_null("") != "")
+    counted = log.fetch(untold.group_by("why").aggregate(n=untold.count()))
+    return {row["why"]: row["n"] for row in sorted(counted, key=lambda row: (-row["n"], row["why"]))}
