@@ -340,7 +340,7 @@ async def test_an_amended_claim_leaves_no_record(redis_backend: Backend) -> None
 
 
 async def test_answers_that_older_workers_left_are_read(redis_backend: Backend) -> None:
-    """A value with its record inside is pending until it is confirmed, one without a reservation is logged; ours reads to them as logged."""
+    """A value with its record inside is pending until it is confirmed, one without a reservation is logged, ours reads as logged there."""
     client, reservations = redis_backend.client, redis_backend.reservations()
     assert client is not None
     asked = claim(1)
