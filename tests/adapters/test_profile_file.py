@@ -13,7 +13,7 @@ import pytest
 from liftgate.adapters.profile_file import MAX_LINE, Chunk, Kind, PeopleFile
 from liftgate.adapters.profile_mapping import FeatureColumn, PeopleMapping, from_header
 from liftgate.adapters.profile_rows import Converted, RowConverter
-from liftgate.adapters.redis_profiles import StoredPerson
+from liftgate.adapters.redis_profile_writer import StoredPerson
 from liftgate.domain.consent import parse
 from liftgate.domain.errors import BadInput
 from liftgate.domain.input import Input, InputSchema, InputType

@@ -11,7 +11,8 @@ from liftgate.adapters.embedded_valkey import EmbeddedValkey
 from liftgate.adapters.person_keys import PersonKeys
 from liftgate.adapters.pseudonyms import Pseudonyms
 from liftgate.adapters.redis_client import connect
-from liftgate.adapters.redis_profiles import RedisProfiles, RedisProfileWriter, StoredPerson
+from liftgate.adapters.redis_profile_writer import RedisProfileWriter, StoredPerson
+from liftgate.adapters.redis_profiles import RedisProfiles
 from liftgate.domain.input import Input, InputSchema, InputType
 from liftgate.pipeline.ports import PersonKey
 

@@ -25,7 +25,8 @@ from liftgate.adapters import redis_keys, redis_reservations
 from liftgate.adapters.embedded_valkey import EmbeddedValkey
 from liftgate.adapters.redis_client import RedisClient, connect
 from liftgate.adapters.redis_contacts import RedisContactEvents
-from liftgate.adapters.redis_profiles import Layout, RedisProfiles, RedisProfileWriter, StoredPerson
+from liftgate.adapters.redis_profile_writer import RedisProfileWriter, StoredPerson
+from liftgate.adapters.redis_profiles import Layout, RedisProfiles
 from liftgate.adapters.redis_reservations import RedisReservations
 from liftgate.domain.input import Input, InputSchema, InputType
 from liftgate.pipeline.contact_ports import CapCount, ContactEvent

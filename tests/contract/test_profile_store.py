@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from liftgate.adapters import redis_keys
-from liftgate.adapters.redis_profiles import RedisProfileWriter, StoredPerson
+from liftgate.adapters.redis_profile_writer import RedisProfileWriter, StoredPerson
 from liftgate.domain.input import Input, InputSchema, InputType
 from liftgate.domain.profile import ProfileState, pack
 from liftgate.pipeline.ports import PersonKey

@@ -11,7 +11,7 @@ import numpy as np
 
 from liftgate.adapters.profile_file import Kind, PeopleFile, Reject
 from liftgate.adapters.profile_rows import Converted, RowConverter
-from liftgate.adapters.redis_profiles import RedisProfileWriter, StoredPerson
+from liftgate.adapters.redis_profile_writer import RedisProfileWriter, StoredPerson
 from liftgate.domain.errors import BadInput
 
 Progress = Callable[[str, float], None]

@@ -13,7 +13,7 @@ import numpy as np
 from liftgate.adapters.profile_consent import ConsentReader, plain
 from liftgate.adapters.profile_file import Chunk, Kind, Reject
 from liftgate.adapters.profile_mapping import ROW, FeatureColumn, PeopleMapping
-from liftgate.adapters.redis_profiles import StoredPerson
+from liftgate.adapters.redis_profile_writer import StoredPerson
 from liftgate.bundle.duration import timestamp_ms
 from liftgate.domain.input import Floats, Input, InputSchema, InputType
 

@@ -1,4 +1,4 @@
-"""Features, consent and contact history of people in Redis or Valkey: `pipeline.ports.ProfileStore`, and the writer beside it.
+"""Features, consent and contact history of people in Redis or Valkey: `pipeline.ports.ProfileStore`. `redis_profile_writer.py` writes them.
 
 Two layouts of our own. `packed`: one fixed-width value a person (`domain/profile.py`), read by one MGET for a whole batch. `hash`: a plain
 HASH of text fields that any pipeline can write, named like the features without `profile.`; `<name>@`, or `_at` for all, says when a
@@ -11,7 +11,6 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Sequence
 from copy import copy
-from dataclasses import dataclass
 from typing import Any, Literal
 
 import hiredis
@@ -30,12 +29,10 @@ from liftgate.adapters.redis_parts import Parts, by_key
 from liftgate.adapters.redis_shared import Shared
 from liftgate.domain.errors import StoreUnavailable
 from liftgate.domain.input import InputSchema
-from liftgate.domain.profile import ProfileState, pack, unpack
+from liftgate.domain.profile import ProfileState, unpack
 from liftgate.pipeline.ports import Fetched, PersonKey
 
 Layout = Literal["packed", "hash"]
-
-_WRITE_BUDGET_S = 5.0
 
 
 class RedisProfiles:
@@ -289,62 +286,3 @@ def _hash_or_none(reply: Any) -> Any:
             raise StoreUnavailable(f"redis: error reply {code(reply)}")
         return None
     return reply
-
-
-@dataclass(frozen=True, slots=True)
-class StoredPerson:
-    """What to store for one person. None leaves what is there."""
-
-    person_id: str
-    values: Sequence[float] | None = None
-    """Column numbers (`Input.encode`), one for each profile feature; NaN missing."""
-    at_s: Sequence[int] | int = 0
-    """Seconds since the epoch, one for each feature or for all; 0 not known."""
-    consent: bytes | None = None
-    """`domain/consent.py` document."""
-
-
-class RedisProfileWriter:
-    """Stores profiles and consent, many people a round trip. A stored profile replaces the old one whole, never parts of it."""
-
-    def __init__(self, client: RedisClient, schema: InputSchema, layout: Layout = "packed", budget_s: float = _WRITE_BUDGET_S) -> None:
-        self._client = client
-        self._schema = schema
-        self._packed = layout == "packed"
-        self._codec = HashCodec(schema)
-        self._budget_s = budget_s
-        # A profile without values, to be filled in by columns.
-        self._blank = np.frombuffer(pack(schema, [float("nan")] * schema.profile_count, 0), dtype=schema.profile_dtype)
-
-    async def store(self, people: Sequence[StoredPerson]) -> None:
-        """Store all of them. Raises StoreUnavailable; then some may have been stored. Raises ValueError on an infinite value."""
-        commands: list[Command] = []
-        strings: list[bytes] = []
-        packed = iter(self.pack([person for person in people if person.values is not None]) if self._packed else ())
-        for person in people:
-            tag = redis_keys.tag(person.person_id)
-            first = len(strings)
-            if person.values is not None and self._packed:
-                strings += (tag + b"p", next(packed))
-            elif person.values is not None:
-                commands.append(self._codec.replace(tag + b"f", person.values, person.at_s))
-            if person.consent is not None:
-                strings += (tag + b"c", person.consent)
-            if self._client.clustered and len(strings) > first:
-                commands.append(("MSET", *strings[first:]))
-        if strings and not self._client.clustered:
-            commands.append(("MSET", *strings))
-        check(await self._client.call(commands, self._budget_s))
-
-    def pack(self, people: Sequence[StoredPerson]) -> list[bytes]:
-        """Return the packed profiles of people who have values."""
-        rows, stored = np.repeat(self._blank, len(people)), self._schema.stored_count
-        if people:
-            rows["value"] = [person.values[:stored] for person in people if person.values is not None]
-            if np.isinf(rows["value"]).any():
-                raise ValueError("a profile holds an infinite value")
-            for row, person in enumerate(people):
-                rows["at_s"][row] = person.at_s if isinstance(person.at_s, int) else person.at_s[:stored]
-        size = self._blank.itemsize
-        raw = rows.tobytes()
-        return [raw[i : i + size] for i in range(0, len(raw), size)]

@@ -8,7 +8,7 @@ import numpy as np
 
 from liftgate.adapters.redis_client import connect
 from liftgate.adapters.redis_keys import profile
-from liftgate.adapters.redis_profiles import RedisProfileWriter, StoredPerson
+from liftgate.adapters.redis_profile_writer import RedisProfileWriter, StoredPerson
 from liftgate.demo.people import CONSENTS, FRESH_AGE_S, STALE_AGE_S, TEXTS, People, person_id
 from liftgate.domain import consent
 from liftgate.domain.input import Floats, InputSchema, InputType

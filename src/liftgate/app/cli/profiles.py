@@ -142,7 +142,7 @@ async def _load(
 ) -> Loaded:
     from liftgate.adapters.profile_load import load_people
     from liftgate.adapters.redis_client import connect
-    from liftgate.adapters.redis_profiles import RedisProfileWriter
+    from liftgate.adapters.redis_profile_writer import RedisProfileWriter
     from liftgate.app.erased_people import ErasedPeople
 
     client = connect(url, _BUDGET_MS, 2)
