@@ -13,7 +13,8 @@ import hiredis
 import pytest
 
 from liftgate.adapters.embedded_valkey import EmbeddedValkey
-from liftgate.adapters.redis_client import Address, NodeClient, allowance_s, check, code, connect
+from liftgate.adapters.redis_address import Address
+from liftgate.adapters.redis_client import NodeClient, allowance_s, check, code, connect
 from liftgate.adapters.redis_cluster import ClusterClient
 from liftgate.adapters.redis_profiles import RedisProfiles
 from liftgate.adapters.redis_reservations import RedisReservations

@@ -9,7 +9,8 @@ from contextlib import asynccontextmanager
 import pytest
 
 from liftgate.adapters.control_watch import ControlWatch
-from liftgate.adapters.redis_client import NodeClient, address_of, connect
+from liftgate.adapters.redis_address import address_of
+from liftgate.adapters.redis_client import NodeClient, connect
 from liftgate.adapters.redis_controls import CHANNEL, RedisControls, key_of
 from liftgate.adapters.redis_subscription import Subscription, ended
 from liftgate.domain.control import UNKNOWN, Controls, Stop

@@ -1,22 +1,20 @@
 """Clients for Redis and Valkey: a whole batch of commands in one round trip, within a budget, or StoreUnavailable.
 
-redis-py reads the URL and builds the TLS context; the sockets are `redis_wire.Link`s, because a call through redis-py's own asyncio
+redis-py reads the URL (`redis_address.py`); the sockets are `redis_wire.Link`s, because a call through redis-py's own asyncio
 connections costs more than three times the CPU (docs/redis.md has the figures). There are no retries: the stage's fallback is the answer.
 """
 
 from __future__ import annotations
 
 import asyncio
-import ssl
 from collections import deque
 from collections.abc import Sequence
 from typing import Any, Protocol
-from urllib.parse import parse_qsl, urlencode, urlsplit, urlunsplit
 
 import hiredis
-from redis.asyncio.connection import SSLConnection, parse_url
 
 from liftgate.adapters.breaker import Breaker
+from liftgate.adapters.redis_address import Address, without_cluster
 from liftgate.adapters.redis_wire import Link
 from liftgate.domain.errors import StoreUnavailable
 
@@ -84,7 +82,7 @@ def connect(url: str, budget_ms: float = DEFAULT_BUDGET_MS, max_connections: int
         raise ValueError(f"the Redis budget must lie in (0, 60000] ms, not {budget_ms}")
     if max_connections < 1:
         raise ValueError("a Redis pool needs at least one connection")
-    clustered, plain = _without_cluster(url)
+    clustered, plain = without_cluster(url)
     address = Address.parse(plain)
     if not clustered:
         return NodeClient(address, budget_ms / 1000, max_connections)
@@ -93,11 +91,6 @@ def connect(url: str, budget_ms: float = DEFAULT_BUDGET_MS, max_connections: int
     from liftgate.adapters.redis_cluster import ClusterClient
 
     return ClusterClient(address, budget_ms / 1000, max_connections)
-
-
-def address_of(url: str) -> Address:
-    """Return the server that a URL names; of a Cluster, the one to begin with. Raises ValueError as `connect` does."""
-    return Address.parse(_without_cluster(url)[1])
 
 
 async def guarded(client: Calling, breaker: Breaker, commands: Sequence[Command], budget_s: float, hurried: bool = False) -> list[Any]:
@@ -132,52 +125,6 @@ def check(replies: Sequence[Any]) -> None:
     if hiredis.ReplyError in map(type, replies):
         error = next(reply for reply in replies if isinstance(reply, hiredis.ReplyError))
         raise StoreUnavailable(f"redis: error reply {code(error)}")
-
-
-class Address:
-    """Where a server is and how it is greeted."""
-
-    __slots__ = ("db", "host", "password", "path", "port", "tls", "username")
-
-    def __init__(self, host: str, port: int, path: str, tls: ssl.SSLContext | None, username: str, password: str, db: int) -> None:
-        self.host, self.port, self.path, self.tls = host, port, path, tls
-        self.username, self.password, self.db = username, password, db
-
-    @classmethod
-    def parse(cls, url: str) -> Address:
-        """Read a URL. Raises ValueError, without repeating the URL: it may hold a password."""
-        try:
-            given: dict[str, Any] = dict(parse_url(url))
-            kind = given.pop("connection_class", None)
-            tls = kind(**given).ssl_context.get() if isinstance(kind, type) and issubclass(kind, SSLConnection) else None
-            database = urlsplit(url).path.strip("/")
-            # redis-py takes any other path for database 0.
-            db = int(database) if database and not given.get("path") else int(given.get("db") or 0)
-            port = int(given.get("port") or 6379)
-        except (ValueError, TypeError, OSError) as error:
-            raise ValueError("wrong Redis URL: want redis://, rediss://, redis+cluster:// HOST:PORT[/DB] or unix:///PATH") from error
-        return cls(
-            host=str(given.get("host") or "localhost"),
-            port=port,
-            path=str(given.get("path") or ""),
-            tls=tls,
-            username=str(given.get("username") or ""),
-            password=str(given.get("password") or ""),
-            db=db,
-        )
-
-    def at(self, host: str, port: int) -> Address:
-        """Return the address of another server of the same Cluster."""
-        return Address(host, port, "", self.tls, self.username, self.password, 0)
-
-    def greeting(self) -> list[Command]:
-        """Return the commands that a fresh connection sends first."""
-        commands: list[Command] = []
-        if self.password:
-            commands.append(("AUTH", self.username, self.password) if self.username else ("AUTH", self.password))
-        if self.db:
-            commands.append(("SELECT", self.db))
-        return commands
 
 
 class NodeClient:
@@ -299,20 +246,3 @@ class NodeClient:
         self._idle.clear()
         # Transports say goodbye on the loop's next turn.
         await asyncio.sleep(0)
-
-
-def is_cluster(url: str) -> bool:
-    """Say whether a URL asks for a Cluster."""
-    return _without_cluster(url)[0]
-
-
-def _without_cluster(url: str) -> tuple[bool, str]:
-    """Return whether the URL asks for a Cluster, and the URL without that wish."""
-    parts = urlsplit(url)
-    query = parse_qsl(parts.query)
-    asked = dict(query).get("cluster", "0") not in ("0", "false", "no")
-    scheme = parts.scheme.removesuffix("+cluster")
-    rest = urlencode([pair for pair in query if pair[0] != "cluster"])
-    if not asked and scheme == parts.scheme and rest == parts.query:
-        return False, url
-    return asked or scheme != parts.scheme, urlunsplit((scheme, parts.netloc, parts.path, rest, parts.fragment))

@@ -15,7 +15,8 @@ import hiredis
 from redis.crc import key_slot
 
 from liftgate.adapters.breaker import Breaker
-from liftgate.adapters.redis_client import Address, Command, NodeClient, PartAway, RedisClient, code
+from liftgate.adapters.redis_address import Address
+from liftgate.adapters.redis_client import Command, NodeClient, PartAway, RedisClient, code
 from liftgate.domain.errors import StoreUnavailable
 
 _SLOTS = 16384

@@ -9,7 +9,7 @@ from typing import Any, cast
 
 import hiredis
 
-from liftgate.adapters.redis_client import Address
+from liftgate.adapters.redis_address import Address
 from liftgate.adapters.redis_wire import packed
 
 _CONNECT_S = 1.0

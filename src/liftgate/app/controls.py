@@ -13,7 +13,8 @@ from liftgate.adapters.grpc_controls import ControlService
 from liftgate.adapters.grpc_reviews import ReviewService
 from liftgate.adapters.grpc_service import Handler
 from liftgate.adapters.operators import Operators
-from liftgate.adapters.redis_client import RedisClient, address_of
+from liftgate.adapters.redis_address import address_of
+from liftgate.adapters.redis_client import RedisClient
 from liftgate.adapters.redis_controls import CHANNEL, RedisControls
 from liftgate.adapters.redis_published import RedisPublished
 from liftgate.adapters.redis_review_queue import RedisReviewQueue

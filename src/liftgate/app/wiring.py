@@ -20,8 +20,9 @@ from liftgate.adapters.grpc_explain import ExplainService, may_explain
 from liftgate.adapters.grpc_service import DecisionService
 from liftgate.adapters.operators import Operators
 from liftgate.adapters.pseudonyms import Pseudonyms
+from liftgate.adapters.redis_address import is_cluster
 from liftgate.adapters.redis_audit import RedisHeads
-from liftgate.adapters.redis_client import RedisClient, connect, is_cluster
+from liftgate.adapters.redis_client import RedisClient, connect
 from liftgate.adapters.redis_contacts import RedisContactEvents
 from liftgate.adapters.redis_events import EVENT_BUDGET_MS, RedisEventsSeen
 from liftgate.adapters.redis_fleet import RedisFleet
