@@ -32,7 +32,7 @@ _LOAD = 0.5
 """Of saturation."""
 _SHARD_GB = 25.0
 """Of people a store server, so that it can copy itself for a replica."""
-_ANSWER_BYTES, _HORIZON_S = 443, 60
+_ANSWER_BYTES, _HORIZON_S = 465, 60
 """A remembered answer (docs/redis.md), and how long it is."""
 _KEY_BYTES = 96
 """A person's key, by MEMORY USAGE."""
