@@ -401,3 +401,32 @@ def test_shares_are_planned_within_a_stratum(write: Write) -> None:
     _, whole = _run("srm", "--table", path, "--unit", "id", "--arm", "arm", "--stratum", "phase", *right)
     assert whole["shares"] == pytest.approx({"c": 0.3, "t": 0.7})
     assert _run("srm", "--table", path, "--unit", "id", "--arm", "arm", *right)[0] == 2
+
+
+@pytest.mark.parametrize("columns", [("period",), ("phase", "allocation_version")])
+def test_a_changed_allocation_is_seen_in_tables_of_several_rows_a_unit(columns: tuple[str, ...], write: Write) -> None:
+    """Nine to one, then half and half, each unit on two rows: refused, unless compared within periods, which finds no effect."""
+    dice = np.random.default_rng(7)
+    rows: Rows = []
+    for i in range(6_000):
+        late = i >= 3_000
+        arm = "t" if i % 10 < (5 if late else 9) else "c"
+        known = {"id": f"u{i:05}", "arm": arm} | dict.fromkeys(columns, "b" if late else "a")
+        for part in range(2):
+            spend = round(float(dice.normal(9 if late else 3, 1)), 3)
+            rows.append(known | {"spend": spend} | ({"phase": part} if len(columns) > 1 else {}))
+    table = write(rows)
+    code, found = _lift(table, "--metric", "spend")
+    assert (code, found["refusal"] and found["refusal"]["code"]) == (3, "changed_allocation")
+    assert f"--stratum {columns[-1]}" in found["refusal"]["what_to_do"]
+    code, found = _lift(table, "--metric", "spend", "--stratum", columns[-1])
+    assert (code, found["ci_low"] < 0 < found["ci_high"]) == (0, True)
+
+
+def test_a_period_that_changes_within_a_unit_is_refused(write: Write) -> None:
+    """Rows of one unit in two periods do not say in which it was assigned; the first on every row, under another name, does."""
+    rows = [row | {"period": part, "first": i % 2} for i, row in enumerate(_experiment(400)) for part in range(2)]
+    table = write(rows)
+    code, found = _lift(table, "--metric", "spend")
+    assert (code, found["refusal"] and found["refusal"]["code"], "'period'" in found["refusal"]["why"]) == (3, "changed_allocation", True)
+    assert _lift(table, "--metric", "spend", "--period", "first")[0] == 0

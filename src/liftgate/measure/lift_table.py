@@ -12,7 +12,7 @@ from liftgate.measure.lift_question import Metric, Question
 from liftgate.measure.refusal import Misused, Refused
 from liftgate.measure.statistic import Statistic
 from liftgate.measure.table import Table, open_table
-from liftgate.measure.unit import one_row_a_unit, require_complete, require_constant
+from liftgate.measure.unit import one_row_a_unit, require_complete, require_constant, varying
 
 PERIODS = ("period", "allocation_period", "allocation_version", "epsilon_version", "phase")
 """Columns of these names are taken for the allocation's period, where --period says nothing."""
@@ -125,11 +125,25 @@ def _with_kinds(table: Table, question: Question) -> tuple[Table, Question]:
 
 
 def _with_period(table: Table, question: Question, single: bool) -> Question:
-    if question.period or not single:
+    """Find the allocation's period: the first column of such a name that is filled and, of several rows a unit, the same on all of them."""
+    if question.period:
         return question
     there = [name for name in PERIODS if name in table.columns and name not in question.keys]
-    named = next((name for name in there if not table.one({"lost": table.rows[name].isnull().cast("int64").sum()})["lost"]), "")
-    return replace(question, period=named)
+    filled = [name for name in there if not table.one({"lost": table.rows[name].isnull().cast("int64").sum()})["lost"]]
+    if single or not filled:
+        return replace(question, period=next(iter(filled), ""))
+    if found := next((name for name in filled if not varying(table, question.unit, name)[0]), ""):
+        return replace(question, period=found)
+    if set(question.strata) & set(PERIODS):
+        return question  # they are compared within periods already
+    n, one = varying(table, question.unit, filled[0])
+    raise Refused(
+        "changed_allocation",
+        f"{n} units have two values in {filled[0]!r}, {one!r} among them: nobody can say in which period one was assigned, nor whether the "
+        "arms' shares moved; pooled over periods, a change of season would be read as an effect",
+        f"give the period of a unit's first assignment on every row, and compare within periods: --stratum {filled[0]}; if it stands in "
+        "another column, name that with --period; if this is no period of the allocation, give the column another name",
+    )
 
 
 def _one_row_each(table: Table, question: Question) -> Table:

@@ -42,14 +42,19 @@ def require_constant(table: Table, unit: str, columns: Sequence[str], code: str,
     """Raise Refused with this code where a unit has two values of one of these columns."""
     if unit == ROW or not columns:
         return
-    key = table.text(unit)
     for name in columns:
-        text = table.text(name)
-        by_unit = table.rows.group_by(unit_key=key).aggregate(low=text.min(), high=text.max())
-        both = by_unit.filter(by_unit.low != by_unit.high)
-        found = table.fetch(both.aggregate(n=both.count(), one=both.unit_key.min()))[0]
-        if found["n"]:
-            raise Refused(code, f"{found['n']} units have two values in {name!r}, {found['one']!r} among them", what_to_do)
+        n, one = varying(table, unit, name)
+        if n:
+            raise Refused(code, f"{n} units have two values in {name!r}, {one!r} among them", what_to_do)
+
+
+def varying(table: Table, unit: str, column: str) -> tuple[int, str]:
+    """Return how many units have two values of a column, and one of them."""
+    text = table.text(column)
+    by_unit = table.rows.group_by(unit_key=table.text(unit)).aggregate(low=text.min(), high=text.max())
+    both = by_unit.filter(by_unit.low != by_unit.high)
+    found = table.fetch(both.aggregate(n=both.count(), one=both.unit_key.min()))[0]
+    return int(found["n"]), str(found["one"])
 
 
 def by_unit(table: Table, unit: str, keys: Sequence[str]) -> Table:
