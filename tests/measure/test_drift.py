@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from scipy import stats
 
 from liftgate.measure.drift import ALARM, CHANCE, Drift, Level, compare, psi
 from liftgate.measure.refusal import Refusal
@@ -72,6 +73,37 @@ def test_without_a_shift_psi_is_what_is_printed_beside_it() -> None:
     assert np.mean(values) == pytest.approx(expected, rel=0.1)
     assert beyond <= RUNS * CHANCE * 5
     assert alarms == 0
+
+
+def deciles(dice: np.random.Generator, rows: int) -> tuple[object, object]:
+    """Give two samples of the same numbers."""
+    return dice.normal(size=rows), dice.normal(size=rows)
+
+
+def categories(dice: np.random.Generator, rows: int, kinds: int) -> tuple[object, object]:
+    """Give two samples of the same equally frequent categories."""
+    one, other = (dice.integers(kinds, size=rows).astype(str).astype(object) for _ in range(2))
+    return one, other
+
+
+@pytest.mark.parametrize(
+    ("kinds", "rows", "runs"), [(0, 12, 1000), (0, 25, 1000), (0, 50, 1000), (40, 200, 300), (200, 200, 20), (200, 1000, 100)]
+)
+def test_empty_bins_alone_raise_no_alarm(kinds: int, rows: int, runs: int) -> None:
+    """With so few rows that bins stay empty, a column that did not move is watched or alarmed no more often than promised."""
+    dice = np.random.default_rng(1954)
+    sides = (categories(dice, rows, kinds) if kinds else deciles(dice, rows) for _ in range(runs))
+    found_out = [compare("x", np.asarray(reference), np.asarray(current)) for reference, current in sides]
+    alarms = sum(isinstance(one, Drift) and one.level is not Level.STEADY for one in found_out)
+    print(f"\n{kinds or 'deciles'}, {rows} rows: {alarms} of {runs} runs without a shift are watched or alarmed")
+    assert alarms <= stats.binom.isf(1e-3, runs, CHANCE)
+
+
+def test_a_shift_of_few_rows_is_still_found() -> None:
+    """With 50 rows, a shift of one and a half standard deviations alarms in at least nine runs of ten."""
+    dice = np.random.default_rng(1955)
+    runs = [compare("x", dice.normal(size=50), dice.normal(1.5, size=50)) for _ in range(50)]
+    assert sum(isinstance(one, Drift) and one.level is Level.ALARM for one in runs) >= 45
 
 
 def test_a_shift_alarms_and_a_slight_one_does_not() -> None:

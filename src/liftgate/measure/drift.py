@@ -23,6 +23,10 @@ EPS = 1e-4
 WATCH, ALARM = 0.1, 0.2
 """Levels of PSI. Either counts only where PSI is also beyond what chance gives in 1 column of 1,000."""
 CHANCE = 1e-3
+ENOUGH_EXPECTED = 5.0
+"""Rows that a bin should hold, without a shift, for the chi-square distribution to hold (Cochran 1954); else rows are dealt anew."""
+DEALS, FIRST_DEALS, CLEARLY = 9_999, 499, 5
+"""How often; where CLEARLY of the FIRST_DEALS or more go as far, that is an answer."""
 MOST_CATEGORIES = 200
 MISSING = "(missing)"
 
@@ -57,7 +61,7 @@ class Drift:
     psi: float
     psi_expected: float
     psi_by_chance: float
-    """PSI that chance alone exceeds once in 1,000: chi-square quantile times (1/n + 1/m)."""
+    """PSI that chance alone exceeds once in 1,000 where no bin is empty: chi-square quantile times (1/n + 1/m)."""
     jensen_shannon: float
     """Distance, base 2, over the bins: 0 the same, 1 nothing in common."""
     largest_gap: float
@@ -88,6 +92,25 @@ def psi(p: Floats, q: Floats, eps: float = EPS) -> float:
     """Return the population stability index of shares q against shares p."""
     p, q = np.maximum(p, eps), np.maximum(q, eps)
     return float(((q - p) * np.log(q / p)).sum())
+
+
+def by_chance(p: NDArray[np.intp], q: NDArray[np.intp]) -> float:
+    """Return the p-value of two rows of counts (no bin empty in both) having the same shares.
+
+    By the chi-square distribution where every bin should hold ENOUGH_EXPECTED rows; else the share of DEALS in which the same rows,
+    dealt anew to both sides, differ as much by chi-square (seeded: the same counts give the same answer).
+    """
+    test = stats.chi2_contingency(np.array([p, q]), correction=False)
+    if test.expected_freq.min() >= ENOUGH_EXPECTED:
+        return float(test.pvalue)
+    dice, expected = np.random.default_rng([0, 4]), test.expected_freq[1]  # noqa: TID251
+    here = ((q - expected) ** 2 / expected).sum() * (1 - 1e-9)
+    for deals in (FIRST_DEALS, DEALS):
+        dealt = dice.multivariate_hypergeometric(p + q, int(q.sum()), size=deals, method="marginals")
+        as_far = int((((dealt - expected) ** 2 / expected).sum(axis=1) >= here).sum())
+        if as_far >= CLEARLY:
+            break
+    return (1 + as_far) / (1 + deals)
 
 
 def _numbers(column: str, reference: Floats, current: Floats) -> Drift | Refusal:
@@ -133,14 +156,15 @@ def _bins(column: str, names: list[str], p: NDArray[np.intp], q: NDArray[np.intp
     free = len(names) - 1
     chance = noise * float(stats.chi2.isf(CHANCE, free)) if free else 0.0
     found = psi(p / n, q / m)
-    if chance > ALARM and found <= chance:
+    chi2 = stats.chi2_contingency(np.array([p, q]), correction=False) if free else None
+    moved = found > max(chance, WATCH) and by_chance(p, q) < CHANCE
+    if chance > ALARM and not moved:
         return Refusal(
             "too_few_rows",
             f"{column}: with {n:,} and {m:,} rows chance alone reaches a PSI of {chance:.2f}, above the alarm level of {ALARM}",
             "compare more rows, for example a longer window",
         )
-    chi2 = stats.chi2_contingency(np.array([p, q]), correction=False) if free else None
-    level = Level.STEADY if found <= max(chance, WATCH) else Level.WATCH if found <= ALARM else Level.ALARM
+    level = Level.STEADY if not moved else Level.WATCH if found <= ALARM else Level.ALARM
     return Drift(
         column,
         level,

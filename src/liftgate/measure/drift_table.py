@@ -12,7 +12,8 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
 LEVELS = (
-    f"steady: PSI at most {drift.WATCH}, or no more than chance reaches once in 1,000; watch: above that, up to {drift.ALARM}; "
+    f"steady: PSI at most {drift.WATCH}, or PSI or the chi-square of its bins no more than chance reaches once in 1,000; "
+    f"watch: above that, up to {drift.ALARM}; "
     f"alarm: above {drift.ALARM} and above chance"
 )
 

@@ -42,7 +42,8 @@ def drift(
     """Say how far columns have moved from a reference, and whether to train the model again, and why.
 
     PSI is printed with what it would be without a shift, which depends on the rows and bins: 0.1 means much for a million rows and
-    nothing for 200. Watch: PSI above 0.1. Alarm: above 0.2. Either only where chance reaches it less than once in 1,000 columns.
+    nothing for 200. Watch: PSI above 0.1. Alarm: above 0.2. Either only where chance reaches it, and the chi-square of its bins,
+    less than once in 1,000 columns.
     Missing values are a bin of their own.
 
     With --log every bundle's decisions are compared: their inputs, placements, offers, scores, calibration and outcomes, with --reference,
@@ -138,7 +139,7 @@ def _show_columns(found: Answer) -> None:
         header = ["column", "level", "PSI", "expected", "by chance", "JS", "KS", "distance", "missing"]
         print_table("Reference to current", header, rows)
         typer.echo(
-            "expected: PSI without a shift; by chance: reached by 1 column in 1,000 without one; JS: Jensen-Shannon distance; distance: "
+            "expected: PSI without a shift; by chance: reached by 1 column in 1,000 without one, were no bin empty; JS: Jensen-Shannon distance; distance: "
             "Wasserstein in standard deviations of the reference"
         )
     for one in found["refused_columns"].values():
