@@ -266,3 +266,52 @@ def test_a_question_has_one_source(tmp_path: Path) -> None:
     assert code == 2
     assert "--log" in json.dumps(answer)
     assert run("lift", "--table", "x.csv", "--log", str(tmp_path))[0] == 2
+
+
+def held_out(log: Path, layers: dict[str, float], *, among: int = 10, extra: dict[str, str] | None = None) -> None:
+    """2,000 people, one in `among` held out by every layer named, each with its planned share of who is held out."""
+    made = []
+    for i in range(2_000):
+        arm = "holdout" if i % among == 0 else "treatment"
+        shares = {"holdout": next(iter(layers.values())), "treatment": 1 - next(iter(layers.values()))}
+        made.append(decided(i, i, arm, START_MS + i, layers={**dict.fromkeys(layers, arm), **(extra or {})}, shares=shares))
+    write(log, Stream.DECISION, made)
+    write(log, Stream.EVENT, [happened(i, i, "purchase", START_MS + HOUR_MS, 1.0) for i in range(0, 2_000, 7)], writer=2)
+
+
+@pytest.mark.parametrize("extra", [{}, {"hero": "control"}])
+def test_without_a_layer_the_holdout_of_everything_says_what_was_planned(tmp_path: Path, extra: dict[str, str]) -> None:
+    """One in ten as planned passes every question; planned as one in eight it passes none, though a tenth is a round share."""
+    for planned, code in ((0.1, 0), (0.125, 3)):
+        log = tmp_path / str(planned)
+        held_out(log, {"everything": planned}, extra=extra)
+        asked = ("--log", str(log))
+        ended, found = run("srm", *asked)
+        assert (ended, found["shares"]["holdout"], found["log"]["layer"]) == (code, pytest.approx(planned), "everything")
+        late = (*asked, "--read-at", "2026-02-01", "--metric", "purchase")
+        ended, found = run("lift", *late)
+        assert (ended, found["split"]["checked_against"]) == (code, "given")
+        ended, found = run("sequential", *late, "--n-star", "2000")
+        assert ended == code
+        assert run("srm", *asked, "--share", "holdout=1", "--share", "treatment=9")[0] == 0
+
+
+def test_of_several_layers_one_must_be_named(tmp_path: Path) -> None:
+    """Two holdouts of everything, or two experiments and none: the answer asks which; a layer or shares settle it."""
+    log = tmp_path / "log"
+    held_out(log, {"everything": 0.1, "also": 0.1})
+    code, found = run("srm", "--log", str(log))
+    assert (code, "--layer (also, everything)" in json.dumps(found)) == (2, True)
+    assert run("lift", "--log", str(log), "--read-at", "2026-02-01")[0] == 2
+    assert run("srm", "--log", str(log), "--layer", "also")[0] == 0
+    assert run("srm", "--log", str(log), "--share", "holdout=1", "--share", "treatment=9")[0] == 0
+
+
+def test_the_one_layer_of_a_log_is_meant(tmp_path: Path) -> None:
+    """A log with one layer, which holds nobody out, is held against that layer's shares."""
+    log = tmp_path / "log"
+    arms = {"new": 0.75, "old": 0.25}
+    made = [decided(i, i, "treatment", START_MS + i, layers={"hero": "old" if i % 4 == 0 else "new"}, shares=arms) for i in range(800)]
+    write(log, Stream.DECISION, made)
+    code, found = run("srm", "--log", str(log))
+    assert (code, found["shares"]) == (0, pytest.approx(arms))

@@ -65,7 +65,7 @@ class Asked:
     """What the table is to hold."""
 
     layer: str = ""
-    """The layer whose arms are compared; empty: treatment against everybody held out."""
+    """The layer whose arms are compared; empty: see experiment_arms.in_arms."""
     window_ms: int = 7 * _DAY_MS
     before_ms: int = 0
     """Length of the time before assignment over which covariates count; 0: no covariates."""
@@ -110,11 +110,14 @@ class Made:
     """The same within each bundle, as version=VERSION:ARM=WEIGHT; empty: it never changed, or the log does not say."""
     unit: str = "person"
     """What a row is: person, account, session or visitor."""
+    layer: str = ""
+    choice: tuple[str, ...] = ()
+    """Whose arms these are, and where nobody said and the log has several, the layers to choose from: see experiment_arms.Arms."""
 
     def as_json(self) -> dict[str, Any]:
         """Return what an answer says of the log that it comes from."""
-        names = ("open_windows", "read_at_ms", "versions", "repeated_events", "lost_records")
-        return {"log": {"people": self.units, "unit": self.unit, **{name: getattr(self, name) for name in names}}}
+        names = ("unit", "open_windows", "read_at_ms", "versions", "repeated_events", "lost_records")
+        return {"log": {"people": self.units, "layer": self.layer or None, **{name: getattr(self, name) for name in names}}}
 
 
 def experiment_table(directory: Path, events: Path | None, asked: Asked, target: Path) -> Made:
@@ -184,7 +187,7 @@ class _Making:
         twice = self._log.count(valid(self._log.events)) - happened
         return Made(
             target, units, whole - units, read_at, tuple(map(str.lower, kinds)), len(every), twice, lost, arms.shares(done),
-            arms.shares_within(), arms.kind,
+            arms.shares_within(), arms.kind, arms.layer, arms.choice,
         )  # fmt: skip
 
     def _people(self, arms: Arms) -> Any:

@@ -29,6 +29,10 @@ class Arms:
     """The column of what was randomised."""
     planned: Planned
     """Empty: the log does not say."""
+    layer: str = ""
+    """Whose arms they are; empty: of no one layer, but everybody held out and everybody treated."""
+    choice: tuple[str, ...] = ()
+    """Where none was named and the log has several: the layers to choose from."""
 
     @property
     def kind(self) -> str:
@@ -55,15 +59,21 @@ class Arms:
 
 
 def in_arms(log: Log, layer: str, placement: str) -> Arms:
-    """Return the decisions of a layer's arms, or (empty) of treatment and of everybody held out. Raises Misused, Refused."""
+    """Return the decisions of a layer's arms. Raises Misused, Refused.
+
+    `layer` empty: the log's one holdout of everything, or the one layer it has; of several, treatment and everybody held out, unplanned.
+    """
     rows = log.decisions.filter(log.decisions.mode.fill_null("") == "")
     if placement:
         rows = rows.filter(rows.placement_id == placement)
-    if not layer:
-        held = ibis.cases((rows.arm == "HOLDOUT", HELD_OUT), (rows.arm == "TREATMENT", TREATED))
-        return Arms(rows.mutate(group=held).filter(lambda t: t.group.notnull()), "person_pseudonym", {})
     # One row an assignment: engines do not agree on functions over arrays.
     flat = rows.mutate(one=rows.assignments.unnest())
+    choice: tuple[str, ...] = ()
+    if not layer:
+        layer, choice = _meant(log, flat)
+    if not layer:
+        held = ibis.cases((rows.arm == "HOLDOUT", HELD_OUT), (rows.arm == "TREATMENT", TREATED))
+        return Arms(rows.mutate(group=held).filter(lambda t: t.group.notnull()), "person_pseudonym", {}, "", choice)
     mine = flat.filter(flat.one.layer == layer)
     if not log.count(mine.limit(1)):
         named = sorted(row["layer"] for row in log.fetch(flat.select(layer=flat.one.layer).distinct().limit(50)))
@@ -76,7 +86,18 @@ def in_arms(log: Log, layer: str, placement: str) -> Arms:
     held = rows.filter(rows.group == HELD_OUT)
     if not log.count(held.limit(1)) or log.count(held.filter(held.arm != "HOLDOUT").limit(1)):
         rows = rows.filter(rows.arm == "TREATMENT")
-    return Arms(rows, unit, planned(log.fetch(rows.select("group", "share", version=rows.bundle_digest).distinct().limit(_MOST))))
+    shares = planned(log.fetch(rows.select("group", "share", version=rows.bundle_digest).distinct().limit(_MOST)))
+    return Arms(rows, unit, shares, layer)
+
+
+def _meant(log: Log, flat: Any) -> tuple[str, tuple[str, ...]]:
+    """Return the layer that is meant where none is named, or (empty) those to choose from: of everything's holdouts, else of all."""
+    held = flat.one.arm == HELD_OUT
+    rows = flat.select(layer=flat.one.layer, held=held.cast("int64"), shown=(held & (flat.arm != "HOLDOUT")).cast("int64"))
+    found = log.fetch(rows.group_by("layer").aggregate(held=rows.held.sum(), shown=rows.shown.sum()))
+    universal = [row["layer"] for row in found if row["held"] and not row["shown"]]
+    meant = sorted(universal or [row["layer"] for row in found])
+    return (meant[0], ()) if len(meant) == 1 else ("", tuple(meant))
 
 
 def planned(rows: Sequence[Mapping[str, Any]]) -> Planned:

@@ -43,7 +43,7 @@ class Given:
     layer: Annotated[
         str,
         typer.Option(
-            "--layer", metavar="NAME", help="With --log: compare this layer's arms; absent: treatment against everybody held out."
+            "--layer", metavar="NAME", help="With --log: compare this layer's arms; absent: those of the log's one holdout of everything."
         ),
     ] = ""
     placement: Annotated[str, typer.Option("--placement", metavar="NAME", help="With --log: only decisions of this placement.")] = ""

@@ -106,11 +106,21 @@ def strata(named: Iterable[str], made: Made | None, path: str, where: str = "", 
 
 
 def shares(given: Iterable[str], named: Iterable[str], made: Made | None) -> tuple[str, ...]:
-    """Return the planned shares: those that were given, else what the log says, within each bundle where bundles are strata."""
+    """Return the planned shares: those that were given, else what the log says, within each bundle where bundles are strata.
+
+    Raises Misused where nobody said of which of the log's layers.
+    """
+    from liftgate.measure.refusal import Misused
+
     if found := tuple(given):
         return found
     if made is None:
         return ()
+    if made.choice:
+        raise Misused(
+            f"the log has {len(made.choice)} layers that may be meant: name one with --layer ({', '.join(made.choice)}), or say "
+            f"with --share what was planned for treatment and {CONTROL}"
+        )
     return made.shares_within if made.shares_within and VERSION in named else made.shares
 
 
@@ -119,7 +129,7 @@ def show(found: dict[str, Any]) -> None:
     if "log" not in found:
         return
     one = found["log"]
-    words = [f"{one['people']:,} people"]
+    words = [f"{one['people']:,} people" + (f" of layer {one['layer']}" if one["layer"] else "")]
     if one["open_windows"]:
         words.append(f"{one['open_windows']:,} more left out, for their window is open")
     if one["lost_records"]:
