@@ -282,7 +282,24 @@ def test_every_refusal(code: str, write: Write) -> None:
     assert found["refusal"]["why"]
     assert found["refusal"]["what_to_do"]
     refused = [one for one in found.get("results", []) if one["refusal"] and one["refusal"]["code"] == code]
-    assert all(one["p_value"] is None for one in refused if code != "weak_first_stage")
+    assert all(one["p_value"] is None for one in refused)
+    assert found.get("results") != [] or (found["estimate"], found["definition"]) == (None, None)
+
+
+def test_a_weak_first_stage_leaves_the_effect_of_assignment(write: Write, capsys: pytest.CaptureFixture[str]) -> None:
+    """Where nothing can be said of those exposed, the effect that the refusal recommends instead stands, for people too."""
+    change, asked = REFUSALS["weak_first_stage"]
+    table = write(change(_experiment(3000)))
+    ended, found = _lift(table, *asked)
+    assert (ended, found["cace"], found["cace_refusal"]["code"]) == (3, None, "weak_first_stage")
+    assert found["ci_low"] < found["estimate"] < found["ci_high"]
+
+
+def test_an_unknown_kind_of_metric_names_those_there_are(write: Write) -> None:
+    """`spend:median` is asked wrongly, and the answer says which kinds a metric has."""
+    ended, found = _lift(write(_experiment(300)), "--metric", "spend:median")
+    assert ended == 2
+    assert "binary, mean and ratio:DENOMINATOR" in str(found)
 
 
 def test_a_whole_table_is_not_refused(write: Write) -> None:

@@ -29,12 +29,15 @@ def run(*words: str) -> tuple[int, dict[str, Any]]:
     return result.exit_code, json.loads(result.stdout or result.stderr)
 
 
-def write_log(log: Path, versions: int = 1, *, older: float = 0.0, factor: float = 1.0) -> Path:
-    """Write a log: a fifth is held out; a score of 0.1 to 0.5 foretells who buys; under a second bundle inputs and outcomes may move."""
+def write_log(log: Path, versions: int = 1, *, older: float = 0.0, factor: float = 1.0, picked: float = 1.0, rare: float = 0.5) -> Path:
+    """Write a log: a fifth is held out; a score of 0.1 to 0.5 foretells who buys; under a second bundle inputs and outcomes may move.
+
+    `picked`: outcomes of decisions that were not explored for each foretold; `rare`: the part that is explored.
+    """
     dice, decisions, events = np.random.default_rng(8), [], []
     for i in range(PEOPLE):
         held, second = i % 5 == 0, versions > 1 and i >= PEOPLE // 2
-        score, explored = float(dice.uniform(0.1, 0.5)), bool(dice.random() < 0.5)
+        score, explored = float(dice.uniform(0.1, 0.5)), bool(dice.random() < rare)
         age, device = float(dice.normal(40, 10)) + older * second, float(dice.integers(0, 2))
         shown = "ab"[int(dice.random() < 0.5)]
         arm = "holdout" if held else "treatment"
@@ -49,7 +52,7 @@ def write_log(log: Path, versions: int = 1, *, older: float = 0.0, factor: float
         record.input_value.extend([float("nan") if i % 50 == 0 else age, device])
         decisions.append(record.SerializeToString())
         at = START_MS + i * 60_000 + HOUR_MS
-        if dice.random() < (score * (factor if second else 1.0)) - 0.05 * held:
+        if dice.random() < (score * (factor if second else 1.0) * (1.0 if explored else picked)) - 0.05 * held:
             events += [happened(10 * i, i, "purchase", at, 10.0), happened(10 * i + 1, i, "click", at)]
             events += [happened(10 * i + 2, i, "purchase", at + DAY_MS, 5.0)] if i % 4 == 1 else []
         if not held:
@@ -151,7 +154,7 @@ def test_drift_of_a_log_is_by_bundle_and_covers_inputs_scores_and_outcomes(two: 
     assert (code, found["alarm"], list(found["versions"])) == (0, False, ["e" * 64])
     (answer,) = found["versions"].values()
     assert {each["column"] for each in answer["columns"]} == {"placement", "offer", "outcome", "profile.age", "context.device", "score"}
-    assert answer["calibration"]["n"] >= PEOPLE * 2 // 5 - 1
+    assert (answer["calibration"]["judged"], PEOPLE // 6 < answer["calibration"]["n"] < PEOPLE // 4) == ("explored", True)
     assert found["retrain"] is False
 
 
@@ -162,6 +165,25 @@ def test_drift_of_a_log_alarms_a_scheduler(change: dict[str, float], retrain: bo
     code, found = run("drift", "--log", str(log), *LATE)
     assert (code, found["alarm"], found["retrain"]) == (4, True, retrain)
     assert "eeee" in found["why"]
+
+
+@pytest.mark.parametrize(
+    ("made", "code", "judged"),
+    [
+        ({"picked": 0.5}, 0, "explored"),
+        ({"picked": 0.5, "versions": 2}, 0, "explored"),
+        ({"picked": 0.5, "rare": 0.06}, 0, "explored"),
+        ({"picked": 0.5, "rare": 0.01}, 4, "all"),
+        ({"picked": 1 / 0.3, "factor": 0.3, "versions": 2}, 4, "explored"),
+    ],
+    ids=["halves", "bundles", "both halves", "too few", "explored ones are off"],
+)
+def test_drift_of_a_log_judges_scores_by_what_no_score_picked(made: dict[str, Any], code: int, judged: str, tmp_path: Path) -> None:
+    """Picked decisions of which half as many buy as foretold ask for no training where explored ones are as foretold; of too few, all."""
+    ended, found = run("drift", "--log", str(write_log(tmp_path / "log", **made)), *LATE, "--column", "device")
+    (one,) = found["versions"].values()
+    assert (ended, one["retrain"], one["calibration"]["judged"]) == (code, code == 4, judged)
+    assert f"{one['calibration']['n']:,} explored decisions" in one["why"] if judged == "explored" else "too few are explored" in one["why"]
 
 
 def test_drift_of_a_log_against_training_a_past_window_or_its_first_half(one: Path, two: Path, tmp_path: Path) -> None:

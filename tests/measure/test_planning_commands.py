@@ -54,9 +54,10 @@ def test_power_answers_in_units_days_and_conventions(capsys: pytest.CaptureFixtu
     words = ["power", "--baseline", "0.1", "--lift", "10%", "--per-day", "1000"]
     code, found = _json(capsys, *words)
     assert code == 0
-    assert (found["needs"][0]["n_control"], found["total_units"], found["days"]) == (14_749, 29_497, 30)
-    assert found["other_conventions"]["n_control"]["pooled_null"] == pytest.approx(14750.790469)
-    assert "29,497" in _run(capsys, *words)[1]
+    assert (found["needs"][0]["n_control"], found["total_units"], found["days"]) == (14_749, 29_498, 30)
+    assert found["needs"][0]["n_treatment"] + found["needs"][0]["n_control"] == found["total_units"]
+    assert found["other_conventions"]["n_control"]["pooled_null"] == 14_751
+    assert "29,498" in _run(capsys, *words)[1]
 
 
 def test_power_with_units_gives_the_smallest_effect(capsys: pytest.CaptureFixture[str]) -> None:
@@ -65,6 +66,17 @@ def test_power_with_units_gives_the_smallest_effect(capsys: pytest.CaptureFixtur
     code, found = _json(capsys, *words)
     assert code == 0
     assert found["with_units"]["arms"][0]["mde"] == pytest.approx(2.801585 * 40 * (1 / 18_000 + 1 / 2_000) ** 0.5, rel=1e-6)
+
+
+def test_power_deals_whole_units_that_add_up(capsys: pytest.CaptureFixture[str]) -> None:
+    """Of 10,001 units in three arms each arm has a whole number, and together they are all."""
+    words = ["power", "--baseline", "0.1", "--units", "10001", "--share", "control=1", "--share", "a=1", "--share", "b=1"]
+    code, found = _json(capsys, *words)
+    assert code == 0
+    arms = found["with_units"]["arms"]
+    counts = [found["with_units"]["units"], arms[0]["n_control"], *(one["n_treatment"] for one in arms)]
+    assert all(type(one) is int for one in counts)
+    assert counts[0] == sum(counts[1:]) == 10_001
 
 
 def test_power_takes_its_baseline_from_a_table(experiment: str, capsys: pytest.CaptureFixture[str]) -> None:

@@ -9,6 +9,8 @@ import pytest
 from liftgate.report.recommend import recommendations
 from liftgate.report.shown import Fact
 
+_DRAWN = "Recalibrate or train the models again (judged on explored decisions, which no score picked)."
+_LOOK = "Look at the scores of what is shown; explored decisions do not ask for training."
 _REFUSED = {"code": "too_few_events", "why": "too few", "what_to_do": "wait"}
 
 
@@ -18,9 +20,10 @@ def _judged(calibrated: bool | None) -> dict[str, Any]:
     return {"refusal": None, "calibrated": calibrated, "verdict": "Calibrated." if calibrated else "Not calibrated."}
 
 
-def _facts(explored: bool | None, everything: bool, drifted: bool | None) -> Fact:
-    """Facts that say nothing but how scores are: explored ones, all, and those that drift judges (None: refused)."""
-    newest = {"retrain": True, "why": "Train again: so it is", "columns": [], "calibration": _judged(drifted)}
+def _facts(explored: bool | None, everything: bool, drifted: bool | None, judged: str) -> Fact:
+    """Facts that say nothing but how scores are: explored ones, all, and those that drift judges (None: refused, and columns ask)."""
+    calibration = _judged(drifted) | {"judged": judged}
+    newest = {"retrain": drifted is not True, "why": "Train again: so it is", "columns": [], "calibration": calibration}
     quiet = {"refusal": _REFUSED}
     answers: dict[str, Any] = dict.fromkeys(("quality", "srm", "lift", "sequential", "funnel", "decisions", "off_policy"), quiet)
     answers |= {"calibration": _judged(everything), "calibration_explored": _judged(explored), "drift": {"versions": {"a": newest}}}
@@ -28,16 +31,21 @@ def _facts(explored: bool | None, everything: bool, drifted: bool | None) -> Fac
 
 
 @pytest.mark.parametrize(
-    ("explored", "everything", "drifted", "wanted"),
+    ("explored", "everything", "drifted", "judged", "wanted"),
     [
-        (False, True, True, "Recalibrate or train the models again (judged on explored decisions, which no score picked)."),
-        (True, False, False, "Look at the scores of what is shown; explored decisions do not ask for training."),
-        (True, False, None, "Train the models again."),
-        (None, False, False, "Recalibrate or train the models again."),
-        (None, True, False, "Train the models again."),
+        (False, True, False, "explored", [_DRAWN]),
+        (True, False, False, "explored", [_DRAWN]),
+        (True, False, True, "explored", [_LOOK]),
+        (False, False, True, "explored", [_LOOK]),
+        (True, True, True, "explored", []),
+        (True, False, None, "all", ["Train the models again."]),
+        (False, True, None, "all", [_DRAWN]),
+        (None, False, False, "all", ["Recalibrate or train the models again."]),
+        (None, True, False, "all", ["Recalibrate or train the models again."]),
+        (None, False, True, "all", []),
     ],
 )
-def test_explored_decisions_judge(explored: bool | None, everything: bool, drifted: bool | None, wanted: str) -> None:
-    """Scores that explored decisions confirm are looked at and not trained again; without such a judge all decisions and drift say it."""
-    said = [one for one in recommendations(_facts(explored, everything, drifted)) if one.level in ("retrain", "look")]
-    assert ["".join(str(word) for word in one.what or "") for one in said] == [wanted]
+def test_explored_decisions_judge(explored: bool | None, everything: bool, drifted: bool | None, judged: str, wanted: list[str]) -> None:
+    """The page asks for training where drift does of the newest bundle; scores that explored decisions confirm are looked at at most."""
+    said = [one for one in recommendations(_facts(explored, everything, drifted, judged)) if one.level in ("retrain", "look")]
+    assert ["".join(str(word) for word in one.what or "") for one in said] == wanted

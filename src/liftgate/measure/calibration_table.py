@@ -17,7 +17,7 @@ def check_calibration(path: str, *, score: str, outcome: str, bins: int = 10, wh
     table.has(score, outcome)
     table.check((score, outcome))
     found = table.arrays({"score": table.number(score), "outcome": table.number(outcome)})
-    answer: dict[str, Any] = {"n": len(found["score"]), "definition": calibration.DEFINITION}
+    answer: dict[str, Any] = {"what": "calibration", "n": len(found["score"]), "definition": calibration.DEFINITION}
     if refused := calibration.judge(found["score"], found["outcome"]):
         return answer | {"refusal": refused}
     seen = calibration.measure(found["score"], found["outcome"], bins=bins)
@@ -50,7 +50,8 @@ def check_each(path: str, *, by: str, score: str, outcome: str, bins: int = 10, 
         except Refused as err:
             parts[str(value)] = {"refusal": err.refusal}
     refused = [one["refusal"] for one in parts.values()]
-    return {"by": by, "definition": calibration.DEFINITION, "parts": parts, "refusal": None if None in refused else refused[0]}
+    refusal = None if None in refused else refused[0]
+    return {"what": "calibration", "by": by, "definition": calibration.DEFINITION, "parts": parts, "refusal": refusal}
 
 
 def _quoted(word: str, mark: str = '"') -> str:

@@ -13,6 +13,8 @@ KNOWN = ("unit", "version", "placement", "branch", "offer", "decided_at", "half"
 """Columns of a log's table of decisions besides its inputs."""
 ALWAYS = ("placement", "offer", "outcome")
 """What is compared whatever was asked, besides the score."""
+EXPLORED = "branch = 'EXPLORE'"
+"""Decisions that no score picked."""
 
 
 def compare_bundles(
@@ -22,7 +24,8 @@ def compare_bundles(
 
     `path`: a log's table of decisions. `reference`: a table of what the models were trained on; absent: the rows of the log that meet
     `reference_where`, else those of its first bundle, else the first half of its time. `binary`: the reward is 0 or 1, so that scores can
-    be held against it. Raises Misused, Refused.
+    be held against it: those of explored decisions, where these are enough; of a bundle's second half, those of all its explored ones
+    where its own are too few. Raises Misused, Refused.
     """
     seen = _versions(path, current_where)
     if not reference and not reference_where:
@@ -36,9 +39,12 @@ def compare_bundles(
         raise Misused(f"--reference {reference} has none of the columns of the log: {', '.join((*ALWAYS, 'score', *inputs))}")
     found: dict[str, dict[str, Any]] = {}
     for version, where in parts.items():
-        both = f"({where}) and ({current_where})" if current_where else where
+        both, whole = _all_of(where, current_where), _all_of(f"version = '{version}'", current_where)
+        explored = [_all_of(EXPLORED, both), *([_all_of(EXPLORED, whole)] if where.startswith("half") else [])]
         score = {"score": "score", "outcome": "reward"} if scored and binary else {"score": "score"} if scored else {}
-        found[version] = compare_tables(source, path, columns, **score, reference_where=reference_where, current_where=both)
+        found[version] = compare_tables(
+            source, path, columns, **score, reference_where=reference_where, current_where=both, explored=explored
+        )
     return {"what": "drift", "by": "version", "reference": reference or reference_where, "versions": found} | together(found)
 
 
@@ -56,6 +62,10 @@ def together(found: Mapping[str, Mapping[str, Any]]) -> dict[str, Any]:
         "definition": found[shown]["definition"],
         "refusal": found[unsure[-1]]["refusal"] if unsure and not alarmed else None,
     }
+
+
+def _all_of(*conditions: str) -> str:
+    return " and ".join(f"({one})" for one in conditions if one)
 
 
 def _versions(path: str, where: str) -> list[str]:

@@ -27,8 +27,13 @@ def compare_tables(
     outcome: str | None = None,
     reference_where: str = "",
     current_where: str = "",
+    explored: Sequence[str] = (),
 ) -> dict[str, Any]:
-    """Return every column's drift and whether to train again, as plain data. Raises Misused, and Refused where a cell is no number."""
+    """Return every column's drift and whether to train again, as plain data. Raises Misused, and Refused where a cell is no number.
+
+    `explored`: conditions on the current table, the first with enough events of which says which rows calibration is judged on: rows
+    that were picked for a high score were picked for its errors, too. Where none has enough: all.
+    """
     if outcome and not score:
         raise Misused("--outcome needs --score: calibration is about both")
     named = list(dict.fromkeys([*columns, *([score] if score else [])]))
@@ -46,11 +51,12 @@ def compare_tables(
             refusals[name] = one
         else:
             found.append(one)
-    judged = _calibration(now, score, outcome) if score and outcome else None
+    judged = _judged(current, now, score, outcome, explored) if score and outcome else None
     retrain, why = advise(found, judged)
     alarm = retrain or any(one.level is drift.Level.ALARM for one in found)
     unsure = bool(refusals) and not alarm
     return {
+        "what": "drift",
         "alarm": alarm,
         "retrain": None if unsure else retrain,
         "why": f"Nobody can say: {', '.join(refusals)} cannot be compared" if unsure else why,
@@ -70,10 +76,10 @@ def advise(found: Sequence[drift.Drift], judged: dict[str, Any] | None) -> tuple
     moved = f"{', '.join(alarms)} moved beyond the alarm level" if alarms else "no column is beyond the alarm level"
     if judged is not None and judged["refusal"] is None:
         if not judged["calibrated"]:
-            return True, f"Train again: the scores no longer say what happens. {judged['verdict']} ({moved})"
+            return True, f"Train again: the scores no longer say what happens{_on(judged)}. {judged['verdict']} ({moved})"
         if alarms:
-            return False, f"Not yet: {moved}, but the scores still say what happens. {judged['verdict']} Look again soon"
-        return False, f"No: {moved}, and the scores say what happens. {judged['verdict']}"
+            return False, f"Not yet: {moved}, but the scores still say what happens{_on(judged)}. {judged['verdict']} Look again soon"
+        return False, f"No: {moved}, and the scores say what happens{_on(judged)}. {judged['verdict']}"
     unseen = (
         "outcomes were not given, so nobody can see whether the scores still hold"
         if judged is None
@@ -91,6 +97,22 @@ def _compare(then: Table, now: Table, name: str) -> drift.Drift | Refusal:
         # A null is a missing value here, and a NaN of a Parquet file is one too: the log writes NaN for what is not known.
         sides.append(table.arrays({"x": table.number(name) if numbers else table.text(name)})["x"])
     return drift.compare(name, sides[0], sides[1])
+
+
+def _on(judged: dict[str, Any]) -> str:
+    """Return which decisions of a log were judged; nothing of other tables."""
+    if judged["judged"] == "explored":
+        return f", judged on {judged['n']:,} explored decisions"
+    return f", judged on all {judged['n']:,} decisions, for too few are explored" if judged["judged"] == "all" else ""
+
+
+def _judged(current: str, now: Table, score: str, outcome: str, explored: Sequence[str]) -> dict[str, Any]:
+    """Return calibration of explored rows where they are enough, else of all; `judged` says which: explored, all, None where not asked."""
+    for where in explored:
+        found = _calibration(open_table(current, where=where), score, outcome)
+        if found["refusal"] is None:
+            return found | {"judged": "explored"}
+    return _calibration(now, score, outcome) | {"judged": "all" if explored else None}
 
 
 def _calibration(now: Table, score: str, outcome: str) -> dict[str, Any]:

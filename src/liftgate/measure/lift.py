@@ -49,7 +49,7 @@ def measure_lift(question: Question) -> dict[str, Any]:
         "refusal": refused.as_json() if refused else None,
     }
     if refused:
-        return report
+        return report | {"estimate": None, "definition": None}
     arms = [arm for arm in cells.values(question.arm) if arm != question.control]
     subsets: list[tuple[str, dict[str, str]]] = [("itt", {})]
     subsets += [("itt", {name: value}) for name in question.segments for value in cells.values(name)]
@@ -60,7 +60,7 @@ def measure_lift(question: Question) -> dict[str, Any]:
     report["results"] = results
     report["guardrails"] = [_guarded(cells, guardrail, arm) for guardrail in question.guardrails for arm in arms]
     answered = [*(one for one in results if not one["segment"]), *report["guardrails"]]
-    report["refusal"] = next((one["refusal"] for one in answered if one["refusal"]), None)
+    report["refusal"] = next((why for one in answered if (why := one["refusal"] or one.get("cace_refusal"))), None)
     if len(results) + len(report["guardrails"]) == 1:
         report = {**[*results, *report["guardrails"]][0], **report, "n": [*results, *report["guardrails"]][0]["n"]}
     return report
@@ -87,13 +87,23 @@ def _result(cells: Cells, metric: Metric, arm: str, kind: str, chosen: Mapping[s
         treatment, control = _aligned(cells, arm, chosen)
         base |= _estimated(cells, metric, treatment, control, (question.control, arm))
         if question.exposed:
-            base["cace"] = cace(treatment, control, metric.quantity, question.exposed, _covariates(cells), question.alpha)
+            base |= _exposed(cells, metric, treatment, control)
         if kind == "triggered":
             base["diluted_estimate"] = base["estimate"] * base["trigger_rate"]
     except Refused as err:
         base["refusal"] = err.refusal.as_json()
         base["definition"] = None
     return base
+
+
+def _exposed(cells: Cells, metric: Metric, treatment: Strata, control: Strata) -> dict[str, Any]:
+    """Return the effect on those exposed, or why there is none: the intention-to-treat effect stands without it."""
+    question = cells.question
+    try:
+        found = cace(treatment, control, metric.quantity, question.exposed, _covariates(cells), question.alpha)
+    except Refused as err:
+        return {"cace": None, "cace_refusal": err.refusal.as_json()}
+    return {"cace": found, "cace_refusal": None}
 
 
 def _aligned(cells: Cells, arm: str, chosen: Mapping[str, str]) -> tuple[list[Statistic], list[Statistic]]:

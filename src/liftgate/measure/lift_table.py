@@ -139,8 +139,8 @@ def _with_period(table: Table, question: Question, single: bool) -> Question:
     n, one = varying(table, question.unit, filled[0])
     raise Refused(
         "changed_allocation",
-        f"{n} units have two values in {filled[0]!r}, {one!r} among them: nobody can say in which period one was assigned, nor whether the "
-        "arms' shares moved; pooled over periods, a change of season would be read as an effect",
+        f"{n} units have two values in {filled[0]!r}, unit {one!r} among them: nobody can say in which period one was assigned, nor "
+        "whether the arms' shares moved; pooled over periods, a change of season would be read as an effect",
         f"give the period of a unit's first assignment on every row, and compare within periods: --stratum {filled[0]}; if it stands in "
         "another column, name that with --period; if this is no period of the allocation, give the column another name",
     )

@@ -153,7 +153,7 @@ class Need:
     n_treatment: int
     n_control: int
     total: int
-    """Units of the whole experiment, all arms, for this comparison to have its power."""
+    """Units of the whole experiment for this comparison to have its power: whole units of every arm, and of those in none, added up."""
 
 
 def plan(
@@ -176,7 +176,9 @@ def plan(
             continue
         n_control = control_units(metric, effect, share / shares[control], alpha, power, convention)
         total = n_control / shares[control]
-        needs.append(Need(arm, _up(total * share), _up(n_control), _up(total)))
+        rest = max(0.0, 1 - math.fsum(shares.values()))
+        whole = sum(whole_units(total * one) for one in shares.values()) + (whole_units(total * rest) if rest > 1e-9 else 0)
+        needs.append(Need(arm, whole_units(total * share), whole_units(n_control), whole))
     return tuple(needs)
 
 
@@ -199,7 +201,8 @@ def days_needed(units: float, units_a_day: float) -> int:
     return math.ceil(units / units_a_day)
 
 
-def _up(units: float) -> int:
+def whole_units(units: float) -> int:
+    """Return units rounded up."""
     # A product such as 3 * (1/3) must not cost one unit more.
     return math.ceil(units * (1 - 1e-12))
 

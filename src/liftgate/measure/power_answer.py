@@ -17,6 +17,7 @@ from liftgate.measure.power import (
     power_of,
     smallest_change_of_rate,
     smallest_effect,
+    whole_units,
     z_sum,
 )
 from liftgate.measure.refusal import Misused
@@ -133,7 +134,7 @@ def _needs(metric: Metric, effect: float, asked: Question) -> dict[str, Any]:
         ratio = asked.shares[smallest] / asked.shares[asked.control]
         found["other_conventions"] = {
             "arm": smallest,
-            "n_control": {c: control_units(metric, effect, ratio, asked.alpha, asked.power, c) for c in _RATE_CONVENTIONS},
+            "n_control": {c: whole_units(control_units(metric, effect, ratio, asked.alpha, asked.power, c)) for c in _RATE_CONVENTIONS},
         }
     if len(needs) > 1:
         split = asked.alpha / len(needs)
@@ -144,11 +145,13 @@ def _needs(metric: Metric, effect: float, asked: Question) -> dict[str, Any]:
 
 def _with_units(metric: Metric, effect: float | None, units: float, asked: Question) -> dict[str, Any]:
     rows = []
-    n_control = units * asked.shares[asked.control]
-    for arm, share in asked.shares.items():
+    units = math.floor(units)
+    n = _dealt(units, asked.shares)
+    n_control = n[asked.control]
+    for arm in asked.shares:
         if arm == asked.control:
             continue
-        n_treatment = units * share
+        n_treatment = n[arm]
         mde = smallest_effect(metric.sd, n_treatment, n_control, asked.alpha, asked.power)
         rise, fall = (
             smallest_change_of_rate(metric.baseline, n_treatment, n_control, asked.alpha, asked.power) if metric.binary else (mde, -mde)
@@ -166,6 +169,16 @@ def _with_units(metric: Metric, effect: float | None, units: float, asked: Quest
             }
         )
     return {"units": units, "days": _days(units, asked), "arms": rows}
+
+
+def _dealt(units: int, shares: Mapping[str, float]) -> dict[str, int]:
+    """Return whole units by arm that add up to the arms' part of all units; the arms' parts are rounded at their running sum."""
+    dealt, until, before = {}, 0.0, 0
+    for arm, share in shares.items():
+        until += share
+        dealt[arm] = round(units * until) - before
+        before += dealt[arm]
+    return dealt
 
 
 def _days(units: float, asked: Question) -> int | None:

@@ -51,7 +51,8 @@ class Table:
         """Raise Misused where a column is not there."""
         for name in names:
             if name not in self.columns:
-                raise Misused(f"{self.name} has no column {name!r}; it has {', '.join(self.columns)}")
+                kinds = "; the kinds of a metric are binary, mean and ratio:DENOMINATOR" if name.partition(":")[0] in self.columns else ""
+                raise Misused(f"{self.name} has no column {name!r}; it has {', '.join(self.columns)}{kinds}")
 
     def where(self, words: str) -> Table:
         """Return the rows that meet a condition in SQL. Raises Misused where it is not one."""

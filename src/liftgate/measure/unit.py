@@ -45,7 +45,7 @@ def require_constant(table: Table, unit: str, columns: Sequence[str], code: str,
     for name in columns:
         n, one = varying(table, unit, name)
         if n:
-            raise Refused(code, f"{n} units have two values in {name!r}, {one!r} among them", what_to_do)
+            raise Refused(code, f"{n} units have two values in {name!r}, unit {one!r} among them", what_to_do)
 
 
 def varying(table: Table, unit: str, column: str) -> tuple[int, str]:

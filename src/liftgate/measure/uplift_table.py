@@ -49,6 +49,7 @@ def rank_value(
     words = [word for word in share if word.rpartition("=")[0] in ("", *n)] if len(others) > 1 else share
     split = gate_split(n, words, control)
     answer: dict[str, Any] = {
+        "what": "uplift",
         "split": split.document,
         "warnings": [split.warning] if split.warning else [],
         "arms": {"treatment": treatment, "control": control},

@@ -136,23 +136,26 @@ def _settled(state: str, course: Fact, one: Fact, name: Content, kind: str) -> S
 def _models(facts: Fact) -> Iterator[Said]:
     answers = facts["answers"]
     fair = answers["calibration_explored"]
-    judged = fair if fair.get("refusal") is None else answers["calibration"]
     drift = answers["drift"]
     newest = newest_of(drift) if drift.get("versions") is not None else None
+    # What drift judges of the newest bundle goes first, so that page and command say one thing.
+    of_drift = newest is not None and _judged(newest)
+    judged = newest["calibration"] if newest is not None and of_drift else fair if fair.get("refusal") is None else answers["calibration"]
+    explored = judged["judged"].value == "explored" if of_drift else judged is fair
+    every = answers["calibration"]
     if judged.get("refusal") is None and not judged["calibrated"].value:
-        drawn = " (judged on explored decisions, which no score picked)" if judged is fair else ""
+        drawn = " (judged on explored decisions, which no score picked)" if explored else ""
         yield Said("retrain", ["Recalibrate or train the models again", drawn, "."], [ended(judged["verdict"])])
     elif newest is not None and newest["retrain"].value is True:
-        if judged is fair and fair.get("refusal") is None and _judged(newest):
-            shown: Content = [
-                "Of all decisions: ",
-                ended(newest["calibration"]["verdict"]),
-                " What is picked for a high score is picked for its errors, too. Of explored ones: ",
-                ended(fair["verdict"]),
-            ]
-            yield Said("look", "Look at the scores of what is shown; explored decisions do not ask for training.", shown)
-        else:
-            yield Said("retrain", "Train the models again.", [ended(newest["why"])])
+        yield Said("retrain", "Train the models again.", [ended(newest["why"])])
+    elif explored and every.get("refusal") is None and not every["calibrated"].value:
+        shown: Content = [
+            "Of all decisions: ",
+            ended(every["verdict"]),
+            " What is picked for a high score is picked for its errors, too. Of explored ones: ",
+            ended(judged["verdict"]),
+        ]
+        yield Said("look", "Look at the scores of what is shown; explored decisions do not ask for training.", shown)
     alarms = [] if newest is None else [one["column"] for one in newest["columns"].each() if one["level"].value == "alarm"]
     if alarms:
         names: Content = [[", " if i else "", one.show()] for i, one in enumerate(alarms)]

@@ -45,7 +45,8 @@ _COMMANDS = {
 }
 _HELP = """Liftgate picks the next-best offer for one person, only where it may, and keeps a record that shows afterwards what it was worth.
 
-Exit codes of every command: 0 fine, 1 it failed (the message says how), 2 it was asked wrongly or cannot start.
+Exit codes: 0 fine, 1 it failed (the message says how), 2 it was asked wrongly or cannot start. Some commands have more, such as 3 refused
+(what is there does not carry an answer) and 4 an alarm or a gate that is not passed: COMMAND --help names its own.
 
 Example: liftgate serve --bundle DIR --redis embedded
 """

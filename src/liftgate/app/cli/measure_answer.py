@@ -4,14 +4,19 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any, NoReturn
+from typing import TYPE_CHECKING, Any, NoReturn
 
 import typer
 
 from liftgate.app.cli.measure_options import Given
 from liftgate.app.cli.say import fail
 
+if TYPE_CHECKING:
+    from rich.table import Table
+
 ANSWERED, MISUSED, REFUSED = 0, 2, 3
+_UNBOUNDED = 10_000
+"""Characters: wider than any table."""
 Answer = dict[str, Any]
 """What a command found, as plain data. Its key `refusal` is a dict with code, why and what_to_do, or None."""
 
@@ -65,9 +70,22 @@ def say_refusal(refusal: Mapping[str, str]) -> None:
     typer.echo(f"\nRefused ({refusal['code']}): {refusal['why']}.\nWhat to do: {refusal['what_to_do']}.")
 
 
-def print_table(title: str, header: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
-    """Print a table: texts to the left, figures to the right."""
+def print_table(title: str, header: Sequence[str], rows: Sequence[Sequence[str]], spare: Sequence[str] = ()) -> list[str]:
+    """Print a table: texts to the left, figures to the right. Return the `spare` columns left out, in this order, for want of width."""
     from rich.console import Console
+
+    console, left_out = Console(highlight=False, markup=False), list[str]()
+    for name in ("", *spare):
+        left_out += [name] if name else []
+        kept = [i for i, column in enumerate(header) if column not in left_out]
+        page = _page(title, [header[i] for i in kept], [[row[i] for i in kept] for row in rows])
+        if console.measure(page, options=console.options.update(max_width=_UNBOUNDED)).maximum <= console.width:
+            break
+    console.print(page)
+    return left_out
+
+
+def _page(title: str, header: Sequence[str], rows: Sequence[Sequence[str]]) -> Table:
     from rich.table import Table
 
     page = Table(title=title, title_justify="left", title_style="bold", header_style="")
@@ -75,7 +93,7 @@ def print_table(title: str, header: Sequence[str], rows: Sequence[Sequence[str]]
         page.add_column(name, justify="left" if i == 0 else "right", overflow="fold")
     for row in rows:
         page.add_row(*row)
-    Console(highlight=False, markup=False).print(page)
+    return page
 
 
 def figure(value: float | None, digits: int = 4) -> str:

@@ -59,7 +59,11 @@ def calibration(
 
 def _show(found: Answer) -> None:
     decisions.show(found)
-    for value, one in found.get("parts", {}).items():
+    if parts := found.get("parts", {}):
+        print_table(
+            "Each alone", [found["by"], "rows", "with 1", "observed/expected", "slope", "ECE"], [_part(*one) for one in parts.items()]
+        )
+    for value, one in parts.items():
         typer.echo(f"\n{found['by']} {value}: {one['verdict'] if one['refusal'] is None else 'refused, ' + one['refusal']['why']}")
     if "measures" not in found:
         return
@@ -82,3 +86,18 @@ def _show(found: Answer) -> None:
             rows.append([name, figure(one["estimate"]), f"{figure(one['ci_low'])} to {figure(one['ci_high'])}; {right} is right"])
     print_table(f"{seen['n']} rows, {seen['events']} with outcome 1", ["measure", "value", "beside it"], rows)
     typer.echo(found["verdict"])
+
+
+def _part(value: str, one: Answer) -> list[str]:
+    seen = one.get("measures")
+    if seen is None:
+        return [value, str(one.get("n", "-")), "-", "refused", "-", "-"]
+    slope = seen["slope"]
+    return [
+        value,
+        str(seen["n"]),
+        str(seen["events"]),
+        f"{figure(one['estimate'], 3)} ({figure(one['ci_low'], 3)} to {figure(one['ci_high'], 3)})",
+        "-" if slope is None else figure(slope["estimate"], 3),
+        figure(seen["ece_quantile"], 3),
+    ]

@@ -137,10 +137,12 @@ def _show_columns(found: Answer) -> None:
     ]
     if rows:
         header = ["column", "level", "PSI", "expected", "by chance", "JS", "KS", "distance", "missing"]
-        print_table("Reference to current", header, rows)
+        spare = [*([] if any(row[-1] != "-" for row in rows) else ["missing"]), "distance", "KS", "JS", "expected", "by chance"]
+        if left_out := print_table("Reference to current", header, rows, spare):
+            typer.echo(f"Left out to fit: {', '.join(left_out)}; a wider terminal (or COLUMNS=160) and --json have them.")
         typer.echo(
-            "expected: PSI without a shift; by chance: reached by 1 column in 1,000 without one, were no bin empty; JS: Jensen-Shannon distance; distance: "
-            "Wasserstein in standard deviations of the reference"
+            "expected: PSI without a shift; by chance: reached by 1 column in 1,000 without one, were no bin empty; "
+            "JS: Jensen-Shannon distance; distance: Wasserstein in standard deviations of the reference"
         )
     for one in found["refused_columns"].values():
         typer.echo(f"Not compared ({one['code']}): {one['why']}.")

@@ -115,7 +115,7 @@ def _show(found: Answer) -> None:
         if one.get("theta"):
             theta = ", ".join(f"{name} {figure(value)}" for name, value in one["theta"].items())
             typer.echo(
-                f"{one['metric']}, {one['arm']}: CUPED theta {theta}; {figure(100 * one['variance_kept'], 3)} % of the variance is left"
+                f"{_name(one)}, {one['arm']}: CUPED theta {theta}; {figure(100 * one['variance_kept'], 3)} % of the variance is left"
             )
         if one.get("cace"):
             cace = one["cace"]
@@ -123,6 +123,8 @@ def _show(found: Answer) -> None:
                 f"{_name(one)}, {one['arm']}: effect on those exposed {figure(cace['estimate'])} "
                 f"({figure(cace['ci_low'])} to {figure(cace['ci_high'])}); assignment exposes {percent(cace['first_stage'])}"
             )
+        if why := one.get("cace_refusal"):
+            typer.echo(f"{_name(one)}, {one['arm']}: no effect on those exposed ({why['code']}); what is printed is that of assignment.")
         if one["refusal"] and one["refusal"] != found["refusal"]:
             typer.echo(f"{_name(one)}, {one['arm']}: refused ({one['refusal']['code']}): {one['refusal']['why']}.")
     for one in found["guardrails"]:

@@ -131,15 +131,15 @@ def _show(found: Answer) -> None:
         rows = [
             [
                 one["arm"],
-                f"{one['n_treatment']:,.0f}",
-                f"{one['n_control']:,.0f}",
+                f"{one['n_treatment']:,}",
+                f"{one['n_control']:,}",
                 figure(one["mde"]),
                 percent(one["mde_relative"]).lstrip("+"),
                 "-" if one["power"] is None else f"{one['power']:.0%}",
             ]
             for one in found["with_units"]["arms"]
         ]
-        print_table(f"With {found['with_units']['units']:,.0f} units, against {found['control']}", header, rows)
+        print_table(f"With {found['with_units']['units']:,} units, against {found['control']}", header, rows)
         typer.echo("Anything smaller would probably be missed; that nothing is found then proves nothing.")
     for warning in found["warnings"]:
         typer.echo(f"Note: {warning}.")
