@@ -141,6 +141,31 @@ def test_missing_values_alarm_and_few_rows_are_refused(tmp_path: Path, run: Run,
     assert (code, found["refusal"]["code"], found["retrain"]) == (3, "too_few_rows", None)
 
 
+def test_names_of_inputs_stay_whole_at_80_columns(tmp_path: Path, run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A long name is printed in one piece, figures that do not fit are left out by name; a wide terminal has them all."""
+    dice = np.random.default_rng(80)
+    name = "profile.app_installed_days"
+    paths = [write(tmp_path / f"{i}.parquet", **{name: np.append(dice.normal(size=900), np.full(100, np.nan))}) for i in range(2)]
+    for width, whole in (("80", False), ("160", True)):
+        monkeypatch.setenv("COLUMNS", width)
+        _, out, _ = run("drift", "--reference", paths[0], "--current", paths[1], "--column", name)
+        assert f" {name} " in out
+        assert ("Left out to fit: distance" in out) is not whole
+
+
+def test_calibration_by_prints_figures(tmp_path: Path, run: Run) -> None:
+    """Each value of the column has its rows and its observed over expected beside its verdict; JSON says what it is."""
+    table = scored(21)
+    table["version"] = np.where(np.arange(len(table["p"])) % 2, "v1", "v2")
+    asked = ("calibration", "--table", write(tmp_path / "x.parquet", **table), "--score", "p", "--outcome", "y", "--by", "version")
+    found = json.loads(run(*asked, "--json")[1])
+    out = run(*asked)[1]
+    assert found["what"] == "calibration"
+    for one in found["parts"].values():
+        assert str(one["measures"]["n"]) in out
+        assert f"{one['estimate']:.3g} (" in out
+
+
 def test_drift_is_asked_wrongly(run: Run, trained: Path) -> None:
     """No column, a column that is not there, and an outcome without a score end with 2."""
     both = ("drift", "--reference", trained, "--current", trained)
