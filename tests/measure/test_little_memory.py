@@ -126,3 +126,12 @@ def test_commands_say_it_in_plain_words(log: Path, tmp_path: Path, monkeypatch: 
     assert refusal["code"] == "too_little_memory"
     assert "2 MB" in refusal["why"]
     assert "--since" in refusal["what_to_do"]
+
+
+def test_a_full_disk_is_refused_in_plain_words() -> None:
+    """What finds no space left on a disk names the folder of temporary files and how to choose another."""
+    rows = ibis.range(200_000).unnest().name("n").as_table()
+    with pytest.raises(Refused) as refused:
+        DuckDb(memory="64MB", most=100_000_000).to_parquet(rows, "/dev/full")
+    assert refused.value.refusal.code == "too_little_disk"
+    assert "TMPDIR=" in refused.value.refusal.what_to_do

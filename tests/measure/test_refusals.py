@@ -28,7 +28,11 @@ CODES = sorted(
         for code in re.findall(r'Refus(?:al|ed)\(\s*"([a-z_]+)"', path.read_text(encoding="utf-8"))
     }
 )
-ELSEWHERE = {"unknowable": "tests/app/test_simulate_command.py"}
+ELSEWHERE = {
+    "unknowable": "tests/app/test_simulate_command.py",
+    "too_little_memory": "tests/measure/test_little_memory.py",
+    "too_little_disk": "tests/measure/test_little_memory.py",
+}
 """Codes that another command gives, and where each is reached."""
 Make = Callable[[Path], tuple[str, ...]]
 N = 1_000
