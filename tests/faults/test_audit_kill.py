@@ -17,12 +17,14 @@ from tests.faults.serving import Serving
 from tests.faults.versioned_bundle import write
 
 KILLS = 3
+PUBLISHED = 10
+"""Acts after each reload, which starts a process and so takes a second."""
 TOKEN = "lg_kill"
 
 
 @pytest.mark.slow
 def test_no_acknowledged_act_is_lost(tmp_path: Path) -> None:
-    """Three kills under a stream of reloads and publishes: every acknowledged one is on record, later chains name the killed ones."""
+    """Three kills under a stream of reloads and publishes: every acknowledged act is on record, later chains name the killed."""
     operators = tmp_path / "operators.yaml"
     operators.write_text(f'operators:\n  eve: {{roles: [admin], token_sha256: "{token_hash(TOKEN)}"}}\n')
     for version in (1, 2):
@@ -35,7 +37,7 @@ def test_no_acknowledged_act_is_lost(tmp_path: Path) -> None:
             if not current.exists():
                 current.symlink_to("v1")
             with Serving(valkey.url, tmp_path / "log", *flags) as server, AdminClient(server.target, TOKEN, timeout_s=60) as admin:
-                killer = threading.Timer(1.0 + 0.3 * kill, server.kill)
+                killer = threading.Timer(3.0 + 0.7 * kill, server.kill)
                 killer.start()
                 count = 0
                 while True:
@@ -47,8 +49,9 @@ def test_no_acknowledged_act_is_lost(tmp_path: Path) -> None:
                         (outcome,) = admin.reload(reason)
                         if outcome.result == "swapped":
                             acknowledged.append(reason)
-                        admin.publish("shop", "a" * 64, "", reason + "-p")
-                        acknowledged.append(reason + "-p")
+                        for act in range(PUBLISHED):
+                            admin.publish("shop", "a" * 64, "", f"{reason}-{act}")
+                            acknowledged.append(f"{reason}-{act}")
                     except CallFailed:
                         break
                 killer.join()
