@@ -277,9 +277,11 @@ async def test_single_requests_go_before_batch_calls(valkey_url: str, tmp_path: 
         await many
 
 
-async def test_a_second_batch_walks_only_when_it_is_full(valkey_url: str, tmp_path: Path) -> None:
-    """While a batch waits for the log, three more requests wait for it, and a fourth, which fills a batch of four, starts them."""
-    async with workbench(valkey_url, tmp_path, limits=Limits(max_batch=4, batches_in_flight=2)) as bench:
+@pytest.mark.parametrize(("most", "further_from"), [(4, 32), (8, 4)], ids=["full", "large"])
+async def test_a_second_batch_walks_only_when_it_is_large(valkey_url: str, tmp_path: Path, most: int, further_from: int) -> None:
+    """While a batch waits for the log, three more requests wait for it, and a fourth, with whom they are large or full, starts them."""
+    limits = Limits(max_batch=most, batches_in_flight=2, further_from=further_from)
+    async with workbench(valkey_url, tmp_path, limits=limits) as bench:
         append, written = bench.log.append, asyncio.Event()
         appending = 0
 

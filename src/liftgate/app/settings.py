@@ -133,7 +133,9 @@ class Settings(BaseSettings):
     max_queue: int = _setting(
         "Serving", "Most requests waiting in a worker; beyond it they are answered RESOURCE_EXHAUSTED.", 1_024, ge=1, le=1_000_000
     )
-    batches_in_flight: int = _setting("Serving", "Most batches a worker walks at once; a further one only when full.", 2, ge=1, le=64)
+    batches_in_flight: int = _setting(
+        "Serving", "Most batches a worker walks at once; a further one only for 32 requests or a full one.", 2, ge=1, le=64
+    )
     max_request_kib: int = _setting("Serving", "Largest request taken, in KiB.", 4_096, ge=1, le=65_536)
     lame_duck_s: float = _setting(
         "Serving",

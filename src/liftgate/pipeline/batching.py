@@ -60,6 +60,7 @@ class Batcher:
         self._tasks: set[asyncio.Task[None]] = set()
         self._running = 0
         self._scheduled = False
+        self._further_from = min(self._limits.further_from, self._limits.max_batch)
         self._busy = False  # whether the last batch held more than one request
         self._pace = Pace(self._limits.max_batch, self._limits.hurry_s)
 
@@ -158,10 +159,10 @@ class Batcher:
             self._spawn(self._run())
 
     def _may_start(self) -> bool:
-        """Say whether a batch may start: the only one, or a full one while others wait for Redis."""
+        """Say whether a batch may start: the only one, or a large one while others wait for Redis."""
         if not self._running:
             return self.queue_depth > 0
-        return self._running < self._limits.batches_in_flight and self.queue_depth >= self._limits.max_batch
+        return self._running < self._limits.batches_in_flight and self.queue_depth >= self._further_from
 
     def _next(self, now: float) -> list[_Waiting]:
         """Take the next batch off the queues: one bundle, no one who has given up, no one whose time is up."""
