@@ -106,13 +106,13 @@ def test_from_an_idea_to_what_was_learned(tmp_path: Path, capsys: pytest.Capture
     code, found = _run(capsys, tmp_path, "learn", "mail", "--lift", "2%")
     assert (code, found["refusal"]["code"]) == (3, "not_linked")
     code, found = _run(capsys, tmp_path, "link", "mail", "--experiment", "mail-q4", "--baseline", "0.1")
-    assert (code, found["setup"]["n_star"]) == (0, 29_497)
+    assert (code, found["setup"]["n_star"]) == (0, 29_498)
     code, found = _run(capsys, tmp_path, "link", "mail", "--experiment", "mail-q4", "--n-star", "5000")
     assert (code, found["refusal"]["code"]) == (3, "n_star_frozen")
     code, found = _run(capsys, tmp_path, "learn", "mail", "--lift", "2%", "--ci-low", "1%", "--ci-high", "3%")
     assert (code, found["guesses"][0]["verdict"]) == (0, "smaller than expected")
     code, found = _run(capsys, tmp_path, "list")
-    assert (found["hypotheses"][0]["n_star"], found["hypotheses"][0]["stage"]) == (29_497, "measured")
+    assert (found["hypotheses"][0]["n_star"], found["hypotheses"][0]["stage"]) == (29_498, "measured")
     assert path.read_text().startswith("# ours\n")
     assert list(tmp_path.iterdir()) == [path]
 
@@ -126,7 +126,7 @@ def test_a_hypothesis_becomes_a_layer_of_a_bundle(tmp_path: Path, capsys: pytest
         code, found = _run(capsys, tmp_path / "hypotheses", "link", name, "--experiment", "hero-red", "--baseline", "0.1", *arms)
         assert code == 0
         n_stars.append(found["setup"]["n_star"])
-    assert n_stars[0] == 29_497
+    assert n_stars[0] == 29_498
     assert n_stars[1] > 1.5 * n_stars[0]
     folder = tmp_path / "bundle"
     folder.mkdir()

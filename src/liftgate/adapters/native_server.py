@@ -15,6 +15,8 @@ from pygrpc_native._native import EVENT_CANCEL
 
 from liftgate.adapters.direct_calls import DirectCall, DirectMethod, Metadata
 
+_SENT_S = 0.02
+
 
 class NativeServer(pygrpc_native.aio.Server):  # type: ignore[misc]  # grpcio has no types
     """pygrpc-native's server; calls of `direct` methods, by path, are handed over as they come."""
@@ -52,6 +54,8 @@ class NativeServer(pygrpc_native.aio.Server):  # type: ignore[misc]  # grpcio ha
     async def _last(self) -> None:
         try:
             await self._none_left.wait()
+            # The last answers are with the transport's thread by now: it has a moment to send them before connections are closed.
+            await asyncio.sleep(_SENT_S)
         finally:
             for call in tuple(self._taken.values()):
                 call.leave()
