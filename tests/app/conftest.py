@@ -110,6 +110,10 @@ class Served:
 
     def children(self) -> list[int]:
         """Return the process ids of its workers."""
+        return self.below({self.process.pid}, b"liftgate.app.worker")
+
+    def below(self, parents: set[int], module: bytes) -> list[int]:
+        """Return the process ids of those that some processes started to run a module."""
         found = []
         for stat in Path("/proc").glob("[0-9]*/stat"):
             try:
@@ -117,7 +121,7 @@ class Served:
                 command = stat.with_name("cmdline").read_bytes()
             except OSError:
                 continue
-            if parent == self.process.pid and b"liftgate.app.worker" in command:
+            if parent in parents and module in command:
                 found.append(int(stat.parent.name))
         return found
 

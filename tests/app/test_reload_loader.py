@@ -22,16 +22,7 @@ def bundle(tmp_path: Path) -> Path:
 
 def loaders(server: Served) -> list[int]:
     """Return the process ids of loaders below a server."""
-    parents, found = {server.process.pid, *server.children()}, []
-    for stat in Path("/proc").glob("[0-9]*/stat"):
-        try:
-            parent = int(stat.read_text().rpartition(")")[2].split()[1])
-            command = stat.with_name("cmdline").read_bytes()
-        except OSError:
-            continue
-        if parent in parents and b"liftgate.app.loader" in command:
-            found.append(int(stat.parent.name))
-    return found
+    return server.below({server.process.pid, *server.children()}, b"liftgate.app.loader")
 
 
 def held(server: Served, count: int = 1) -> list[int]:

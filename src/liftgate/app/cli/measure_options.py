@@ -124,7 +124,7 @@ def sharing(*names: str, **helps: str) -> Callable[[Callable[..., None]], Callab
 
         # What typer reads; the question's own says `given`.
         command.__annotations__ = {one.name: one.annotation for one in every}
-        command.__signature__ = inspect.Signature(every)  # type: ignore[attr-defined]
+        command.__signature__ = inspect.Signature(every)  # type: ignore[attr-defined]  # what typer reads options from
         return command
 
     return decorate
