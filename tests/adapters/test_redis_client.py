@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import shutil
-import socket
 import ssl
 import subprocess
 from pathlib import Path
@@ -21,6 +20,7 @@ from liftgate.adapters.redis_reservations import RedisReservations
 from liftgate.domain.errors import StoreUnavailable
 from liftgate.domain.input import InputSchema
 from liftgate.pipeline.ports import Charge, Claim, ClaimStatus, PersonKey
+from tests.ports import free_port
 
 REDIS_SERVER = shutil.which("redis-server")
 OPENSSL = shutil.which("openssl")
@@ -144,12 +144,10 @@ async def test_tls(tmp_path: Path) -> None:
     subject = ["-subj", "/CN=localhost", "-addext", "subjectAltName=DNS:localhost"]
     make = [str(OPENSSL), "req", "-x509", "-newkey", "rsa:2048", "-nodes", "-days", "2", "-keyout", "key.pem", "-out", "cert.pem", *subject]
     subprocess.run(make, cwd=tmp_path, check=True, capture_output=True)
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port = probe.getsockname()[1]
+    port = free_port()
     files = ("--tls-cert-file", str(tmp_path / "cert.pem"), "--tls-key-file", str(tmp_path / "key.pem"))
     options = ("--tls-port", str(port), *files, "--tls-auth-clients", "no")
-    with EmbeddedValkey(binary=Path(str(REDIS_SERVER)), tcp=True, options=options):
+    with EmbeddedValkey(binary=Path(str(REDIS_SERVER)), port=free_port(), options=options):
         trusted = connect(f"rediss://localhost:{port}?ssl_ca_certs={tmp_path / 'cert.pem'}", 5000)
         assert await trusted.call([("SET", "a", b"x" * 100_000), ("STRLEN", "a")]) == [b"OK", 100_000]
         await trusted.close()

@@ -6,7 +6,6 @@ import json
 import os
 import shutil
 import signal
-import socket
 import subprocess
 import sys
 import tempfile
@@ -19,18 +18,12 @@ from typing import Any
 import pytest
 
 from liftgate.client import Client, Decision
+from tests.ports import free_port
 
 ROOT = Path(__file__).parents[2]
 SMALL = ROOT / "tests/cases/bundles/small"
 START_S = 60.0
 LINE = dict[str, Any]
-
-
-def free_port() -> int:
-    """Return a loopback port that was free a moment ago."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
 
 
 class Served:

@@ -13,7 +13,8 @@ from typer.testing import CliRunner
 from liftgate import __version__
 from liftgate.app.cli.decide import parse_attribute
 from liftgate.app.cli.main import make_app
-from tests.app.conftest import Serve, free_port
+from tests.app.conftest import Serve
+from tests.ports import free_port
 
 
 def liftgate(*arguments: str) -> subprocess.CompletedProcess[str]:

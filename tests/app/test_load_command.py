@@ -15,7 +15,8 @@ import pytest
 from typer.testing import CliRunner
 
 from liftgate.app.cli.main import make_app
-from tests.app.conftest import Serve, free_port
+from tests.app.conftest import Serve
+from tests.ports import free_port
 
 LOAD = ("load", "--placement", "home.hero")
 

@@ -16,6 +16,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from tests.ports import free_port
+
 from .cpu import tree
 
 # Threads inherit the affinity of the thread that starts them, so it is set before the program is there.
@@ -43,11 +45,7 @@ def scratch() -> Path:
 
 def free_ports() -> tuple[int, int]:
     """Return two loopback ports that nobody listens on."""
-    with socket.socket() as one, socket.socket() as other:
-        # Both at once: two probes one after the other may find the same port.
-        for probe in (one, other):
-            probe.bind(("127.0.0.1", 0))
-        return one.getsockname()[1], other.getsockname()[1]
+    return free_port(), free_port()
 
 
 def pinned(core: int | Sequence[int], command: Sequence[str]) -> list[str]:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import socket
 import time
 from contextlib import ExitStack
 from typing import Any
@@ -10,6 +9,7 @@ from typing import Any
 import redis
 
 from liftgate.adapters.embedded_valkey import EmbeddedValkey
+from tests.ports import free_port
 
 _SLOTS = 16384
 
@@ -35,14 +35,14 @@ class Cluster:
         self._stack.close()
 
     def _start(self) -> None:
-        self.nodes += [self._node(bus) for bus in _free_ports(self._n)]
+        self.nodes += [self._node() for _ in range(self._n)]
         clients: list[Any] = [redis.Redis(port=node.port) for node in self.nodes]
         share = -(-_SLOTS // self._n)
         for i, client in enumerate(clients):
             client.execute_command("CLUSTER", "ADDSLOTSRANGE", i * share, min(_SLOTS, (i + 1) * share) - 1)
             client.execute_command("CLUSTER", "SET-CONFIG-EPOCH", i + 1)
-        for node, bus in zip(self.nodes[1:], [self._bus(node) for node in self.nodes[1:]], strict=True):
-            clients[0].execute_command("CLUSTER", "MEET", "127.0.0.1", node.port, bus)
+        for node in self.nodes[1:]:
+            clients[0].execute_command("CLUSTER", "MEET", "127.0.0.1", node.port, self._bus(node))
         deadline = time.monotonic() + 15
         while not all(serves_all(client) for client in clients):
             _wait(deadline)
@@ -52,10 +52,9 @@ class Cluster:
 
     def replicate(self, primary: EmbeddedValkey) -> EmbeddedValkey:
         """Start a replica of a primary and return it when it has the primary's data. Raises RuntimeError after 15 s."""
-        (bus,) = _free_ports(1)
-        node = self._node(bus)
+        node = self._node()
         with redis.Redis(port=primary.port) as first, redis.Redis(port=node.port) as second:
-            first.execute_command("CLUSTER", "MEET", "127.0.0.1", node.port, bus)
+            first.execute_command("CLUSTER", "MEET", "127.0.0.1", node.port, self._bus(node))
             name = first.execute_command("CLUSTER", "MYID")
             deadline = time.monotonic() + 15
             while True:
@@ -68,12 +67,12 @@ class Cluster:
                 _wait(deadline)
         return node
 
-    def _node(self, bus: int) -> EmbeddedValkey:
+    def _node(self) -> EmbeddedValkey:
         options = (
-            *("--cluster-enabled", "yes", "--cluster-port", str(bus), "--cluster-node-timeout", "2000"),
+            *("--cluster-enabled", "yes", "--cluster-port", str(free_port()), "--cluster-node-timeout", "2000"),
             *("--cluster-require-full-coverage", "no"),
         )
-        return self._stack.enter_context(EmbeddedValkey(tcp=True, options=options))
+        return self._stack.enter_context(EmbeddedValkey(port=free_port(), options=options))
 
     def _bus(self, node: EmbeddedValkey) -> int:
         with redis.Redis(port=node.port) as client:
@@ -91,14 +90,3 @@ def serves_all(client: Any) -> bool:
     info = client.execute_command("CLUSTER", "INFO")
     text = info if isinstance(info, dict) else dict(line.split(":", 1) for line in info.decode().split())
     return text["cluster_state"] == "ok" and int(text["cluster_slots_ok"]) == _SLOTS
-
-
-def _free_ports(n: int) -> list[int]:
-    probes = [socket.socket() for _ in range(n)]
-    try:
-        for probe in probes:
-            probe.bind(("127.0.0.1", 0))
-        return [probe.getsockname()[1] for probe in probes]
-    finally:
-        for probe in probes:
-            probe.close()

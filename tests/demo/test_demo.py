@@ -22,10 +22,10 @@ from liftgate.client import Client
 from liftgate.demo import evidence
 from liftgate.demo.__main__ import progress
 from liftgate.demo.people import people
-from liftgate.demo.server import free_port
 from liftgate.demo.truth import Truth
 from liftgate.demo.visits import visits
 from liftgate.domain.reason import Arm, Branch, Reason
+from tests.ports import free_port
 
 pytestmark = pytest.mark.slow
 

@@ -6,7 +6,6 @@ import asyncio
 import os
 import shutil
 import signal
-import socket
 import subprocess
 import sys
 import tempfile
@@ -21,15 +20,9 @@ from grpc_health.v1 import health_pb2
 
 from liftgate.record.parquet import read_log
 from liftgate.v1.decision_pb2 import DecideRequest, DecideResponse
+from tests.ports import free_port
 
 BUNDLE = Path(__file__).parents[1] / "cases" / "bundles" / "golden"
-
-
-def free_port() -> int:
-    """Return a loopback port that was free a moment ago."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
 
 
 class Serving:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import os
 import signal
-import socket
 import time
 from collections import Counter
 
@@ -21,6 +20,7 @@ from liftgate.domain.errors import StoreUnavailable
 from liftgate.domain.input import Input, InputSchema, InputType
 from liftgate.pipeline.ports import Charge, Claim, PersonKey
 from tests.contract.cluster import Cluster
+from tests.ports import free_port
 
 SCHEMA = InputSchema((Input("profile.age", InputType.INT),), ())
 PERSON = [PersonKey("p", False)]
@@ -112,7 +112,7 @@ async def test_frozen_without_a_breaker() -> None:
 
 async def test_killed_and_back() -> None:
     """SIGKILL makes calls fail, not hang; a new server on the same port, without our scripts, is used as soon as it is there."""
-    server = EmbeddedValkey(tcp=True).start()
+    server = EmbeddedValkey(port=free_port()).start()
     try:
         adapters = Adapters(connect(server.url, BUDGET_MS))
         await adapters.live_again()
@@ -130,17 +130,15 @@ async def test_killed_and_back() -> None:
 
 async def test_never_there() -> None:
     """A refused connection and a missing socket are StoreUnavailable, and the message holds no id and no address."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port = probe.getsockname()[1]
-        for url in (f"redis://user:secret@127.0.0.1:{port}", "unix:///nonexistent/socket", f"redis+cluster://127.0.0.1:{port}"):
-            adapters = Adapters(connect(url, BUDGET_MS))
-            assert await adapters.each() == Counter(unavailable=4)
-            with pytest.raises(StoreUnavailable) as caught:
-                await adapters.profiles.fetch([PersonKey("canary-person", False)], SCHEMA)
-            assert "canary" not in str(caught.value)
-            assert "secret" not in str(caught.value)
-            assert str(port) not in str(caught.value)
+    port = free_port()
+    for url in (f"redis://user:secret@127.0.0.1:{port}", "unix:///nonexistent/socket", f"redis+cluster://127.0.0.1:{port}"):
+        adapters = Adapters(connect(url, BUDGET_MS))
+        assert await adapters.each() == Counter(unavailable=4)
+        with pytest.raises(StoreUnavailable) as caught:
+            await adapters.profiles.fetch([PersonKey("canary-person", False)], SCHEMA)
+        assert "canary" not in str(caught.value)
+        assert "secret" not in str(caught.value)
+        assert str(port) not in str(caught.value)
 
 
 async def test_a_cluster_server_frozen() -> None:

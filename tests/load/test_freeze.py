@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import signal
-import socket
 import subprocess
 import sys
 import threading
@@ -21,6 +20,7 @@ from liftgate.load.run import open_run
 from liftgate.load.schedule import Step, plan
 from liftgate.load.tally import Tally
 from tests.load.conftest import Bodies, PeerOf
+from tests.ports import free_port
 
 ROOT = Path(__file__).parents[2]
 RATE, FROZEN_S, SLOW_NS = 2000, 0.2, 50_000_000
@@ -32,9 +32,7 @@ IN_FLIGHT = 16
 @pytest.fixture
 def server() -> Iterator[tuple[int, int]]:
     """Run an empty server in a process of its own; yield port and pid."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port = probe.getsockname()[1]
+    port = free_port()
     command = [sys.executable, "-m", "tests.bench.empty_server", "--port", str(port), "--transport", "native", "--loop", "uvloop"]
     process = subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, text=True)
     try:

@@ -13,6 +13,7 @@ from liftgate.load.run import open_run
 from liftgate.load.schedule import Step, plan
 from liftgate.v1 import decision_pb2
 from tests.load.conftest import NOTHING, OFFER, Bodies, PeerOf, Serve
+from tests.ports import free_port
 
 
 def accounted(data: dict[str, Any]) -> bool:
@@ -60,8 +61,7 @@ def test_a_server_that_comes_back_is_loaded_again(serve: Serve, peer: PeerOf, bo
             started.set()
             ended.wait(30)
 
-    with serve(lambda request, _: OFFER) as port:
-        pass
+    port = free_port()
     first = threading.Thread(target=once)
     first.start()
     assert started.wait(10)
