@@ -1,7 +1,8 @@
 """A process that loads beside a serving one: `python -m liftgate.app.loader FD`, started by `app/aside.py`.
 
-Reads one line of JSON, the files, from its standard input, writes what it found to the file descriptor, and ends. It is the first to
-wait for a processor and the first to go when memory runs out, and it ends when the server that started it does.
+Reads one line of JSON, the files, from its standard input, writes what it found to the file descriptor, and ends. Whoever gives the order
+may have put it into spare time before; otherwise it steps back by itself. It is the first to go when memory runs out, and it ends when the
+server that started it does.
 """
 
 from __future__ import annotations
@@ -23,8 +24,8 @@ _OOM_SCORE = "500"
 
 def main(arguments: list[str]) -> int:
     """Load, hand over, and return the exit code."""
-    _step_back()
     order = _order()
+    _step_back()
     threading.Thread(target=_leave_with_the_server, daemon=True).start()
     # From here on at low priority: imports are half of the work.
     from liftgate.adapters.operators import Operators
@@ -48,7 +49,7 @@ def main(arguments: list[str]) -> int:
 
 def _step_back() -> None:
     with suppress(OSError):
-        if os.getloadavg()[0] <= CROWDED * (os.cpu_count() or 1):
+        if os.sched_getscheduler(0) != os.SCHED_IDLE and os.getloadavg()[0] <= CROWDED * (os.cpu_count() or 1):
             os.nice(NICE)
     with suppress(OSError), open("/proc/self/oom_score_adj", "w") as score:
         score.write(_OOM_SCORE)
