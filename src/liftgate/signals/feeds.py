@@ -7,6 +7,7 @@ from functools import lru_cache
 from hashlib import blake2b
 from math import isfinite
 from struct import Struct
+from typing import NamedTuple
 
 from liftgate.domain.event import Event, Property, Reliability
 from liftgate.domain.feature import BUILT_IN, Source, property_of
@@ -27,16 +28,28 @@ _Pack = Callable[[int, Property], bytes | None]
 """Moment in ms and the property's value to one packed change; None: the value is of no use."""
 
 
-def feeds_of(own: tuple[Series, ...]) -> list[tuple[Series, Feed]]:
-    """Return the feeds of one definition's series; two that are always changed together have one, under the first that is named."""
+class Fed(NamedTuple):
+    """A series and what feeds it."""
+
+    series: Series
+    feed: Feed
+    other: Series | None = None
+    """What is always changed with it: the times of its values, or its registers."""
+
+
+def feeds_of(own: tuple[Series, ...]) -> list[Fed]:
+    """Return the feeds of one definition's series; two that are always changed together have one."""
     kinds = {series.keeps: series for series in own}
     if Keeps.LATEST in kinds:
-        return [_fed(kinds[Keeps.LATEST], _pair(Op.LAST, kinds[Keeps.LATEST_AT], kinds[Keeps.LATEST]))]
+        values, times = kinds[Keeps.LATEST], kinds[Keeps.LATEST_AT]
+        return [Fed(values, _fed(values, _pair(Op.LAST, times, values)), times)]
     if Keeps.FIRST in kinds:
-        return [_fed(kinds[Keeps.FIRST], _pair(Op.FIRST, kinds[Keeps.FIRST_AT], kinds[Keeps.FIRST]))]
+        values, times = kinds[Keeps.FIRST], kinds[Keeps.FIRST_AT]
+        return [Fed(values, _fed(values, _pair(Op.FIRST, times, values)), times)]
     if Keeps.SET in kinds:
-        return [_fed(kinds[Keeps.SET], _distinct(kinds[Keeps.SET], kinds[Keeps.REGISTERS]))]
-    return [_fed(series, _single(series)) for series in own]
+        hashes, registers = kinds[Keeps.SET], kinds[Keeps.REGISTERS]
+        return [Fed(hashes, _fed(hashes, _distinct(hashes, registers)), registers)]
+    return [Fed(series, _fed(series, _single(series))) for series in own]
 
 
 def takes(series: Series, reliability: int) -> bool:
@@ -44,15 +57,15 @@ def takes(series: Series, reliability: int) -> bool:
     return Reliability(reliability) not in series.source.refuse
 
 
-def _fed(series: Series, pack: _Pack) -> tuple[Series, Feed]:
+def _fed(series: Series, pack: _Pack) -> Feed:
     source: Source = series.source
     name, where = source.property, source.where
     if not where and not name:
         series_id, size, make = series.series_id, series.bucket_ms, _CELL.pack
         if series.keeps is Keeps.COUNT:
             # What `pack` does, without the call: it is the most frequent of all.
-            return series, lambda event, group, currency: make(_ADD, series_id, event.occurred_at_ms // size, 1.0, _NOTHING, 0.0)
-        return series, lambda event, group, currency: pack(event.occurred_at_ms, 1)
+            return lambda event, group, currency: make(_ADD, series_id, event.occurred_at_ms // size, 1.0, _NOTHING, 0.0)
+        return lambda event, group, currency: pack(event.occurred_at_ms, 1)
     if not where:
         if name not in BUILT_IN:
 
@@ -60,13 +73,13 @@ def _fed(series: Series, pack: _Pack) -> tuple[Series, Feed]:
                 value = event.properties.get(name)
                 return None if value is None else pack(event.occurred_at_ms, value)
 
-            return series, of_declared
+            return of_declared
 
         def of_built_in(event: Event, group: str, currency: str) -> bytes | None:
             value = property_of(event, name, group, currency)
             return None if value is None else pack(event.occurred_at_ms, value)
 
-        return series, of_built_in
+        return of_built_in
 
     def filtered(event: Event, group: str, currency: str) -> bytes | None:
         for one in where:
@@ -75,7 +88,7 @@ def _fed(series: Series, pack: _Pack) -> tuple[Series, Feed]:
         value = property_of(event, name, group, currency) if name else 1
         return None if value is None else pack(event.occurred_at_ms, value)
 
-    return series, filtered
+    return filtered
 
 
 def _single(series: Series) -> _Pack:
@@ -111,7 +124,7 @@ def _pair(op: Op, times: Series, values: Series) -> _Pack:
     texts = {text: float(i) for i, text in reversed(list(enumerate(column.values)))} if column.type is InputType.STRING else None
 
     def pair(at_ms: int, value: Property) -> bytes | None:
-        number = texts.get(value, -1.0) if texts is not None and type(value) is str else _column_number(column, value)
+        number = texts.get(value, -1.0) if texts is not None and type(value) is str else column_number(column, value)
         if number is None:
             return None
         if not by_bucket:
@@ -122,7 +135,8 @@ def _pair(op: Op, times: Series, values: Series) -> _Pack:
     return pair
 
 
-def _column_number(column: Input, value: Property) -> float | None:
+def column_number(column: Input, value: Property) -> float | None:
+    """Return a value as a column's number; None: it is none of the column's."""
     try:
         if column.type in (InputType.INT, InputType.FLOAT) and not isinstance(value, (bool, str)):
             value = min(max(value, -(2.0**53)), 2.0**53) if column.type is InputType.FLOAT else value
@@ -139,11 +153,12 @@ def _distinct(hashes: Series, registers: Series) -> _Pack:
     def seen(at_ms: int, value: Property) -> bytes:
         # Text, numbers and truth values are told apart; 1 and 1.0 are the same number.
         text = f"1{value}" if type(value) is str else f"0{value!r}" if isinstance(value, bool) else f"0{float(value)!r}"
-        return _CELL.pack(_DISTINCT, series_id, _hashed(text), at_ms // size, other, most)
+        return _CELL.pack(_DISTINCT, series_id, hashed(text), at_ms // size, other, most)
 
     return seen
 
 
 @lru_cache(4096)
-def _hashed(text: str) -> int:
+def hashed(text: str) -> int:
+    """Return 32 bits of a text's hash."""
     return int.from_bytes(blake2b(text.encode("utf-8", "surrogatepass"), digest_size=4).digest(), "little")

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from typing import NamedTuple
 
 from liftgate.domain.errors import BadInput
 from liftgate.domain.event import Event, Reliability
 from liftgate.domain.feature import Definition, FeatureChange
 from liftgate.signals.cell import BOUND, CELL, REGISTERS, Bound, Until, packed_upkeep
-from liftgate.signals.feeds import Feed, feeds_of, takes
+from liftgate.signals.feeds import Fed, Feed, feeds_of, takes
+from liftgate.signals.packing import AtOnce, at_once, plain
 from liftgate.signals.series import Keeps, Series, series_of
 
 AHEAD_MS = 5 * 60 * 1000
@@ -25,6 +27,29 @@ _UNTIL = {
     Keeps.LATEST_AT: Until.NEVER,
     Keeps.LATEST: Until.NEVER,
 }
+
+
+class _Feeds(NamedTuple):
+    """What feeds the series of one signal and class of reliability."""
+
+    usual: AtOnce | None
+    """All that can be told at once, for most events."""
+    lives_ms: int
+    """How long any of that can matter."""
+    others: Sequence[tuple[Feed, int]]
+    """The others; how long each can matter, in ms."""
+    feeds: Sequence[tuple[Feed, int]]
+    """All of them, for events that `usual` gives up."""
+
+
+def _feeds(taken: Sequence[Fed]) -> _Feeds:
+    together = [fed for fed in taken if plain(fed)]
+    return _Feeds(
+        at_once(together) if together else None,
+        max((fed.series.lives_ms for fed in together), default=0),
+        [(fed.feed, fed.series.lives_ms) for fed in taken if not plain(fed)],
+        [(fed.feed, fed.series.lives_ms) for fed in taken],
+    )
 
 
 class FeaturePlan:
@@ -49,18 +74,16 @@ class FeaturePlan:
                 raise BadInput(f"{first.definition.input.name} and {series.definition.input.name} cannot be told apart: change a window")
         self.series = tuple(found[series_id] for series_id in sorted(found))
         """Each once, by id."""
-        feeds: dict[str, dict[int, tuple[Series, Feed]]] = {}
+        feeds: dict[str, dict[int, Fed]] = {}
         for own in self.of_definition:
-            for series, feed in feeds_of(own):
-                feeds.setdefault(series.source.signal, {}).setdefault(series.series_id, (series, feed))
-        self._feeds: dict[tuple[str, int], tuple[tuple[Feed, ...], tuple[int, ...], int]] = {}
-        """By signal and class of reliability: what feeds each series that takes those; how long each, and any of them, can matter, ms."""
+            for fed in feeds_of(own):
+                feeds.setdefault(fed.series.source.signal, {}).setdefault(fed.series.series_id, fed)
+        self._feeds: dict[tuple[str, int], _Feeds] = {}
+        """By signal and class of reliability."""
         for signal, some in feeds.items():
             for each in Reliability:
-                taken = [(feed, series.lives_ms) for series, feed in some.values() if takes(series, each)]
-                if taken:
-                    made, lives = zip(*taken, strict=True)
-                    self._feeds[signal, int(each)] = made, lives, max(lives)
+                if taken := [fed for fed in some.values() if takes(fed.series, each)]:
+                    self._feeds[signal, int(each)] = _feeds(taken)
         self.most_cells = sum(_most(series) for series in self.series)
         """Cells that can matter of one person at one moment."""
         self.longest_ms = max((series.lives_ms for series in self.series), default=0)
@@ -87,12 +110,17 @@ class FeaturePlan:
         found = self._feeds.get((event.signal, event.reliability))
         if found is None or event.late:
             return b"", 0
-        feeds, lives, lives_ms = found
         group, currency = self._groups.get(event.offer_id, ""), self._currency
-        made = [feed(event, group, currency) for feed in feeds]
-        if None in made:
-            lives_ms = max((own for change, own in zip(made, lives, strict=True) if change is not None), default=0)
-        return b"".join([change for change in made if change is not None]), lives_ms
+        usual, lives_ms, others, feeds = found
+        packed = None if usual is None else usual(event, group, currency)
+        if packed is None:
+            lives_ms, others, packed = 0, feeds, b""
+        for feed, own_ms in others:
+            change = feed(event, group, currency)
+            if change is not None:
+                packed += change
+                lives_ms = max(lives_ms, own_ms)
+        return packed, lives_ms
 
     def bounds(self, now_ms: int) -> dict[int, Bound]:
         """Return, by series, what is of no more use at a moment and after."""
