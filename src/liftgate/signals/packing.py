@@ -99,7 +99,8 @@ class _Function:
         names = self._names | {"pack": Struct(self._format).pack}
         # Our own words, and numbers: names of properties and values stand in `names`.
         exec(compile("\n".join(text), "<changes>", "exec"), names)  # noqa: S102
-        found: AtOnce = names["changes"]
+        # Out of what it sees: a function that can see itself is a cycle, and outlives its bundle (ADR 0034).
+        found: AtOnce = names.pop("changes")
         return found
 
     def _bytes(self, constant: bytes) -> None:
