@@ -194,18 +194,19 @@ def test_slices_interrupt_work_that_never_waits(monkeypatch: pytest.MonkeyPatch)
 def test_rests_are_longer_beside_a_busy_loop(monkeypatch: pytest.MonkeyPatch) -> None:
     """Where the process worked for most of a rest, its other threads have a queue: the rest goes on. An idle one is not waited for."""
     rests: list[float] = []
-    worked = 0.0
+    # Processor time of the process, and how much of it comes with each rest; s.
+    used = worked = 0.0
 
     def rest(seconds: float) -> None:
         nonlocal used
         rests.append(seconds)
         used += worked
 
-    used = 0.0
     monkeypatch.setattr("liftgate.app.slices.sleep", rest)
     monkeypatch.setattr("liftgate.app.slices.process_time", lambda: used)
-    for worked, expected in ((0.2, {0.5}), (0.3, {0.5, 7.5})):
+    for share, expected in ((0.2, {0.5}), (0.3, {0.5, 7.5})):
         rests.clear()
+        worked = share
         with sliced(busy_s=0.0, rest_s=0.5, busy_rest_s=8.0):
             sum(divmod(i, 7)[0] for i in range(2_000))
         assert set(rests) == expected
