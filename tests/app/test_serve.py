@@ -18,7 +18,7 @@ def test_it_serves_shows_metrics_drains_and_seals(serve: Serve, tmp_path: Path) 
     assert decision.from_service
     assert decision.reason == "UNKNOWN_PERSON"
     assert not decision.degraded
-    assert server.metric('liftgate_requests_total{code="OK",method="Decide"}') == 1
+    server.metric_becomes('liftgate_requests_total{code="OK",method="Decide"}', 1)
     assert server.metric("liftgate_workers_serving") == 1
     server.metric_becomes('liftgate_log_records_total{log="decision"}', 1)
     for stage in Stage:

@@ -29,7 +29,7 @@ from tests.faults.serving import Serving, decide_stub
 BUNDLE = Path(__file__).parents[1] / "cases" / "bundles" / "consent"
 CONNECTIONS = 8
 """Enough that the kernel hands some to each of two workers."""
-PATIENCE_S = 10.0
+PATIENCE_S = 30.0
 
 
 @dataclass
@@ -96,9 +96,10 @@ async def _round(setting: grpc.aio.Channel, channels: list[grpc.aio.Channel], pe
     def answered() -> float:
         return answer_at[0] if answer_at else float("inf")
 
-    asking = [asyncio.create_task(_until_refused(channel, request, answered, seen)) for channel in channels]
+    shown = [asyncio.Event() for _ in channels]
+    asking = [asyncio.create_task(_until_refused(*each, request, answered, seen)) for each in zip(channels, shown, strict=True)]
     # All of them have seen a yes at least once before the withdrawal goes out.
-    await asyncio.sleep(0.02)
+    await asyncio.wait_for(asyncio.gather(*(one.wait() for one in shown)), PATIENCE_S)
     sent = time.perf_counter()
     await _set(setting, person, CONSENT_STATUS_WITHDRAWN)
     answer_at.append(time.perf_counter())
@@ -107,7 +108,9 @@ async def _round(setting: grpc.aio.Channel, channels: list[grpc.aio.Channel], pe
     seen.refused.append(max(refused) - sent)
 
 
-async def _until_refused(channel: grpc.aio.Channel, request: DecideRequest, answered: Callable[[], float], seen: Seen) -> float:
+async def _until_refused(
+    channel: grpc.aio.Channel, shown: asyncio.Event, request: DecideRequest, answered: Callable[[], float], seen: Seen
+) -> float:
     """Ask until what is shown is not personal; return when. Ask a few times more: once refused is refused for good."""
     call = decide_stub(channel)
     refused, more = 0.0, 3
@@ -118,6 +121,8 @@ async def _until_refused(channel: grpc.aio.Channel, request: DecideRequest, answ
             # The store was too slow for this one: that is a no, and no sign of the withdrawal.
             continue
         personal = [slot.offer_id for slot in answer.slots] == ["personal"]
+        if personal:
+            shown.set()
         after = asked > answered()
         seen.yes += personal
         seen.asked_after += after

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Iterator
 from pathlib import Path
 
 import grpc
@@ -18,33 +17,28 @@ from liftgate.adapters.embedded_valkey import EmbeddedValkey
 from liftgate.v1.decision_pb2 import DecideRequest
 from tests.faults.serving import Serving, decide_stub
 
-LEASE_S = 5.0
+LEASES_S = (5, 15, 60)
+"""A longer one is tried where the machine is so busy that a lease is over before anybody has asked whether it holds."""
 CAP = 5
+BUDGETS = ("--fetch-budget-ms", "5000", "--reserve-budget-ms", "5000")
 BUNDLE = """bundle: kill
 currency: EUR
 time_zone: UTC
 profile_purpose: none
 offers:
-  leased: {value: 9.0, caps: [{max: 5, per: 7d, counts: exposure, lease: 5s}]}
-  shared: {value: 9.0, caps: [{max: 5, per: 7d, counts: exposure, lease: 5s, scope: account}]}
-  budget: {value: 9.0, caps: [{max: 5, per: 7d, counts: exposure, lease: 5s, scope: total}]}
-  counted: {value: 9.0, caps: [{max: 5, per: 7d, counts: decision}]}
-  plain: {value: 1.0}
+  leased: {{value: 9.0, caps: [{{max: 5, per: 7d, counts: exposure, lease: {lease}s}}]}}
+  shared: {{value: 9.0, caps: [{{max: 5, per: 7d, counts: exposure, lease: {lease}s, scope: account}}]}}
+  budget: {{value: 9.0, caps: [{{max: 5, per: 7d, counts: exposure, lease: {lease}s, scope: total}}]}}
+  counted: {{value: 9.0, caps: [{{max: 5, per: 7d, counts: decision}}]}}
+  plain: {{value: 1.0}}
 placements:
-  leased: {offers: [leased, plain], select: {policy: epsilon_greedy, epsilon: 0.0}}
-  shared: {offers: [shared, plain], select: {policy: epsilon_greedy, epsilon: 0.0}}
-  budget: {offers: [budget, plain], select: {policy: epsilon_greedy, epsilon: 0.0}}
-  counted: {offers: [counted, plain], select: {policy: epsilon_greedy, epsilon: 0.0}}
+  leased: {{offers: [leased, plain], select: {{policy: epsilon_greedy, epsilon: 0.0}}}}
+  shared: {{offers: [shared, plain], select: {{policy: epsilon_greedy, epsilon: 0.0}}}}
+  budget: {{offers: [budget, plain], select: {{policy: epsilon_greedy, epsilon: 0.0}}}}
+  counted: {{offers: [counted, plain], select: {{policy: epsilon_greedy, epsilon: 0.0}}}}
 layers:
-  none-held: {kind: holdout, unit: person, salt: kill, share: 0.0, answer: none}
+  none-held: {{kind: holdout, unit: person, salt: kill, share: 0.0, answer: none}}
 """
-
-
-@pytest.fixture(scope="module")
-def valkey() -> Iterator[EmbeddedValkey]:
-    """A Valkey that outlives the servers that are killed."""
-    with EmbeddedValkey() as server:
-        yield server
 
 
 async def _ask(server: Serving, placement: str, tag: str, count: int) -> int:
@@ -55,7 +49,7 @@ async def _ask(server: Serving, placement: str, tag: str, count: int) -> int:
         async def one(i: int) -> bool:
             request = DecideRequest(request_id=f"{tag}-{i}", person_id="p", placement_id=placement, account_id="home")
             try:
-                answer = await call(request, timeout=5)
+                answer = await call(request, timeout=20)
             except grpc.aio.AioRpcError:
                 return False
             return bool(answer.slots) and answer.slots[0].offer_id == placement
@@ -63,24 +57,39 @@ async def _ask(server: Serving, placement: str, tag: str, count: int) -> int:
         return sum(await asyncio.gather(*(one(i) for i in range(count))))
 
 
+async def _trial(folder: Path, placement: str, lease_s: int) -> tuple[int, int] | None:
+    """Return how often the offer came while the counter was full, and after the leases; None: it took so long that leases had ended."""
+    folder.mkdir()
+    (folder / "bundle.yaml").write_text(BUNDLE.format(lease=lease_s), encoding="utf-8")
+    flags = ("--bundle", str(folder), "--models", str(folder), *BUDGETS)
+    with EmbeddedValkey() as valkey:
+        with Serving(valkey.url, folder / "one", *flags) as first:
+            began = time.monotonic()
+            asking = asyncio.create_task(_ask(first, placement, "before", 400))
+            await asyncio.sleep(0.15)
+            first.kill()
+            await asking
+        with Serving(valkey.url, folder / "two", *flags) as second:
+            # Whatever the dead server had reserved, fill up to the cap.
+            await _ask(second, placement, "fill", 32)
+            filled = time.monotonic()
+            full = await _ask(second, placement, "full", 32)
+            if placement != "counted" and time.monotonic() - began > lease_s:
+                return None
+            # A total's lease ends up to a 64th late.
+            await asyncio.sleep(lease_s * 65 / 64 + 0.2 - (time.monotonic() - filled))
+            asked = time.monotonic()
+            after = await _ask(second, placement, "after", 32)
+            return None if placement != "counted" and time.monotonic() - asked > lease_s else (full, after)
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize(("placement", "recovers"), [("leased", True), ("shared", True), ("budget", True), ("counted", False)])
-async def test_a_counter_recovers_after_its_lease(valkey: EmbeddedValkey, tmp_path: Path, placement: str, recovers: bool) -> None:
+async def test_a_counter_recovers_after_its_lease(tmp_path: Path, placement: str, recovers: bool) -> None:
     """Places reserved by a server that is killed come back after the lease, in every scope; counted decisions never do (control)."""
-    folder = tmp_path / "bundle"
-    folder.mkdir()
-    (folder / "bundle.yaml").write_text(BUNDLE, encoding="utf-8")
-    flags = ("--bundle", str(folder), "--models", str(tmp_path))
-    with Serving(valkey.url, tmp_path / "one", *flags) as first:
-        asking = asyncio.create_task(_ask(first, placement, f"{placement}-before", 400))
-        await asyncio.sleep(0.15)
-        first.kill()
-        await asking
-    with Serving(valkey.url, tmp_path / "two", *flags) as second:
-        # Whatever the dead server had reserved, fill up to the cap.
-        await _ask(second, placement, f"{placement}-fill", 32)
-        filled = time.monotonic()
-        assert await _ask(second, placement, f"{placement}-full", 32) == 0
-        # A total's lease ends up to a 64th late.
-        await asyncio.sleep(LEASE_S * 65 / 64 + 0.2 - (time.monotonic() - filled))
-        assert await _ask(second, placement, f"{placement}-after", 32) == (CAP if recovers else 0)
+    for lease_s in LEASES_S:
+        found = await _trial(tmp_path / f"{lease_s}", placement, lease_s)
+        if found is not None:
+            assert found == (0, CAP if recovers else 0)
+            return
+    raise AssertionError(f"this machine does not start a server and ask it within {LEASES_S[-1]} s")

@@ -36,8 +36,10 @@ from tests.contract.test_parts import is_away
 from tests.contract.test_profile_store import SCHEMA
 from tests.pipeline.workbench import Bench, workbench
 
-HANGS_S = 1.5
-"""Far beyond what anything here takes that does not wait for a frozen server."""
+BUDGET_MS = 1_500
+"""Far beyond what a server takes that is neither dead nor frozen, on a busy machine too."""
+HANGS_S = 10.0
+"""Far beyond what anything here takes that does not wait for a frozen server for as long as it may."""
 CAP = 3
 HASHED = Pseudonyms("", b"h" * 32)
 
@@ -78,11 +80,11 @@ async def test_only_the_people_of_a_dead_server_fall_back(tmp_path: Path, in_par
     """
     answers: list[tuple[str, DecideResponse]] = []
     with Cluster(3) as cluster:
-        async with workbench(cluster.url, tmp_path / "log", budget_ms=500) as bench:
+        async with workbench(cluster.url, tmp_path / "log", budget_ms=BUDGET_MS) as bench:
             if not in_parts:
                 client: Any = Whole(bench.client)
-                stores: dict[str, Any] = {"profiles": RedisProfiles(client, budget_ms=500)}
-                stores["reservations"] = RedisReservations(client, budget_ms=500)
+                stores: dict[str, Any] = {"profiles": RedisProfiles(client, budget_ms=BUDGET_MS)}
+                stores["reservations"] = RedisReservations(client, budget_ms=BUDGET_MS)
                 bench.batcher = Batcher(replace(bench.ports, **stores))
             people = treated(bench, 90)
             before = await ask(bench, people, "before")
@@ -132,7 +134,7 @@ async def test_caps_hold_through_a_server_that_froze_between_fetch_and_reserve(t
     """
     seen: Counter[str] = Counter()
     with Cluster(3) as cluster:
-        async with workbench(cluster.url, tmp_path / "log", budget_ms=300) as bench:
+        async with workbench(cluster.url, tmp_path / "log", budget_ms=BUDGET_MS) as bench:
             freezing = FrozenAfter(bench.ports.profiles)
             bench.batcher = Batcher(replace(bench.ports, profiles=freezing))
             if not limits:
@@ -165,7 +167,7 @@ def _thrice(answers: dict[str, DecideResponse]) -> Counter[str]:
 
 async def _answering(bench: Bench, people: Sequence[str]) -> None:
     """Return when every server answers and what claims left behind is put right: then people's histories hold what they saw alone."""
-    store = RedisProfiles(bench.client, budget_ms=300)
+    store = RedisProfiles(bench.client, budget_ms=BUDGET_MS)
     async with asyncio.timeout(20):
         while True:
             await asyncio.sleep(0.05)
@@ -186,7 +188,7 @@ async def _answering(bench: Bench, people: Sequence[str]) -> None:
 async def test_rows_of_a_batch_keep_apart(tmp_path: Path) -> None:
     """Of two in a batch the first is unsure and the second came too late: each answer and record is of its own person."""
     with Cluster(3) as cluster:
-        async with workbench(cluster.url, tmp_path / "log", budget_ms=300) as bench:
+        async with workbench(cluster.url, tmp_path / "log", budget_ms=BUDGET_MS) as bench:
             people = treated(bench, 60)
             away, living = (next(person for person in people if is_away(person) is where) for where in (True, False))
             await ask(bench, [away, living], "before", "two")
@@ -218,7 +220,7 @@ async def test_rows_of_a_batch_keep_apart(tmp_path: Path) -> None:
 async def test_an_open_breaker_costs_nobody_a_wait() -> None:
     """Once the frozen server's breaker is open, a batch with a minute to spare is answered for the others at once, probes included."""
     with Cluster(3) as cluster:
-        client = connect(cluster.url, 100)
+        client = connect(cluster.url, 400)
         assert isinstance(client, ClusterClient)
         commands: list[Command] = [("GET", redis_keys.profile(f"p{i}")) for i in range(30)]
         wanted = [i for i in range(30) if is_away(f"p{i}")]
@@ -226,8 +228,8 @@ async def test_an_open_breaker_costs_nobody_a_wait() -> None:
         os.kill(cluster.nodes[1].pid, signal.SIGSTOP)
         try:
             for _ in range(5):
-                assert sorted((await client.parts(commands, 0.1))[1]) == wanted
-            for _ in range(40):
+                assert sorted((await client.parts(commands, 0.4))[1]) == wanted
+            for _ in range(15):
                 _, away = await asyncio.wait_for(client.parts(commands, 60.0), HANGS_S)
                 assert sorted(away) == wanted
                 await asyncio.sleep(0.02)
@@ -251,12 +253,12 @@ async def test_keys_while_a_tombstone_cannot_be_read() -> None:
         return bool(key_slot(ring.tombstone(person)) // -(-16384 // 3) == 1)
 
     async def fetch(keys: PersonKeys, some: Sequence[str]) -> dict[str, bytes | str | None]:
-        store = RedisProfiles(client, budget_ms=500, keys=keys)
+        store = RedisProfiles(client, budget_ms=BUDGET_MS, keys=keys)
         fetched = await store.fetch([PersonKey(person, False, keyed=True) for person in some], SCHEMA)
         return {person: "away" if row in fetched.away else fetched.keys[row] for row, person in enumerate(some)}
 
     with Cluster(3) as cluster:
-        client = connect(cluster.url, 500)
+        client = connect(cluster.url, BUDGET_MS)
         met, unmet = people[:40], people[40:]
         known = await fetch(ring, met)
         assert all(isinstance(key, bytes) for key in known.values())

@@ -22,7 +22,7 @@ from liftgate.record.parquet import read_batches, read_log
 from liftgate.v1.event_service_pb2 import Event, EventKind, RecordRequest, RecordResponse
 from tests.faults.serving import Serving
 
-KILLS = 6
+KILLS, KILLS_OF_CONTROL = 6, 25
 BATCH = 50
 BUNDLE = """
 bundle: b
@@ -61,7 +61,7 @@ def clicks(ids: list[str]) -> list[Event]:
     return [Event(event_id=name, kind=EventKind.EVENT_KIND_CLICK, person_id=person(name), offer_id="gift") for name in ids]
 
 
-async def tell(channel: grpc.aio.Channel, events: list[Event], timeout_s: float = 5.0) -> RecordResponse:
+async def tell(channel: grpc.aio.Channel, events: list[Event], timeout_s: float = 20.0) -> RecordResponse:
     """Return the answer to one batch."""
     call = channel.unary_unary(
         "/liftgate.v1.EventService/Record",
@@ -120,12 +120,12 @@ async def test_no_acknowledged_event_is_missing(valkey: EmbeddedValkey, tmp_path
 @pytest.mark.slow
 async def test_the_control_arm_loses_some(valkey: EmbeddedValkey, tmp_path: Path, bundle: str) -> None:
     """At level async the same kills lose acknowledged events, so the test above can see a loss."""
-    # Whatever came since the last write, every fifth of a second, is lost: by chance nothing has, hardly ever thrice.
-    for kill in range(3):
+    # Whatever came since the last write, every fifth of a second, is lost. By chance nothing has: on a busy machine every other time.
+    for kill in range(KILLS_OF_CONTROL):
         server = Serving(valkey.url, tmp_path / "log", "--bundle", bundle, "--durability", "async")
-        if await _killed_under_load(server, f"async{kill}", 2_000 + 700 * kill) - _logged(tmp_path / "log"):
+        if await _killed_under_load(server, f"async{kill}", 2_000 + 70 * kill) - _logged(tmp_path / "log"):
             return
-    raise AssertionError("three kills lost nothing: the harness does not see a loss")
+    raise AssertionError(f"{KILLS_OF_CONTROL} kills lost nothing: the harness does not see a loss")
 
 
 async def test_duplicates_over_two_workers_change_nothing(valkey: EmbeddedValkey, tmp_path: Path, bundle: str) -> None:
@@ -136,7 +136,8 @@ async def test_duplicates_over_two_workers_change_nothing(valkey: EmbeddedValkey
     rng.shuffle(told)
     batches = [told[i : i + BATCH] for i in range(0, len(told), BATCH)]
     log = tmp_path / "log"
-    with Serving(valkey.url, log, "--bundle", bundle) as one, Serving(valkey.url, log, "--bundle", bundle) as other:
+    flags = ("--bundle", bundle, "--fetch-budget-ms", "10000", "--reserve-budget-ms", "10000")
+    with Serving(valkey.url, log, *flags) as one, Serving(valkey.url, log, *flags) as other:
         channels = [grpc.aio.insecure_channel(server.target) for server in (one, other)]
 
         async def loop(number: int) -> None:

@@ -11,7 +11,7 @@ import pytest
 from liftgate.adapters.embedded_valkey import EmbeddedValkey
 from tests.faults.serving import Load, Serving, load, logged
 
-KILLS = 10
+KILLS, KILLS_OF_CONTROL = 10, 25
 
 
 @pytest.fixture(scope="module")
@@ -49,10 +49,10 @@ async def test_no_acknowledged_decision_is_missing(valkey: EmbeddedValkey, tmp_p
 @pytest.mark.slow
 async def test_the_control_arm_loses_some(valkey: EmbeddedValkey, tmp_path: Path) -> None:
     """At level async the same kills lose acknowledged decisions, so the test above can see a loss."""
-    # Whatever came since the last write, every fifth of a second, is lost: by chance nothing has, hardly ever thrice.
-    for kill in range(3):
+    # Whatever came since the last write, every fifth of a second, is lost. By chance nothing has: on a busy machine every other time.
+    for kill in range(KILLS_OF_CONTROL):
         server = Serving(valkey.url, tmp_path / "log", "--durability", "async")
-        acknowledged = (await _killed_under_load(server, f"async-{kill}", 300 + 70 * kill)).acknowledged.keys()
+        acknowledged = (await _killed_under_load(server, f"async-{kill}", 300 + 7 * kill)).acknowledged.keys()
         if acknowledged - logged(tmp_path / "log").keys():
             return
-    raise AssertionError("three kills lost nothing: the harness does not see a loss")
+    raise AssertionError(f"{KILLS_OF_CONTROL} kills lost nothing: the harness does not see a loss")

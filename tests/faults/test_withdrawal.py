@@ -13,7 +13,8 @@ COUNT = 15
 
 async def test_a_withdrawal_holds_on_every_worker(tmp_path: Path) -> None:
     """Two workers under load: of all decisions asked for after a withdrawal was answered none goes by the grant before it."""
-    with EmbeddedValkey() as valkey, Serving(valkey.url, tmp_path / "log", "--bundle", str(BUNDLE), "--workers", "2") as server:
+    flags = ("--bundle", str(BUNDLE), "--workers", "2", "--fetch-budget-ms", "10000")
+    with EmbeddedValkey() as valkey, Serving(valkey.url, tmp_path / "log", *flags) as server:
         seen = await rounds(server.target, COUNT, callers=4)
         assert len(seen.refused) == COUNT
         assert seen.asked_after >= COUNT * CONNECTIONS * 3
