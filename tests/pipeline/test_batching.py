@@ -189,6 +189,32 @@ async def test_a_refused_request_in_a_batch_call_leaves_the_others_answered(valk
         assert sorted(record.request_id for record in bench.records) == ["left", "middle", "right"]
 
 
+async def test_an_error_of_one_request_fails_its_batch_call_and_the_others_are_decided(valkey_url: str, tmp_path: Path) -> None:
+    """A request_id that the store knows with another body is the call's error; every other request of the call is in the log."""
+    async with workbench(valkey_url, tmp_path) as bench:
+        await bench.batcher.submit(_ask("known", body=b"one....."), bench.live)
+        asked = [_ask("one"), _ask("known", body=b"two....."), _ask("two")]
+        with pytest.raises(RequestIdReused):
+            await bench.batcher.submit_many(asked, bench.live)
+        await bench.batcher.drain()
+        assert sorted(record.request_id for record in bench.records) == ["known", "one", "two"]
+
+
+async def test_a_batch_call_that_was_left_is_not_walked_but_for_who_joined_it(valkey_url: str, tmp_path: Path) -> None:
+    """Requests of a cancelled batch call cost nothing any more; one that another caller waits for is decided and told."""
+    async with workbench(valkey_url, tmp_path) as bench:
+        left = asyncio.create_task(bench.batcher.submit_many([_ask(f"left-{i}") for i in range(5)], bench.live))
+        joined = asyncio.create_task(bench.batcher.submit(_ask("left-3"), bench.live))
+        while not bench.batcher.queue_depth:
+            await asyncio.sleep(0)
+        left.cancel()
+        assert DecideResponse.FromString(await joined).decision_id
+        assert left.cancelled()
+        await bench.batcher.drain()
+        assert [record.request_id for record in bench.records] == ["left-3"]
+        assert len(await bench.batcher.submit_many([_ask(f"left-{i}") for i in range(5)], bench.live)) == 5
+
+
 async def test_a_draw_is_a_pure_function_of_salt_and_request(valkey_url: str, tmp_path: Path) -> None:
     """Two workers that cannot see each other's memory draw alike for one request_id, and unlike for another."""
     async with workbench(valkey_url, tmp_path / "a") as one, workbench(valkey_url, tmp_path / "b") as other:

@@ -6,8 +6,8 @@ import asyncio
 from collections import deque
 from collections.abc import Coroutine, Sequence
 from contextlib import suppress
-from dataclasses import dataclass
 from functools import cached_property
+from itertools import repeat
 from math import inf
 from typing import Any
 
@@ -30,19 +30,10 @@ from liftgate.pipeline.pace import Pace
 from liftgate.pipeline.ports import Amendment, ReviewQueue
 from liftgate.pipeline.reserve import request_id_reused
 from liftgate.pipeline.stages import RESERVE
+from liftgate.pipeline.waiting import BatchCall, Key, Place, Waiting
 from liftgate.pipeline.walk import Pending, Ports, Walk
 
 __all__ = ["Batcher", "Caller", "Limits", "Live"]
-
-
-@dataclass(slots=True, eq=False)
-class _Waiting:
-    request: DecideRequest
-    live: Live
-    deadline: float
-    """On the event loop's clock, seconds; infinite: none."""
-    callers: list[Caller]
-    """One for every caller: duplicates that arrive while the first is under way join it."""
 
 
 class Batcher:
@@ -51,10 +42,12 @@ class Batcher:
     def __init__(self, ports: Ports, limits: Limits | None = None) -> None:
         self._ports = ports
         self._limits = limits or Limits()
-        self._single: deque[_Waiting] = deque()
-        self._bulk: deque[_Waiting] = deque()
-        """Requests of batch calls: they fill what single ones leave of a batch, and never less than a quarter."""
-        self._under_way: dict[tuple[str, str], _Waiting] = {}
+        self._single: deque[Waiting] = deque()
+        self._bulk: deque[tuple[BatchCall, list[Waiting]]] = deque()
+        """Batch calls: their requests fill what single ones leave of a batch, and never less than a quarter."""
+        self._bulk_waiting = 0
+        """Requests of theirs that wait."""
+        self._under_way: dict[Key, Waiting] = {}
         self._memory = Memory(self._limits.horizon_s)
         self._amends = Amends(ports, self._limits.horizon_s)
         self._tasks: set[asyncio.Task[None]] = set()
@@ -77,7 +70,7 @@ class Batcher:
     @property
     def queue_depth(self) -> int:
         """Requests waiting for a batch."""
-        return len(self._single) + len(self._bulk)
+        return len(self._single) + self._bulk_waiting
 
     async def submit(self, request: DecideRequest, live: Live, deadline: float | None = None) -> bytes:
         """Return the encoded answer. `deadline` is on the event loop's clock, seconds; None: none.
@@ -109,20 +102,28 @@ class Batcher:
 
         Raises what `submit` raises, for the first that fails; the others are decided all the same.
         """
-        if len(self._bulk) >= self._limits.max_queue:
+        if self._bulk_waiting >= self._limits.max_queue:
             raise Overloaded
-        futures: list[asyncio.Future[bytes]] = []
+        call = BatchCall(self._loop.create_future(), inf if deadline is None else deadline, len(requests))
+        keys = [(one.person_id, one.request_id) if one.idempotent and not one.dry_run else None for one in requests]
+        rows: list[Waiting] = []
         try:
-            for request in requests:
-                future: asyncio.Future[bytes] = self._loop.create_future()
-                waiting = self._enlist(future, request, live, deadline)
-                futures.append(future)
-                if waiting is not None:
-                    self._bulk.append(waiting)
+            if self._memory.empty and self._under_way.keys().isdisjoint(keys) and None not in keys and len(set(keys)) == len(keys):
+                # All of them are new: a list at a time.
+                rows = list(map(Waiting, requests, repeat(live), repeat(call.deadline), keys, repeat(()), repeat(call), range(len(keys))))
+                self._under_way.update(zip(keys, rows, strict=True))  # type: ignore[arg-type]  # no key is None
+            else:
+                for place, request in enumerate(requests):
+                    waiting = self._enlist(Place(call, place), request, live, deadline)
+                    if waiting is not None:
+                        rows.append(waiting)
         finally:
             # Others may have joined these: they are walked even when a later request is refused or the caller leaves.
+            if rows:
+                self._bulk.append((call, rows))
+                self._bulk_waiting += len(rows)
             self._schedule()
-        return await asyncio.gather(*futures)
+        return await call.future
 
     async def drain(self) -> None:
         """Return when nothing waits or runs any more. The caller has stopped sending."""
@@ -131,11 +132,11 @@ class Batcher:
             await asyncio.sleep(0.001) if not self._tasks else await asyncio.wait(self._tasks)
         await self._amends.close()
 
-    def _enlist(self, caller: Caller, request: DecideRequest, live: Live, deadline: float | None) -> _Waiting | None:
+    def _enlist(self, caller: Caller, request: DecideRequest, live: Live, deadline: float | None) -> Waiting | None:
         """Return what to walk for the caller: None when it joined an answer or another caller."""
         until = inf if deadline is None else deadline
         if not request.idempotent or request.dry_run:
-            return _Waiting(request, live, until, [caller])
+            return Waiting(request, live, until, None, (caller,))
         known = self._memory.get(request, self._loop.time())
         if known is not None:
             caller.set_result(known)
@@ -143,11 +144,13 @@ class Batcher:
         key = (request.person_id, request.request_id)
         first = self._under_way.get(key)
         if first is None:
-            waiting = self._under_way[key] = _Waiting(request, live, until, [caller])
+            waiting = self._under_way[key] = Waiting(request, live, until, key, (caller,))
             return waiting
         if first.request.fingerprint != request.fingerprint:
             raise request_id_reused()
-        first.callers.append(caller)
+        first.callers += (caller,)
+        if first.call is not None:
+            first.call.joined = True
         first.deadline = max(first.deadline, until)
         self._ports.observer.joined(recovered=False)
         return None
@@ -164,18 +167,18 @@ class Batcher:
             return self.queue_depth > 0
         return self._running < self._limits.batches_in_flight and self.queue_depth >= self._further_from
 
-    def _next(self, now: float) -> list[_Waiting]:
+    def _next(self, now: float) -> list[Waiting]:
         """Take the next batch off the queues: one bundle, no one who has given up, no one whose time is up."""
-        batch: list[_Waiting] = []
+        batch: list[Waiting] = []
         most = self._limits.max_batch
-        self._take(self._single, batch, most - min(len(self._bulk), most // 4), now)
+        self._take(batch, most - min(self._bulk_waiting, most // 4), now)
         if self._bulk:
-            self._take(self._bulk, batch, most if batch else 2 * most, now)
+            self._take_bulk(batch, most if batch else 2 * most, now)
         return batch
 
-    def _take(self, queue: deque[_Waiting], batch: list[_Waiting], limit: int, now: float) -> None:
-        """Move requests into the batch until it holds `limit`. Those in a hurry are not mixed with those that have time."""
-        hurried_until = now + self._limits.hurry_s
+    def _take(self, batch: list[Waiting], limit: int, now: float) -> None:
+        """Move single requests into the batch until it holds `limit`. Those in a hurry are not mixed with those that have time."""
+        queue, hurried_until = self._single, now + self._limits.hurry_s
         while queue and len(batch) < limit:
             waiting = queue[0]
             if batch:
@@ -183,12 +186,40 @@ class Batcher:
                 if waiting.live is not first.live or (waiting.deadline < hurried_until) is not (first.deadline < hurried_until):
                     break
             queue.popleft()
-            if waiting.deadline <= now:
-                self._finish(waiting, Expired())
-            elif waiting.callers[0].done() and all(caller.done() for caller in waiting.callers):
-                self._forget(waiting)
+            if waiting.deadline <= now or waiting.callers[0].done():
+                self._sift(waiting, batch, now)
             else:
                 batch.append(waiting)
+
+    def _take_bulk(self, batch: list[Waiting], limit: int, now: float) -> None:
+        """Move requests of batch calls into the batch likewise, those of a call together."""
+        queue, hurried_until = self._bulk, now + self._limits.hurry_s
+        while queue and len(batch) < limit:
+            call, rows = queue[0]
+            if batch:
+                first = batch[0]
+                if rows[0].live is not first.live or (call.deadline < hurried_until) is not (first.deadline < hurried_until):
+                    break
+            queue.popleft()
+            room = limit - len(batch)
+            if len(rows) > room:
+                queue.appendleft((call, rows[room:]))
+                del rows[room:]
+            self._bulk_waiting -= len(rows)
+            if call.deadline > now and not call.left_alone:
+                batch += rows
+                continue
+            for waiting in rows:
+                self._sift(waiting, batch, now)
+
+    def _sift(self, waiting: Waiting, batch: list[Waiting], now: float) -> None:
+        """Put a request into the batch unless its time is up or nobody waits for it any more."""
+        if waiting.deadline <= now:
+            self._finish(waiting, Expired())
+        elif waiting.wanted:
+            batch.append(waiting)
+        else:
+            self._forget(waiting)
 
     async def _run(self) -> None:
         """Take a batch off the queues, walk it, and confirm what it claimed."""
@@ -225,14 +256,14 @@ class Batcher:
             if walk.batch.requested is not None and self._ports.review_queue is not None:
                 await self._ask_reviewers(self._ports.review_queue, asked_for(walk))
 
-    def _budget_s(self, batch: list[_Waiting]) -> float | None:
+    def _budget_s(self, batch: list[Waiting]) -> float | None:
         """Return what a round trip of the batch may take: a third of the shortest time left where that is short, else None."""
         now = self._loop.time()
         if batch[0].deadline - now >= self._limits.hurry_s:
             return None
         return max((min(waiting.deadline for waiting in batch) - now) / 3, 0.001)
 
-    async def _walk(self, batch: list[_Waiting], walked: list[Walk]) -> None:
+    async def _walk(self, batch: list[Waiting], walked: list[Walk]) -> None:
         """Walk a batch to its answers; add it to `walked`. When a stage raises, each row walks alone: only the culprit falls back."""
         now_ms = self._ports.clock.now_ms()
         columns = Batch([waiting.request for waiting in batch], np.array([now_ms] * len(batch), dtype=np.int64))
@@ -256,16 +287,21 @@ class Batcher:
         self._release(batch, walk)
         walked.append(walk)
 
-    def _release(self, batch: list[_Waiting], walk: Walk) -> None:
-        for waiting, result in zip(batch, walk.results, strict=True):
-            if isinstance(result, Pending):
-                self._spawn(self._settle(waiting, result))
-            else:
-                self._finish(waiting, result if result is not None else RuntimeError("a row ended without a result"))
+    def _release(self, batch: list[Waiting], walk: Walk) -> None:
+        call = batch[0].call
+        if call is not None and _of_one(batch) and call.put_all(batch[0].place, walk.results):
+            for waiting in batch:
+                self._forget(waiting)
+        else:
+            for waiting, result in zip(batch, walk.results, strict=True):
+                if isinstance(result, Pending):
+                    self._spawn(self._settle(waiting, result))
+                else:
+                    self._finish(waiting, result if result is not None else RuntimeError("a row ended without a result"))
         if walk.unsure or any(walk.forced):
             self._remember(batch, walk)
 
-    def _remember(self, batch: list[_Waiting], walk: Walk) -> None:
+    def _remember(self, batch: list[Waiting], walk: Walk) -> None:
         """Keep the answers that Redis could not remember, and what they leave to be amended there."""
         now = self._loop.time()
         for row, (waiting, result) in enumerate(zip(batch, walk.results, strict=True)):
@@ -284,14 +320,16 @@ class Batcher:
             if asked:
                 await queue.put(asked)
 
-    async def _settle(self, waiting: _Waiting, pending: Pending) -> None:
+    async def _settle(self, waiting: Waiting, pending: Pending) -> None:
         try:
             self._finish(waiting, await settle(pending, self._ports))
         except Exception as error:
             self._finish(waiting, error)
 
-    def _finish(self, waiting: _Waiting, result: bytes | Exception) -> None:
+    def _finish(self, waiting: Waiting, result: bytes | Exception) -> None:
         self._forget(waiting)
+        if waiting.call is not None:
+            waiting.call.put(waiting.place, result)
         for caller in waiting.callers:
             if caller.done():
                 continue
@@ -300,10 +338,10 @@ class Batcher:
             else:
                 caller.set_exception(result)
 
-    def _forget(self, waiting: _Waiting) -> None:
-        key = (waiting.request.person_id, waiting.request.request_id)
-        if self._under_way.get(key) is waiting:
-            del self._under_way[key]
+    def _forget(self, waiting: Waiting) -> None:
+        if waiting.key is not None:
+            del self._under_way[waiting.key]
+            waiting.key = None
 
     def _spawn(self, work: Coroutine[Any, Any, None]) -> None:
         task = self._loop.create_task(work)
@@ -312,3 +350,9 @@ class Batcher:
 
 
 _UNREMEMBERED = frozenset({Reason.PROFILE_STORE_UNAVAILABLE, Reason.LOG_UNAVAILABLE, Reason.STAGE_FAILED})
+
+
+def _of_one(batch: list[Waiting]) -> bool:
+    """Say whether a batch holds nothing but requests of one batch call, one after the other, that nobody joined."""
+    first, last = batch[0], batch[-1]
+    return last.call is first.call and last.place - first.place == len(batch) - 1 and first.call is not None and not first.call.joined

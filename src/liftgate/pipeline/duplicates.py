@@ -51,6 +51,11 @@ class Memory:
         self._limit = limit
         self._answers: OrderedDict[tuple[str, str], tuple[float, bytes, bytes]] = OrderedDict()
 
+    @property
+    def empty(self) -> bool:
+        """Say that nothing is remembered."""
+        return not self._answers
+
     def put(self, request: DecideRequest, response: bytes, now: float) -> None:
         """Remember an answer; `now` is in seconds on any clock that `get` shares. The oldest go first when full."""
         self._answers[request.person_id, request.request_id] = (now + self._horizon_s, request.fingerprint, response)
