@@ -24,6 +24,7 @@ from liftgate.v1.decision_pb2 import DecideResponse
 from liftgate.v1.decision_service_pb2 import DecideBatchResponse
 from liftgate.v1.event_service_pb2 import RecordResponse
 from tests.client.scripted import OK, Fail, Hang, Script, scripted
+from tests.ports import free_port
 
 UNAVAILABLE, CANCELLED, EXHAUSTED = grpc.StatusCode.UNAVAILABLE, grpc.StatusCode.CANCELLED, grpc.StatusCode.RESOURCE_EXHAUSTED
 PATIENT_MS = 20_000.0
@@ -169,8 +170,8 @@ async def test_an_overloaded_service_is_obeyed(kind: Any) -> None:
 
 async def test_a_pause_beyond_the_deadline_is_not_begun(kind: Any) -> None:
     """When RetryInfo asks for more than is left, the default comes at once."""
-    async with scripted(Fail(EXHAUSTED, retry_ms=900), OK) as script:
-        assert not (await _decide(kind, script, timeout_ms=500.0)).from_service
+    async with scripted(Fail(EXHAUSTED, retry_ms=60_000), OK) as script:
+        assert not (await _decide(kind, script)).from_service
         assert len(script.seen) == 1
 
 
@@ -201,8 +202,7 @@ async def test_a_service_that_is_not_there_gives_the_default(kind: Any) -> None:
 
 async def test_a_service_that_comes_back_is_found_within_the_deadline(kind: Any) -> None:
     """A client whose first calls found nobody is answered soon after the service is there."""
-    async with scripted(OK) as script:
-        port = script.port
+    port = free_port()
     async with kind(f"127.0.0.1:{port}", timeout_ms=300.0) as client:
         assert not (await client.decide("p", "x")).from_service
         server = grpc.aio.server()

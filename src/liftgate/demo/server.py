@@ -19,8 +19,8 @@ from grpc_health.v1 import health_pb2, health_pb2_grpc
 from liftgate.demo.shop import BUNDLE, MODELS
 
 _PR_SET_PDEATHSIG = 1
-_START_S = 30.0
-_STOP_S = 30.0
+_START_S = 60.0
+_STOP_S = 60.0
 
 
 class ServerFailed(Exception):
@@ -76,8 +76,8 @@ def start(redis_url: str, log: Path, said: Path, port: int = 0, metrics_port: in
         "workers": 1,
         "metrics-port": metrics_port,
         # Callers, service and store share this machine's cores, so the store may have to wait for its turn.
-        "fetch-budget-ms": 250,
-        "reserve-budget-ms": 250,
+        "fetch-budget-ms": 2_000,
+        "reserve-budget-ms": 2_000,
         # Made-up people: by one fixed key, so that draws are the same in every run.
         "pseudonyms": "keyed",
         "pseudonym-key": "a key for made-up people",
