@@ -58,6 +58,23 @@ class ClusterClient:
             raise PartAway("redis: a server of the Cluster is away")
         return replies
 
+    async def post(self, commands: Sequence[Command]) -> list[Any]:
+        """See `RedisClient`. Raises StoreUnavailable at once where a server is not known to be well, or which one it is not known."""
+        groups: dict[_Server, list[int]] = {}
+        for row, command in enumerate(commands):
+            owner = self._owner[key_slot(key_of(command))] if self._owner else None
+            if owner is None or owner.breaker.failures:
+                raise PartAway("redis: a server of the Cluster is away")
+            groups.setdefault(owner, []).append(row)
+        posted = [server.client.post([commands[row] for row in group]) for server, group in groups.items()]
+        replies: list[Any] = [None] * len(commands)
+        for group, answer in zip(groups.values(), await asyncio.gather(*posted, return_exceptions=True), strict=True):
+            if isinstance(answer, BaseException):
+                raise answer
+            for row, reply in zip(group, answer, strict=True):
+                replies[row] = reply
+        return replies
+
     async def parts(
         self, commands: Sequence[Command], budget_s: float | None = None, hurried: bool = False
     ) -> tuple[list[Any], Sequence[int]]:

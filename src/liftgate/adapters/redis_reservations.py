@@ -8,8 +8,11 @@ from __future__ import annotations
 
 from binascii import hexlify
 from collections.abc import Collection, Coroutine, Mapping, Sequence
+from contextlib import suppress
 from struct import Struct
 from typing import Any
+
+import hiredis
 
 from liftgate.adapters import redis_keys
 from liftgate.adapters.breaker import Breaker
@@ -97,14 +100,21 @@ class RedisReservations:
         return outcomes
 
     async def confirm(self, claims: Sequence[Claim]) -> None:
-        """See `pipeline.ports.Reservations`."""
-        records = [redis_keys.record(claim.person_id, hexlify(claim.reservation_id)) for claim in claims if claim.request_id]
+        """See `pipeline.ports.Reservations`. Nobody waits for it but a duplicate, so it goes along with the next call."""
+        tag = redis_keys.tag
+        records = [tag(claim.person_id) + b"q:" + hexlify(claim.reservation_id) for claim in claims if claim.request_id]
         if not records:
             return
         commands: list[Command] = [("DEL", record) for record in records] if self._clustered else [("DEL", *records)]
-        client = Parts.of(self._client) if self._parted else None
-        replies = await guarded(client or self._client, self._breaker, commands, allowance_s(self._budget_s, len(records)))
-        check(replies)
+        replies = None
+        if not self._breaker.failures:
+            with suppress(StoreUnavailable):
+                replies = await self._client.post(commands)
+        if replies is None or hiredis.ReplyError in map(type, replies):
+            # Lost with a connection, a slot that has moved: once more, for itself.
+            client = Parts.of(self._client) if self._parted else None
+            replies = await guarded(client or self._client, self._breaker, commands, allowance_s(self._budget_s, len(records)))
+            check(replies)
         away = self._parted and AWAY in replies
         if not away and sum(replies) < len(records):
             # Gone already, or another decision's: a duplicate confirms what it has recovered.
