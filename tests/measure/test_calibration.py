@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import json
+import math
 from pathlib import Path
 
 import numpy as np
 import pytest
+from scipy.optimize import minimize
 from scipy.special import expit, logit
 
 from liftgate.measure.calibration import judge, logistic, measure, verdict
@@ -45,9 +47,9 @@ def test_measures_equal_the_oracle() -> None:
 
 
 def test_intervals_of_calibrated_scores_hold_the_truth() -> None:
-    """Of calibrated scores, slope, intercept and observed/expected hold 1, 0 and 1 in 95 % of runs, and ECE is near what chance gives."""
+    """Of calibrated scores the intervals hold 1, 0 and 1 in 95 % of runs, each test rejects 5 %, and ECE is near what chance gives."""
     dice = np.random.default_rng(23)
-    held, passed = np.zeros(3), 0
+    held, passed, rejected = np.zeros(3), 0, np.zeros(3)
     eces = []
     for _ in range(RUNS):
         p = expit(dice.normal(-1, 1, 1_000))
@@ -57,14 +59,57 @@ def test_intervals_of_calibrated_scores_hold_the_truth() -> None:
         three = ((got.slope, 1), (got.intercept, 0), (got.observed_over_expected, 1))
         held += [one.ci_low <= truth <= one.ci_high for one, truth in three]
         passed += verdict(got)[0]
+        assert got.spiegelhalter is not None
+        assert got.cox is not None
+        rejected += [p <= 0.05 for p in (got.observed_over_expected_p, got.spiegelhalter.p_value, got.cox.p_value)]
+        ratio = got.observed_over_expected
+        assert (got.observed_over_expected_p < 0.05) is not (ratio.ci_low <= 1 <= ratio.ci_high)
         eces.append((got.ece_quantile, got.ece_quantile_by_chance))
     half = 3.29 * np.sqrt(0.95 * 0.05 / RUNS)
     print(f"\n{RUNS} runs of calibrated scores: slope {held[0] / RUNS:.3f}, intercept {held[1] / RUNS:.3f}, O/E {held[2] / RUNS:.3f} hold")
     print(f"  called calibrated {passed / RUNS:.3f}; mean ECE {np.mean(eces, axis=0)[0]:.4f}, by chance {np.mean(eces, axis=0)[1]:.4f}")
+    print(f"  called wrong at 0.05 by observed/expected, Spiegelhalter's z and Cox's test: {rejected / RUNS}")
     assert np.all(np.abs(held / RUNS - 0.95) <= half)
+    assert np.all(np.abs(rejected / RUNS - 0.05) <= half)
     assert passed / RUNS > 0.9
     mean, chance = np.mean(eces, axis=0)
     assert mean == pytest.approx(chance, rel=0.05)
+
+
+def test_the_tests_of_all_scores_equal_their_formulas() -> None:
+    """Spiegelhalter's z is the Brier score's distance from its expectation, row by row; Cox's test is that of a plain search."""
+    dice = np.random.default_rng(29)
+    p = expit(dice.normal(-1, 1, 500))
+    y = (dice.random(500) < p**1.3).astype(np.float64)
+    got = measure(p, y)
+    assert got.spiegelhalter is not None
+    assert got.cox is not None
+    rows = [((a - b) ** 2 - a * (1 - a), (1 - 2 * a) ** 2 * a * (1 - a)) for a, b in zip(p.tolist(), y.tolist(), strict=True)]
+    z = sum(one for one, _ in rows) / sum(each for _, each in rows) ** 0.5
+    assert (got.spiegelhalter.statistic, got.spiegelhalter.df) == (pytest.approx(z, rel=1e-12), None)
+    assert got.spiegelhalter.p_value == pytest.approx(math.erfc(abs(z) / math.sqrt(2)), rel=1e-9)
+
+    def loss(line: tuple[float, float]) -> float:
+        shown = expit(line[0] + line[1] * logit(p))
+        return -float(np.log(np.where(y == 1, shown, 1 - shown)).sum())
+
+    gain = 2 * (loss((0, 1)) - minimize(loss, (0, 1), method="Nelder-Mead", options={"xatol": 1e-9, "fatol": 1e-12}).fun)
+    assert (got.cox.statistic, got.cox.df) == (pytest.approx(gain, rel=1e-6), 2)
+    assert got.cox.p_value == pytest.approx(math.exp(-gain / 2), rel=1e-5)
+    half = measure(np.full(100, 0.5), np.tile([0.0, 1.0], 50))
+    assert (half.spiegelhalter, half.cox, half.observed_over_expected_p) == (None, None, 1.0)
+
+
+@pytest.mark.parametrize("bend", [lambda x: x + 0.3, lambda x: 1.5 * x], ids=["too high", "overfitted"])
+def test_scores_that_are_wrong_are_found_by_the_tests(bend: object) -> None:
+    """2,000 rows with scores shifted by 0.3 or stretched by 1.5 on the logit scale: both tests reject both, Cox's clearly."""
+    dice = np.random.default_rng(30)
+    x = dice.normal(-1, 1, 2_000)
+    got = measure(expit(bend(x)), (dice.random(2_000) < expit(x)).astype(np.float64))  # type: ignore[operator]
+    assert got.spiegelhalter is not None
+    assert got.cox is not None
+    assert got.spiegelhalter.p_value < 0.05
+    assert got.cox.p_value < 1e-3
 
 
 @pytest.mark.parametrize(

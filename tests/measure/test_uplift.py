@@ -107,6 +107,20 @@ def test_intervals_hold_the_true_qini_and_a_useless_score_is_not_praised() -> No
     assert praised / RUNS <= 0.025 + 3.29 * np.sqrt(0.025 * 0.975 / RUNS) + 0.01
 
 
+def test_the_p_value_of_a_score_that_foresees_buyers_alone_is_fair() -> None:
+    """A score that foresees who buys and not whom the offer moves, with an effect alike for everybody: p below 0.05 in 5 % of runs."""
+    dice = np.random.default_rng(6)
+    rejected = 0
+    for run in range(RUNS):
+        score, treated = dice.random(600), dice.random(600) < 0.5
+        outcome = (dice.random(600) < 0.1 + 0.4 * score + 0.1 * treated).astype(np.float64)
+        rejected += measure(score, treated, outcome, replicates=150, seed=run).qini_p < 0.05
+    print(f"\n{RUNS} runs of a score without uplift: p below 0.05 in {rejected / RUNS:.3f}")
+    assert abs(rejected / RUNS - 0.05) <= 3.29 * np.sqrt(0.05 * 0.95 / RUNS)
+    score, treated, outcome = people(dice, 20_000)
+    assert measure(score, treated, outcome, replicates=100).qini_p < 1e-3
+
+
 def test_what_cannot_be_judged_is_refused() -> None:
     """Each unusable trial has its code, and a usable one has none."""
     score, treated, outcome = people(np.random.default_rng(5), 2_000)

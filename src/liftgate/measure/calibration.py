@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 from scipy import stats
-from scipy.special import expit, logit, xlogy
+from scipy.special import expit, log_expit, logit, xlogy
 
 from liftgate.measure.refusal import Refusal
 
@@ -27,7 +27,8 @@ EDGE = 1e-12
 
 DEFINITION = (
     "Brier = mean (p - y)^2; log loss = mean negative log likelihood; ECE = sum of n_b/n |mean p - rate| over bins [edge, next edge), "
-    "last closed; slope and intercept from the unpenalised logistic regression of y on logit p; observed/expected = sum y / sum p"
+    "last closed; slope and intercept from the unpenalised logistic regression of y on logit p; observed/expected = sum y / sum p. "
+    "The estimate is observed/expected; p_value: two-sided, of a ratio of 1"
 )
 
 
@@ -53,6 +54,16 @@ class Interval:
 
 
 @dataclass(frozen=True, slots=True)
+class Test:
+    """A test that all scores are right at once; a small p-value says that they are not."""
+
+    statistic: float
+    df: int | None
+    """None: the statistic is a standard normal's, and the p-value two-sided."""
+    p_value: float
+
+
+@dataclass(frozen=True, slots=True)
 class Calibration:
     """Measures of calibration; `*_by_chance` is what perfectly calibrated scores would show at this size on average."""
 
@@ -67,9 +78,15 @@ class Calibration:
     ece_quantile_by_chance: float
     max_gap_equal_width: float
     observed_over_expected: Interval
+    observed_over_expected_p: float
+    """Two-sided, of a ratio of 1, by the interval's own standard error: below 0.05 where a 95 % interval leaves 1 out."""
     slope: Interval | None
     """None where the scores do not vary or separate the outcomes completely."""
     intercept: Interval | None
+    spiegelhalter: Test | None
+    """Brier score against its value where every score is right; None where every score is 0, 0.5 or 1."""
+    cox: Test | None
+    """Likelihood ratio of slope 1 and intercept 0 together, 2 degrees of freedom; None where there is no slope."""
     in_the_large: float
     """mean y - mean p."""
     bins_equal_width: list[Bin]
@@ -113,6 +130,7 @@ def measure(score: Floats, outcome: Floats, *, bins: int = 10, level: float = 0.
     expected, observed = float(score.sum()), float(outcome.sum())
     ratio = observed / expected if expected else float("inf")
     fit = logistic(logit(inside), outcome)
+    whole = _ratio(outcome, score, ratio, z)
     return Calibration(
         n=n,
         events=int(observed),
@@ -124,9 +142,12 @@ def measure(score: Floats, outcome: Floats, *, bins: int = 10, level: float = 0.
         ece_quantile=_ece(quantile, n),
         ece_quantile_by_chance=_chance(quantile, n),
         max_gap_equal_width=max(abs(row.mean_score - row.rate) for row in width),
-        observed_over_expected=_ratio(outcome, score, ratio, z),
+        observed_over_expected=whole,
+        observed_over_expected_p=float(2 * stats.norm.sf(abs(whole.estimate - 1) / whole.se)) if whole.se > 0 else float("nan"),
         slope=None if fit is None else _around(fit[0][1], fit[1][1], z),
         intercept=None if fit is None else _around(fit[0][0], fit[1][0], z),
+        spiegelhalter=spiegelhalter(score, outcome),
+        cox=None if fit is None else cox(inside, outcome, fit[0]),
         in_the_large=float(outcome.mean() - score.mean()),
         bins_equal_width=width,
         bins_quantile=quantile,
@@ -170,6 +191,32 @@ def logistic(x: Floats, y: Floats) -> tuple[Floats, Floats] | None:
         if np.abs(step).max() < 1e-11:
             return beta, np.sqrt(np.diag(np.linalg.inv(information)))
     return None
+
+
+def spiegelhalter(score: Floats, outcome: Floats) -> Test | None:
+    """Return Spiegelhalter's z: the Brier score less its expectation where every score is right, over its standard deviation there.
+
+    D. J. Spiegelhalter, *Probabilistic prediction in patient management and clinical trials*, Statistics in Medicine 5 (1986).
+    """
+    spread = float(((1 - 2 * score) ** 2 * score * (1 - score)).sum())
+    if not spread > 0:
+        return None
+    z = float(((outcome - score) * (1 - 2 * score)).sum()) / float(np.sqrt(spread))
+    return Test(z, None, float(2 * stats.norm.sf(abs(z))))
+
+
+def cox(score: Floats, outcome: Floats, fitted: Floats) -> Test:
+    """Return the likelihood ratio of (intercept, slope) = (0, 1) against those that were fitted; scores lie strictly between 0 and 1.
+
+    D. R. Cox, *Two further applications of a model for binary regression*, Biometrika 45 (1958).
+    """
+    x = logit(score)
+    gain = _log_likelihood(fitted[0] + fitted[1] * x, outcome) - _log_likelihood(x, outcome)
+    return Test(2 * gain, 2, float(stats.chi2.sf(2 * gain, 2)))
+
+
+def _log_likelihood(x: Floats, outcome: Floats) -> float:
+    return float((log_expit(x) * outcome + log_expit(-x) * (1 - outcome)).sum())
 
 
 def _tally(score: Floats, outcome: Floats, index: Integers, edges: Floats) -> list[Bin]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from liftgate.measure import calibration
+from liftgate.measure.envelope import enveloped
 from liftgate.measure.refusal import Refused
 from liftgate.measure.table import open_table
 
@@ -28,6 +29,7 @@ def check_calibration(path: str, *, score: str, outcome: str, bins: int = 10, wh
         "se": ratio.se,
         "ci_low": ratio.ci_low,
         "ci_high": ratio.ci_high,
+        "p_value": seen.observed_over_expected_p,
         "calibrated": calibrated,
         "verdict": words,
         "measures": seen,
@@ -46,9 +48,10 @@ def check_each(path: str, *, by: str, score: str, outcome: str, bins: int = 10, 
         mine = f"{_quoted(by)} is null" if value is None else f"{_quoted(by)} = {_quoted(str(value), _TEXT)}"
         both = f"({mine}) and ({where})" if where else mine
         try:
-            parts[str(value)] = {"refusal": None} | check_calibration(path, score=score, outcome=outcome, bins=bins, where=both)
+            found = check_calibration(path, score=score, outcome=outcome, bins=bins, where=both)
         except Refused as err:
-            parts[str(value)] = {"refusal": err.refusal}
+            found = {"refusal": err.refusal}
+        parts[str(value)] = enveloped("calibration", found)
     refused = [one["refusal"] for one in parts.values()]
     refusal = None if None in refused else refused[0]
     return {"what": "calibration", "by": by, "definition": calibration.DEFINITION, "parts": parts, "refusal": refusal}

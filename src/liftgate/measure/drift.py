@@ -33,7 +33,7 @@ MISSING = "(missing)"
 DEFINITION = (
     "PSI = sum of (q - p) ln(q / p), p = share in the reference, q = share now, both at least 1e-4; bins are the deciles of the "
     "reference [edge, next edge) with open ends, or the categories; missing values are a bin of their own. Expected without a shift: "
-    "(bins - 1)(1/n + 1/m)"
+    "(bins - 1)(1/n + 1/m). The estimate is the largest PSI of a column; p_value: its chi-square's times the columns compared (Bonferroni)"
 )
 
 
@@ -68,6 +68,8 @@ class Drift:
     """Largest difference of a bin's share."""
     chi2: float
     chi2_p: float
+    p_value: float
+    """Of no shift: `chi2_p` where bins hold enough rows, else that of rows dealt anew."""
     ks: float | None
     ks_p: float | None
     wasserstein_over_sd: float | None
@@ -157,7 +159,8 @@ def _bins(column: str, names: list[str], p: NDArray[np.intp], q: NDArray[np.intp
     chance = noise * float(stats.chi2.isf(CHANCE, free)) if free else 0.0
     found = psi(p / n, q / m)
     chi2 = stats.chi2_contingency(np.array([p, q]), correction=False) if free else None
-    moved = found > max(chance, WATCH) and by_chance(p, q) < CHANCE
+    p_value = by_chance(p, q) if free else 1.0
+    moved = found > max(chance, WATCH) and p_value < CHANCE
     if chance > ALARM and not moved:
         return Refusal(
             "too_few_rows",
@@ -182,6 +185,7 @@ def _bins(column: str, names: list[str], p: NDArray[np.intp], q: NDArray[np.intp
         float(np.abs(p / n - q / m).max()),
         float(chi2.statistic) if chi2 else 0.0,
         float(chi2.pvalue) if chi2 else 1.0,
+        p_value,
         None,
         None,
         None,

@@ -54,7 +54,11 @@ def together(found: Mapping[str, Mapping[str, Any]]) -> dict[str, Any]:
     asking = [version for version, one in found.items() if one["retrain"]]
     unsure = [version for version, one in found.items() if one["refusal"]]
     shown = (asking or alarmed or unsure or list(found))[-1]
+    one = found[shown]
+    p_value = one.get("p_value")
     return {
+        **{key: one.get(key) for key in ("estimate", "n", "column")},
+        "p_value": None if p_value is None else min(1.0, p_value * len(found)),
         "alarm": bool(alarmed),
         "retrain": True if asking else None if unsure else False,
         "why": f"Bundle {shown[:12]}: {found[shown]['why']}",

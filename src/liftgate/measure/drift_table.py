@@ -55,7 +55,7 @@ def compare_tables(
     retrain, why = advise(found, judged)
     alarm = retrain or any(one.level is drift.Level.ALARM for one in found)
     unsure = bool(refusals) and not alarm
-    return {
+    return _farthest(found) | {
         "what": "drift",
         "alarm": alarm,
         "retrain": None if unsure else retrain,
@@ -67,6 +67,15 @@ def compare_tables(
         "calibration": judged,
         "refusal": next(iter(refusals.values())) if unsure else None,
     }
+
+
+def _farthest(found: Sequence[drift.Drift]) -> dict[str, Any]:
+    """Return the column that moved farthest as the answer's estimate; its p-value allows for having been picked (Bonferroni)."""
+    if not found:
+        return {}
+    one = max(found, key=lambda each: each.psi)
+    n = {"reference": one.n_reference, "current": one.n_current}
+    return {"estimate": one.psi, "p_value": min(1.0, one.p_value * len(found)), "n": n, "column": one.column}
 
 
 def advise(found: Sequence[drift.Drift], judged: dict[str, Any] | None) -> tuple[bool, str]:

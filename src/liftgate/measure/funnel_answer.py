@@ -7,6 +7,7 @@ from dataclasses import asdict, dataclass, replace
 from typing import Any
 
 from liftgate.measure.contrast import Quantity, contrast
+from liftgate.measure.envelope import only
 from liftgate.measure.funnel import CAUSAL, CONDITIONAL, RECOVERED, Counts, biggest_drop, bottlenecks, pooled, steps_of
 from liftgate.measure.funnel_table import EVERYONE, Funnel
 from liftgate.measure.multiplicity import MEANING, Method, adjust
@@ -22,6 +23,11 @@ _LEAKY = 0.01  # share of those at a step who skipped the one before, from which
 ASSUMPTION = (
     "the given share of the units lost at a step can be kept, and they go on as those who were not lost; conditional rates are not "
     "causal, so this ranks where to look first, and only an experiment says what is gained"
+)
+
+DIFFERENCE = (
+    "rate of the arm less that of the control, per assigned unit: Welch, or with few events Newcombe's interval and the score test's "
+    "p-value; lift by Fieller. The whole answer's is that of the last step, over everybody"
 )
 
 
@@ -55,9 +61,10 @@ def answer_funnel(read: Funnel, options: Options) -> dict[str, Any]:
     split = gate_split(n, options.share, options.control) if options.control else None
     segments = [one for one in read.counts if one.segment is not None]
     differences = _differences([*whole.values(), *segments], read.steps, options) if options.control else []
-    return {
+    ends = [one for one in differences if one["segment"] is None and one["step"] == read.steps[-1]]
+    return (only(ends[0]) if len(ends) == 1 else {}) | {
         "what": "funnel",
-        "definition": {"rate": CAUSAL, "conditional_rate": CONDITIONAL, "bottleneck": ASSUMPTION},
+        "definition": {"rate": CAUSAL, "conditional_rate": CONDITIONAL, "bottleneck": ASSUMPTION, "difference": DIFFERENCE},
         "steps": list(read.steps),
         "control": options.control,
         "n": n,
@@ -101,7 +108,8 @@ def _differences(cells: Sequence[Counts], names: Sequence[str], options: Options
             continue
         for i, step in enumerate(names):
             one = difference(Count(treatment.did[i], treatment.n), Count(control.did[i], control.n), options.alpha)
-            found.append({"step": step, "arm": treatment.arm, "control": control.arm, "segment": treatment.segment} | one)
+            n = {control.arm: control.n, treatment.arm: treatment.n}
+            found.append({"step": step, "arm": treatment.arm, "control": control.arm, "segment": treatment.segment, "n": n} | one)
     family = adjust([one["p_value"] for one in found], options.alpha, options.method)
     for one, adjusted, rejected in zip(found, family.adjusted, family.rejected, strict=True):
         one |= {"p_adjusted": adjusted, "real": rejected}

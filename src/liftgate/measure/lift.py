@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from itertools import combinations
 from typing import Any
 
 from scipy import stats
@@ -49,13 +50,16 @@ def measure_lift(question: Question) -> dict[str, Any]:
         "refusal": refused.as_json() if refused else None,
     }
     if refused:
-        return report | {"estimate": None, "definition": None}
+        return report
     arms = [arm for arm in cells.values(question.arm) if arm != question.control]
+    compared = [(cells, arm) for arm in arms]
+    if question.pairwise:
+        compared += [(cells.against(one), other) for one, other in combinations(arms, 2)]
     subsets: list[tuple[str, dict[str, str]]] = [("itt", {})]
     subsets += [("itt", {name: value}) for name in question.segments for value in cells.values(name)]
     if question.triggered:
         subsets.insert(1, ("triggered", {question.triggered: _yes(cells.values(question.triggered), question.triggered)}))
-    results = [_result(cells, metric, arm, kind, chosen) for kind, chosen in subsets for metric in question.metrics for arm in arms]
+    results = [_result(held, metric, arm, *subset) for subset in subsets for metric in question.metrics for held, arm in compared]
     _correct(results, question)
     report["results"] = results
     report["guardrails"] = [_guarded(cells, guardrail, arm) for guardrail in question.guardrails for arm in arms]

@@ -69,6 +69,8 @@ class Question:
     """Quantile of the values other than 0, pooled over arms, at which `mean` metrics are capped."""
     alpha: float = 0.05
     correction: str = "benjamini_hochberg"
+    pairwise: bool = False
+    """Whether treatment arms are held against each other, too."""
 
     def __post_init__(self) -> None:
         if not self.metrics and not self.guardrails:

@@ -59,6 +59,10 @@ class Cells:
             self._values[name] = sorted({key[at] for key in self.cells})
         return list(self._values[name])
 
+    def against(self, control: str) -> Cells:
+        """Return the same units with another arm in the control's place."""
+        return replace(self, question=replace(self.question, control=control))
+
     def counts(self, chosen: Mapping[str, str]) -> dict[str, int]:
         """Return units by arm among the cells whose keys have the chosen values."""
         return {arm: sum(s.n for s in self.pick(arm, chosen).values()) for arm in self.values(self.keys[0])}

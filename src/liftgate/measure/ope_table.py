@@ -9,6 +9,7 @@ import pyarrow as pa
 from scipy import stats
 
 from liftgate.measure import ope, ope_trust
+from liftgate.measure.envelope import enveloped
 from liftgate.measure.refusal import Misused, Refusal
 from liftgate.measure.relative import fieller
 from liftgate.measure.table import open_table
@@ -52,10 +53,8 @@ def value_policy(
     index, names = _coded(found.pop("action"))
     units = found.pop("cluster", None)
     if units is not None and (lost := sum(one is None for one in units)):
-        return {
-            "what": "ope",
-            "refusal": Refusal("missing_key", f"{lost:,} rows have no {cluster}", "keep them out with --where, or mend the table"),
-        }
+        why = Refusal("missing_key", f"{lost:,} rows have no {cluster}", "keep them out with --where, or mend the table")
+        return enveloped("ope", {"refusal": why})
     logged = ope.Logged(**found, cluster=None if units is None else _coded(units)[0])
     return value_decisions(logged, index, names, limits, clip, switch, replicates, seed)
 
@@ -71,8 +70,7 @@ def value_decisions(
     seed: int = 0,
 ) -> dict[str, Any]:
     """Return the same for decisions in memory; `action` leads each decision to its name in `names`."""
-    answer: dict[str, Any] = {"what": "ope"}
-    answer |= dict.fromkeys(("estimator", "estimate", "se", "ci_low", "ci_high", "definition"))
+    answer = enveloped("ope", {"estimator": None})
     if refused := ope_trust.judge_columns(logged):
         return answer | {"n": len(logged.reward), "refusal": refused}
     seen = ope_trust.diagnose(logged, clip)

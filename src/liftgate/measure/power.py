@@ -154,6 +154,8 @@ class Need:
     n_control: int
     total: int
     """Units of the whole experiment for this comparison to have its power: whole units of every arm, and of those in none, added up."""
+    n: Mapping[str, int]
+    """Those units by arm."""
 
 
 def plan(
@@ -177,8 +179,9 @@ def plan(
         n_control = control_units(metric, effect, share / shares[control], alpha, power, convention)
         total = n_control / shares[control]
         rest = max(0.0, 1 - math.fsum(shares.values()))
-        whole = sum(whole_units(total * one) for one in shares.values()) + (whole_units(total * rest) if rest > 1e-9 else 0)
-        needs.append(Need(arm, whole_units(total * share), whole_units(n_control), whole))
+        n = {name: whole_units(total * one) for name, one in shares.items()}
+        whole = sum(n.values()) + (whole_units(total * rest) if rest > 1e-9 else 0)
+        needs.append(Need(arm, whole_units(total * share), whole_units(n_control), whole, n))
     return tuple(needs)
 
 

@@ -110,6 +110,7 @@ def _answer(metric: Metric, asked: Question) -> dict[str, Any]:
         found |= _needs(metric, effect, asked)
     if units is not None:
         found["with_units"] = _with_units(metric, effect, units, asked)
+        found = {"n": _dealt(math.floor(units), asked.shares)} | found
     found["warnings"] = _warnings(found, asked)
     return found
 
@@ -126,9 +127,10 @@ def _effect(metric: Metric, asked: Question) -> float | None:
 
 def _needs(metric: Metric, effect: float, asked: Question) -> dict[str, Any]:
     needs = plan(metric, effect, asked.shares, asked.control, asked.alpha, asked.power, asked.convention)
-    total = max(need.total for need in needs)
+    largest = max(needs, key=lambda need: need.total)
+    total = largest.total
     found: dict[str, Any] = {"needs": [asdict(need) | {"days": _days(need.total, asked)} for need in needs]}
-    found |= {"total_units": total, "days": _days(total, asked)}
+    found |= {"n": dict(largest.n), "total_units": total, "days": _days(total, asked)}
     if metric.binary:
         smallest = min((arm for arm in asked.shares if arm != asked.control), key=asked.shares.__getitem__)
         ratio = asked.shares[smallest] / asked.shares[asked.control]

@@ -17,6 +17,10 @@ DECISION_COLUMNS = ("decision_id", "decided_at_ms", "bundle_digest", "arm", "deg
 EVENT_COLUMNS = ("event_id", "kind", "decision_id", "occurred_at_ms", "received_at_ms")
 SHOWN_GAPS = 10
 ALARM_P = 0.001
+DEFINITION = (
+    "missing: numbers between a writer's first and last that are in no file; n: decisions by arm, each once; p_value: chi-square of "
+    "degraded answers being alike in all arms; open: decided less than the window before the log was read"
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,6 +76,7 @@ class _Quality:
         n, distinct = self._log.count(decisions), self._log.count(once)
         e, happened = self._log.count(events), self._log.count(self._log.events_once())
         arms = self._arms(once)
+        alike = _differs(arms, "degraded")
         versions = self._log.fetch(
             once.group_by("bundle_digest")
             .aggregate(n=once.count(), first_ms=once.decided_at_ms.min(), last_ms=once.decided_at_ms.max())
@@ -82,6 +87,9 @@ class _Quality:
             latest = max(latest, self._log.fetch(events.received_at_ms.max().name("n").as_table())[0]["n"])
         report: dict[str, Any] = {
             "what": "quality",
+            "definition": DEFINITION,
+            "n": {name: row["n"] for name, row in arms.items()},
+            "p_value": alike,
             "decisions": distinct,
             "repeated_decisions": n - distinct,
             "events": happened,
@@ -90,7 +98,7 @@ class _Quality:
             "lost_records": lost,
             "gaps": gaps,
             "arms": arms,
-            "degraded_p": _differs(arms, "degraded"),
+            "degraded_p": alike,
             "versions": versions,
             "keys": self._log.count(once.select("pseudonym_key_id").distinct()),
             "read_at_ms": read_at_ms or latest,

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from liftgate.measure.envelope import only
 from liftgate.measure.refusal import Misused, Refused
 from liftgate.measure.relative import fieller
 from liftgate.measure.sequential import LEAST_EVENTS, LEAST_UNITS, Bound, Look, confidence_sequence, first_exclusion, mixture
@@ -83,7 +84,7 @@ def answer_sequence(streams: Streams, n_star: int | None, fixed_horizon: int | N
             "keep it running and look again",
         )
     compared = {arm: _compared(arm, streams.control, bounds, wanted) for arm, bounds in sequences.items()}
-    return {
+    return (only(next(iter(compared.values()))) if len(compared) == 1 else {}) | {
         "what": "sequential",
         "definition": DEFINITION,
         "control": streams.control,

@@ -105,7 +105,7 @@ def _value(
         replicates=replicates,
         seed=seed,
     )
-    return answer | found
+    return found | answer
 
 
 def _joined(log: Log, target: Path, made: Any, rule: attribution.Rule) -> Any:

@@ -30,7 +30,7 @@ DEFINITION = (
     "People are ordered by score, high first; equal scores are one step. After k people: Q(k) = Y_t - Y_c n_t / n_c, divided by all "
     "treated people, so that the curve ends at the average effect; 0 for the second term where n_c is 0. Qini = area between that curve "
     "and the straight line to its end, over the share of people (0 to 1). AUUC = area under (Y_t / n_t - Y_c / n_c) k / n. Both are in "
-    "units of the outcome a person; Qini of a random order is 0"
+    "units of the outcome a person; Qini of a random order is 0. p_value: two-sided, of a Qini of 0, normal with the bootstrap's se"
 )
 
 
@@ -67,6 +67,8 @@ class Uplift:
     n_treated: int
     n_control: int
     qini: Interval
+    qini_p: float
+    """Two-sided, of a Qini of 0 (the score ranks people no better than lots), normal with the bootstrap's standard error."""
     auuc: Interval
     auuc_random: float
     """AUUC of a random order: half the average effect."""
@@ -136,10 +138,12 @@ def measure(
     bounds = np.unique([0, *(int(ends[np.searchsorted(ends, np.ceil(n * k / 10) - 1)]) + 1 for k in range(1, 11))])
     steps = np.unique(np.linspace(0, len(share) - 1, 101).astype(np.intp))
     everybody = _effect(treated, outcome, n, level)
+    worth = Interval(float(qini(share, q)), float(qini_se), float(qini_low), float(qini_high))
     return Uplift(
         n_treated=int(treated.sum()),
         n_control=int((~treated).sum()),
-        qini=Interval(float(qini(share, q)), float(qini_se), float(qini_low), float(qini_high)),
+        qini=worth,
+        qini_p=float(2 * stats.norm.sf(abs(worth.estimate) / worth.se)) if worth.se > 0 else float("nan"),
         auuc=Interval(float(area(share, auuc)), float(auuc_se), float(auuc_low), float(auuc_high)),
         auuc_random=everybody.effect / 2,
         average_effect=everybody,

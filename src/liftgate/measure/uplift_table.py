@@ -64,6 +64,7 @@ def rank_value(
         "se": seen.qini.se,
         "ci_low": seen.qini.ci_low,
         "ci_high": seen.qini.ci_high,
+        "p_value": seen.qini_p,
         "bootstrap": {"replicates": replicates, "seed": seed},
         "measures": seen,
     }

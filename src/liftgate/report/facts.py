@@ -10,6 +10,7 @@ from pathlib import Path
 
 from liftgate.measure import attribution, decision_table, experiment, log_inputs, quality
 from liftgate.measure.drift_log import compare_bundles
+from liftgate.measure.envelope import enveloped
 from liftgate.measure.lift_question import metric_of
 from liftgate.measure.log import Log, new_aside, open_log
 from liftgate.measure.plain import plain
@@ -123,7 +124,7 @@ class Gathering:
             events = f" --events {shlex.quote(str(self.wanted.events))}" if self.wanted.events else ""
             source = f" --log {shlex.quote(str(self.wanted.log))}{events}"
         self.commands[name] = f"liftgate measure {what}{source} " + " ".join(word for word in words if word)
-        self.answers[name] = answered(compute)
+        self.answers[name] = answered(what, compute)
         return self.answers[name]
 
     def timed(self) -> str:
@@ -161,11 +162,11 @@ class Gathering:
             if there:
                 self.note(name, asked.what, asked.compute, asked.words.replace(str(path), DECISIONS), log=False)
             else:
-                self.answers[name] = {"refusal": found["refusal"]}
+                self.answers[name] = enveloped(asked.what, {"refusal": found["refusal"]})
         if there:
             self._drift(kind, path, names, found)
         else:
-            self.answers["drift"] = {"refusal": found["refusal"]}
+            self.answers["drift"] = enveloped("drift", {"refusal": found["refusal"]})
 
     def _drift(self, kind: str, path: Path, names: Sequence[str], made: Answer) -> None:
         reference = str(self.wanted.reference) if self.wanted.reference is not None else ""

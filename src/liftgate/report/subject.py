@@ -8,6 +8,7 @@ from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 from liftgate.measure import experiment
+from liftgate.measure.envelope import enveloped
 from liftgate.measure.experiment import Asked, Made
 from liftgate.measure.lift import measure_lift
 from liftgate.measure.lift_question import Question, metric_of
@@ -58,7 +59,7 @@ class Subject:
         if table["refusal"]:
             note(self._effect, "lift", lambda: {"refusal": table["refusal"]}, *words)
             for name in ("sequential", "funnel"):
-                self._all.answers[self._called(name)] = table
+                self._all.answers[self._called(name)] = enveloped(name, {"refusal": table["refusal"]})
             return
         extra = tables.extra_of(self._path, self.control == experiment.HELD_OUT, self._made, self._segments())
         if not self._head:

@@ -14,7 +14,9 @@ def read_out(path: Path, metric: str, arm: str) -> dict[str, Any]:
     try:
         document = json.loads(path.read_bytes())
         rows = [
-            one for one in document.get("results", ()) if one["metric"] == metric and one["segment"] is None and one["analysis"] == "itt"
+            one
+            for one in document.get("results", ())
+            if one["metric"] == metric and one["segment"] is None and one["analysis"] == "itt" and one["control"] == document["control"]
         ]
         refusal = document["refusal"] or next((one["refusal"] for one in rows if one["refusal"]), None)
     except (OSError, ValueError, KeyError, TypeError, AttributeError) as err:

@@ -2,8 +2,9 @@
 
 To add one: write `measure_WHAT.py` beside this file with `register(app: typer.Typer) -> None` that adds one typer command, and name it in
 _SUBCOMMANDS below. The options that it shares with others are declared in measure_options and come in by `sharing`. Its function ends with
-`measure_answer.answer(given, compute, show)`, where `compute` imports what is heavy (everything under liftgate.measure), opens the table by
-`liftgate.measure.table.open_table`, returns plain data, and raises `Refused` or `Misused`. Refusal codes are listed in docs/measurement.md.
+`measure_answer.answer(what, given, compute, show)`, where `compute` imports what is heavy (everything under liftgate.measure), opens the
+table by `liftgate.measure.table.open_table`, returns plain data, and raises `Refused` or `Misused`. Refusal codes are listed in
+docs/measurement.md.
 """
 
 from __future__ import annotations

@@ -21,14 +21,15 @@ Answer = dict[str, Any]
 """What a command found, as plain data. Its key `refusal` is a dict with code, why and what_to_do, or None."""
 
 
-def answer(given: Given, compute: Callable[[], Answer], show: Callable[[Answer], None]) -> NoReturn:
+def answer(what: str, given: Given, compute: Callable[[], Answer], show: Callable[[Answer], None]) -> NoReturn:
     """Run `compute` on the engine that was named, print what it found (`show` prints it for people), end: 0 answered, 3 refused, 2 misuse.
 
     Import what is heavy (liftgate.measure and all below it) inside `compute`. It refuses by raising `Refused`, or by filling `refusal`
-    beside the figures that it still can give.
+    beside the figures that it still can give. JSON always has all of `liftgate.measure.envelope.KEYS`; `what` is the command's name.
     """
-    as_json = given.as_json
+    as_json, told = given.as_json, False
     try:
+        from liftgate.measure.envelope import enveloped
         from liftgate.measure.refusal import Misused, Refused
     except ImportError as err:  # pragma: no cover
         fail(f"measuring needs more than serving: pip install 'liftgate[measure]' ({err})", MISUSED, as_json)
@@ -36,7 +37,7 @@ def answer(given: Given, compute: Callable[[], Answer], show: Callable[[Answer],
         from liftgate.measure.engine import using
 
         with using(given.engine):
-            found = compute()
+            found, told = compute(), True
     except Misused as err:
         fail(str(err), MISUSED, as_json)
     except Refused as err:
@@ -47,11 +48,11 @@ def answer(given: Given, compute: Callable[[], Answer], show: Callable[[Answer],
         }
     except ImportError as err:
         fail(f"measuring needs more than serving: pip install 'liftgate[measure]' ({err})", MISUSED, as_json)
-    found = plain({"refusal": None} | found)
+    found = plain(enveloped(what, found))
     if as_json:
         typer.echo(json.dumps(found, indent=2, allow_nan=False))
     else:
-        if len(found) > 1:
+        if told:
             show(found)
         if found["refusal"]:
             say_refusal(found["refusal"])

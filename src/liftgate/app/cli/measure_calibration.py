@@ -54,7 +54,7 @@ def calibration(
             one = {"by": by} if by else {}
             return decisions.said_of(made) | judge(path, **names, **one, bins=bins, where=rows)
 
-    answer(given, compute, _show)
+    answer("calibration", given, compute, _show)
 
 
 def _show(found: Answer) -> None:
@@ -78,12 +78,20 @@ def _show(found: Answer) -> None:
         ["log loss", figure(seen["log_loss"]["estimate"]), ""],
         ["ECE, equal width", figure(seen["ece_equal_width"]), f"{figure(seen['ece_equal_width_by_chance'])} by chance"],
         ["ECE, quantiles", figure(seen["ece_quantile"]), f"{figure(seen['ece_quantile_by_chance'])} by chance"],
-        ["observed/expected", figure(found["estimate"]), f"{figure(found['ci_low'])} to {figure(found['ci_high'])}; 1 is right"],
+        [
+            "observed/expected",
+            figure(found["estimate"]),
+            f"{figure(found['ci_low'])} to {figure(found['ci_high'])}; 1 is right, p {figure(found['p_value'], 2)}",
+        ],
     ]
     for name, right in (("slope", 1), ("intercept", 0)):
         one = seen[name]
         if one is not None:
             rows.append([name, figure(one["estimate"]), f"{figure(one['ci_low'])} to {figure(one['ci_high'])}; {right} is right"])
+    for name, words, key in (("Spiegelhalter", "z", "spiegelhalter"), ("Cox, both together", "chi-square", "cox")):
+        one = seen[key]
+        if one is not None:
+            rows.append([name, figure(one["statistic"]), f"{words}; p {figure(one['p_value'], 2)} if all scores are right"])
     print_table(f"{seen['n']} rows, {seen['events']} with outcome 1", ["measure", "value", "beside it"], rows)
     typer.echo(found["verdict"])
 

@@ -104,7 +104,7 @@ def drift(
         return open_table(path).columns
 
     try:
-        answer(given, compute, _show)
+        answer("drift", given, compute, _show)
     except typer.Exit as end:
         raise typer.Exit(ALARM if end.exit_code == ANSWERED and any(alarms) else end.exit_code) from None
 

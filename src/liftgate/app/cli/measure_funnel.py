@@ -164,7 +164,7 @@ def funnel(
             read = read_funnel(rows, given.unit or source.ROW, names, group, segment or None)
             return source.said_of(made) | answer_funnel(read, options(against, names, source.shares(given.share or (), (), made)))
 
-    answer(given, compute, _show)
+    answer("funnel", given, compute, _show)
 
 
 def _by_step(option: str, words: list[str]) -> dict[str, float]:

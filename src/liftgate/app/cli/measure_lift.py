@@ -47,6 +47,7 @@ def lift(
     winsorise: Annotated[
         float | None, typer.Option("--winsorise", metavar="Q", help="Cap `mean` metrics at this quantile of their values other than 0.")
     ] = None,
+    pairwise: Annotated[bool, typer.Option("--pairwise", help="Hold the treatment arms against each other, too.")] = False,
     alpha: Annotated[float, typer.Option("--alpha", help="One less the confidence of the intervals.")] = 0.05,
     correction: Annotated[
         str, typer.Option("--correction", metavar="NAME", help="For several metrics, arms and segments: benjamini_hochberg or holm.")
@@ -90,10 +91,11 @@ def lift(
                     winsorise=winsorise,
                     alpha=alpha,
                     correction=correction,
+                    pairwise=pairwise,
                 )
             )
 
-    answer(given, compute, _show)
+    answer("lift", given, compute, _show)
 
 
 def _show(found: Answer) -> None:
@@ -110,7 +112,8 @@ def _show(found: Answer) -> None:
         many = len(found["results"]) > 1
         level = f"{1 - found['alpha']:.0%} interval"
         header = ["metric, arm", "control, arm", f"difference ({level})", "lift in % (interval)", "p, adjusted" if many else "p"]
-        print_table(f"Against {found['control']}", header, [_row(one) for one in found["results"]])
+        for control in dict.fromkeys(one["control"] for one in found["results"]):
+            print_table(f"Against {control}", header, [_row(one) for one in found["results"] if one["control"] == control])
     for one in found["results"]:
         if one.get("theta"):
             theta = ", ".join(f"{name} {figure(value)}" for name, value in one["theta"].items())

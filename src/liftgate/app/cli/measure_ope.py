@@ -102,7 +102,7 @@ def ope(
             seed=seed,
         )
 
-    answer(given, compute, _show)
+    answer("ope", given, compute, _show)
 
 
 def _show(found: Answer) -> None:

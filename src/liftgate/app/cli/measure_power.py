@@ -94,7 +94,7 @@ def power(
         asked = Question(shares, control, alpha, wanted, convention.value, effect, _share(lift) if lift else None, units, per_day, days)
         return answer_power(measured, asked)
 
-    answer(given, compute, _show)
+    answer("power", given, compute, _show)
 
 
 def _share(text: str) -> float:

@@ -40,7 +40,7 @@ def quality(
             log, given.events, source.span_ms(window, "--window") if window else None, source.time_ms(given.read_at, "--read-at")
         )
 
-    answer(given, compute, _show)
+    answer("quality", given, compute, _show)
 
 
 def _show(found: Answer) -> None:

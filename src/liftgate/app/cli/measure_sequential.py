@@ -91,7 +91,7 @@ def sequential(
             planned = source.shares(given.share or (), (), made)
             return source.said_of(made) | answer_sequence(streams, n_star, fixed_horizon, alpha, planned)
 
-    answer(given, compute, _show)
+    answer("sequential", given, compute, _show)
 
 
 def _show(found: Answer) -> None:

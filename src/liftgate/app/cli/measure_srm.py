@@ -55,7 +55,7 @@ def srm(
                 given.where,
             )
 
-    answer(given, compute, _show)
+    answer("srm", given, compute, _show)
 
 
 def _show(found: Answer) -> None:

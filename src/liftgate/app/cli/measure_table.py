@@ -76,7 +76,7 @@ def table(
         made = experiment_table(log, given.events, source.asked(given, inputs=input_ or ()), out)
         return {"what": "table", "path": str(out), "kinds": made.kinds} | source.said_of(made)
 
-    answer(given, compute, _show)
+    answer("table", given, compute, _show)
 
 
 def _show(found: Answer) -> None:

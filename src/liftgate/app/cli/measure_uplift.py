@@ -69,7 +69,7 @@ def uplift(
                 seed=seed,
             )
 
-    answer(given, compute, _show)
+    answer("uplift", given, compute, _show)
 
 
 def _show(found: Answer) -> None:
@@ -83,7 +83,8 @@ def _show(found: Answer) -> None:
     print_table("By tenths of the score, best first", header, [_row(f"{i}", one) for i, one in enumerate(seen["deciles"], 1)])
     random = seen["auuc_random"]
     typer.echo(
-        f"Qini {figure(found['estimate'])} ({figure(found['ci_low'])} to {figure(found['ci_high'])}; a random order has 0). "
+        f"Qini {figure(found['estimate'])} ({figure(found['ci_low'])} to {figure(found['ci_high'])}; a random order has 0, "
+        f"p {figure(found['p_value'], 2)}). "
         f"AUUC {figure(seen['auuc']['estimate'])} (a random order has {figure(random)})."
     )
     if found["ci_low"] > 0:

@@ -82,6 +82,7 @@ def simulate(
     if keep is not None and keep.suffix != ".parquet":
         fail(f"--keep {keep}: name it .parquet", _MISUSED, given.as_json)
     try:
+        from liftgate.measure.envelope import enveloped
         from liftgate.measure.refusal import Misused, Refused
     except ImportError as err:  # pragma: no cover
         fail(f"simulating needs more than serving: pip install 'liftgate[measure]' ({err})", _MISUSED, given.as_json)
@@ -112,8 +113,8 @@ def simulate(
     except Misused as err:
         fail(str(err), _MISUSED, given.as_json)
     except Refused as err:
-        found = {"what": "simulate", "refusal": err.refusal.as_json()}
-    raise typer.Exit(_say(plain({"refusal": None} | found), other, no_worse_than, given.as_json))
+        found = {"refusal": err.refusal.as_json()}
+    raise typer.Exit(_say(plain(enveloped("simulate", found)), other, no_worse_than, given.as_json))
 
 
 def _replayed(log: Path, models: Path | None, given: Written, table: Path, as_json: bool) -> None:
