@@ -22,7 +22,7 @@ from tests.ports import free_port
 
 ROOT = Path(__file__).parents[2]
 SMALL = ROOT / "tests/cases/bundles/small"
-START_S = 60.0
+START_S = 120.0
 LINE = dict[str, Any]
 
 

@@ -89,7 +89,9 @@ def _status(step: Fail) -> status_pb2.Status:
     status = status_pb2.Status(code=step.code.value[0], message="scripted")
     details: list[Message] = []
     if step.retry_ms is not None:
-        details.append(error_details_pb2.RetryInfo(retry_delay=Duration(seconds=step.retry_ms // 1000, nanos=step.retry_ms % 1000 * 1_000_000)))
+        delay = Duration()
+        delay.FromMilliseconds(step.retry_ms)
+        details.append(error_details_pb2.RetryInfo(retry_delay=delay))
     if step.violations:
         listed = error_details_pb2.BadRequest()
         for name, description in step.violations:

@@ -23,6 +23,8 @@ from liftgate.v1.decision_pb2 import DecideRequest, DecideResponse
 from tests.ports import free_port
 
 BUNDLE = Path(__file__).parents[1] / "cases" / "bundles" / "golden"
+START_S = 120.0
+"""Longest wait for a start or an end; it takes a second or two on a machine that has time."""
 
 
 class Serving:
@@ -62,7 +64,7 @@ class Serving:
             self.process = subprocess.Popen(
                 [*command, *self._flags], stdin=subprocess.DEVNULL, stdout=output, stderr=output, start_new_session=True, env=environment
             )
-        deadline = time.monotonic() + 30
+        deadline = time.monotonic() + START_S
         while not self._serving():
             if self.process.poll() is not None or time.monotonic() > deadline:
                 raise AssertionError(f"the server did not come up:\n{self.output.read_text(errors='replace')[-3000:]}")
@@ -97,7 +99,7 @@ class Serving:
         """SIGTERM, wait, and return the exit code."""
         assert self.process is not None
         self.process.terminate()
-        code = self.process.wait(timeout=30)
+        code = self.process.wait(timeout=START_S)
         shutil.rmtree(self._scratch, ignore_errors=True)
         return code
 
