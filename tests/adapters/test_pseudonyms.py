@@ -37,3 +37,10 @@ def test_accounts_have_a_key_of_their_own() -> None:
     assert accounts("home") == Pseudonyms.of_accounts("k", b"k" * 32)("home")
     assert accounts("home") != Pseudonyms.of_accounts("k", b"j" * 32)("home")
     assert len(accounts("home")) == 16
+
+
+def test_pseudonyms_of_many_are_those_of_each() -> None:
+    """`under_all` says of each person, in order, what `under` says, whatever characters an id has."""
+    people, keys = ["a", "jürgen", "\ud800", ""], [bytes([i]) * 16 for i in range(4)]
+    pseudonyms = Pseudonyms.of_people(b"0123456789abcdef")
+    assert pseudonyms.under_all(keys, people) == [pseudonyms.under(key, person) for key, person in zip(keys, people, strict=True)]

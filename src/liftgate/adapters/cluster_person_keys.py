@@ -6,9 +6,8 @@ from collections.abc import Awaitable, Callable, Sequence
 from typing import Any
 
 from liftgate.adapters import redis_keys
-from liftgate.adapters.person_keys import Asking, PersonKeys, valid
+from liftgate.adapters.person_keys import Asking, PersonKeys, Whose, valid
 from liftgate.adapters.redis_client import AWAY, Command
-from liftgate.pipeline.ports import PersonKey
 
 
 class ClusterAsking(Asking):
@@ -20,7 +19,7 @@ class ClusterAsking(Asking):
 
     __slots__ = ("away",)
 
-    def __init__(self, ring: PersonKeys, people: Sequence[PersonKey]) -> None:
+    def __init__(self, ring: PersonKeys, people: Sequence[Whose]) -> None:
         super().__init__(ring, people)
         self.away: set[int] = set()
         """Rows of whom nothing can be told, because a server is away."""

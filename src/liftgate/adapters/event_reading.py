@@ -54,10 +54,12 @@ class EventReader:
         self._currency = bundle.currency
         self.dropped = 0
         """Properties dropped so far, for want of a declaration."""
+        self.late = 0
+        """Events so far that were late."""
 
     def read(self, message: event_service_pb2.Event, now_ms: int) -> Event | FieldViolation:
         """Return the event, or the first thing that is wrong with it. `now_ms` is the service's clock."""
-        event_id, kind, person_id = message.event_id, int(message.kind), message.person_id
+        event_id, kind, person_id = message.event_id, message.kind, message.person_id
         if not 0 < len(event_id) <= _SHORT and not fits(event_id, EVENT_ID_BYTES):
             return FieldViolation("event_id", f"wants 1 to {EVENT_ID_BYTES} bytes")
         if kind not in _KINDS:
@@ -75,8 +77,7 @@ class EventReader:
         channel, time_zone, device = message.channel, message.time_zone, message.device
         placement_id, jurisdiction, name, slot = message.placement_id, message.jurisdiction, message.name, message.slot
         # Together they are mostly shorter than each may be.
-        together = len(channel) + len(time_zone) + len(device) + len(jurisdiction) + len(placement_id) + len(name)
-        if slot > MOST_SLOTS or together > _BRIEF:
+        if slot > MOST_SLOTS or len(channel + time_zone + device + jurisdiction + placement_id + name) > _BRIEF:
             wrong = _texts(message)
             if wrong is not None:
                 return wrong
@@ -117,6 +118,9 @@ class EventReader:
         elif message.prefetched and reliability < _UNRELIABLE:
             reliability = _UNRELIABLE
         occurred_at_ms = occurred_at_ms or now_ms
+        late = self._late_after_ms is not None and now_ms - occurred_at_ms > self._late_after_ms
+        if late:
+            self.late += 1
         return Event(
             event_id,
             kind,
@@ -137,7 +141,7 @@ class EventReader:
             device,
             jurisdiction,
             properties,
-            self._late_after_ms is not None and now_ms - occurred_at_ms > self._late_after_ms,
+            late,
         )
 
     def _name(self, kind: int, name: str) -> FieldViolation | None:

@@ -35,9 +35,9 @@ class Taken:
     """None: it was answered so before."""
 
 
-@dataclass(slots=True, eq=False)
+@dataclass(eq=False)
 class Told:
-    """One event of a batch, however often it is in it."""
+    """One event of a batch, however often it is in it. Without slots: what it mostly is need not be set."""
 
     event: Event
     key: EventKey
@@ -46,15 +46,15 @@ class Told:
     """Where it is for the first time: the batch's call and the position in it."""
     changes: FeatureChange | None
     """What it changes of features, as far as that may be kept; None: nothing."""
-    name: Named = UNNAMED
+    name: Named = field(default=UNNAMED, init=False)
     """What stands for its person."""
-    seen: Seen = Seen.UNKNOWN
+    seen: Seen = field(default=Seen.UNKNOWN, init=False)
     """What was known of it before."""
-    against: Against | None = None
+    against: Against | None = field(default=None, init=False)
     """Why it is revoked."""
-    undecided: bool = False
+    undecided: bool = field(default=False, init=False)
     """Nobody knows whether its changes may be kept: it is logged and not counted."""
-    counted: bool = True
+    counted: bool = field(default=True, init=False)
     """It counts where it should, in full."""
 
     @property
@@ -64,8 +64,14 @@ class Told:
         return erased_at_ms is not None and self.event.occurred_at_ms <= erased_at_ms
 
 
-def tell(found: Taken, call: int, places: Sequence[tuple[int, Told]]) -> Taken:
-    """Say of one call's events what became of them. `places`: position and event, without those that were rejected at sight."""
+def tell(found: Taken, call: int, places: Sequence[tuple[int, Told]], usual: bool) -> Taken:
+    """Say of one call's events what became of them. `places`: position and event, without those that were rejected at sight.
+
+    `usual`: all of the batch's are new, each is there once and counts, none is late, revoked or of somebody erased.
+    """
+    if usual:
+        found.accepted = len(places)
+        return found
     uncounted: set[int] = set()
     accepted = duplicates = 0
     for index, told in places:

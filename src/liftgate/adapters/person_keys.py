@@ -8,13 +8,14 @@ from __future__ import annotations
 
 import os
 from collections.abc import Awaitable, Callable, Container, Mapping, Sequence
+from functools import partial
 from time import monotonic
-from typing import Any
+from typing import Any, Protocol
 
 from liftgate.adapters import redis_keys
 from liftgate.adapters.pseudonyms import Pseudonyms
 from liftgate.adapters.redis_client import Command
-from liftgate.pipeline.ports import PersonKey
+from liftgate.pipeline.naming import Named
 
 KEY_BYTES = 16
 LIFE_MS = 400 * 86_400_000
@@ -51,6 +52,10 @@ class PersonKeys:
         """Return 16 bytes, and whether they are for once alone: the person has no key, or the store is away and it is not remembered."""
         own = self._own(person_id, key)
         return (self._random(16), True) if own is None else (self._pseudonyms.under(own, person_id), False)
+
+    def names(self, people: Sequence[str], keys: Sequence[bytes]) -> list[Named]:
+        """Return what stands for people by their own keys, as `pseudonym` would."""
+        return [_named((made, False, None, own)) for made, own in zip(self._pseudonyms.under_all(keys, people), keys, strict=True)]
 
     def unit(self, kind: str, unit_id: str, person_id: str, key: bytes | None) -> bytes:
         """Return 16 bytes for a person's account, session or visitor; another one with each person, and for once where theirs is.
@@ -92,7 +97,7 @@ class PersonKeys:
             self._known.clear()
         self._known[person_id] = (key, self._clock())
 
-    def learn_all(self, people: Sequence[PersonKey], keys: Sequence[bytes | None]) -> None:
+    def learn_all(self, people: Sequence[Whose], keys: Sequence[bytes | None]) -> None:
         """Remember a batch's."""
         now = self._clock()
         self._turn(now)
@@ -125,6 +130,24 @@ class PersonKeys:
         return redis_keys.tombstone(self._hashed(person_id))
 
 
+_named = partial(tuple.__new__, Named)
+"""Makes a `Named` of its parts, without a call of Python's."""
+
+
+class Whose(Protocol):
+    """Whose key is asked for: as much of a `PersonKey` as that takes."""
+
+    @property
+    def person_id(self) -> str:
+        """Their id."""
+        ...
+
+    @property
+    def keyed(self) -> bool:
+        """They are given a key where they have none."""
+        ...
+
+
 def valid(value: Any) -> bytes | None:
     """Return a stored key; None: there is none, or it is none."""
     return value if isinstance(value, bytes) and len(value) == KEY_BYTES else None
@@ -138,7 +161,7 @@ class Asking:
 
     __slots__ = ("_new", "_people", "_ring", "commands", "erased", "keys")
 
-    def __init__(self, ring: PersonKeys, people: Sequence[PersonKey], apart: bool = True) -> None:
+    def __init__(self, ring: PersonKeys, people: Sequence[Whose], apart: bool = True) -> None:
         """`apart`: by `commands`; else by `claims`, and whatever else reads everybody's key and `tombstones` after them."""
         self._ring, self._people = ring, people
         known = ring.known

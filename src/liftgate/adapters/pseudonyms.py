@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from hashlib import sha256
 from hmac import new
 
@@ -55,6 +56,16 @@ class Pseudonyms:
         inner.update(person_id.encode("utf-8", "surrogatepass"))
         outer.update(inner.digest())
         return outer.digest()[:_BYTES]
+
+    def under_all(self, own: Sequence[bytes], people: Sequence[str]) -> list[bytes]:
+        """Return what `under` returns of each."""
+        inner_of, outer_of, found = self._inner.copy, self._outer.copy, []
+        for key, person_id in zip(own, people, strict=True):
+            inner, outer = inner_of(), outer_of()
+            inner.update(key + person_id.encode("utf-8", "surrogatepass"))
+            outer.update(inner.digest())
+            found.append(outer.digest()[:_BYTES])
+        return found
 
     def __call__(self, person_id: str) -> bytes:
         """Return 16 bytes, the same for the same person and key."""

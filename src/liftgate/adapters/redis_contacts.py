@@ -12,20 +12,23 @@ from liftgate.adapters.redis_client import DEFAULT_BUDGET_MS, RedisClient
 from liftgate.adapters.redis_events import DEFAULT_HORIZON_MS, remember
 from liftgate.adapters.redis_script import run_script
 from liftgate.domain.pause import Pause
-from liftgate.pipeline.contact_ports import CapCount, ContactEvent, CountStatus, TotalCount
+from liftgate.pipeline.contact_ports import CapCount, ContactEvent, CountStatus, FeatureEvent, TotalCount
 from liftgate.pipeline.ports import EventKey, Seen
 
 CHUNK = 64
 """Events in one script call: bounds how long the server is busy with it."""
 
-_HEADER = Struct("<8s8sdddB")
+_HEADER = Struct("<B8s8sdd")
 _CAP = Struct("<8sdB")
 _TOTAL = Struct("<HH8sdB")
 _PAUSE = Struct("<8s8sBdd")
-_COUNTS = Struct("<HHH")
-_UPDATE = Struct("<Hd")
+_COUNTS = Struct("<HHHd")
+_UPDATE = Struct("<BHd")
 _NOBODY = b"\0" * 8
-_HELD_OUT, _ACCOUNT, _UNSURE, _PARTLY, _BOTH, _FEATURES, _ALONE = 1, 2, 4, 8, 16, 32, 64
+_HELD_OUT, _ACCOUNT, _UNSURE, _PARTLY, _BOTH, _FEATURES = 1, 2, 4, 8, 16, 32
+_ALONE, _WITH = 64, 0
+_STATUSES = tuple(CountStatus)
+"""By number: looking a member up on its enum costs more."""
 _LEASED_ONLY, _LEASE_WINDOW, _ONCE = 1, 2, 4
 
 
@@ -59,7 +62,7 @@ class RedisContactEvents:
         calls = [self._call(events[i : i + size]) for i in range(0, len(events), size)]
         beside = remember(others, Seen.LOGGED, self._horizon_ms)
         replies = await run_script("count.lua", calls, self._client, self._breaker, self._budget_s, beside=beside)
-        return [CountStatus(reply) for chunk in replies for reply in chunk]
+        return [_STATUSES[reply] for chunk in replies for reply in chunk]
 
     def _call(self, events: Sequence[ContactEvent]) -> tuple[list[bytes], list[bytes]]:
         """Return keys and arguments of one call of the script."""
@@ -71,21 +74,22 @@ class RedisContactEvents:
         keys: list[bytes] = []
         arguments: list[bytes] = []
         upkeeps: dict[bytes, int] = {}
-        horizon_ms = self._horizon_ms
+        tag, named = redis_keys.tag, redis_keys.event
         for event in events:
-            person_id, event_id = event.key
-            own, features = redis_keys.tag(person_id), event.features
-            keys.append(redis_keys.event(person_id, event_id, own))
-            if features is None or event.caps or event.account_caps or event.totals or event.pauses:
+            (person_id, event_id), features = event.key, event.features
+            own = tag(person_id)
+            keys.append(named(person_id, event_id, own))
+            begins = _ALONE
+            if type(event) is not FeatureEvent:
                 self._counted(event, own, places, keys, arguments)
-            else:
-                arguments.append(_HEADER.pack(_NOBODY, _NOBODY, event.now_ms, event.occurred_at_ms, horizon_ms, _ALONE | _FEATURES))
+                begins = _WITH
             if features is not None:
                 cells, lives_ms, upkeep = features
                 keys.append(own + b"w")
-                arguments.append(_UPDATE.pack(upkeeps.setdefault(upkeep, len(upkeeps) + 1), lives_ms) + cells)
+                which = upkeeps.get(upkeep) or upkeeps.setdefault(upkeep, len(upkeeps) + 1)
+                arguments.append(_UPDATE.pack(begins, which, lives_ms) + cells)
         arguments += upkeeps
-        arguments.append(_COUNTS.pack(len(events), len(places), len(upkeeps)))
+        arguments.append(_COUNTS.pack(len(events), len(places), len(upkeeps), self._horizon_ms))
         return [*places, *keys], arguments
 
     def _counted(self, event: ContactEvent, own: bytes, places: Mapping[bytes, int], keys: list[bytes], arguments: list[bytes]) -> None:
@@ -98,7 +102,7 @@ class RedisContactEvents:
         flags |= _PARTLY * event.partly | _BOTH * event.both | _FEATURES * (event.features is not None)
         named, reservation = event_entry_id(event.key.event_id), event.reservation_id or _NOBODY
         arguments += (
-            _HEADER.pack(reservation, named, event.now_ms, event.occurred_at_ms, self._horizon_ms, flags),
+            _HEADER.pack(flags, reservation, named, event.now_ms, event.occurred_at_ms),
             _caps(event.caps),
             _caps(event.account_caps),
             _totals(event.totals, places),

@@ -14,7 +14,7 @@ from liftgate.adapters.person_keys import Asking, PersonKeys
 from liftgate.adapters.redis_client import DEFAULT_BUDGET_MS, Command, RedisClient, check, code, guarded
 from liftgate.adapters.redis_erasure import moment
 from liftgate.pipeline.naming import Named
-from liftgate.pipeline.ports import EventKey, Looked, PersonKey, Seen
+from liftgate.pipeline.ports import EventKey, Looked, Seen
 
 DEFAULT_HORIZON_MS = 24 * 60 * 60 * 1000
 EVENT_BUDGET_MS = 250.0
@@ -22,6 +22,16 @@ EVENT_BUDGET_MS = 250.0
 _VALUES = {Seen.LOGGED: b"L", Seen.REVOKED: b"R"}
 """As `lua/count.lua` reads them."""
 _SEEN = {value: seen for seen, value in _VALUES.items()}
+
+
+class _Named:
+    """As much of a `PersonKey` as asking for a key looks at, and a third of its making."""
+
+    __slots__ = ("person_id",)
+    keyed = True
+
+    def __init__(self, person_id: str) -> None:
+        self.person_id = person_id
 
 
 class RedisEventsSeen:
@@ -48,17 +58,12 @@ class RedisEventsSeen:
         """See `pipeline.ports.EventsSeen`."""
         if not keys and not people and not named:
             return Looked([], [])
-        tags: dict[str, bytes] = {}
-        names = []
-        for person_id, event_id in keys:
-            own = tags.get(person_id) or tags.setdefault(person_id, redis_keys.tag(person_id))
-            names.append(redis_keys.event(person_id, event_id, own))
-        documents = [(tags.get(person) or redis_keys.tag(person)) + b"c" for person in people]
+        tag, name_of = redis_keys.tag, redis_keys.event
+        names = [name_of(person_id, event_id, tag(person_id)) for person_id, event_id in keys]
+        documents = [tag(person) + b"c" for person in people]
         asking = None
         if self._keys is not None and named:
-            asking = (ClusterAsking if self._client.clustered else Asking)(
-                self._keys, [PersonKey(person, False, keyed=True) for person in named]
-            )
+            asking = (ClusterAsking if self._client.clustered else Asking)(self._keys, [_Named(person) for person in named])
         first: list[Command]
         there: list[Command] = []
         if self._client.clustered:
@@ -88,9 +93,10 @@ class RedisEventsSeen:
         if asking.erased:
             tombstones = await self._call([("GET", ring.tombstone(people[row])) for row in asking.erased])
             erased_at = {row: moment(value) for row, value in zip(asking.erased, tombstones, strict=True)}
+        if None not in keys:
+            return ring.names(people, cast("Sequence[bytes]", keys))
         return [
-            Named(*ring.pseudonym(person, key), erased_at.get(row) if erased_at else None, key)
-            for row, (person, key) in enumerate(zip(people, keys, strict=True))
+            Named(*ring.pseudonym(person, key), erased_at.get(row), key) for row, (person, key) in enumerate(zip(people, keys, strict=True))
         ]
 
     async def _call(self, commands: Sequence[Command]) -> list[Any]:

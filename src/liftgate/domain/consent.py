@@ -51,6 +51,20 @@ def said_of(raw: bytes | None, purposes: Sequence[str], now_ms: int) -> tuple[li
     return [_one(get(purpose, _ABSENT), now_ms) for purpose in purposes], version[:VERSION_LENGTH] if isinstance(version, str) else ""
 
 
+def reason_of(raw: bytes | None, purpose: str, now_ms: int) -> Reason:
+    """Return of one purpose what `parse` says of several: ALLOWED or the CONSENT_ reason against it."""
+    if raw is None:
+        return _MISSING
+    try:
+        document = orjson.loads(raw)
+        purposes = document["purposes"]
+        if document["v"] != 1 or type(purposes) is not dict:
+            return _UNREADABLE
+    except (ValueError, KeyError, TypeError):
+        return _UNREADABLE
+    return _one(purposes.get(purpose, _ABSENT), now_ms)[0]
+
+
 def _one(record: Any, now_ms: int) -> tuple[Reason, float]:
     # type() and not isinstance(): true and false are no times. Parsed JSON has no types of its own.
     if type(record) is not dict:

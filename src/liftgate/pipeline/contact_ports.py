@@ -67,6 +67,18 @@ class ContactEvent:
     """What it changes of the person's live features; None: nothing."""
 
 
+class FeatureEvent(ContactEvent):
+    """An event that changes features, and that neither caps nor pauses count: as most are."""
+
+    __slots__ = ()
+    reservation_id, held_out, unsure, account_id = b"", False, False, ""
+    caps, account_caps, totals, pauses, partly, both = (), (), (), (), False, False
+
+    def __init__(self, key: EventKey, now_ms: int, occurred_at_ms: int, features: FeatureChange) -> None:
+        """Take what it is, and what it changes."""
+        self.key, self.now_ms, self.occurred_at_ms, self.features = key, now_ms, occurred_at_ms, features
+
+
 class CountStatus(IntEnum):
     """What became of an event."""
 

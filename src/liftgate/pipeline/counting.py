@@ -29,6 +29,10 @@ class Counting:
         self._decided = [[c for c in own if caps[c].counts == "decision"] for own in bundle.offer_caps]
         self._contacts = [c for c, cap in enumerate(caps) if cap.channel is not None and cap.counts == "decision"]
 
+    def may_count(self, kind: OutcomeKind) -> bool:
+        """Say whether `event` may say anything of a kind."""
+        return kind == "exposure" or kind in self._kinds
+
     def event(
         self,
         kind: OutcomeKind,

@@ -65,12 +65,12 @@ class ExposureConsent:
         """Return what is against an exposure, by its person's consent document; None: nothing."""
         strict, lenient = self._needs(event)
         now_ms, shown_at = event.received_at_ms, event.occurred_at_ms
-        reasons, _, _ = consent.parse(document, self._purposes, now_ms)
-        # What is certain comes first, and the profile's own purpose before those that may have been needed beside it.
-        order = sorted(strict | lenient, key=lambda p: (p not in strict, p not in self._profile, p))
-        missing = [p for p in order if reasons[p] is not _ALLOWED]
+        reasons = [reason for reason, _ in consent.said_of(document, self._purposes, now_ms)[0]]
+        missing = [p for p in strict | lenient if reasons[p] is not _ALLOWED]
         if not missing:
             return None
+        # What is certain comes first, and the profile's own purpose before those that may have been needed beside it.
+        missing.sort(key=lambda p: (p not in strict, p not in self._profile, p))
         records = _records(document)
         decided_at = int(event.decision_id[:12], 16) if event.decision_id else inf
         for p in missing:

@@ -57,7 +57,7 @@ class FeatureConsent:
         """Say whether an event may change its person's features, by their consent document; None: certainly none is stored."""
         if not self.needed:
             return True
-        (reason,), _, _ = consent.parse(document, (self._purpose,), event.received_at_ms)
+        reason = consent.reason_of(document, self._purpose, event.received_at_ms)
         if reason is _MISSING and self._rules.jurisdictions:
             jurisdiction = event.jurisdiction or consent.jurisdiction(document)
             reason = Reason(

@@ -2,18 +2,19 @@
 -- KEYS: total counters; then for each event its key, the person's history and ghost history, and its account's two if it names one;
 --   last the person's feature state, if it changes any.
 -- ARGV: for each event its header, the person's caps, the account's, totals and pauses, and what it changes of features
---   if it does; then upkeeps, and last of all <I2 events> <I2 total counters> <I2 upkeeps>
---   header  <c8 reservation of its decision, or zeros> <c8 id of the event> <d now_ms> <d occurred_at_ms> <d horizon_ms> <B flags>
+--   if it does; of one that changes features and nothing else that alone, and its keys are its own and the state's.
+--   Then upkeeps, and last of all <I2 events> <I2 total counters> <I2 upkeeps> <d horizon_ms>
+--   header  <B flags> <c8 reservation of its decision, or zeros> <c8 id of the event> <d now_ms> <d occurred_at_ms>
 --   flags   1 by what is known of the person alone, held out | 2 names an account | 4 whether held out depends on consent
 --           | 8 partly held out: 1 says whether of this offer; a lease counts where it lies | 16 leases on both sides count
---           | 32 changes features | 64 nothing else: then neither histories nor the four sections of caps, totals and pauses are there
+--           | 32 changes features
 --   caps    each <c8 cap> <d until_ms> <B how>: 1 only where the decision holds a lease | 2 the lease's own window wins while it lasts
 --           | 4 the decision counts, not the event: once
 --   totals  each <I2 real counter> <I2 ghost counter> <c8 receipt> <d bucket> <B how>: 1 and 4 as above
 --   pauses  each <c8 cap> <c8 outcome> <B after> <d within_ms> <d lasts_ms>
---   features  <I2 which upkeep, from 1> <d lives_ms> <changes>: features.lua
+--   features  <B 64 alone, 0 after the others> <I2 which upkeep, from 1> <d lives_ms> <changes>: features.lua
 -- Reply, for each event: 0 known before | 1 counted | 2 counted, but a history was full
-local HEADER, CAP, TOTAL, PAUSE = '<c8c8dddB', '<c8dB', '<I2I2c8dB', '<c8c8Bdd'
+local HEADER, CAP, TOTAL, PAUSE = '<Bc8c8dd', '<c8dB', '<I2I2c8dB', '<c8c8Bdd'
 local ENTRY, BUCKET = '<c8c8dd', '<dd'
 local NOBODY = string.rep('\0', 8)
 local MAX_ENTRIES = 1024
@@ -192,35 +193,47 @@ local function pause(book, section, event, now, occurred)
   return whole
 end
 
-local events, totals, upkeeps = struct.unpack('<I2I2I2', ARGV[#ARGV])
+local events, totals, upkeeps, horizon = struct.unpack('<I2I2I2d', ARGV[#ARGV])
+horizon = string.format('%.0f', horizon)
 local replies, key, arg = {}, totals + 1, 1
+local first_upkeep = #ARGV - 1 - upkeeps
+
 local function change_features(state_key, update)
-  local upkeep, lives, at = struct.unpack('<I2d', update)
-  return features.apply(state_key, lives, update, at, ARGV[#ARGV - 1 - upkeeps + upkeep])
+  local _, upkeep, lives, at = struct.unpack('<BI2d', update)
+  return features.apply(state_key, lives, update, at, ARGV[first_upkeep + upkeep])
 end
+
+-- Whether an event was known; it is from now on.
+local function known_before(event_key)
+  -- One command where the event is new. What is there and says neither logged nor revoked says nothing, and is replaced.
+  if redis.call('SET', event_key, 'L', 'PX', horizon, 'NX') then return false end
+  local seen = redis.pcall('GET', event_key)
+  if seen == 'L' or seen == 'R' then return true end
+  redis.call('SET', event_key, 'L', 'PX', horizon)
+  return false
+end
+
 for i = 1, events do
-  local reservation, event, now, occurred, horizon, flags = struct.unpack(HEADER, ARGV[arg])
-  local caps, account_caps, total_caps, pauses = '', '', '', ''
-  local event_key, real_key, ghost_key, account_key = KEYS[key], nil, nil, nil
-  if flags >= 64 then
-    arg, key = arg + 1, key + 1
+  local first = ARGV[arg]
+  if string.byte(first) >= 64 then
+    if known_before(KEYS[key]) then
+      replies[i] = 0
+    else
+      replies[i] = change_features(KEYS[key + 1], first) and 1 or 2
+    end
+    arg, key = arg + 1, key + 2
   else
-    caps, account_caps, total_caps, pauses = ARGV[arg + 1], ARGV[arg + 2], ARGV[arg + 3], ARGV[arg + 4]
-    real_key, ghost_key, account_key = KEYS[key + 1], KEYS[key + 2], key + 3
-    arg, key = arg + 5, key + (flags % 4 >= 2 and 5 or 3)
-  end
+  local flags, reservation, event, now, occurred = struct.unpack(HEADER, first)
+  local caps, account_caps, total_caps, pauses = ARGV[arg + 1], ARGV[arg + 2], ARGV[arg + 3], ARGV[arg + 4]
+  local event_key, real_key, ghost_key, account_key = KEYS[key], KEYS[key + 1], KEYS[key + 2], key + 3
   local update, state_key
+  arg, key = arg + 5, key + (flags % 4 >= 2 and 5 or 3)
   if flags >= 32 then
     update, state_key = ARGV[arg], KEYS[key]
     arg, key = arg + 1, key + 1
   end
-  -- One command where the event is new. What is there and says neither logged nor revoked says nothing, and is replaced.
-  local seen = redis.call('SET', event_key, 'L', 'PX', horizon, 'NX') == false and redis.pcall('GET', event_key)
-  if seen and seen ~= 'L' and seen ~= 'R' then redis.call('SET', event_key, 'L', 'PX', horizon) end
-  if seen == 'L' or seen == 'R' then
+  if known_before(event_key) then
     replies[i] = 0
-  elseif update and #caps + #account_caps + #total_caps + #pauses == 0 then
-    replies[i] = change_features(state_key, update) and 1 or 2
   else
     local real, ghosts = open(real_key, now), open(ghost_key, now)
     local own, beside, whole, held_out, known = real, nil, true, flags % 2 == 1, false
@@ -264,6 +277,7 @@ for i = 1, events do
     close(real, now)
     close(ghosts, now)
     replies[i] = whole and 1 or 2
+  end
   end
 end
 
