@@ -85,7 +85,8 @@ class RequestReader:
             raise malformed("liftgate.v1.DecideRequest") from None
         if violations:
             raise CallerError(tuple(violations))
-        request.trace_id, request.span_id, request.sampled = traceparent(metadata)
+        if metadata:
+            request.trace_id, request.span_id, request.sampled = traceparent(metadata)
         return request
 
     def decide_batch(self, raw: bytes, bundle: Bundle, metadata: Iterable[tuple[str, str | bytes]] = ()) -> list[DecideRequest]:
@@ -97,26 +98,33 @@ class RequestReader:
                 raws = [one.SerializeToString() for one in decision_service_pb2.DecideBatchRequest.FromString(raw).requests]
             if not 0 < len(raws) <= BATCH_REQUESTS:
                 raise CallerError((FieldViolation("requests", f"wants 1 to {BATCH_REQUESTS} requests, not {len(raws)}"),))
-            requests = [self._request(one, bundle, f"requests[{i}].", violations) for i, one in enumerate(raws)]
+            if bundle is not self._bundle:
+                self._prepare(bundle)
+            known = self._rests.request
+            requests = [known(one) or self._parse(one, bundle, f"requests[{i}].", violations) for i, one in enumerate(raws)]
         except DecodeError:
             raise malformed("liftgate.v1.DecideBatchRequest") from None
         if violations:
             raise CallerError(tuple(violations))
         trace = traceparent(metadata)
-        for request in requests:
-            request.trace_id, request.span_id, request.sampled = trace
+        if trace[0]:
+            for request in requests:
+                request.trace_id, request.span_id, request.sampled = trace
         return requests
 
     def _request(self, raw: bytes, bundle: Bundle, at: str, violations: list[FieldViolation]) -> DecideRequest:
         """Return the request of an encoded message, worth using only where `violations` did not grow. Raises DecodeError."""
         if bundle is not self._bundle:
             self._prepare(bundle)
-        known, rest = self._rests.request(raw)
+        known = self._rests.request(raw)
         if known is not None:
             return known
+        return self._parse(raw, bundle, at, violations)
+
+    def _parse(self, raw: bytes, bundle: Bundle, at: str, violations: list[FieldViolation]) -> DecideRequest:
         message = decision_pb2.DecideRequest.FromString(raw)
         request = self._read(message, raw, bundle, at, violations)
-        if rest and not violations and len(message.context.attributes) < 2:
+        if not violations and len(message.context.attributes) < 2 and (rest := self._rests.rest(raw)):
             self._rests.learn(rest, request)
         return request
 

@@ -21,6 +21,8 @@ _REQUEST_ID, _PERSON_ID, _ONE_BYTE = 0x0A, 0x12, 0x7F
 _IDS = (1, 2)
 _ENTRY = 0x0A
 _NOT_IDEMPOTENT = b"\0" * 8
+_FINGERPRINT = blake2b(digest_size=8)
+"""Begun once: a copy costs half of a new one."""
 
 
 class Rests:
@@ -40,29 +42,41 @@ class Rests:
         self._known.clear()
         self._once.clear()
 
-    def request(self, raw: bytes) -> tuple[DecideRequest | None, bytes]:
-        """Return the request of an encoded message whose rest is known, else None; and the rest, empty where the ids are not in front."""
+    def request(self, raw: bytes) -> DecideRequest | None:
+        """Return the request of an encoded message whose rest is known; None: it is to be read."""
         try:
-            end, idempotent = 0, raw[0] == _REQUEST_ID
-            if idempotent:
+            if raw[0] == _REQUEST_ID:
                 end = 2 + raw[1]
-            start = end + 2
-            stop = start + raw[end + 1]
-            if raw[end] != _PERSON_ID or end > _ONE_BYTE or stop - start > _ONE_BYTE or start == stop or end == 2:
-                return None, b""
-            # Of a body that is cut short there is no rest, and so none that is known.
-            rest = raw[stop:]
-            known = self._known.get(rest)
-            if known is None:
-                return None, rest
-            request_id = raw[2:end].decode() if idempotent else self._new_id()
-            if idempotent and not request_id.isprintable():
-                return None, b""
-            person_id = raw[start:stop].decode()
+                start = end + 2
+                stop = start + raw[end + 1]
+                # Of a body that is cut short there is no rest, and so none that is known.
+                known = self._known.get(raw[stop:])
+                if known is None or raw[end] != _PERSON_ID or end > _ONE_BYTE or not 0 < stop - start <= _ONE_BYTE:
+                    return None
+                request_id = raw[2:end].decode()
+                if not request_id.isprintable() or end == 2:
+                    return None
+                fingerprint = _FINGERPRINT.copy()
+                fingerprint.update(raw)
+                return known.asked_by(raw[start:stop].decode(), request_id, True, fingerprint.digest())
+            stop = 2 + raw[1]
+            known = self._known.get(raw[stop:])
+            if known is None or raw[0] != _PERSON_ID or not 2 < stop <= 2 + _ONE_BYTE:
+                return None
+            return known.asked_by(raw[2:stop].decode(), self._new_id(), False, _NOT_IDEMPOTENT)
         except (IndexError, UnicodeDecodeError):
-            return None, b""
-        fingerprint = blake2b(raw, digest_size=8).digest() if idempotent else _NOT_IDEMPOTENT
-        return known.asked_by(person_id, request_id, idempotent, fingerprint), rest
+            return None
+
+    @staticmethod
+    def rest(raw: bytes) -> bytes:
+        """Return what stands behind the ids of an encoded message; empty: nothing, or they are not in front."""
+        try:
+            end = 2 + raw[1] if raw[0] == _REQUEST_ID else 0
+            stop = end + 2 + raw[end + 1]
+            usual = raw[end] == _PERSON_ID and end != 2 and end <= _ONE_BYTE and end + 2 < stop <= end + 2 + _ONE_BYTE
+        except IndexError:
+            return b""
+        return raw[stop:] if usual else b""
 
     def learn(self, rest: bytes, request: DecideRequest) -> None:
         """Remember what a rest was read as, from the second time on. The body's fingerprint must be that of its bytes as they came."""

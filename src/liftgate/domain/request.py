@@ -55,6 +55,6 @@ class DecideRequest:
     def asked_by(self, person_id: str, request_id: str, idempotent: bool, fingerprint: bytes) -> DecideRequest:
         """Return the same request of another person."""
         other = object.__new__(DecideRequest)
-        other.__dict__.update(self.__dict__)
-        other.person_id, other.request_id, other.idempotent, other.fingerprint = person_id, request_id, idempotent, fingerprint
+        own = other.__dict__ = self.__dict__.copy()
+        own["person_id"], own["request_id"], own["idempotent"], own["fingerprint"] = person_id, request_id, idempotent, fingerprint
         return other
