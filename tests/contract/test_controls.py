@@ -186,7 +186,7 @@ async def test_a_message_missed_while_the_connection_was_killed_is_made_up_for(r
 async def test_silence_becomes_unknown_and_an_answer_ends_it() -> None:
     """No answer for longer than the declared age makes everything unknown, before that the last known holds; then it is known again."""
     store, panel = FakeControls(), ControlPanel(UNKNOWN)
-    watch = ControlWatch(store, panel, max_age_s=0.3, heartbeat_s=0.02)
+    watch = ControlWatch(store, panel, max_age_s=2.0, heartbeat_s=0.02)
     store.listeners.append(watch.told)
     await watch.refresh()
     watch.start()

@@ -139,7 +139,7 @@ async def test_a_drain_lets_calls_finish_and_refuses_new_ones(served: Front) -> 
     loop = asyncio.get_running_loop()
     stopping, began = asyncio.create_task(served.server.stop(PATIENCE_S)), loop.time()
     await asyncio.sleep(0.1)
-    assert (await served.failure(DECIDE, request("new"), timeout=2)).code == "UNAVAILABLE"
+    assert (await served.failure(DECIDE, request("new"), timeout=PATIENCE_S / 2)).code == "UNAVAILABLE"
     assert not stopping.done()
     served.gate.open()
     answers = [DecideResponse.FromString(raw) for raw in await asyncio.gather(*in_flight)]
