@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from liftgate.domain.bucketing import SPACE, Salt, bucket
+from liftgate.domain.bucketing import SPACE, Salt, bucket, uniforms
 from liftgate.domain.layer import HOLDOUT, Layer, first_and_rest
 from liftgate.selection.layers import Layers
 
@@ -32,6 +32,17 @@ def test_golden_vectors_hold() -> None:
 def test_bucket_lies_in_range(unit: str, n: int) -> None:
     """Any unit, empty or odd text included, gets a bucket in [0, n)."""
     assert 0 <= bucket("salt", unit, n) < n
+
+
+@given(st.lists(st.tuples(st.text(), st.text(), st.booleans()), max_size=9))
+def test_columns_are_what_single_calls_give(units: list[tuple[str, str, bool]]) -> None:
+    """Buckets and draws of many units are those of each alone, bit for bit; without a salt a draw is 0."""
+    salt = Salt("select", "a", "0")
+    firsts = [first for first, _, _ in units]
+    assert salt.buckets(firsts, 1000) == [salt.bucket(first, 1000) for first in firsts]
+    raw = [first.encode("utf-8", "surrogatepass") for first in firsts]
+    drawn = uniforms([salt if salted else None for *_, salted in units], raw, [second for _, second, _ in units])
+    assert drawn.tolist() == [salt.uniform(first, second) if salted else 0.0 for first, second, salted in units]
 
 
 def test_parts_are_length_prefixed() -> None:

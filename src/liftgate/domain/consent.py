@@ -9,8 +9,9 @@ was withdrawn since. A record's other fields are evidence (`domain/consent_recor
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from math import inf
+from struct import Struct
 from typing import Any
 
 import orjson
@@ -19,36 +20,27 @@ from liftgate.domain.reason import Reason
 
 VERSION_LENGTH = 64
 """Characters of a policy version that are kept."""
+KNOWN, LARGEST = 4096, 1024
+"""Documents that a reader remembers, one more and all are forgotten; and the largest of them, bytes."""
 STATUSES = frozenset({"granted", "denied", "withdrawn", "expired", "pending", "objected"})
 
 
 # Names of this module: looking a member up on its enum costs microseconds before Python 3.12.
 _ALLOWED, _MISSING, _DENIED = Reason.ALLOWED, Reason.CONSENT_MISSING, Reason.CONSENT_DENIED
 _EXPIRED, _UNREADABLE = Reason.CONSENT_EXPIRED, Reason.CONSENT_UNREADABLE
-_ABSENT, _NEVER_ASKED = object(), (_MISSING, inf)
+_ABSENT = object()
+_NEVER_ASKED, _ILLEGIBLE = (_MISSING, inf, -inf, inf), (_UNREADABLE, inf, -inf, inf)
 _SAID: dict[Any, Reason] = dict.fromkeys(STATUSES, _DENIED) | {"granted": _ALLOWED, "expired": _EXPIRED}
 """What a status says by itself."""
 
 
 def parse(raw: bytes | None, purposes: Sequence[str], now_ms: int) -> tuple[list[Reason], list[float], str]:
     """Return, for each purpose, ALLOWED or the CONSENT_ reason against it and when a grant ends (ms, inf: it does not); and the version."""
-    said, version = said_of(raw, purposes, now_ms)
-    return [reason for reason, _ in said], [end for _, end in said], version
-
-
-def said_of(raw: bytes | None, purposes: Sequence[str], now_ms: int) -> tuple[list[tuple[Reason, float]], str]:
-    """Return the same as pairs, one for each purpose; and the version."""
-    if raw is None:
-        return [_NEVER_ASKED] * len(purposes), ""
-    try:
-        document = orjson.loads(raw)
-        get = document["purposes"].get
-        if document["v"] != 1 or type(document["purposes"]) is not dict:
-            raise ValueError("not a version 1 consent document")
-    except (ValueError, KeyError, TypeError, AttributeError):
-        return [(_UNREADABLE, inf)] * len(purposes), ""
-    version = document.get("policy_version")
-    return [_one(get(purpose, _ABSENT), now_ms) for purpose in purposes], version[:VERSION_LENGTH] if isinstance(version, str) else ""
+    records, version = _records(raw)
+    if records is None:
+        return [_UNREADABLE] * len(purposes), [inf] * len(purposes), version
+    said = [_one(records.get(purpose, _ABSENT), now_ms) for purpose in purposes]
+    return [reason for reason, *_ in said], [end for _, end, *_ in said], version
 
 
 def reason_of(raw: bytes | None, purpose: str, now_ms: int) -> Reason:
@@ -65,37 +57,100 @@ def reason_of(raw: bytes | None, purpose: str, now_ms: int) -> Reason:
     return _one(purposes.get(purpose, _ABSENT), now_ms)[0]
 
 
-def _one(record: Any, now_ms: int) -> tuple[Reason, float]:
+def _records(raw: bytes | None) -> tuple[dict[str, Any] | None, str]:
+    """Return a document's records by purpose, None where it cannot be read; and its version."""
+    if raw is None:
+        return {}, ""
+    try:
+        document = orjson.loads(raw)
+        records = document["purposes"]
+        if document["v"] != 1 or type(records) is not dict:
+            return None, ""
+        version = document.get("policy_version")
+    except (ValueError, KeyError, TypeError, AttributeError):
+        return None, ""
+    return records, version[:VERSION_LENGTH] if isinstance(version, str) else ""
+
+
+_Said = tuple[float, float, bytes, bytes, str]
+"""Since when and until before when a document says so; its codes, ends and version."""
+
+
+class Reader:
+    """Reads what documents say of some purposes. The same document is read again only once time has changed what it says."""
+
+    def __init__(self, purposes: Sequence[str]) -> None:
+        self._purposes = tuple(purposes)
+        self._pack = Struct(f"={len(purposes)}d").pack
+        self._known: dict[bytes | None, _Said] = {}
+
+    def columns(self, raws: Iterable[bytes | None], moments_ms: Iterable[int]) -> tuple[bytearray, bytearray, list[str]]:
+        """Return what `parse` does of N documents, each at its moment: [N, P] codes, [N, P] float64 ends, [N] versions."""
+        known, codes, ends, versions = self._known, bytearray(), bytearray(), []
+        for raw, now_ms in zip(raws, moments_ms, strict=True):
+            said = known.get(raw)
+            if said is None or not said[0] <= now_ms < said[1]:
+                said = self._read(raw, now_ms)
+            _, _, code, end, version = said
+            codes += code
+            ends += end
+            versions.append(version)
+        return codes, ends, versions
+
+    def _read(self, raw: bytes | None, now_ms: int) -> _Said:
+        records, version = _records(raw)
+        codes, ends = bytearray(), []
+        since, until = -inf, inf
+        for purpose in self._purposes:
+            reason, end, first, last = _ILLEGIBLE if records is None else _one(records.get(purpose, _ABSENT), now_ms)
+            codes.append(reason)
+            ends.append(end)
+            if first > since:
+                since = first
+            if last < until:
+                until = last
+        said = since, until, bytes(codes), self._pack(*ends), version
+        if raw is None or len(raw) <= LARGEST:
+            if len(self._known) >= KNOWN:
+                self._known.clear()
+            self._known[raw] = said
+        return said
+
+
+def _one(record: Any, now_ms: int) -> tuple[Reason, float, float, float]:
+    """Return what a record says, until when its grant lasts, and since when and until before when it says so."""
     # type() and not isinstance(): true and false are no times. Parsed JSON has no types of its own.
     if type(record) is not dict:
         # A null is a record that says nothing, and not the absence of one: no default stands in for it.
-        return _MISSING if record is _ABSENT else _UNREADABLE, inf
+        return _NEVER_ASKED if record is _ABSENT else _ILLEGIBLE
     get = record.get
     try:
         said = _SAID[get("status")]
     except (KeyError, TypeError):
-        return _UNREADABLE, inf
+        return _ILLEGIBLE
     given, expires, withdrawn = get("given_at_ms", 0), get("expires_at_ms"), get("withdrawn_at_ms")
     if type(given) not in _NUMBERS:
-        return _UNREADABLE, inf
+        return _ILLEGIBLE
     if expires is None:
         expires = inf
     elif type(expires) not in _NUMBERS:
-        return _UNREADABLE, inf
+        return _ILLEGIBLE
     if withdrawn is not None and type(withdrawn) not in _NUMBERS:
-        return _UNREADABLE, inf
+        return _ILLEGIBLE
     if said is not _ALLOWED:
-        return said, inf
+        return said, inf, -inf, inf
     # A grant from the future means that our clock is behind: then expiry cannot be judged either.
-    if now_ms >= expires or now_ms < given:
-        return _EXPIRED, inf
+    if now_ms >= expires:
+        return _EXPIRED, inf, expires, inf
+    if now_ms < given:
+        return _EXPIRED, inf, -inf, given
     if withdrawn is not None:
         if withdrawn > now_ms:
-            return _EXPIRED, inf
+            return _EXPIRED, inf, -inf, withdrawn
         # What was granted anew after a withdrawal stands.
         if withdrawn >= given:
-            return _DENIED, inf
-    return _ALLOWED, expires
+            return _DENIED, inf, withdrawn, expires
+    return _ALLOWED, expires, given if withdrawn is None else max(given, withdrawn), expires
 
 
 _NUMBERS = frozenset({int, float})

@@ -50,6 +50,13 @@ class Decision:
     refused: tuple[tuple[int, Reason], ...] = field(default=(), init=False)
     """Offers of the caller's own choice that are not shown, and why."""
 
+    def again(self, row: int, decision_id: str) -> Decision:
+        """Return the same decision for another row."""
+        other = object.__new__(Decision)
+        other.__dict__.update(self.__dict__)
+        other.row, other.decision_id = row, decision_id
+        return other
+
 
 _VERSION = 12
 """Place of the version digit in a UUID's 32 hexadecimal digits."""

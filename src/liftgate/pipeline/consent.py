@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import lru_cache
+from operator import attrgetter
 
 import numpy as np
 
@@ -20,34 +22,31 @@ _AWAY, _UNAVAILABLE = ProfileState.UNAVAILABLE, np.uint8(Reason.CONSENT_UNAVAILA
 def read_consent(batch: Batch, bundle: Bundle, documents: Sequence[bytes | None]) -> None:
     """Fill in the consent columns. A record wins over a default, an absent store over both, and a signal over everything."""
     n, purposes, rules = batch.n, bundle.purposes, bundle.consent
-    everything: list[tuple[Reason, float]] = []
-    versions: list[str] = []
-    gpc: list[int] = []
-    for row, (request, raw, now) in enumerate(zip(batch.requests, documents, batch.now_ms.tolist(), strict=True)):
-        said, version = consent.said_of(raw, purposes, now)
-        everything += said
-        versions.append(version)
-        if request.gpc:
-            gpc.append(row)
-    codes, ends = zip(*everything, strict=True) if everything else ((), ())
-    # Through bytes: numpy converts enum members one by one.
-    batch.consent = np.frombuffer(bytearray(codes), dtype=np.uint8).reshape(n, len(purposes))
-    batch.consent_until_ms = np.array(ends, dtype=np.float64).reshape(n, len(purposes))
-    batch.consent_version = versions
+    codes, ends, batch.consent_version = _reader(purposes).columns(documents, batch.now_ms.tolist())
+    batch.consent = np.frombuffer(codes, dtype=np.uint8).reshape(n, len(purposes))
+    batch.consent_until_ms = np.frombuffer(ends, dtype=np.float64).reshape(n, len(purposes))
     if _AWAY in batch.profile_state.tobytes():
         batch.consent[batch.profile_state == _AWAY] = _UNAVAILABLE
     if rules.jurisdictions:
         _apply_defaults(batch, bundle, documents)
     if rules.channels:
         batch.contact_needs = rules.channel_needs[[rules.needs_of(request.context.channel) for request in batch.requests]]
-    if gpc and bundle.gpc_denies.any():
-        signalled = np.zeros(n, dtype=np.bool_)
-        signalled[gpc] = True
+    signals = list(map(_SIGNAL, batch.requests))
+    if True in signals and bundle.gpc_denies.any():
+        signalled = np.array(signals, dtype=np.bool_)
         batch.consent[signalled[:, None] & bundle.gpc_denies] = _GPC
         if batch.by_default is not None:
             batch.by_default &= batch.consent != _GPC
     if rules.experiment_purpose >= 0:
         enrol(batch, rules.experiment_purpose)
+
+
+_SIGNAL = attrgetter("gpc")
+
+
+@lru_cache(maxsize=8)
+def _reader(purposes: tuple[str, ...]) -> consent.Reader:
+    return consent.Reader(purposes)
 
 
 def enrol(batch: Batch, purpose: int) -> None:

@@ -10,6 +10,7 @@ import numpy as np
 from liftgate.bundle.compiled import Bundle, ModelSpec
 from liftgate.bundle.variant import Replacement
 from liftgate.domain.bucketing import Salt
+from liftgate.domain.decision import Decision
 from liftgate.domain.input import Floats
 from liftgate.domain.layer import Layer
 from liftgate.domain.offer import Indices, Mode, Placement
@@ -110,6 +111,10 @@ class Live:
     """Allowed offers may be out of the draw: not worth showing, or of a lower tier."""
     modes: tuple[Mode, ...] = field(init=False)
     """By placement: what it answers; empty: every one what is chosen."""
+    valid_for_ms: tuple[int, ...] = field(init=False)
+    """By placement: how long its answers may be shown."""
+    ends_at_ms: tuple[float, ...] = field(init=False)
+    """By offer: when it ends, inf: it does not."""
     draw_salts: tuple[tuple[Salt, ...], ...] = field(init=False)
     """By placement and slot."""
     caps: CapPlan = field(init=False)
@@ -127,6 +132,8 @@ class Live:
     is known only afterwards), `certain`, `account_id`, `verdicts`, `lists`, `features`."""
     record_parts: tuple[bytes, ...] = field(init=False)
     """By placement: what is constant in its records."""
+    outcomes: dict[tuple[Any, ...], Decision] = field(init=False, default_factory=dict)
+    """What rows that are told the same come to, as far as it came up: `pipeline/outcome.py`."""
     outcome_parts: dict[tuple[Any, ...], bytes] = field(init=False, default_factory=dict)
     """What records of decisions with the same outcome have in common, as far as it came up: `pipeline/heads.py`."""
 
@@ -148,6 +155,8 @@ class Live:
         learns = any(placement.mode != "online" for placement in bundle.placements)
         set_once(self, "modes", tuple(placement.mode for placement in bundle.placements) if learns else ())
         set_once(self, "draw_salts", salts)
+        set_once(self, "valid_for_ms", tuple(placement.valid_for_ms for placement in bundle.placements))
+        set_once(self, "ends_at_ms", tuple(bundle.ends_at_ms.tolist()))
         set_once(self, "caps", CapPlan(bundle))
         set_once(self, "slate_limits", SlateLimits(bundle, self.caps))
         set_once(self, "slot_defaults", SlotDefaults(bundle))

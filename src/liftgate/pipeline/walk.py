@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from binascii import hexlify
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Literal
@@ -112,15 +113,15 @@ class Walk:
         if True in once:
             self.one_off = frozenset([row for row, alone in enumerate(once) if alone])
 
-    def drawn_by(self) -> list[str]:
-        """Return [N] what draws are a function of, beside the request_id: what stands for the person in the row.
+    def drawn_by(self) -> list[bytes]:
+        """Return [N] what draws are a function of, beside the request_id, as UTF-8: what stands for the person in the row, in hexadecimal.
 
         Never the id: whoever has a row could then tell of any id, without a key, whether the row is theirs. A dry run leaves no row.
         """
-        found = [pseudonym.hex() for pseudonym in self.pseudonyms]
+        found = list(map(hexlify, self.pseudonyms))
         for row in self.one_off:
             if self.batch.requests[row].dry_run:
-                found[row] = self.batch.requests[row].person_id
+                found[row] = self.batch.requests[row].person_id.encode("utf-8", "surrogatepass")
         return found
 
     def unit(self, kind: UnitKind, row: int) -> bytes:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from bisect import bisect_right
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Sequence
 from operator import attrgetter
 
 import numpy as np
@@ -63,12 +63,12 @@ class Assigner:
             return OUTSIDE
         return self._arm_of[bisect_right(self._edges, self._salt.bucket(unit))]
 
-    def arms(self, units: Iterable[str]) -> list[int]:
+    def arms(self, units: Sequence[str]) -> list[int]:
         """Return `arm` of each unit."""
-        if self._namespace is not None:
+        if self._namespace is not None or not all(units):
             return [self.arm(unit) for unit in units]
-        bucket, arm_of, edges = self._salt.bucket, self._arm_of, self._edges
-        return [arm_of[bisect_right(edges, bucket(unit))] if unit else OUTSIDE for unit in units]
+        arm_of, edges = self._arm_of, self._edges
+        return [arm_of[bisect_right(edges, bucket)] for bucket in self._salt.buckets(units)]
 
     def concerns(self, placement: int, channel: str, now_ms: float) -> bool:
         """Say whether the layer looks at a request at all: its dates, placements and channels."""
@@ -99,11 +99,11 @@ class Layers:
             return np.zeros((len(requests), 0), dtype=np.int16)
         columns = []
         for one in self.each:
-            units: Iterable[str] = map(one.unit_of, requests)
+            units = list(map(one.unit_of, requests))
             if not one.always:
                 rows = zip(units, requests, placement.tolist(), now_ms.tolist(), strict=True)
                 # An empty unit is in no arm.
-                units = (unit if one.concerns(place, request.context.channel, at) else "" for unit, request, place, at in rows)
+                units = [unit if one.concerns(place, request.context.channel, at) else "" for unit, request, place, at in rows]
             columns.append(one.arms(units))
         return np.array(columns, dtype=np.int16).T
 
