@@ -65,7 +65,7 @@ class ExposureConsent:
         """Return what is against an exposure, by its person's consent document; None: nothing."""
         strict, lenient = self._needs(event)
         now_ms, shown_at = event.received_at_ms, event.occurred_at_ms
-        reasons = [reason for reason, _ in consent.said_of(document, self._purposes, now_ms)[0]]
+        reasons, _, _ = consent.parse(document, self._purposes, now_ms)
         missing = [p for p in strict | lenient if reasons[p] is not _ALLOWED]
         if not missing:
             return None
