@@ -91,3 +91,29 @@ def test_a_batch_response_is_its_answers_in_order(sizes: list[int]) -> None:
     answers = [DecideResponse(decision_id="x" * size).SerializeToString() for size in sizes]
     read = DecideBatchResponse.FromString(batch_response(answers))
     assert [len(answer.decision_id) for answer in read.responses] == sizes
+
+
+def test_answers_written_together_are_those_written_one_by_one() -> None:
+    """Chosen offers, defaults, none, several slots, dry runs, explanations and unknown propensities: the same bytes."""
+    batch = walked(n=4, slots=3)
+    batch.propensity[3] = np.nan
+    behind = decided(offered=(5, 0), row=1)
+    behind.default_slots = (1,)
+    chances = decided(row=2)
+    chances.chances = (0.5,)
+    refused = decided(row=1)
+    refused.refused = ((3, Reason.NOT_STARTED),)
+    decisions = [
+        decided(),
+        decided(offered=(5, 1, 3), row=1),
+        decided(offered=(0,), row=2, default_served=True, branch=Branch.DEFAULT, reason=Reason.NO_OFFER_ALLOWED),
+        decided(offered=(), row=1, branch=Branch.DEFAULT, reason=Reason.NO_OFFER_ALLOWED),
+        decided(row=3),
+        behind,
+        chances,
+        refused,
+        held_out(),
+    ]
+    for some in (batch, walked(n=4, slots=3, dry_run=True), walked(n=4, slots=3, explain=True)):
+        for _ in range(2):
+            assert ANSWERS.encode_all(some, SHOP, decisions) == [GrpcAnswers().encode(some, SHOP, decision) for decision in decisions]

@@ -6,6 +6,7 @@ explanation, and to hold the fast way to the contract in tests, the generated co
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from functools import lru_cache
 from math import isfinite
 from struct import Struct
@@ -21,6 +22,12 @@ from liftgate.v1 import decision_pb2, offer_pb2
 _DOUBLE, _DOUBLES = Struct("<cd"), Struct("<cdcd")
 _DECISION_ID, _SLOTS = b"\x0a", b"\x22"
 _PROPENSITY, _SELECTION_PROBABILITY = b"\x19", b"\x29"
+_ID_AHEAD = (b"", *[_DECISION_ID + bytes((size,)) for size in range(1, 128)])
+_KNOWN = 4096
+"""Kinds of answers remembered for a bundle; one more, and all are forgotten."""
+_NO_NUMBERS, _SEVERAL = -1, -2
+_Alike = tuple[bytes, bytes, int]
+"""What stands before the end of validity, the slot but for its numbers, and whose numbers they are: an offer, _NO_NUMBERS, or _SEVERAL."""
 
 
 class GrpcAnswers:
@@ -29,15 +36,14 @@ class GrpcAnswers:
     def __init__(self) -> None:
         self._bundle: Bundle | None = None
         self._slot_parts: dict[int, tuple[bytes, bytes]] = {}
+        self._known: dict[tuple[object, ...], _Alike] = {}
         self._explanations = LiveExplanations()
 
     def _slot_part(self, bundle: Bundle, k: int) -> tuple[bytes, bytes]:
         """Return what is constant in the slot of an offer, and that behind its tag and the length with two more doubles.
 
-        From memory while the bundle stays the same.
+        From memory; the bundle is the one that it is of.
         """
-        if bundle is not self._bundle:
-            self._bundle, self._slot_parts = bundle, {}
         part = self._slot_parts.get(k)
         if part is None:
             offer = bundle.offers[k]
@@ -45,8 +51,69 @@ class GrpcAnswers:
             part = self._slot_parts[k] = slot, _SLOTS + varint(len(slot) + _DOUBLES.size) + slot
         return part
 
+    def _go_by(self, bundle: Bundle) -> None:
+        """Forget what was remembered of another bundle."""
+        if bundle is not self._bundle:
+            self._bundle, self._slot_parts, self._known = bundle, {}, {}
+
+    def encode_all(self, batch: Batch, bundle: Bundle, decisions: Sequence[Decision]) -> list[bytes]:
+        """Return the encoded answer to each. Pure.
+
+        All but id, end of validity and two numbers is found by what many decisions have in common; other answers are written one by one.
+        """
+        self._go_by(bundle)
+        requests, versions, known = batch.requests, batch.consent_version, self._known
+        propensity_of, chance_of = batch.propensity.item, batch.probability.item
+        until, valid = -1, b""
+        answers: list[bytes] = []
+        for decision in decisions:
+            row, offered, chances = decision.row, decision.offered, decision.chances
+            alike = (decision.arm, decision.branch, decision.reason, decision.degraded, decision.default_served, versions[row], offered)
+            parts = known.get(alike)
+            if parts is None:
+                parts = self._learn(alike, bundle, decision, versions[row])
+            small, slots, offer = parts
+            request = requests[row]
+            if offer == _SEVERAL or request.explain or decision.review_id or decision.refused or decision.default_slots:
+                answers.append(self.encode(batch, bundle, decision))
+                continue
+            decision_id = b"" if request.dry_run else decision.decision_id.encode()
+            if decision.valid_until_ms != until:
+                until = decision.valid_until_ms
+                valid = _valid_part(until)
+            numbers = b""
+            if offer >= 0:
+                propensity = propensity_of(row, offer)
+                if not isfinite(propensity):
+                    answers.append(self.encode(batch, bundle, decision))
+                    continue
+                chance = chance_of(0, row, offer) if chances is None else chances[0]
+                numbers = _DOUBLES.pack(_SELECTION_PROBABILITY, chance, _PROPENSITY, propensity)
+            answers.append(b"".join((_ID_AHEAD[len(decision_id)], decision_id, small, valid, slots, numbers)))
+        return answers
+
+    def _learn(self, alike: tuple[object, ...], bundle: Bundle, decision: Decision, consent_version: str) -> _Alike:
+        """Return what a decision's answer has in common with others', and remember it."""
+        small = _small_part(decision.arm, decision.branch, decision.reason, decision.degraded, consent_version, bundle.digest)
+        offered = decision.offered
+        found: _Alike
+        if not offered:
+            found = small, b"", _NO_NUMBERS
+        elif len(offered) > 1:
+            found = small, b"", _SEVERAL
+        elif decision.default_served:
+            slot = _default_part(bundle.offers[offered[0]])
+            found = small, _SLOTS + varint(len(slot)) + slot, _NO_NUMBERS
+        else:
+            found = small, self._slot_part(bundle, offered[0])[1], offered[0]
+        if len(self._known) >= _KNOWN:
+            self._known.clear()
+        self._known[alike] = found
+        return found
+
     def encode(self, batch: Batch, bundle: Bundle, decision: Decision) -> bytes:
         """Return the encoded answer, with the explanation where the request asks for one. Pure."""
+        self._go_by(bundle)
         row = decision.row
         request = batch.requests[row]
         decision_id = b"" if request.dry_run else decision.decision_id.encode()
@@ -108,6 +175,10 @@ def batch_response(answers: list[bytes]) -> bytes:
     """Return one encoded `DecideBatchResponse` of encoded answers: field 1, repeated, each behind its length."""
     parts: list[bytes] = []
     for answer in answers:
-        parts.append(b"\x0a" + varint(len(answer)))
-        parts.append(answer)
+        parts += (_answer_ahead(len(answer)), answer)
     return b"".join(parts)
+
+
+@lru_cache(maxsize=4096)
+def _answer_ahead(size: int) -> bytes:
+    return b"\x0a" + varint(size)

@@ -25,12 +25,13 @@ _CHOSEN = np.uint8(Reason.CHOSEN)
 
 def encode(walk: Walk) -> None:
     """Encode every unsettled row's answer and, but for dry runs, its record."""
-    batch, live, encoded = walk.batch, walk.live, walk.ports.answers.encode
+    batch, live, requests, rows = walk.batch, walk.live, walk.batch.requests, walk.unsettled
     alike: dict[tuple[int, int], list[int]] = {}
     placement = batch.placement.tolist()
-    for row in walk.unsettled:
-        walk.responses[row] = encoded(batch, live.bundle, walk.decisions[row])
-        request = batch.requests[row]
+    answers = walk.ports.answers.encode_all(batch, live.bundle, [walk.decisions[row] for row in rows])
+    for row, answer in zip(rows, answers, strict=True):
+        walk.responses[row] = answer
+        request = requests[row]
         if not request.dry_run:
             alike.setdefault((placement[row], request.slot_count), []).append(row)
     heads = Heads(walk, walk.stage_us(ENCODE).tolist())

@@ -335,8 +335,8 @@ class EventsSeen(Protocol):
 class Answers(Protocol):
     """Decisions as the bytes that the caller gets."""
 
-    def encode(self, batch: Batch, bundle: Bundle, decision: Decision) -> bytes:
-        """Return the encoded answer, with the explanation where the request asks for one. Pure."""
+    def encode_all(self, batch: Batch, bundle: Bundle, decisions: Sequence[Decision]) -> Sequence[bytes]:
+        """Return the encoded answer to each, with the explanation where the request asks for one. Pure."""
         ...
 
 
