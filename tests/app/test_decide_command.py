@@ -62,7 +62,7 @@ def test_a_decision_is_shown_with_every_candidate_and_as_json(serve: Serve) -> N
 def test_a_service_that_is_away_is_said_so() -> None:
     """With nobody listening the exit code is 1, the words name the target, and with --json they are JSON."""
     target = f"127.0.0.1:{free_port()}"
-    away = liftgate("decide", "--person", "ada", "--placement", "home.hero", "--target", target, "--timeout-ms", "300", "--json")
+    away = liftgate("decide", "--person", "ada", "--placement", "home.hero", "--target", target, "--timeout-ms", "20000", "--json")
     assert away.returncode == 1
     assert f"nothing listens on {target} (connection refused)" in json.loads(away.stderr)["error"]
 

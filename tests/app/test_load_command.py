@@ -49,7 +49,7 @@ def test_a_service_is_loaded_and_its_answers_counted(serve: Serve, tmp_path: Pat
     server = serve()
     people, hdr = tmp_path / "people.txt", tmp_path / "latency.hgrm"
     people.write_text("ada\nbob\n")
-    asked = (*LOAD, "--target", f"127.0.0.1:{server.port}", "--duration", "1s", "--people", str(people), "--deadline", "1s")
+    asked = (*LOAD, "--target", f"127.0.0.1:{server.port}", "--duration", "1s", "--people", str(people), "--deadline", "30s")
     shown = liftgate(*asked, "--rate", "50", "--json", "--hdr", str(hdr), "--seed", "7")
     assert shown.returncode == 0, shown.stderr
     found = json.loads(shown.stdout)

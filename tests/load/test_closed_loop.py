@@ -72,7 +72,10 @@ def test_calls_go_on_after_the_server_ended_connections(serve: Serve, peer: Peer
 
     with serve(answer, options=(("grpc.max_connection_age_ms", 150), ("grpc.max_connection_age_grace_ms", 5000))) as port:
         loop = ClosedLoop(peer(port), bodies(), connections=2, in_flight=4)
-        tally = loop.run(1.0)
+        for _ in range(20):
+            tally = loop.run(1.0)
+            assert not tally.failed
+            if len(ports) > 2:
+                break  # else the machine was too busy for a connection to be renewed
         loop.close()
     assert len(ports) > 2
-    assert not tally.failed

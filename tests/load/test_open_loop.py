@@ -85,7 +85,7 @@ def test_a_server_that_comes_back_is_loaded_again(serve: Serve, peer: PeerOf, bo
     assert data["sent"] == 600
     assert accounted(data)
     assert data["failed"]["not connected"] > 0
-    assert data["ok"] > 300
+    assert data["ok"] > 180, "of 600; before the server went only the first 60 were due"
 
 
 def test_a_limit_of_calls_in_flight_is_kept_and_told(serve: Serve, peer: PeerOf, bodies: Bodies) -> None:
