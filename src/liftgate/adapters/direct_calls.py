@@ -90,3 +90,5 @@ class DirectMethod:
     """Begins to answer one encoded request. What it raises ends the call."""
     observer: CallObserver
     report: Report | None = None
+    gathered: Callable[[], None] | None = None
+    """Called once all calls that came together, of whatever methods, have been handed over; None: nobody wants to know."""

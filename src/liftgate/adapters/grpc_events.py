@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Callable, Iterable
+from collections.abc import AsyncIterator, Callable, Iterable, Sequence
+from functools import lru_cache
 from typing import Any, cast
 
 from google.protobuf.message import DecodeError
 
+from liftgate.adapters.direct_calls import DirectCall, DirectMethod
 from liftgate.adapters.event_joining import Joining
 from liftgate.adapters.event_reading import AHEAD_MS, EVENT_ID_BYTES, OFFER_ID_BYTES
 from liftgate.adapters.event_taken import Taken
@@ -79,18 +81,17 @@ class EventService:
         Raises CallerError when nothing of it can be read, LogUnavailable when nothing was logged, Expired.
         """
         deadline_of(call, default_s=1.0)  # raises when it has passed; the transport cancels us when it passes later
-        found = await self._take(raw, pb.RecordRequest, "events")
-        answer = pb.RecordResponse(
-            accepted=found.accepted,
-            duplicates=found.duplicates,
-            uncounted=found.uncounted,
-            late=found.late,
-            dropped_properties=found.dropped,
-        )
-        if found.rejected or found.revoked:
-            answer.rejections.extend(_rejections(found, 0))
-            answer.revocations.extend(_revocations(found, 0))
-        return answer.SerializeToString()
+        return _answer(await self._take(raw, pb.RecordRequest, "events"))
+
+    def direct(self) -> dict[str, DirectMethod]:
+        """Return by name the methods that can take calls without a task for each."""
+        return {"Record": DirectMethod("Record", self.take, self._observer, self._report, self._joining.gathered)}
+
+    def take(self, raw: bytes, call: DirectCall) -> None:
+        """Begin to answer one encoded RecordRequest: `record` without waiting. Raises what that raises of the request."""
+        if call.remaining is not None and call.remaining <= 0:
+            raise Expired
+        self._joining.enter(_events(raw, pb.RecordRequest, "events"), _Caller(call, self._tell))
 
     async def record_stream(self, requests: AsyncIterator[bytes], call: Call) -> bytes:
         """Answer a stream of encoded RecordStreamRequests, once, at its end. A batch is logged before the next one is read.
@@ -118,24 +119,71 @@ class EventService:
         return answer.SerializeToString()
 
     async def _take(self, raw: bytes, kind: Any, field: str) -> Taken:
-        try:
-            events = kind.FromString(raw).events
-        except DecodeError:
-            raise malformed(f"liftgate.v1.{kind.DESCRIPTOR.name}") from None
-        if not 0 < len(events) <= BATCH_EVENTS:
-            raise CallerError((FieldViolation(field, f"wants 1 to {BATCH_EVENTS} events, not {len(events)}"),))
-        found = await self._joining.take(events)
-        if self._outcomes is not None:
-            for outcome, count in (
-                ("accepted", found.accepted - found.duplicates - found.late),
-                ("late", found.late),
-                ("duplicate", found.duplicates),
-                ("rejected", len(found.rejected)),
-                ("revoked", len(found.revoked)),
-            ):
-                if count:
-                    self._outcomes(outcome, count)
+        found = await self._joining.take(_events(raw, kind, field))
+        self._tell(found)
         return found
+
+    def _tell(self, found: Taken) -> None:
+        """Count what became of a call's events."""
+        if self._outcomes is None:
+            return
+        for outcome, count in (
+            ("accepted", found.accepted - found.duplicates - found.late),
+            ("late", found.late),
+            ("duplicate", found.duplicates),
+            ("rejected", len(found.rejected)),
+            ("revoked", len(found.revoked)),
+        ):
+            if count:
+                self._outcomes(outcome, count)
+
+
+class _Caller:
+    """A call that waits for what became of its events."""
+
+    __slots__ = ("_call", "_tell", "done", "set_exception")
+
+    def __init__(self, call: DirectCall, tell: Callable[[Taken], None]) -> None:
+        self._call, self._tell = call, tell
+        self.done, self.set_exception = call.done, call.set_exception
+
+    def set_result(self, found: Taken) -> None:
+        self._tell(found)
+        self._call.set_result(_answer(found))
+
+
+def _events(raw: bytes, kind: Any, field: str) -> Sequence[Any]:
+    try:
+        events: Sequence[Any] = kind.FromString(raw).events
+    except DecodeError:
+        raise malformed(f"liftgate.v1.{kind.DESCRIPTOR.name}") from None
+    if not 0 < len(events) <= BATCH_EVENTS:
+        raise CallerError((FieldViolation(field, f"wants 1 to {BATCH_EVENTS} events, not {len(events)}"),))
+    return events
+
+
+def _answer(found: Taken) -> bytes:
+    """Return the answer to a Record call."""
+    if not found.rejected and not found.revoked:
+        return _counts(found.accepted, found.duplicates, found.uncounted, found.late, found.dropped)
+    answer = pb.RecordResponse(
+        accepted=found.accepted,
+        duplicates=found.duplicates,
+        uncounted=found.uncounted,
+        late=found.late,
+        dropped_properties=found.dropped,
+    )
+    answer.rejections.extend(_rejections(found, 0))
+    answer.revocations.extend(_revocations(found, 0))
+    return answer.SerializeToString()
+
+
+@lru_cache(1024)
+def _counts(accepted: int, duplicates: int, uncounted: int, late: int, dropped: int) -> bytes:
+    """Return the answer to a call of which nothing was rejected or revoked."""
+    return pb.RecordResponse(
+        accepted=accepted, duplicates=duplicates, uncounted=uncounted, late=late, dropped_properties=dropped
+    ).SerializeToString()
 
 
 def _rejections(found: Taken, begins: int, limit: int | None = None) -> Iterable[pb.EventRejection]:

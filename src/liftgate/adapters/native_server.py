@@ -24,6 +24,7 @@ class NativeServer(pygrpc_native.aio.Server):  # type: ignore[misc]  # grpcio ha
     def __init__(self, direct: Mapping[str, DirectMethod], options: Sequence[tuple[str, Any]], io_threads: int = 1) -> None:
         super().__init__(options=options, io_threads=io_threads)
         self._direct = direct
+        self._gathered = [method.gathered for method in direct.values() if method.gathered is not None]
         self._taken: dict[int, DirectCall] = {}
         self._none_left = asyncio.Event()
 
@@ -82,6 +83,8 @@ class NativeServer(pygrpc_native.aio.Server):  # type: ignore[misc]  # grpcio ha
                 method.take(payload, call)
             except Exception as error:
                 call.set_exception(error)
+        for gathered in self._gathered:
+            gathered()
         if others:
             super()._on_events(others)
 

@@ -8,6 +8,7 @@ from struct import Struct
 
 from liftgate.adapters import redis_keys
 from liftgate.adapters.breaker import Breaker
+from liftgate.adapters.errand import promptly
 from liftgate.adapters.redis_client import DEFAULT_BUDGET_MS, RedisClient
 from liftgate.adapters.redis_events import DEFAULT_HORIZON_MS, remember
 from liftgate.adapters.redis_script import run_script
@@ -61,7 +62,7 @@ class RedisContactEvents:
         size = 1 if self._client.clustered else CHUNK
         calls = [self._call(events[i : i + size]) for i in range(0, len(events), size)]
         beside = remember(others, Seen.LOGGED, self._horizon_ms)
-        replies = await run_script("count.lua", calls, self._client, self._breaker, self._budget_s, beside=beside)
+        replies = await run_script("count.lua", calls, self._client, self._breaker, self._budget_s, beside=beside, ask=promptly)
         return [_STATUSES[reply] for chunk in replies for reply in chunk]
 
     def _call(self, events: Sequence[ContactEvent]) -> tuple[list[bytes], list[bytes]]:

@@ -10,8 +10,9 @@ import hiredis
 from liftgate.adapters import redis_keys
 from liftgate.adapters.breaker import Breaker
 from liftgate.adapters.cluster_person_keys import ClusterAsking
+from liftgate.adapters.errand import promptly
 from liftgate.adapters.person_keys import Asking, PersonKeys
-from liftgate.adapters.redis_client import DEFAULT_BUDGET_MS, Command, RedisClient, check, code, guarded
+from liftgate.adapters.redis_client import DEFAULT_BUDGET_MS, Command, RedisClient, check, code
 from liftgate.adapters.redis_erasure import moment
 from liftgate.pipeline.naming import Named
 from liftgate.pipeline.ports import EventKey, Looked, Seen
@@ -100,14 +101,14 @@ class RedisEventsSeen:
         ]
 
     async def _call(self, commands: Sequence[Command]) -> list[Any]:
-        replies = await guarded(self._client, self._breaker, commands, self._budget_s)
+        replies = await promptly(self._client, self._breaker, list(commands), self._budget_s)
         check([reply for reply in replies if not _wrong_type(reply)])
         return replies
 
     async def confirm(self, keys: Sequence[EventKey], seen: Seen = Seen.LOGGED) -> None:
         """See `pipeline.ports.EventsSeen`."""
         if keys:
-            check(await guarded(self._client, self._breaker, remember(keys, seen, self._horizon_ms), self._budget_s))
+            check(await promptly(self._client, self._breaker, remember(keys, seen, self._horizon_ms), self._budget_s))
 
 
 def remember(keys: Sequence[EventKey], seen: Seen, horizon_ms: int) -> list[Command]:

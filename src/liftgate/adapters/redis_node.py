@@ -45,10 +45,13 @@ class NodeClient:
         replies = self.at_once(commands, budget_s) if commands else None
         return self._call(commands, budget_s) if replies is None else replies
 
-    def at_once(self, commands: Sequence[Command], budget_s: float, breaker: Breaker | None = None) -> Replies | None:
+    def at_once(
+        self, commands: Sequence[Command], budget_s: float, breaker: Breaker | None = None, kind: type[Replies] | None = None
+    ) -> Replies | None:
         """Send commands, one at least, where a connection is idle, as mostly, and return what has their replies; None: none is.
 
-        `breaker` hears how it ends. A future and no coroutine: nothing is left to be done when the replies are there.
+        `breaker` hears how it ends. A future, of the kind that is asked for, and no coroutine: nothing is left to be done when the
+        replies are there.
         """
         idle = self._idle
         if not self._free or not idle or not idle[-1].usable:
@@ -58,7 +61,8 @@ class NodeClient:
         posted = self._posted
         if posted:
             self._posted = []
-        return link.exchange(commands, link.loop.time() + budget_s, posted, None, breaker)
+        waiter = None if kind is None else kind(loop=link.loop)
+        return link.exchange(commands, link.loop.time() + budget_s, posted, waiter, breaker)
 
     async def _call(self, commands: Sequence[Command], budget_s: float) -> list[Any]:
         """Send commands once there is a connection for them."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from functools import cache
 from hashlib import sha1
 from importlib.resources import files
@@ -26,6 +26,8 @@ def _script(name: str) -> tuple[bytes, bytes]:
     return body, sha1(body, usedforsecurity=False).hexdigest().encode()
 
 
+Ask = Callable[[Calling, Breaker, list[Command], float, bool], Awaitable[list[Any]]]
+"""`redis_client.guarded`, or what stands for it."""
 ScriptCall = tuple[list[bytes], list[bytes]]
 """Keys and arguments."""
 
@@ -39,21 +41,23 @@ async def run_script(
     hurried: bool = False,
     beside: Sequence[Command] = (),
     before: Sequence[Command] = (),
+    ask: Ask = guarded,
 ) -> list[Any]:
     """Run a script once for each call, in one round trip; where a server does not know it yet, send it along in another.
 
     `before` and `beside` are sent before and after them in the same round trip; their replies are checked and left out.
+    `ask` calls the store.
     """
     body, digest = _script(name)
     scripts: list[Command] = [("EVALSHA", digest, len(keys), *keys, *arguments) for keys, arguments in calls]
     commands = [*before, *scripts, *beside]
     began = monotonic()
-    replies = await guarded(client, breaker, commands, budget_s, hurried)
+    replies = await ask(client, breaker, commands, budget_s, hurried)
     if hiredis.ReplyError in map(type, replies):
         unknown = [i for i, reply in enumerate(replies) if isinstance(reply, hiredis.ReplyError) and code(reply) == "NOSCRIPT"]
         if unknown:
             left_s = budget_s - (monotonic() - began)
-            again = await guarded(client, breaker, [("EVAL", body, *commands[i][2:]) for i in unknown], left_s, hurried)
+            again = await ask(client, breaker, [("EVAL", body, *commands[i][2:]) for i in unknown], left_s, hurried)
             for i, reply in zip(unknown, again, strict=True):
                 replies[i] = reply
         check(replies)

@@ -248,7 +248,7 @@ def wire(
         reuse_port=settings.workers > 1 or settings.share_port,
         reflect=settings.reflection,
         max_request_bytes=settings.max_request_kib * 1024,
-        direct={"liftgate.v1.DecisionService": deciding.direct()},
+        direct={"liftgate.v1.DecisionService": deciding.direct(), "liftgate.v1.EventService": recording.direct()},
     )
     logs = (("decision", decisions), ("event", events), ("audit", chained))
     rooms = (controls, privacy)
