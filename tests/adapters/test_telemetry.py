@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import tempfile
+import threading
+import time
 import urllib.request
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import fields
 from typing import Any
 
@@ -249,6 +252,30 @@ def test_metrics_answer_over_http_and_name_no_person() -> None:
     assert "liftgate_decisions_total" in text
     assert PERSON not in text
     MetricsServer("127.0.0.1", server.port, [page]).close()
+
+
+def test_a_page_is_made_as_its_server_was_told() -> None:
+    """What surrounds an answer is entered and left in the thread that makes it, once an answer, also for one that is no page."""
+    seen: list[threading.Thread] = []
+
+    @contextmanager
+    def beside() -> Iterator[None]:
+        seen.append(threading.current_thread())
+        yield
+        seen.append(threading.current_thread())
+
+    server = MetricsServer("127.0.0.1", 0, [Page(LAYOUT)], beside)
+    for _ in range(2):
+        with urllib.request.urlopen(f"http://127.0.0.1:{server.port}/metrics", timeout=10) as answer:
+            assert b"liftgate_holdout_share" in answer.read()
+    server.close()
+    until = time.monotonic() + 60
+    # The end of an answer is read before its thread has ended.
+    while len(seen) < 4:
+        assert time.monotonic() < until
+        time.sleep(0.01)
+    assert {seen.count(thread) for thread in seen} == {2}
+    assert threading.main_thread() not in seen
 
 
 def test_what_shadow_would_have_refused_is_counted_apart() -> None:

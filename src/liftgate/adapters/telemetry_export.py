@@ -5,7 +5,8 @@ from __future__ import annotations
 import socket
 import socketserver
 import threading
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import AbstractContextManager, nullcontext
 from http.server import ThreadingHTTPServer
 from typing import Any
 
@@ -85,6 +86,12 @@ def _family(metric: Metric, total: list[int], start: int) -> Family:
 class _Server(ThreadingHTTPServer):
     """Does not ask the name service who it is, which can take seconds where there is none."""
 
+    beside: Callable[[], AbstractContextManager[None]]
+
+    def process_request_thread(self, request: Any, client_address: Any) -> None:
+        with self.beside():
+            super().process_request_thread(request, client_address)
+
     def server_bind(self) -> None:
         socketserver.TCPServer.server_bind(self)
         self.server_name, self.server_port = self.server_address[:2]  # type: ignore[assignment]
@@ -93,11 +100,15 @@ class _Server(ThreadingHTTPServer):
 class MetricsServer:
     """/metrics over plain HTTP, in threads. Raises OSError when the port is taken."""
 
-    def __init__(self, host: str, port: int, pages: Sequence[Page]) -> None:
+    def __init__(
+        self, host: str, port: int, pages: Sequence[Page], beside: Callable[[], AbstractContextManager[None]] = nullcontext
+    ) -> None:
+        """`beside` surrounds the work of each answer, in the answer's thread: a page takes milliseconds of the interpreter."""
         registry = CollectorRegistry(auto_describe=False)
         registry.register(PageCollector(pages))
         kind = type("_Server6", (_Server,), {"address_family": socket.AF_INET6}) if ":" in host else _Server
         self._server: _Server = kind((host, port), MetricsHandler.factory(registry))
+        self._server.beside = beside
         self._thread = threading.Thread(target=self._server.serve_forever, name="liftgate-metrics", daemon=True)
         self._thread.start()
         self.port: int = self._server.server_port

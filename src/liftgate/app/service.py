@@ -18,6 +18,7 @@ from liftgate.app.exit_code import CannotStart, ExitCode
 from liftgate.app.keys import PseudonymKey, pseudonym_key
 from liftgate.app.logging import Logger, start_logging
 from liftgate.app.settings import BadSettings, Settings, mention, unknown_variables
+from liftgate.app.slices import sliced
 from liftgate.domain.errors import BadInput
 
 
@@ -93,7 +94,7 @@ def _metrics(settings: Settings, pages: Sequence[Page], log: Logger) -> Iterator
         yield
         return
     try:
-        server = MetricsServer(settings.metrics_host, settings.metrics_port, pages)
+        server = MetricsServer(settings.metrics_host, settings.metrics_port, pages, beside=sliced)
     except OSError as err:
         where = f"{settings.metrics_host}:{settings.metrics_port}"
         raise CannotStart(f"{mention('metrics_port')}: cannot listen on {where}: {err.strerror}; 0 turns /metrics off") from None
