@@ -41,7 +41,7 @@ async def decide(walk: Walk) -> None:
     if await record(walk):
         answer_unrecorded(walk)
     began[ENDED] = perf_counter_ns()
-    walk.batch.stage_us = walk.stage_us(ENDED)
+    walk.batch.stage_us = np.array(walk.stage_us(ENDED))
 
 
 def assign(walk: Walk) -> None:

@@ -25,20 +25,33 @@ _CHOSEN = np.uint8(Reason.CHOSEN)
 
 def encode(walk: Walk) -> None:
     """Encode every unsettled row's answer and, but for dry runs, its record."""
-    batch, live, requests, rows = walk.batch, walk.live, walk.batch.requests, walk.unsettled
-    alike: dict[tuple[int, int], list[int]] = {}
-    placement = batch.placement.tolist()
-    answers = walk.ports.answers.encode_all(batch, live.bundle, [walk.decisions[row] for row in rows])
+    batch, live, rows = walk.batch, walk.live, walk.unsettled
+    decisions, responses, records = walk.decisions, walk.responses, walk.records
+    answers = walk.ports.answers.encode_all(batch, live.bundle, [decisions[row] for row in rows])
     for row, answer in zip(rows, answers, strict=True):
-        walk.responses[row] = answer
-        request = requests[row]
-        if not request.dry_run:
-            alike.setdefault((placement[row], request.slot_count), []).append(row)
-    heads = Heads(walk, walk.stage_us(ENCODE).tolist())
-    for (p, slots), members in alike.items():
+        responses[row] = answer
+    heads = Heads(walk, walk.stage_us(ENCODE))
+    for (p, slots), members in _alike(batch, rows).items():
         template = _template(live.record_parts[p], walk.ports.pseudonym_key_id, batch.controls.version)
         for row, part in zip(members, encode_columns(template, _columns(batch, live, p, slots, members)), strict=True):
-            walk.records[row] = heads.put(part, walk.decisions[row])
+            records[row] = heads.put(part, decisions[row])
+
+
+def _alike(batch: Batch, rows: list[int]) -> dict[tuple[int, int], list[int]]:
+    """Return the rows that leave a record, by placement and slots asked for: such records have columns of the same widths."""
+    keys = list(zip(batch.placement.tolist(), map(_SLOT_COUNT, batch.requests), map(_DRY_RUN, batch.requests), strict=True))
+    if keys.count(keys[0]) == len(keys):
+        p, slots, dry_run = keys[0]
+        return {} if dry_run else {(p, slots): rows}
+    alike: dict[tuple[int, int], list[int]] = {}
+    for row in rows:
+        p, slots, dry_run = keys[row]
+        if not dry_run:
+            alike.setdefault((p, slots), []).append(row)
+    return alike
+
+
+_SLOT_COUNT, _DRY_RUN = attrgetter("slot_count"), attrgetter("dry_run")
 
 
 @lru_cache(maxsize=256)

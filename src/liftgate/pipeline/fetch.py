@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Collection, Sequence
 from functools import lru_cache
+from itertools import repeat
 from math import nan
+from operator import attrgetter, not_
 from struct import Struct
 
 import numpy as np
@@ -27,6 +29,8 @@ from liftgate.pipeline.targeting import target
 from liftgate.pipeline.walk import Walk
 from liftgate.pipeline.withheld_claim import partly_held_out
 
+_PERSON_ID, _ACCOUNT_ID, _DRY_RUN = attrgetter("person_id"), attrgetter("account_id"), attrgetter("dry_run")
+_NO, _UNNAMED = repeat(False), repeat("")
 # Arrays, for numpy takes longer over a number of Python's than over a column.
 _STORED, _FOUND, _ALLOWED = (np.array(one, dtype=np.uint8) for one in (InputState.STORED, ProfileState.FOUND, Reason.ALLOWED))
 _SECOND, _NO_TIME = np.array(1000.0), np.array(0.0)
@@ -38,12 +42,21 @@ async def fetch(walk: Walk) -> None:
     batch, live = walk.batch, walk.live
     bundle, caps = live.bundle, live.caps
     unsure, certain, by_account, verdicts, lists, features = live.reads
-    people = [
-        PersonKey(
-            one.person_id, held, held and unsure, certain, one.account_id if by_account else "", verdicts, lists, features, not one.dry_run
+    requests, held = batch.requests, batch.held_out.tolist()
+    people = list(
+        map(
+            PersonKey,
+            map(_PERSON_ID, requests),
+            held,
+            held if unsure else _NO,
+            repeat(certain),
+            map(_ACCOUNT_ID, requests) if by_account else _UNNAMED,
+            repeat(verdicts),
+            repeat(lists),
+            repeat(features),
+            map(not_, map(_DRY_RUN, requests)),
         )
-        for one, held in zip(batch.requests, batch.held_out.tolist(), strict=True)
-    ]
+    )
     if batch.withheld is not None:
         # Judged by both histories: what was shown, and what would have been.
         for row in np.flatnonzero(batch.withheld.any(axis=1)).tolist():

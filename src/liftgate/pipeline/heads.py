@@ -5,7 +5,9 @@ The reservation remembers records, so they are whole before it.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from itertools import repeat
+from operator import attrgetter
 from typing import Any
 
 import numpy as np
@@ -28,8 +30,24 @@ from liftgate.record.codec import (
 from liftgate.record.replay_part import cap_room_part, silent_part
 from liftgate.record.slate_part import slate_part
 
-_Row = tuple[int, bool, bool, bool, str, int, tuple[int, ...], tuple[bool, ...]]
-"""Attempts, scored, masked, enrolled, consent version, profile state, and by layer the arm and whether it holds the person out."""
+_Row = tuple[int, bool, bool, bool, bool, int, str, int, tuple[int, ...], tuple[bool, ...]]
+"""Attempts, scored, masked, enrolled, named once, slots asked for, consent version, profile state, and by layer the arm and whether it
+holds the person out."""
+_OUTCOME: Callable[[Decision], tuple[Any, ...]] = attrgetter(
+    "arm",
+    "branch",
+    "reason",
+    "degraded",
+    "fallback_reason",
+    "offered",
+    "default_served",
+    "would_offer",
+    "would_offer_default",
+    "holdout_answer",
+)
+_SLOT_COUNT, _ASKS = attrgetter("slot_count"), attrgetter("account_id", "slot_count", "deferred", "baseline_offers")
+_NOTHING_MORE = "", 1, False, ()
+_NO, _YES = repeat(False), repeat(True)
 KNOWN = 16_384
 """Outcomes remembered for a bundle; one more, and all are forgotten."""
 
@@ -42,29 +60,32 @@ class Heads:
         batch, live = walk.batch, walk.live
         self._walk, self._walk_part = walk, walk_part(stage_us, batch.n)
         self._known, self._now_ms = live.outcome_parts, batch.now_ms.tolist()
+        requests, once = batch.requests, walk.one_off
         self._rows: list[_Row] = list(
             zip(
                 walk.attempts,
                 batch.scored.tolist(),
                 batch.masked.tolist(),
-                [True] * batch.n if batch.enrolled is None else batch.enrolled.tolist(),
+                _YES if batch.enrolled is None else batch.enrolled.tolist(),
+                [row in once for row in range(batch.n)] if once else _NO,
+                map(_SLOT_COUNT, requests),
                 batch.consent_version,
                 batch.profile_state.tolist(),
                 map(tuple, batch.layer_arm.tolist()),
                 map(tuple, batch.layer_held_out.tolist()),
-                strict=True,
+                strict=False,
             )
         )
-        self._bare = not live.layers.by_visit and live.variants.plain and batch.by_default is None
-        """Records say of people no more than their accounts."""
-        self._judged = batch.verdicts is not None and batch.requested is not None
+        plain = live.bare and batch.by_default is None and batch.verdicts is None and batch.withheld is None and not batch.silent
+        self._plain = [asks == _NOTHING_MORE for asks in map(_ASKS, requests)] if plain else [False] * batch.n
+        """[N] the record has none of the fields that most have not."""
 
     def _more(self, row: int, request: DecideRequest, decision: Decision) -> bytes:
         """Return the fields that most records have not."""
-        more = b"" if self._bare and not request.account_id else self._of_person(row)
-        if self._walk.batch.silent or request.slot_count > 1:
+        batch, more = self._walk.batch, self._of_person(row)
+        if batch.silent or request.slot_count > 1:
             more += self._for_replay(row) + self._slate(row)
-        if self._judged:
+        if batch.verdicts is not None and batch.requested is not None:
             more += self._reviewed(decision)
         if request.deferred or request.baseline_offers or decision.withheld or decision.default_slots or decision.mode != ONLINE:
             more += self._answered(decision)
@@ -133,21 +154,7 @@ class Heads:
         """Return a decision's record, from its encoded columns."""
         row, walk = decision.row, self._walk
         request = walk.batch.requests[row]
-        alike = (
-            decision.arm,
-            decision.branch,
-            decision.reason,
-            decision.degraded,
-            decision.fallback_reason,
-            decision.offered,
-            decision.default_served,
-            decision.would_offer,
-            decision.would_offer_default,
-            decision.holdout_answer,
-            request.slot_count,
-            row in walk.one_off,
-            self._rows[row],
-        )
+        alike = _OUTCOME(decision), self._rows[row]
         part = self._known.get(alike)
         return encode_head(
             columns,
@@ -160,13 +167,13 @@ class Heads:
             self._walk_part,
             request.trace_id,
             request.span_id,
-            self._more(row, request, decision),
+            b"" if self._plain[row] else self._more(row, request, decision),
         )
 
     def _learn(self, alike: tuple[Any, ...], decision: Decision) -> bytes:
         """Return what a decision's record says that others' say, too, and remember it."""
         row, live = decision.row, self._walk.live
-        attempts, scored, masked, enrolled, consent_version, profile_state, arms, held = self._rows[row]
+        attempts, scored, masked, enrolled, once, slot_count, consent_version, profile_state, arms, held = self._rows[row]
         offers = live.bundle.offers
         if len(self._known) >= KNOWN:
             self._known.clear()
@@ -182,10 +189,10 @@ class Heads:
                 default_served=decision.default_served,
                 would_offer=[offers[offer].offer_id for offer in decision.would_offer],
                 holdout_answer=live.bundle.layers[held.index(True)].answer if True in held else decision.holdout_answer,
-                slot_count=self._walk.batch.requests[row].slot_count,
+                slot_count=slot_count,
                 scored=scored,
                 reservation_attempts=attempts,
-                masked_paths=_MASKED[masked, enrolled] + _UNLINKED * (row in self._walk.one_off),
+                masked_paths=_MASKED[masked, enrolled] + _UNLINKED * once,
                 would_offer_default=decision.would_offer_default,
                 consent_version=consent_version,
                 profile_state=profile_state + 1,

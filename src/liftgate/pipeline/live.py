@@ -132,6 +132,8 @@ class Live:
     is known only afterwards), `certain`, `account_id`, `verdicts`, `lists`, `features`."""
     record_parts: tuple[bytes, ...] = field(init=False)
     """By placement: what is constant in its records."""
+    bare: bool = field(init=False)
+    """Nothing in the bundle gives records fields that most have not."""
     outcomes: dict[tuple[Any, ...], Decision] = field(init=False, default_factory=dict)
     """What rows that are told the same come to, as far as it came up: `pipeline/outcome.py`."""
     outcome_parts: dict[tuple[Any, ...], bytes] = field(init=False, default_factory=dict)
@@ -165,6 +167,7 @@ class Live:
         rules = bundle.consent
         reads = rules.experiment_purpose >= 0, rules.jurisdictions, self.caps.by_account, bundle.each_decision, bundle.suppressions.lists
         set_once(self, "reads", (*map(bool, reads), self.evaluation is not None))
+        set_once(self, "bare", not self.layers.by_visit and self.variants.plain and not self.modes and not self.slot_defaults.any)
         set_once(self, "record_parts", tuple(_record_part(bundle, placement) for placement in bundle.placements))
 
 

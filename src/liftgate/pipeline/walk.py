@@ -5,10 +5,9 @@ from __future__ import annotations
 from binascii import hexlify
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
+from itertools import repeat
+from operator import floordiv, sub
 from typing import Literal
-
-import numpy as np
-from numpy.typing import NDArray
 
 from liftgate.domain.batch import Batch
 from liftgate.domain.contact_history import reservation_of
@@ -152,8 +151,10 @@ class Walk:
         """The stage that began last."""
         return max((stage for stage in Stage if self.began[stage]), default=Stage.ASSIGN)
 
-    def stage_us(self, end: int) -> NDArray[np.int64]:
+    def stage_us(self, end: int) -> list[int]:
         """Return the wall time in each stage before `end`, which have all ended; 0 where none has begun."""
-        began = np.array(self.began[1 : end + 1])
-        took: NDArray[np.int64] = (began[1:] - began[:-1]) // 1000
-        return took
+        return list(map(floordiv, map(sub, self.began[2 : end + 1], self.began[1:end]), _US))
+
+
+_US = repeat(1000)
+"""Nanoseconds."""
