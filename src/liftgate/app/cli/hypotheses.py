@@ -53,7 +53,7 @@ def list_(folder: Folder = _HERE, by: Annotated[By, typer.Option("--by", help="I
     Example: liftgate hypotheses list --by pie
     """
 
-    answer(Given(as_json=as_json), lambda: backlog_of(folder, by.value, as_json), show_backlog)
+    answer("", Given(as_json=as_json), lambda: backlog_of(folder, by.value, as_json), show_backlog)
 
 
 def backlog_of(folder: Path, by: Literal["ice", "pie"], as_json: bool) -> dict[str, Any]:
@@ -101,7 +101,7 @@ def new(
 
         return _kept(lambda: write_new(folder, fields))
 
-    answer(Given(as_json=as_json), compute, show_one)
+    answer("", Given(as_json=as_json), compute, show_one)
 
 
 @app.command("score")
@@ -132,7 +132,7 @@ def score(
         filed = _named(folder, id_, as_json)
         return _kept(lambda: change(filed, fields))
 
-    answer(Given(as_json=as_json), compute, show_one)
+    answer("", Given(as_json=as_json), compute, show_one)
 
 
 @app.command("link")
@@ -186,7 +186,7 @@ def link(
         found = _kept(lambda: change(filed, {"experiment_id": experiment, "n_star": wanted}))
         return found | {"setup": setup_of(found["hypothesis"], arms)}
 
-    answer(Given(as_json=as_json), compute, show_one)
+    answer("", Given(as_json=as_json), compute, show_one)
 
 
 @app.command("learn")
@@ -241,7 +241,7 @@ def learn(
             _kept(lambda: change(filed, {"measured": found_lift | measured}))
         return learned_of(folder, as_json)
 
-    answer(Given(as_json=as_json), compute, show_learned)
+    answer("", Given(as_json=as_json), compute, show_learned)
 
 
 def _share(text: str, as_json: bool) -> float:

@@ -25,7 +25,8 @@ def answer(what: str, given: Given, compute: Callable[[], Answer], show: Callabl
     """Run `compute` on the engine that was named, print what it found (`show` prints it for people), end: 0 answered, 3 refused, 2 misuse.
 
     Import what is heavy (liftgate.measure and all below it) inside `compute`. It refuses by raising `Refused`, or by filling `refusal`
-    beside the figures that it still can give. JSON always has all of `liftgate.measure.envelope.KEYS`; `what` is the command's name.
+    beside the figures that it still can give. JSON always has all of `liftgate.measure.envelope.KEYS`; `what` is the command's name,
+    empty for one that measures nothing: its JSON has `refusal` alone in any case.
     """
     as_json, told = given.as_json, False
     try:
@@ -48,11 +49,11 @@ def answer(what: str, given: Given, compute: Callable[[], Answer], show: Callabl
         }
     except ImportError as err:
         fail(f"measuring needs more than serving: pip install 'liftgate[measure]' ({err})", MISUSED, as_json)
-    found = plain(enveloped(what, found))
+    found = plain(enveloped(what, found) if what else {"refusal": None} | found)
     if as_json:
         typer.echo(json.dumps(found, indent=2, allow_nan=False))
     else:
-        if told:
+        if told and len(found) > 1:
             show(found)
         if found["refusal"]:
             say_refusal(found["refusal"])
