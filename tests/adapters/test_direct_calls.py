@@ -109,3 +109,12 @@ async def test_a_direct_call_ends_like_any_other(error: Exception) -> None:
     wanted = (context.status.code.value[0], context.status.details, list(context.status.trailing_metadata))
     assert trailers_of(error) == wanted
     assert trailers_of(error) == wanted
+
+
+def test_a_call_refused_before_it_is_read_is_counted_and_sent_as_any_refusal() -> None:
+    """What a refusal for overload sends and counts does not depend on whether its call was taken first."""
+    taken, wire = Wire(), Wire()
+    call(taken).set_exception(Overloaded())
+    sent = DirectMethod("Decide", lambda raw, one: None, wire).refused()
+    assert taken.sent == [(7, *sent)]
+    assert (wire.began_calls, wire.codes) == (taken.began_calls, taken.codes)

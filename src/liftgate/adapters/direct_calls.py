@@ -4,18 +4,26 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import cache
 from time import perf_counter
 from typing import Protocol
 
 import grpc
 
 from liftgate.adapters.grpc_errors import CallObserver, Report, trailers_of, what_failed
+from liftgate.domain.errors import Overloaded
 
 Metadata = Sequence[tuple[str, str | bytes]]
 
-_OK, _CANCELLED, _LATE, _INTERNAL = (
+_OK, _CANCELLED, _LATE, _OVERLOADED, _INTERNAL = (
     int(code.value[0])
-    for code in (grpc.StatusCode.OK, grpc.StatusCode.CANCELLED, grpc.StatusCode.DEADLINE_EXCEEDED, grpc.StatusCode.INTERNAL)
+    for code in (
+        grpc.StatusCode.OK,
+        grpc.StatusCode.CANCELLED,
+        grpc.StatusCode.DEADLINE_EXCEEDED,
+        grpc.StatusCode.RESOURCE_EXHAUSTED,
+        grpc.StatusCode.INTERNAL,
+    )
 )
 
 
@@ -92,3 +100,16 @@ class DirectMethod:
     report: Report | None = None
     gathered: Callable[[], None] | None = None
     """Called once all calls that came together, of whatever methods, have been handed over; None: nobody wants to know."""
+    refuses: Callable[[float | None], bool] | None = None
+    """Says, by the seconds that its caller left, whether a call is refused for overload before it is read; None: none is."""
+
+    def refused(self) -> tuple[int, str, Metadata]:
+        """Count a call that is refused for overload, and return what it is sent: status number, message, trailing metadata."""
+        self.observer.began()
+        self.observer.answered(self.name, _OVERLOADED, 0.0)
+        return _refusal()
+
+
+@cache
+def _refusal() -> tuple[int, str, Metadata]:
+    return trailers_of(Overloaded())

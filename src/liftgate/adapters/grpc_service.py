@@ -16,7 +16,7 @@ from liftgate.adapters.direct_calls import DirectCall, DirectMethod
 from liftgate.adapters.grpc_answers import batch_response
 from liftgate.adapters.grpc_errors import CallObserver, Report, Unimplemented, refuse, status_of, what_failed
 from liftgate.adapters.grpc_requests import RequestReader
-from liftgate.domain.errors import Expired, Overloaded
+from liftgate.domain.errors import Expired
 from liftgate.domain.request import DecideRequest
 from liftgate.pipeline.batching import Caller
 from liftgate.pipeline.live import Live
@@ -40,6 +40,11 @@ class Decider(Protocol):
 
     def enter(self, caller: Caller, request: DecideRequest, live: Live, deadline: float | None = None) -> None:
         """Give the answer to the caller; see `Batcher.enter`."""
+        ...
+
+    @property
+    def crowded(self) -> bool:
+        """Say whether `too_late` may refuse requests; see `Batcher.crowded`."""
         ...
 
     def too_late(self, deadline: float | None = None) -> bool:
@@ -95,7 +100,19 @@ class DecisionService:
 
     def direct(self) -> dict[str, DirectMethod]:
         """Return by name the methods that can take calls without a task for each."""
-        return {"Decide": DirectMethod("Decide", self.take, self._observer, self._report)}
+        return {"Decide": DirectMethod("Decide", self.take, self._observer, self._report, refuses=self.refuses)}
+
+    def refuses(self, remaining: float | None) -> bool:
+        """Say whether a call whose caller left so many seconds would be refused: asked before it is read, for refusals must be cheap."""
+        if not self._decider.crowded:
+            return False
+        if remaining is None or remaining > _NO_DEADLINE_S:
+            remaining = self._default_deadline_s
+        elif remaining <= 0:
+            return False
+        if self._loop is None:
+            self._loop = asyncio.get_running_loop()
+        return self._decider.too_late(self._loop.time() + remaining)
 
     def take(self, raw: bytes, call: DirectCall) -> None:
         """Begin to answer one encoded DecideRequest: `decide` without waiting. Raises what the table of errors names."""
@@ -106,12 +123,9 @@ class DecisionService:
             raise Expired
         if self._loop is None:
             self._loop = asyncio.get_running_loop()
-        deadline = self._loop.time() + remaining
-        if self._decider.too_late(deadline):  # asked before the request is read: under overload refusals must be cheap
-            raise Overloaded
         live = self._live()
         request = self._reader.decide(raw, live.bundle, call.metadata)
-        self._decider.enter(call, request, live, deadline)
+        self._decider.enter(call, request, live, self._loop.time() + remaining)
 
     async def decide_batch(self, raw: bytes, call: Call) -> bytes:
         """Answer one encoded DecideBatchRequest. Raises what the table of errors names."""

@@ -78,6 +78,10 @@ class NativeServer(pygrpc_native.aio.Server):  # type: ignore[misc]  # grpcio ha
             if method is None or self._stopping or (limit is not None and len(payload) > limit):
                 others.append(event)
                 continue
+            if method.refuses is not None and method.refuses(details[2]):
+                # As taking it would end, for less: most calls of an overload go this way.
+                self._front.fail(number, *method.refused())
+                continue
             call = taken[number] = DirectCall(self, method, number, details[0], details[2])
             try:
                 method.take(payload, call)

@@ -53,6 +53,7 @@ class Batcher:
         self._tasks: set[asyncio.Task[None]] = set()
         self._running = 0
         self._scheduled = False
+        self._crowd = min(self._limits.max_batch, self._limits.max_queue)
         self._further_from = min(self._limits.further_from, self._limits.max_batch)
         self._busy = False  # whether the last batch held more than one request
         self._pace = Pace(self._limits.max_batch, self._limits.hurry_s)
@@ -83,12 +84,17 @@ class Batcher:
 
     def enter(self, caller: Caller, request: DecideRequest, live: Live, deadline: float | None = None) -> None:
         """Give what `submit` returns or raises to the caller; perhaps at once. What it raises itself the caller does not hear."""
-        if self.too_late(deadline):
+        if len(self._single) >= self._crowd and self.too_late(deadline):
             raise Overloaded
         waiting = self._enlist(caller, request, live, deadline)
         if waiting is not None:
             self._single.append(waiting)
             self._schedule()
+
+    @property
+    def crowded(self) -> bool:
+        """Say whether so many requests wait that one more may be refused."""
+        return len(self._single) >= self._crowd
 
     def too_late(self, deadline: float | None = None) -> bool:
         """Say whether the queue is full, or so long that one more would be answered late: refused at once, others are in time."""
