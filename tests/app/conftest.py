@@ -153,3 +153,17 @@ def serve(tmp_path: Path) -> Iterator[Serve]:
 def bundle(tmp_path: Path) -> Path:
     """Return a copy of the small bundle, to be changed."""
     return Path(shutil.copytree(SMALL, tmp_path / "bundle"))
+
+
+@pytest.fixture
+def crowded_core() -> Iterator[None]:
+    """This thread, and what it starts, may use one processor alone, and another process never leaves that."""
+    before = os.sched_getaffinity(0)
+    os.sched_setaffinity(0, {max(before)})
+    busy = subprocess.Popen([sys.executable, "-S", "-c", "while True: pass"])
+    try:
+        yield
+    finally:
+        os.sched_setaffinity(0, before)
+        busy.kill()
+        busy.wait()

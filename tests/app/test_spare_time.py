@@ -8,7 +8,6 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Iterator
 from math import inf
 from pathlib import Path
 
@@ -27,20 +26,6 @@ _BUSY = "while True: pass"
 def files(tmp_path: Path) -> Files:
     """What a server of the small bundle reads."""
     return Files(SMALL, None, None, None, tmp_path / "log", False)
-
-
-@pytest.fixture
-def crowded_core() -> Iterator[None]:
-    """This thread, and what it starts, may use one processor alone, and another process never leaves that."""
-    before = os.sched_getaffinity(0)
-    os.sched_setaffinity(0, {max(before)})
-    busy = subprocess.Popen([sys.executable, "-S", "-c", _BUSY])
-    try:
-        yield
-    finally:
-        os.sched_setaffinity(0, before)
-        busy.kill()
-        busy.wait()
 
 
 def policy(pid: int) -> int:

@@ -35,8 +35,8 @@ _FILL_BUDGET_S = 2.0
 _WARM_UP_ROWS = 32
 _WARM_UP_S = 15.0
 _SWITCH_S = 0.0005
-"""How long a thread beside the event loop may keep the interpreter while the loop wants it: Python's own 5 ms are a whole decision's budget,
-and the loop pays them each time that it comes back from the kernel."""
+"""How long a thread beside the event loop may keep the interpreter while the loop wants it. Python's own 5 ms are a decision's budget, and
+the loop pays them each time that it comes back from the kernel."""
 _SAMPLE_EVERY_S = 0.1
 """How often queue depth and log counters are copied to the metrics page, and the logs' health is looked at."""
 

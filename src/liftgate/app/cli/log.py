@@ -151,21 +151,33 @@ def seal(
     delete: Annotated[
         bool, typer.Option("--delete", help="Remove segments once their Parquet is verified, instead of moving them.")
     ] = False,
+    spare_time: Annotated[
+        bool,
+        typer.Option("--spare-time", help="Run only while nothing else wants the processor; at low priority where that starves."),
+    ] = False,
     as_json: AsJson = False,
 ) -> None:
     """Turn sealed segments into Parquet for offline readers, and mend what dead writers left.
 
     Segments of running servers are not touched: a server seals its own when they are full or old. Every Parquet file is
     read back and its rows counted before its segment moves to DIR/shipped. A segment that is damaged gives what is
-    before the damage, and stays. Safe to interrupt, to repeat, and to run beside servers.
+    before the damage, and stays. Safe to interrupt, to repeat, and to run beside servers: with --spare-time one on the
+    same processors does not feel it. (Where that got no time for 10 s it begins anew without, and names only what was left.)
 
     Exit codes: 0 done, or nothing to do, 1 something was damaged or could not be sealed, 2 the command was wrong or DIR holds no log.
 
     Example: liftgate log seal DIR
 
     Example: liftgate log seal DIR --delete --json
+
+    Example: liftgate log seal DIR --spare-time
     """
     _need_pyarrow(as_json)
+    if spare_time:
+        code = _in_spare_time(directory, delete, as_json)
+        if code is not None:
+            # Ended by a signal, some are not sealed.
+            raise typer.Exit(code if code >= 0 else _DAMAGED)
     from liftgate.app.cli.log_print import print_sealing, sealing, to_json
     from liftgate.record.segment import recover
     from liftgate.record.storage import DiskStorage
@@ -187,6 +199,13 @@ def seal(
         print_sealing(recovered, results, directory, nothing)
     if not good:
         raise typer.Exit(_DAMAGED)
+
+
+def _in_spare_time(directory: Path, delete: bool, as_json: bool) -> int | None:
+    from liftgate.app.cli.in_spare_time import in_spare_time
+
+    flags = (["--delete"] if delete else []) + (["--json"] if as_json else [])
+    return in_spare_time(["log", "seal", *flags, "--", str(directory)])
 
 
 def _nothing_to_seal(directory: Path) -> str:
