@@ -37,14 +37,14 @@ def main() -> int:
     parser = argparse.ArgumentParser(prog="python -m tests.bench.soak", description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
     parser.add_argument("--minutes", type=float, default=10.0, help="of the first part, 20 offers")
     parser.add_argument("--rate-share", type=float, default=0.5, help="of saturation, found first")
-    parser.add_argument("--reload-minutes", type=float, default=4.0, help="of the second part, 500 offers reloaded every 20 seconds")
+    parser.add_argument("--reload-minutes", type=float, default=5.0, help="of the second part, 500 offers reloaded every minute")
     args = parser.parse_args()
     console = Console(width=None if sys.stdout.isatty() else 150)
     with tempfile.TemporaryDirectory(prefix="soak-", dir=scratch()) as name, EmbeddedValkey(tcp=True) as valkey:
         os.sched_setaffinity(valkey.pid, {cores()[1]})
         store = Running(valkey.port, valkey.pid)
         long = one_part(Path(name) / "20", store, 20, args.minutes * 60, args.rate_share, reload_s=30.0)
-        reloads = one_part(Path(name) / "500", store, 500, args.reload_minutes * 60, args.rate_share, reload_s=20.0)
+        reloads = one_part(Path(name) / "500", store, 500, args.reload_minutes * 60, args.rate_share, reload_s=60.0)
     facts = {"at": time.strftime("%Y-%m-%d %H:%M UTC", time.gmtime()), "machine": machine(), "minutes": args.minutes}
     text = show(console, soak_report.parts(facts, long, reloads))
     FOLDER.mkdir(parents=True, exist_ok=True)

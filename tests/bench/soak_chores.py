@@ -88,11 +88,10 @@ class Chores:
 
     def _seal(self) -> None:
         if self._sealing is None:
-            command = [str(Path(sys.executable).with_name("liftgate")), "log", "seal", str(self._place.log), "--delete", "--json"]
+            seal = ["log", "seal", str(self._place.log), "--spare-time", "--delete", "--json"]
+            command = pinned(self._core, [str(Path(sys.executable).with_name("liftgate")), *seal])
             self._sealing_since = _now_ms()
-            self._sealing = subprocess.Popen(
-                ["nice", "-n", "19", *pinned(self._core, command)], cwd=ROOT, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
-            )
+            self._sealing = subprocess.Popen(command, cwd=ROOT, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
 
     def _sealed(self) -> None:
         if self._sealing is not None and self._sealing.poll() is not None:
