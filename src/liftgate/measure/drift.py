@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections import Counter
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from enum import StrEnum
 from itertools import pairwise
@@ -82,7 +84,26 @@ def compare(column: str, reference: NDArray[np.generic], current: NDArray[np.gen
         where = "reference" if len(reference) == 0 else "current"
         return Refusal("no_rows", f"the {where} holds no rows for {column}", "check the file and the --where condition")
     numbers = reference.dtype.kind in "fiu" and current.dtype.kind in "fiu"
-    return _numbers(column, reference.astype(np.float64), current.astype(np.float64)) if numbers else _words(column, reference, current)
+    if numbers:
+        return _numbers(column, reference.astype(np.float64), current.astype(np.float64))
+    sides = ([None if value is None or value != value else str(value) for value in side.tolist()] for side in (reference, current))
+    return compare_counts(column, *map(Counter, sides))
+
+
+def compare_counts(column: str, reference: Mapping[str | None, int], current: Mapping[str | None, int]) -> Drift | Refusal:
+    """Return how far a column of categories moved, or why that cannot be said, from its rows by value; None: missing."""
+    if not reference or not current:
+        where = "current" if reference else "reference"
+        return Refusal("no_rows", f"the {where} holds no rows for {column}", "check the file and the --where condition")
+    names = sorted({value for value in (*reference, *current) if value is not None})
+    if len(names) > MOST_CATEGORIES:
+        return Refusal(
+            "too_many_categories",
+            f"{column} has more than {MOST_CATEGORIES} different values; no more can be compared",
+            "leave it out, or group its values first; if it is a number, store it as one",
+        )
+    p, q = (np.array([side.get(name, 0) for name in names], dtype=np.intp) for side in (reference, current))
+    return _bins(column, names, p, q, reference.get(None, 0), current.get(None, 0))
 
 
 def decile_edges(reference: Floats, bins: int = 10) -> Floats:
@@ -132,20 +153,6 @@ def _numbers(column: str, reference: Floats, current: Floats) -> Drift | Refusal
     sd = float(a.std())
     distance = float(stats.wasserstein_distance(a, b))
     return _with_shape(found, float(test.statistic), float(test.pvalue), distance / sd if sd else None)
-
-
-def _words(column: str, reference: NDArray[np.generic], current: NDArray[np.generic]) -> Drift | Refusal:
-    a, b = ([None if value is None or value != value else str(value) for value in side.tolist()] for side in (reference, current))
-    names = sorted({value for value in (*a, *b) if value is not None})
-    if len(names) > MOST_CATEGORIES:
-        return Refusal(
-            "too_many_categories",
-            f"{column} has {len(names):,} different values; at most {MOST_CATEGORIES} can be compared",
-            "leave it out, or group its values first; if it is a number, store it as one",
-        )
-    place = {name: i for i, name in enumerate(names)}
-    counts = [np.bincount([place[v] for v in side if v is not None], minlength=len(names)) for side in (a, b)]
-    return _bins(column, names, counts[0], counts[1], a.count(None), b.count(None))
 
 
 def _bins(column: str, names: list[str], p: NDArray[np.intp], q: NDArray[np.intp], missing_p: int, missing_q: int) -> Drift | Refusal:

@@ -100,12 +100,16 @@ def advise(found: Sequence[drift.Drift], judged: dict[str, Any] | None) -> tuple
 
 
 def _compare(then: Table, now: Table, name: str) -> drift.Drift | Refusal:
-    numbers = all(table.rows[name].type().is_numeric() for table in (then, now))
-    sides = []
-    for table in (then, now):
-        # A null is a missing value here, and a NaN of a Parquet file is one too: the log writes NaN for what is not known.
-        sides.append(table.arrays({"x": table.number(name) if numbers else table.text(name)})["x"])
-    return drift.compare(name, sides[0], sides[1])
+    if not all(table.rows[name].type().is_numeric() for table in (then, now)):
+        return drift.compare_counts(name, _counted(then, name), _counted(now, name))
+    # A null is a missing value here, and a NaN of a Parquet file is one too: the log writes NaN for what is not known.
+    return drift.compare(name, *(table.arrays({"x": table.number(name)})["x"] for table in (then, now)))
+
+
+def _counted(table: Table, name: str) -> dict[str | None, int]:
+    """Return rows by value, of no more values than it takes to see that there are too many."""
+    by = table.rows.group_by(value=table.text(name)).aggregate(n=lambda t: t.count()).limit(drift.MOST_CATEGORIES + 2)
+    return {row["value"]: row["n"] for row in table.fetch(by)}
 
 
 def _on(judged: dict[str, Any]) -> str:

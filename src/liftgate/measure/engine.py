@@ -90,6 +90,7 @@ class DuckDb:
             autoinstall_known_extensions=False,
             autoload_known_extensions=False,
         )
+        self._backend.raw_sql("SET enable_progress_bar = false")  # it would be printed among the answer's lines
 
     def read_parquet(self, files: str | Sequence[str], *, union_by_name: bool = False) -> Any:
         """Return the rows of Parquet files."""

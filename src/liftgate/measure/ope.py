@@ -6,9 +6,8 @@ influence functions and their intervals need.
 
 from __future__ import annotations
 
-import math
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Protocol
 
 import numpy as np
 from scipy import stats
@@ -20,7 +19,8 @@ if TYPE_CHECKING:
 
     Floats = NDArray[np.float64]
 
-_ROWS, _W, _WR, _CLIPPED, _QT, _WD, _SWITCH, _R = range(8)
+COLUMNS = 8
+_ROWS, _W, _WR, _CLIPPED, _QT, _WD, _SWITCH, _R = range(COLUMNS)
 
 
 @dataclass(frozen=True, slots=True)
@@ -121,13 +121,53 @@ def gradient(estimator: Estimator, mean: Floats) -> Floats:
     return slope
 
 
-def standard_error(slope: Floats, centred: Floats) -> float:
-    """Return the standard error from units less their mean: sqrt(sum of squared influences / (n - 1) / n); NaN below two units.
+def weight_slope(mean_weight: float) -> Floats:
+    """Return the derivative by each column of the sum of weights less their mean, decision by decision."""
+    slope = np.zeros(COLUMNS)
+    slope[_W], slope[_ROWS] = 1.0, -mean_weight
+    return slope
 
-    The influences are formed unit by unit: squaring first, through a covariance matrix, would leave half of the digits.
-    """
-    influence, n = centred @ slope, len(centred)
-    return math.sqrt(float(influence @ influence) / (n - 1) / n) if n > 1 else float("nan")
+
+class Units(Protocol):
+    """Totals by unit, in memory or not."""
+
+    @property
+    def n(self) -> int:
+        """How many units."""
+        ...
+
+    @property
+    def mean(self) -> Floats:
+        """The columns' means over units."""
+        ...
+
+    def squared(self, slopes: Floats) -> Floats:
+        """Return for each slope (a row of columns) the sum over units of the squared influence."""
+        ...
+
+    def bundled(self, seed: int) -> Floats:
+        """Return units, or random bundles of them, by columns."""
+        ...
+
+
+class Held:
+    """Totals by unit in memory: a row a unit."""
+
+    def __init__(self, units: Floats) -> None:
+        self._units, self.n, self.mean = units, len(units), units.mean(axis=0)
+        self._centred = units - self.mean
+
+    def squared(self, slopes: Floats) -> Floats:
+        """Return for each slope the sum over units of the squared influence.
+
+        The influences are formed unit by unit: squaring first, through a covariance matrix, would leave half of the digits.
+        """
+        influences = (self._centred @ slope for slope in slopes)
+        return np.array([float(one @ one) for one in influences])
+
+    def bundled(self, seed: int) -> Floats:
+        """Return units, or random bundles of them, by columns."""
+        return bundles(self._units, seed)
 
 
 def estimate_all(
@@ -138,18 +178,23 @@ def estimate_all(
     `ci_*` come from the influence function with t quantiles (units - 1), `bootstrap_ci_*` are percentiles over resampled
     units; replicates = 0 leaves the bootstrap out. Nothing is refused here: `ope_trust.judge` comes first.
     """
-    units = unit_totals(logged, clip, switch)
-    n, mean = len(units), units.mean(axis=0)
-    centred = units - mean
+    return estimates_of(Held(unit_totals(logged, clip, switch)), logged.has_model, level=level, replicates=replicates, seed=seed)
+
+
+def estimates_of(units: Units, has_model: bool, *, level: float = 0.95, replicates: int = 1000, seed: int = 0) -> list[Estimate]:
+    """Return the same from totals by unit."""
+    n, mean = units.n, units.mean
     t = float(stats.t.isf((1 - level) / 2, max(n - 1, 1)))
-    drawn = resampled_totals(bundles(units, seed), replicates, seed) if replicates else None
+    drawn = resampled_totals(units.bundled(seed), replicates, seed) if replicates else None
     base, base_slope = float(value(_ON_LOG, mean)), gradient(_ON_LOG, mean)
+    asked = [one for one in (_ON_LOG, *ESTIMATORS) if has_model or not one.needs_model]
+    slopes = [gradient(estimator, mean) for estimator in asked]
+    squares = units.squared(np.array([*slopes, *(slope - base_slope for slope in slopes)]))
+    errors = np.sqrt(squares / (n - 1) / n) if n > 1 else np.full(len(squares), np.nan)
     made = []
-    for estimator in (_ON_LOG, *ESTIMATORS):
-        if estimator.needs_model and not logged.has_model:
-            continue
-        middle, slope = float(value(estimator, mean)), gradient(estimator, mean)
-        se, gap, gap_se = standard_error(slope, centred), middle - base, standard_error(slope - base_slope, centred)
+    for estimator, se, gap_se in zip(asked, errors[: len(asked)].tolist(), errors[len(asked) :].tolist(), strict=True):
+        middle = float(value(estimator, mean))
+        gap = middle - base
         low = high = None
         if drawn is not None:
             with np.errstate(divide="ignore", invalid="ignore"):

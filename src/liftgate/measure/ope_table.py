@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-import pyarrow as pa
 from scipy import stats
 
-from liftgate.measure import ope, ope_trust
+from liftgate.measure import ope, ope_parts, ope_source, ope_trust
 from liftgate.measure.envelope import enveloped
+from liftgate.measure.log import new_aside
 from liftgate.measure.refusal import Misused, Refusal
 from liftgate.measure.relative import fieller
 from liftgate.measure.table import open_table
@@ -49,14 +50,23 @@ def value_policy(
     table = open_table(path, text=tuple(texts.values()), where=where)
     table.has(*numbers.values())
     table.check(numbers.values())
-    found = table.arrays({k: table.number(v) for k, v in numbers.items()} | {k: table.text(v) for k, v in texts.items()})
-    index, names = _coded(found.pop("action"))
-    units = found.pop("cluster", None)
-    if units is not None and (lost := sum(one is None for one in units)):
+    columns = {k: table.number(v) for k, v in numbers.items()} | {k: table.text(v) for k, v in texts.items()}
+    counted = table.one({"rows": table.rows.count(), **({"units": table.text(cluster).count()} if cluster else {})})
+    if cluster and (lost := counted["rows"] - counted["units"]):
         why = Refusal("missing_key", f"{lost:,} rows have no {cluster}", "keep them out with --where, or mend the table")
         return enveloped("ope", {"refusal": why})
-    logged = ope.Logged(**found, cluster=None if units is None else _coded(units)[0])
-    return value_decisions(logged, index, names, limits, clip, switch, replicates, seed)
+    if counted["rows"] > ope_source.HELD_ROWS:
+        with new_aside() as aside:
+            file = Path(aside) / "decisions.parquet"
+            rows = table.rows.select(**{ope_parts.UNIT if k == "cluster" else k: one for k, one in columns.items()})
+            table.backend.to_parquet(rows.order_by(ope_parts.UNIT) if cluster else rows, str(file))
+            return value_source(ope_parts.Parted(file), limits, clip, switch, replicates, seed)
+    found = table.arrays(columns, tuple(texts))
+    index, names = found.pop("action")
+    index = np.where(index < 0, len(names), index)
+    units, _ = found.pop("cluster", (None, None))
+    named = [*names, "(missing)"] if len(index) and index.max() == len(names) else names
+    return value_decisions(ope.Logged(**found, cluster=units), index, named, limits, clip, switch, replicates, seed)
 
 
 def value_decisions(
@@ -70,11 +80,19 @@ def value_decisions(
     seed: int = 0,
 ) -> dict[str, Any]:
     """Return the same for decisions in memory; `action` leads each decision to its name in `names`."""
+    return value_source(ope_source.Loaded(logged, action, names), limits, clip, switch, replicates, seed)
+
+
+def value_source(
+    source: ope_source.Source, limits: ope_trust.Limits, clip: float = 10.0, switch: float = 10.0, replicates: int = 1000, seed: int = 0
+) -> dict[str, Any]:
+    """Return the same for decisions wherever they are."""
     answer = enveloped("ope", {"estimator": None})
-    if refused := ope_trust.judge_columns(logged):
-        return answer | {"n": len(logged.reward), "refusal": refused}
-    seen = ope_trust.diagnose(logged, clip)
-    refused = ope_trust.judge(seen, logged.reward, limits)
+    n, refused = source.refused()
+    if refused:
+        return answer | {"n": n, "refusal": refused}
+    seen = source.diagnosed(clip)
+    refused = ope_trust.judge(seen, source.rewards(), limits)
     answer |= {
         "n": seen.n,
         "units": seen.units,
@@ -83,13 +101,13 @@ def value_decisions(
         "clip": clip,
         "switch": switch,
         "bootstrap": {"replicates": replicates, "seed": seed},
-        "actions": ope_trust.support_by_action(logged, action, names),
+        "actions": source.support(),
         "refusal": refused,
     }
     if refused:
         return answer
-    on_log, *estimates = ope.estimate_all(logged, clip=clip, switch=switch, replicates=replicates, seed=seed)
-    head = next(one for one in estimates if one.estimator == ("dr" if logged.has_model else "snips"))
+    on_log, *estimates = ope.estimates_of(source.units(clip, switch), source.has_model, replicates=replicates, seed=seed)
+    head = next(one for one in estimates if one.estimator == ("dr" if source.has_model else "snips"))
     t = abs(head.difference) / head.difference_se if head.difference_se else float("inf") if head.difference else 0.0
     together = (head.se**2 + on_log.se**2 - head.difference_se**2) / 2
     z = float(stats.t.isf(0.025, max(seen.units - 1, 1)))
@@ -131,8 +149,3 @@ def _warnings(seen: ope_trust.Diagnostics, head: ope.Estimate) -> list[str]:
             f"which sees a loss of support above about {max(3 * seen.mean_weight_se, 0.05):.0%}; --unsupported makes it exact"
         )
     return says
-
-
-def _coded(words: NDArray[np.object_]) -> tuple[NDArray[np.intp], list[str]]:
-    coded = pa.array(words, type=pa.string()).fill_null("(missing)").dictionary_encode()
-    return coded.indices.to_numpy().astype(np.intp), coded.dictionary.to_pylist()

@@ -10,7 +10,7 @@ import numpy as np
 from liftgate.measure.refusal import Refusal
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
 
     from numpy.typing import NDArray
 
@@ -69,6 +69,11 @@ class ActionSupport:
 
 def judge_columns(logged: Logged) -> Refusal | None:
     """Return why the columns cannot be used at all, before any number is made of them."""
+    return judge_faults(faults(logged), len(logged.reward))
+
+
+def faults(logged: Logged) -> dict[tuple[str, str], int]:
+    """Return how many rows of each column are no finite numbers, 0 or outside 0 to 1, where that must not be."""
     named = {
         "reward": logged.reward,
         "logged probability": logged.logged_probability,
@@ -77,29 +82,37 @@ def judge_columns(logged: Logged) -> Refusal | None:
         "q_target": logged.q_target,
         "unsupported probability": logged.unsupported,
     }
-    if len(logged.reward) == 0:
+    found = {("not finite", name): int((~np.isfinite(column)).sum()) for name, column in named.items() if column is not None}
+    found["zero", "logged probability"] = int((logged.logged_probability == 0).sum())
+    for name in ("logged probability", "target probability", "unsupported probability"):
+        if (column := named[name]) is not None:
+            found["outside", name] = int(((column < 0) | (column > 1 + 1e-9)).sum())
+    return found
+
+
+def judge_faults(found: Mapping[tuple[str, str], int], n: int) -> Refusal | None:
+    """Return why columns of n rows with these faults cannot be used, or None."""
+    if n == 0:
         return Refusal("no_rows", "the table holds no decisions", "check the file and the --where condition")
-    for name, column in named.items():
-        if column is not None and (bad := int((~np.isfinite(column)).sum())):
+    for (kind, name), bad in found.items():
+        if not bad:
+            continue
+        if kind == "not finite":
             return Refusal(
                 "not_a_number",
-                f"{bad:,} of {len(column):,} rows have a {name} that is missing, NaN or infinite",
+                f"{bad:,} of {n:,} rows have a {name} that is missing, NaN or infinite",
                 "mend or leave out those rows before the file is read; leaving out rows by their reward or action biases the answer",
             )
-    zero = int((logged.logged_probability == 0).sum())
-    if zero:
-        return Refusal(
-            "zero_logged_probability",
-            f"{zero:,} logged decisions have a logged probability of 0: what happened cannot have had no chance",
-            "log the probability of the final choice, after consent, eligibility, suppression and caps; 0 often means that it was "
-            "computed before a rule or a fallback changed the choice",
-        )
-    for name in ("logged probability", "target probability", "unsupported probability"):
-        column = named[name]
-        if column is not None and (bad := int(((column < 0) | (column > 1 + 1e-9)).sum())):
+        if kind == "zero":
             return Refusal(
-                "probability_out_of_range", f"{bad:,} rows have a {name} outside 0 to 1", "give probabilities, not scores or percentages"
+                "zero_logged_probability",
+                f"{bad:,} logged decisions have a logged probability of 0: what happened cannot have had no chance",
+                "log the probability of the final choice, after consent, eligibility, suppression and caps; 0 often means that it was "
+                "computed before a rule or a fallback changed the choice",
             )
+        return Refusal(
+            "probability_out_of_range", f"{bad:,} rows have a {name} outside 0 to 1", "give probabilities, not scores or percentages"
+        )
     return None
 
 
@@ -208,20 +221,23 @@ def _mean_error(w: Floats, cluster: NDArray[np.generic] | None) -> float:
 
 def support_by_action(logged: Logged, index: NDArray[np.intp], names: Sequence[str]) -> list[ActionSupport]:
     """Return how each logged action is covered, the largest share under the target first; `index` leads each decision to its name."""
-    w, n, k = logged.weight, len(logged.reward), len(names)
+    return supports(tallied(logged, index, len(names)), names, len(logged.reward))
+
+
+def tallied(logged: Logged, index: NDArray[np.intp], k: int) -> list[tuple[int, float, float, float]]:
+    """Return of each of k actions: decisions, sum of weights, sum of their squares, smallest logged probability."""
+    w = logged.weight
     counts, sums = np.bincount(index, minlength=k), np.bincount(index, weights=w, minlength=k)
     squares = np.bincount(index, weights=w * w, minlength=k)
-    smallest = np.full(len(names), np.inf)
+    smallest = np.full(k, np.inf)
     np.minimum.at(smallest, index, logged.logged_probability)
+    return list(zip(counts.tolist(), sums.tolist(), squares.tolist(), smallest.tolist(), strict=True))
+
+
+def supports(tally: Sequence[Sequence[float]], names: Sequence[str], n: int) -> list[ActionSupport]:
+    """Return the support of each action of n decisions from its tally, the largest share under the target first."""
     rows = [
-        ActionSupport(
-            str(name),
-            int(counts[i]),
-            float(counts[i] / n),
-            float(sums[i] / n),
-            float(sums[i] ** 2 / squares[i]) if squares[i] else 0.0,
-            float(smallest[i]),
-        )
-        for i, name in enumerate(names)
+        ActionSupport(str(name), int(count), count / n, total / n, total**2 / squares if squares else 0.0, smallest)
+        for name, (count, total, squares, smallest) in zip(names, tally, strict=True)
     ]
     return sorted(rows, key=lambda row: -row.target_share)

@@ -7,9 +7,9 @@ from typing import Any
 
 import ibis
 
-from liftgate.measure import attribution, ope, ope_trust
+from liftgate.measure import attribution, ope, ope_parts, ope_source, ope_trust
 from liftgate.measure.log import Log, new_aside, open_log, valid
-from liftgate.measure.ope_table import value_decisions
+from liftgate.measure.ope_table import value_decisions, value_source
 from liftgate.measure.quality import gap_refusal, lost_records
 from liftgate.measure.refusal import Refusal, Refused
 
@@ -43,7 +43,8 @@ def value_bundle(
         lost, gaps = lost_records(log)
         if (why := gap_refusal(lost, gaps)) is not None and not allow_gaps:
             raise Refused(why.code, why.why, why.what_to_do)
-        return _value(log, target, rule, read_at_ms, max_unknown, limits or ope_trust.Limits(), replicates, seed) | {"lost_records": lost}
+        found = _value(log, target, rule, read_at_ms, max_unknown, limits or ope_trust.Limits(), replicates, seed, Path(aside))
+        return found | {"lost_records": lost}
 
 
 def _value(
@@ -55,6 +56,7 @@ def _value(
     limits: ope_trust.Limits,
     replicates: int,
     seed: int,
+    aside: Path,
 ) -> dict[str, Any]:
     latest = [log.fetch(one.max().name("at").as_table())[0]["at"] or 0 for one in (log.decisions.decided_at_ms, log.events.received_at_ms)]
     read_at = read_at_ms or max(latest)
@@ -83,8 +85,9 @@ def _value(
         return answer | {"refusal": refusal}
     rows = _joined(log, target, made, rule)
     because = _counted(log, rows)
-    known = log.backend.to_pyarrow(_known(rows))
-    unknown = done - known.num_rows
+    told = _told(rows)
+    known = log.count(told)
+    unknown = done - known
     answer |= {"unknown": unknown, "unknown_because": because}
     if unknown > max_unknown * done:
         first = next(iter(because), "the replay's table has no row of it")
@@ -95,17 +98,16 @@ def _value(
             "change less at a time, or let an experiment tell; --max-unknown allows more where you know that they are alike",
         )
         return answer | {"refusal": refusal}
-    numbers = {name: known[name].to_numpy() for name in _NUMBERS}
-    coded = known["action"].combine_chunks().dictionary_encode()
-    found = value_decisions(
-        ope.Logged(**numbers, cluster=known["unit"].to_numpy()),
-        coded.indices.to_numpy().astype("intp"),
-        coded.dictionary.to_pylist(),
-        limits,
-        replicates=replicates,
-        seed=seed,
-    )
-    return found | answer
+    if known > ope_source.HELD_ROWS:
+        # A text for each unit orders them; a number would have to be given to all of them at once.
+        file = aside / "told.parquet"
+        log.backend.to_parquet(told.order_by(ope_parts.UNIT), str(file))
+        return value_source(ope_parts.Parted(file), limits, replicates=replicates, seed=seed) | answer
+    held = log.backend.to_pyarrow(told.mutate(unit=ibis.dense_rank().over(ibis.window(order_by=told.unit)).cast("int64")))
+    coded = held[ope_parts.ACTION].combine_chunks().dictionary_encode()
+    logged = ope.Logged(**{name: held[name].to_numpy() for name in _NUMBERS}, cluster=held[ope_parts.UNIT].to_numpy())
+    actions = coded.indices.to_numpy().astype("intp"), coded.dictionary.to_pylist()
+    return value_decisions(logged, *actions, limits, replicates=replicates, seed=seed) | answer
 
 
 def _joined(log: Log, target: Path, made: Any, rule: attribution.Rule) -> Any:
@@ -116,11 +118,10 @@ def _joined(log: Log, target: Path, made: Any, rule: attribution.Rule) -> Any:
     return rows.inner_join(attribution.rewards(log, made, rule), "decision_id")
 
 
-def _known(rows: Any) -> Any:
-    """Return what is estimated from, of the decisions of which the replay can tell: numbers, the action, and a number a unit."""
+def _told(rows: Any) -> Any:
+    """Return what is estimated from, of the decisions of which the replay can tell: numbers, the action and the unit."""
     told = rows.filter(rows.why.fill_null("") == "")
-    unit = ibis.dense_rank().over(ibis.window(order_by=told.unit))
-    return told.select("action", unit=unit.cast("int64"), **{name: told[name].cast("float64") for name in _NUMBERS})
+    return told.select(ope_parts.ACTION, ope_parts.UNIT, **{name: told[name].cast("float64") for name in _NUMBERS})
 
 
 def _counted(log: Log, rows: Any) -> dict[str, int]:

@@ -33,8 +33,9 @@ def rank_value(
     table = open_table(path, text=(arm,), where=where)
     table.has(score, outcome)
     table.check((score, outcome))
-    found = table.arrays({"score": table.number(score), "outcome": table.number(outcome), "arm": table.text(arm)})
-    arms = sorted({str(one) for one in found["arm"]})
+    found = table.arrays({"score": table.number(score), "outcome": table.number(outcome), "arm": table.text(arm)}, ("arm",))
+    place, names = found["arm"]
+    arms = sorted({*names, *(["None"] if (place < 0).any() else [])})
     others = [one for one in arms if one != control]
     if control not in arms:
         raise Misused(f"no row has {arm} = {control!r}; the arms are {', '.join(arms)}")
@@ -43,8 +44,9 @@ def rank_value(
     treatment = others[0] if treatment is None else treatment
     if treatment not in others:
         raise Misused(f"no row has {arm} = {treatment!r}; the arms are {', '.join(arms)}")
-    kept = (found["arm"] == control) | (found["arm"] == treatment)
-    scores, outcomes, treated = found["score"][kept], found["outcome"][kept], found["arm"][kept] == treatment
+    is_treated = place == (names.index(treatment) if treatment in names else -1)
+    kept = is_treated | (place == (names.index(control) if control in names else -1))
+    scores, outcomes, treated = found["score"][kept], found["outcome"][kept], is_treated[kept]
     n = {treatment: int(treated.sum()), control: int((~treated).sum())}
     words = [word for word in share if word.rpartition("=")[0] in ("", *n)] if len(others) > 1 else share
     split = gate_split(n, words, control)
