@@ -9,6 +9,9 @@ from __future__ import annotations
 import os
 from collections.abc import Awaitable, Callable, Container, Mapping, Sequence
 from functools import partial
+from itertools import repeat
+from operator import attrgetter
+from struct import iter_unpack
 from time import monotonic
 from typing import Any, Protocol
 
@@ -40,7 +43,7 @@ class PersonKeys:
         """`hashed` gives what tombstones call an id; `units` has what makes pseudonyms of each kind of unit."""
         self.key_id = pseudonyms.key_id
         self._pseudonyms = pseudonyms
-        self._hashed = hashed
+        self.hashed = hashed
         self._random = random
         self._clock = clock
         self._units = units or {}
@@ -104,6 +107,10 @@ class PersonKeys:
         known = self._known
         if len(known) + len(people) > KNOWN:
             known.clear()
+        if None not in keys:
+            # As mostly.
+            known.update(zip(map(_id_of, people), zip(keys, repeat(now)), strict=True))  # type: ignore[arg-type]
+            return
         for person, key in zip(people, keys, strict=True):
             if key is None:
                 known.pop(person.person_id, None)
@@ -127,7 +134,7 @@ class PersonKeys:
 
     def tombstone(self, person_id: str) -> bytes:
         """Return the key of the person's tombstone."""
-        return redis_keys.tombstone(self._hashed(person_id))
+        return redis_keys.tombstone(self.hashed(person_id))
 
 
 _named = partial(tuple.__new__, Named)
@@ -153,6 +160,10 @@ def valid(value: Any) -> bytes | None:
     return value if isinstance(value, bytes) and len(value) == KEY_BYTES else None
 
 
+_id_of = attrgetter("person_id")
+_KEY, _SIZES = f"{KEY_BYTES}s", frozenset({KEY_BYTES})
+
+
 class Asking:
     """The keys of one batch on one server: what to send along with its fetch, and what came of it. `cluster_person_keys.py` has others.
 
@@ -165,7 +176,8 @@ class Asking:
         """`apart`: by `commands`; else by `claims`, and whatever else reads everybody's key and `tombstones` after them."""
         self._ring, self._people = ring, people
         known = ring.known
-        self._new = [row for row, person in enumerate(people) if person.person_id not in known and person.keyed]
+        ids = list(map(_id_of, people))
+        self._new = [] if all(map(known.__contains__, ids)) else [r for r, one in enumerate(ids) if one not in known and people[r].keyed]
         self.commands: list[Command] = self._ask(range(len(people)), self._new) if apart else []
         self.keys: list[bytes | None] = []
         self.erased: list[int] = []
@@ -174,7 +186,8 @@ class Asking:
     def _ask(self, rows: Sequence[int], new: Sequence[int]) -> list[Command]:
         """Return what makes keys for the new, then reads everybody's, then looks for tombstones of the new: in this order."""
         people = self._people
-        names = [redis_keys.person_key(people[row].person_id) for row in rows]
+        tag = redis_keys.tag
+        names = [tag(people[row].person_id) + b"k" for row in rows]
         return [*self._claims(new), ("MGET", *names, *self._tombstones(new))]
 
     def claims(self) -> list[Command]:
@@ -188,14 +201,12 @@ class Asking:
     def _claims(self, new: Sequence[int]) -> list[Command]:
         if not new:
             return []
-        people, fresh = self._people, self._ring.fresh(len(new))
-        return [
-            ("SET", redis_keys.person_key(people[row].person_id), fresh[at : at + KEY_BYTES], "NX", "PX", LIFE_MS)
-            for row, at in zip(new, range(0, len(fresh), KEY_BYTES), strict=True)
-        ]
+        fresh = iter_unpack(_KEY, self._ring.fresh(len(new)))
+        tags = map(redis_keys.tag, map(_id_of, map(self._people.__getitem__, new)))
+        return [("SET", tag + b"k", key, "NX", "PX", LIFE_MS) for tag, (key,) in zip(tags, fresh, strict=True)]
 
     def _tombstones(self, new: Sequence[int]) -> list[bytes]:
-        return [self._ring.tombstone(self._people[row].person_id) for row in new]
+        return redis_keys.tombstones(map(self._ring.hashed, map(_id_of, map(self._people.__getitem__, new))))
 
     def take(self, replies: Sequence[Any]) -> None:
         """Take the replies to `commands`, and leave in that what is still to be sent."""
@@ -212,7 +223,8 @@ class Asking:
 
     def answered(self, keys: Sequence[Any], made: Sequence[Any], tombstones: Sequence[Any]) -> None:
         """Take the replies where they were not asked for by `commands`: to reading keys, to `claims`, and to reading `tombstones`."""
-        self.keys = [value if type(value) is bytes and len(value) == KEY_BYTES else None for value in keys]
+        sound = None not in keys and _SIZES.issuperset(map(len, keys))
+        self.keys = list(keys) if sound else list(map(valid, keys))
         if made:
             self.commands = self._buried(self._new, made, tombstones)
 
@@ -220,6 +232,8 @@ class Asking:
         """Take the keys of those among the new who were erased; return what takes back what was made."""
         keys = self.keys
         gone: list[Command] = []
+        if tombstones.count(None) == len(tombstones):
+            return gone
         for made, row, tombstone in zip(replies, new, tombstones, strict=False):
             if tombstone is not None:
                 # Also where it cannot be told: then they have none.

@@ -16,6 +16,8 @@ In `<person>`, `%`, `{` and `}` are written %25, %7B and %7D, and an empty id is
 
 from __future__ import annotations
 
+from binascii import hexlify
+from collections.abc import Iterable
 from functools import lru_cache
 
 
@@ -103,6 +105,11 @@ def person_key(person_id: str) -> bytes:
 def tombstone(hashed: bytes) -> bytes:
     """Return the key of a tombstone, by the keyed hash of the id. No person's tag begins with `%x:`."""
     return b"lg:{%x:" + hashed.hex().encode() + b"}"
+
+
+def tombstones(hashed: Iterable[bytes]) -> list[bytes]:
+    """Return `tombstone` of each."""
+    return [b"lg:{%x:" + one + b"}" for one in map(hexlify, hashed)]
 
 
 TOMBSTONES = b"lg:{%x:*}"

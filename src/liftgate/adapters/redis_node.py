@@ -89,11 +89,15 @@ class NodeClient:
 
     def post(self, commands: Sequence[Command]) -> Replies:
         """See `RedisClient`."""
-        loop = asyncio.get_running_loop()
-        waiter: Replies = loop.create_future()
-        if not self._links:
+        for link in self._links:
+            # Kept there: asking for the loop is a system call before Python 3.12.
+            loop = link.loop
+            break
+        else:
+            waiter: Replies = asyncio.get_running_loop().create_future()
             waiter.set_exception(StoreUnavailable("redis: no connection"))
             return waiter
+        waiter = loop.create_future()
         if not self._posted:
             self._posted_at = loop.time()
         self._posted.append((commands, waiter))

@@ -11,6 +11,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Sequence
 from copy import copy
+from operator import attrgetter
 from typing import Any, Literal
 
 import hiredis
@@ -249,13 +250,18 @@ class RedisProfiles:
         return fetched, of_others
 
 
+_more = attrgetter("both", "certain", "account_id", "verdicts", "lists", "features")
+_NO_MORE = frozenset({(False, False, "", False, False, False)})
+
+
 def _plain_keys(people: Sequence[PersonKey]) -> list[bytes] | None:
     """Return the keys of profile, consent, history and person of each; None: somebody's are more."""
+    if not _NO_MORE.issuperset(map(_more, people)):
+        return None
     keys: list[bytes] = []
+    tag_of = redis_keys.tag
     for person in people:
-        if person.both or person.certain or person.account_id or person.verdicts or person.lists or person.features:
-            return None
-        tag = redis_keys.tag(person.person_id)
+        tag = tag_of(person.person_id)
         keys += (tag + b"p", tag + b"c", tag + (b"g" if person.ghost else b"h"), tag + b"k")
     return keys
 

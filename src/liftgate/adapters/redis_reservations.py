@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from binascii import hexlify
 from collections.abc import Collection, Coroutine, Mapping, Sequence
-from contextlib import suppress
+from operator import attrgetter
 from struct import Struct
 from typing import Any
 
@@ -20,7 +20,7 @@ from liftgate.adapters.redis_client import AWAY, DEFAULT_BUDGET_MS, Command, Red
 from liftgate.adapters.redis_parts import Parts
 from liftgate.adapters.redis_script import ScriptCall, run_script
 from liftgate.domain.errors import StoreUnavailable
-from liftgate.pipeline.ports import Amendment, Charge, Claim, ClaimOutcome, ClaimStatus, TotalUse
+from liftgate.pipeline.ports import NOTHING_WATCHED, Amendment, Charge, Claim, ClaimOutcome, ClaimStatus, TotalUse
 
 DEFAULT_HORIZON_MS = 60_000
 CHUNK = 64
@@ -75,7 +75,10 @@ class RedisReservations:
             return []
         size = self._chunk
         records: list[Command] = []
-        calls = [self._claims(claims[i : i + size], records) for i in range(0, len(claims), size)]
+        if len(claims) <= size:
+            calls = [self._claims(claims, records)]
+        else:
+            calls = [self._claims(claims[i : i + size], records) for i in range(0, len(claims), size)]
         replies = await self._run("reserve.lua", calls, len(claims), budget_s, records)
         if self._parted and replies.count(_NOBODY) == len(claims):
             raise StoreUnavailable("redis: no server that was asked answered")
@@ -106,10 +109,12 @@ class RedisReservations:
         if not records:
             return
         commands: list[Command] = [("DEL", record) for record in records] if self._clustered else [("DEL", *records)]
-        replies = None
+        replies: list[Any] | None = None
         if not self._breaker.failures:
-            with suppress(StoreUnavailable):
+            try:
                 replies = await self._client.post(commands)
+            except StoreUnavailable:
+                replies = None
         if replies is None or hiredis.ReplyError in map(type, replies):
             # Lost with a connection, a slot that has moved: once more, for itself.
             client = Parts.of(self._client) if self._parted else None
@@ -136,23 +141,31 @@ class RedisReservations:
         """Return keys and arguments of one call of `reserve.lua`; add to `records` what stores the claims' records before it."""
         keys: list[bytes] = []
         arguments: list[bytes] = []
-        totals, watches = _total_keys(claims), dict[bytes, int]()
-        life = self._record_life
+        # What few claims have is looked for in all of them at once, and what many have in common is packed once.
+        more = any(map(any, map(_beyond_person, claims)))
+        totals = _total_keys(claims) if more else {}
+        watches: dict[bytes, int] = {}
+        sections: dict[int, bytes] = {}
+        watch, which = NOTHING_WATCHED, 0
+        tag_of, header_of, memory_of, life = redis_keys.tag, _HEADER.pack, _MEMORY.pack, self._record_life
         for claim in claims:
-            tag, account = redis_keys.tag(claim.person_id), claim.account
+            tag, fingerprint, reservation = tag_of(claim.person_id), claim.fingerprint, claim.reservation_id
+            if claim.watch is not watch:
+                watch = claim.watch
+                which = watches.setdefault(watch.packed, len(watches) + 1) if watch.packed else 0
+            charges, request_id, response = claim.charges, claim.request_id, claim.response
+            section = sections.get(id(charges))
+            if section is None:
+                section = sections[id(charges)] = _charges(charges)
+            flags = _REQUEST if request_id else 0
+            if more:
+                flags |= _flags(claim)
+            arguments.append(header_of(fingerprint, reservation, claim.now_ms, flags, which) + section)
             keys.append(tag + (b"g" if claim.ghost else b"h"))
-            flags = _REQUEST if claim.request_id else 0
-            if account is not None or claim.totals or claim.partly:
-                flags |= (_ACCOUNT if account is not None else 0) | (_TOTALS if claim.totals else 0) | (_GHOST if claim.ghost else 0)
-                flags |= _PARTLY if claim.partly else 0
-            watched = claim.watch.packed
-            which = watches.setdefault(watched, len(watches) + 1) if watched else 0
-            header = _HEADER.pack(claim.fingerprint, claim.reservation_id, claim.now_ms, flags, which)
-            arguments.append(header + _charges(claim.charges) if claim.charges else header)
-            if claim.request_id:
-                keys.append(tag + b"r:" + claim.request_id.encode("utf-8", "surrogatepass"))
-                name = hexlify(claim.reservation_id)
-                arguments.append(_remembered(claim.fingerprint, claim.response, name))
+            if request_id:
+                name = hexlify(reservation)
+                keys.append(tag + b"r:" + request_id.encode("utf-8", "surrogatepass"))
+                arguments.append(memory_of(b"L", fingerprint, len(response)) + response + name)
                 # On its way before the claim: where the claim is made, its record is there already.
                 records.append(("SET", tag + b"q:" + name, claim.record, "PX", life))
             if flags > _REQUEST:
@@ -232,6 +245,17 @@ class RedisReservations:
         parts = Parts.of(self._client, hurried)
         assert parts is not None
         return await run_script(name, calls, parts, self._breaker, budget_s, hurried, before=before)
+
+
+_beyond_person = attrgetter("account", "totals", "partly")
+
+
+def _flags(claim: Claim) -> int:
+    """Return the flags of a claim over more than one person's history; 0: it is none."""
+    account, totals = claim.account is not None, bool(claim.totals)
+    if not (account or totals or claim.partly):
+        return 0
+    return _ACCOUNT * account | _TOTALS * totals | _GHOST * claim.ghost | _PARTLY * claim.partly
 
 
 def _total_keys(claims: Sequence[Claim]) -> dict[bytes, int]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from functools import cache
 from hashlib import blake2b
+from typing import Any
 from zoneinfo import ZoneInfo, available_timezones
 
 import numpy as np
@@ -25,6 +26,8 @@ UNLIMITED = 2**40
 DEFERRED_LEASE_MS = 600_000
 """Shortest time that a deferred decision holds its places: 10 minutes, the default lease of caps that count exposures."""
 _EXCLUDED = Reason.EXCLUDED
+Charged = dict[tuple[Any, ...], tuple[Charge, ...]]
+"""What people's histories are charged for a choice, by all that it depends on: many people of a batch are charged the same."""
 
 
 @cache
@@ -101,6 +104,8 @@ class CapPlan:
         self._even = any(cap.even for cap in caps)
         self.plain = not (self.by_channel or self.by_account or self.total_ids)
         """Every cap is a person's, on any channel."""
+        self._by_context = bool(self._contacts) or any(cap.zone == "person" for cap in caps)
+        """What a choice is charged depends on the request's channel or time zone."""
 
     def _read_placements(self) -> None:
         held = [[*p.offers.tolist(), *p.defaults] for p in self._bundle.placements]
@@ -188,20 +193,37 @@ class CapPlan:
             room = np.where(self._once[: self.people] & (room > 0), UNLIMITED, room)
         # Over all caps: a tight one elsewhere only costs the row a list of its own.
         tightest = np.minimum.reduce(room, axis=1).tolist()
-        watches = []
-        for row, (place, request, tight) in enumerate(zip(batch.placement.tolist(), batch.requests, tightest, strict=True)):
-            channel, slots = self.channel(request) if self.by_channel else 0, request.slot_count
-            watches.append(
-                self._watches[channel][place][slots]
-                if tight >= slots
-                else self._watch(self._people_of[channel][place], batch.cap_room[row], slots)
-            )
-        return watches
+        rows = zip(range(batch.n), batch.placement.tolist(), batch.requests, tightest, strict=True)
+        if self.by_channel:
+            return [self._watch_of(self.channel(request), place, tight, batch, row) for row, place, request, tight in rows]
+        usual = self._watches[0]
+        return [
+            usual[place][slots] if tight >= (slots := request.slot_count) else self._watch_of(0, place, tight, batch, row)
+            for row, place, request, tight in rows
+        ]
+
+    def _watch_of(self, channel: int, place: int, tight: int, batch: Batch, row: int) -> Watch:
+        slots = batch.requests[row].slot_count
+        return (
+            self._watches[channel][place][slots]
+            if tight >= slots
+            else self._watch(self._people_of[channel][place], batch.cap_room[row], slots)
+        )
 
     def _watch(self, columns: Indices, room: NDArray[np.int64], slots: int) -> Watch:
         room, limits = room[columns], self._limits[columns]
         most = np.maximum(limits - room, limits - np.where(self._once[columns], 1, slots)).tolist()
         return Watch(tuple((self.caps[c].cap_id, most[i]) for i, c in enumerate(columns) if room[i] > 0))
+
+    def charged(self, chosen: tuple[int, ...], request: DecideRequest, now_ms: int, shows: bool, known: Charged) -> tuple[Charge, ...]:
+        """Return `charges`, from `known` where somebody of the batch was charged the same."""
+        alike: tuple[Any, ...] = (chosen, shows, request.deferred, now_ms, request.placement_id)
+        if self._by_context:
+            alike += (request.context.channel, request.context.time_zone)
+        found = known.get(alike)
+        if found is None:
+            found = known[alike] = self.charges(chosen, request, now_ms, shows)
+        return found
 
     def charges(self, chosen: Sequence[int], request: DecideRequest, now_ms: int, shows: bool) -> tuple[Charge, ...]:
         """Return what the person's history is charged for a choice; `shows`: the decision shows anything, the default included."""

@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from operator import attrgetter
 
+from liftgate.domain.contact_history import reservation_of
 from liftgate.domain.errors import FieldViolation, RequestIdReused, StoreUnavailable
 from liftgate.domain.reason import Arm, Reason
-from liftgate.pipeline.ports import NOTHING_WATCHED, Charge, Claim, ClaimOutcome, ClaimStatus, Watch
+from liftgate.pipeline.cap_plan import Charged
+from liftgate.pipeline.ports import NOTHING_WATCHED, Claim, ClaimOutcome, ClaimStatus
 from liftgate.pipeline.stages import Stage
 from liftgate.pipeline.walk import Pending, Walk
 from liftgate.pipeline.withheld_claim import partly_held_out, withhold
@@ -18,6 +21,7 @@ _REDIS_AWAY = (Reason.PROFILE_STORE_UNAVAILABLE, Reason.RESERVATION_UNAVAILABLE)
 # Names of this module: looking a member up on its enum costs microseconds before Python 3.12.
 _HOLDOUT = Arm.HOLDOUT
 _MADE, _CAP_REACHED, _UNSURE = ClaimStatus.MADE, ClaimStatus.CAP_REACHED, ClaimStatus.UNSURE
+_status_of, _STATUSES_MADE = attrgetter("status"), frozenset({_MADE})
 _LOGGED, _PENDING = ClaimStatus.DUPLICATE_LOGGED, ClaimStatus.DUPLICATE_PENDING
 
 
@@ -27,15 +31,7 @@ async def reserve(walk: Walk) -> bool:
     A claim watches every cap that the choice depended on, not only those of what was chosen: so whether a row selects again does not
     depend on its draw, and the vector that it logs is the one that it was drawn from.
     """
-    now_ms = walk.batch.now_ms.tolist()
-    watches = walk.live.caps.watches(walk.batch)
-    partly = partly_held_out(walk.batch)
-    charged: Charged = {}
-    claims = {}
-    for row in walk.unsettled:
-        claim = _claim(walk, row, now_ms[row], watches[row], row in partly, charged)
-        if claim is not None:
-            claims[row] = claim
+    claims = _claims(walk)
     walk.unsettled = []
     if not claims:
         return False
@@ -44,6 +40,10 @@ async def reserve(walk: Walk) -> bool:
     except StoreUnavailable as error:
         _fall_back(walk, claims, type(error).__name__)
         return bool(walk.unsettled)
+    if _STATUSES_MADE.issuperset(map(_status_of, outcomes)):
+        # As mostly.
+        walk.claims |= claims
+        return False
     unsure: dict[int, Claim] = {}
     for (row, claim), outcome in zip(claims.items(), outcomes, strict=True):
         status = outcome.status
@@ -72,61 +72,67 @@ def _fall_back(walk: Walk, claims: dict[int, Claim], cause: str) -> None:
     walk.live.caps.deny_unreserved_defaults(walk.batch, rows)
 
 
-Charged = dict[tuple[tuple[int, ...], bool, bool, int, str, str, str], tuple[Charge, ...]]
-"""What people's histories are charged for a choice, by all that it depends on: many people of a batch are charged the same."""
+def _claims(walk: Walk) -> dict[int, Claim]:
+    """Return by row the claims of the unsettled; none where there is neither a cap that matters nor an answer to remember."""
+    batch, caps, keys = walk.batch, walk.live.caps, walk.keys
+    decisions, requests, forced, responses, records = walk.decisions, batch.requests, walk.forced, walk.responses, walk.records
+    now_ms, watches, partly = batch.now_ms.tolist(), caps.watches(batch), partly_held_out(batch)
+    own = bool(keys) and not walk.one_off
+    charged: Charged = {}
+    claims = {}
+    for row in walk.unsettled:
+        decision, request, why, watch = decisions[row], requests[row], forced[row], watches[row]
+        if request.dry_run:
+            continue
+        online = decision.mode != "logging_only"
+        if why is not None or not online:
+            if why is not None and why in _REDIS_AWAY:
+                continue
+            watch = NOTHING_WATCHED
+        ghost, idempotent, name = decision.arm is _HOLDOUT, request.idempotent, decision.decision_id
+        claims[row] = claim = Claim(
+            request.person_id,
+            ghost,
+            request.request_id if idempotent else "",
+            request.fingerprint,
+            reservation_of(name, keys[row]) if own else walk.reservation(row, name),
+            (),
+            now_ms[row],
+            responses[row],
+            records[row],
+            watch,
+        )
+        chosen = decision.chosen if decision.counted is None else decision.counted
+        shown = decision.offered if not ghost else decision.would_offer if decision.mode == "online" else decision.counted
+        claim.charges = caps.charged(chosen, request, claim.now_ms, bool(shown), charged)
+        if not caps.plain:
+            _charge_others(walk, row, claim, chosen)
+        if row in partly:
+            _withhold(walk, row, claim, bool(shown), charged)
+        if not (idempotent or claim.charges or watch.entries or claim.account is not None or claim.totals or claim.withheld):
+            del claims[row]
+    return claims
 
 
-def _claim(walk: Walk, row: int, now: int, watch: Watch, partly: bool, charged: Charged) -> Claim | None:
-    """Return the row's claim; None where there is neither a cap that matters nor an answer to remember."""
-    decision, request, why = walk.decisions[row], walk.batch.requests[row], walk.forced[row]
-    if request.dry_run or (why is not None and why in _REDIS_AWAY):
-        return None
-    ghost, idempotent = decision.arm is _HOLDOUT, request.idempotent
-    if why is not None or decision.mode == "logging_only":
-        watch = NOTHING_WATCHED
-    claim = Claim(
-        request.person_id,
-        ghost,
-        request.request_id if idempotent else "",
-        request.fingerprint,
-        walk.reservation(row, decision.decision_id),
-        (),
-        now,
-        walk.responses[row],
-        walk.records[row],
-        watch,
-        None,
-        (),
-        partly,
-    )
-    chosen = decision.chosen if decision.counted is None else decision.counted
-    shown = decision.offered if not ghost else decision.would_offer if decision.mode == "online" else decision.counted
-    shows = bool(shown)
-    _charge(walk, row, claim, chosen, shows, charged)
-    if partly:
-        would = replace(claim)
-        some = decision.chosen if decision.would_count is None else decision.would_count
-        would_show = shows or (decision.mode == "online" and bool(decision.would_offer)) or bool(decision.would_count)
-        _charge(walk, row, would, some, would_show, charged)
-        withhold(claim, would)
-    if idempotent or claim.charges or watch.entries or claim.account is not None or claim.totals or claim.withheld:
-        return claim
-    return None
+def _charge_others(walk: Walk, row: int, claim: Claim, chosen: tuple[int, ...]) -> None:
+    """Fill in what the claim counts for a choice, and depends on, beyond the person's own caps."""
+    caps, now = walk.live.caps, claim.now_ms
+    watched = walk.forced[row] is None and walk.decisions[row].mode != "logging_only"
+    claim.account = caps.account(walk.batch, row, chosen, now, watched=watched)
+    claim.totals = caps.totals(walk.batch, row, chosen, now) if watched else ()
 
 
-def _charge(walk: Walk, row: int, claim: Claim, chosen: tuple[int, ...], shows: bool, charged: Charged) -> None:
-    """Fill in what the claim counts for a choice, and what it depends on beyond the person's own caps."""
-    caps, request, now = walk.live.caps, walk.batch.requests[row], claim.now_ms
-    context = request.context
-    alike = (chosen, shows, request.deferred, now, request.placement_id, context.channel, context.time_zone)
-    known = charged.get(alike)
-    if known is None:
-        known = charged[alike] = caps.charges(chosen, request, now, shows)
-    claim.charges = known
+def _withhold(walk: Walk, row: int, claim: Claim, shows: bool, charged: Charged) -> None:
+    """Add to the claim of somebody partly held out what it withholds."""
+    decision, caps = walk.decisions[row], walk.live.caps
+    claim.partly = True
+    would = replace(claim)
+    some = decision.chosen if decision.would_count is None else decision.would_count
+    would_show = shows or (decision.mode == "online" and bool(decision.would_offer)) or bool(decision.would_count)
+    would.charges = caps.charged(some, walk.batch.requests[row], claim.now_ms, would_show, charged)
     if not caps.plain:
-        watched = walk.forced[row] is None and walk.decisions[row].mode != "logging_only"
-        claim.account = caps.account(walk.batch, row, chosen, now, watched=watched)
-        claim.totals = caps.totals(walk.batch, row, chosen, now) if watched else ()
+        _charge_others(walk, row, would, some)
+    withhold(claim, would)
 
 
 def _settle(walk: Walk, row: int, claim: Claim, outcome: ClaimOutcome) -> None:
