@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from dataclasses import replace
+from time import monotonic
 
 import numpy as np
 import pytest
@@ -242,11 +243,12 @@ async def test_request_ids_belong_to_a_person(backend: Backend) -> None:
 async def test_memory_ends_with_the_horizon(backend: Backend) -> None:
     """After the retry horizon the request_id is new; confirm does not lengthen it, and confirming what is gone does nothing."""
     reservations = backend.reservations(horizon_ms=700)
-    made = claim(1)
+    made, began = claim(1), monotonic()
     assert list(await reservations.reserve([made, claim(2)])) == [MADE, MADE]
     await reservations.confirm([made])
     (outcome,) = await reservations.look([made])
-    assert outcome.status is ClaimStatus.DUPLICATE_LOGGED
+    # Unless this machine was so busy that the horizon had gone by.
+    assert outcome.status is ClaimStatus.DUPLICATE_LOGGED or monotonic() - began > 0.7
     await asyncio.sleep(0.8)
     await reservations.confirm([made, claim(2)])
     assert list(await reservations.look([made, claim(2)])) == [MADE, MADE]
