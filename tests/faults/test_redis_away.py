@@ -26,7 +26,7 @@ SCHEMA = InputSchema((Input("profile.age", InputType.INT),), ())
 PERSON = [PersonKey("p", False)]
 CLAIM = [Claim("p", False, "r", b"finger--", b"reserve-", (Charge(b"cap-----", 9, 2e12, 2e12),), 1, b"answer", b"record")]
 BUDGET_MS = 40.0
-HANGS_S = 1.5
+HANGS_S = 4.0
 """A call that takes this long hangs: far beyond every budget here, far below redis-py's own patience."""
 FROZEN_S = 5.0
 
@@ -59,8 +59,8 @@ class Adapters:
         return tally
 
     async def live_again(self) -> None:
-        """Return once everything answers. Raises after ten seconds."""
-        async with asyncio.timeout(10):
+        """Return once everything answers. Raises after half a minute."""
+        async with asyncio.timeout(30):
             while (await self.each())["unavailable"]:
                 await asyncio.sleep(0.02)
 
