@@ -54,7 +54,15 @@ def reason_of(raw: bytes | None, purpose: str, now_ms: int) -> Reason:
             return _UNREADABLE
     except (ValueError, KeyError, TypeError):
         return _UNREADABLE
-    return _one(purposes.get(purpose, _ABSENT), now_ms)[0]
+    record = purposes.get(purpose, _ABSENT)
+    if type(record) is dict:
+        # A grant as most are: since a while, and without an end.
+        get = record.get
+        given = get("given_at_ms")
+        endless = get("expires_at_ms") is None and get("withdrawn_at_ms") is None
+        if endless and type(given) is int and given <= now_ms and get("status") == "granted":
+            return _ALLOWED
+    return _one(record, now_ms)[0]
 
 
 def _records(raw: bytes | None) -> tuple[dict[str, Any] | None, str]:

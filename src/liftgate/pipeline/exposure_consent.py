@@ -65,8 +65,13 @@ class ExposureConsent:
         """Return what is against an exposure, by its person's consent document; None: nothing."""
         strict, lenient = self._needs(event)
         now_ms, shown_at = event.received_at_ms, event.occurred_at_ms
+        needed = strict | lenient
+        if len(needed) == 1:
+            (only,) = needed
+            if consent.reason_of(document, self._purposes[only], now_ms) is _ALLOWED:
+                return None
         reasons, _, _ = consent.parse(document, self._purposes, now_ms)
-        missing = [p for p in strict | lenient if reasons[p] is not _ALLOWED]
+        missing = [p for p in needed if reasons[p] is not _ALLOWED]
         if not missing:
             return None
         # What is certain comes first, and the profile's own purpose before those that may have been needed beside it.

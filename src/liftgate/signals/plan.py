@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from functools import partial
 from typing import NamedTuple
 
 from liftgate.domain.errors import BadInput
@@ -17,6 +18,8 @@ AHEAD_MS = 5 * 60 * 1000
 """Events may lie so far ahead of the clock that receives them."""
 _BOUNDS_MS = 10_000
 """What is of no more use is worked out anew so often."""
+_change = partial(tuple.__new__, FeatureChange)
+"""Makes a `FeatureChange` of its parts, without a call of Python's."""
 _UNTIL = {
     Keeps.COUNT: Until.SLOT,
     Keeps.MICROS: Until.SLOT,
@@ -95,12 +98,16 @@ class FeaturePlan:
         cells, lives_ms = self.changes(event)
         if not cells:
             return None
-        moment = event.received_at_ms // _BOUNDS_MS
         known, upkeep = self._upkeep
-        if known != moment:
-            upkeep = packed_upkeep(self.most_bytes, self.packed_bounds(moment * _BOUNDS_MS))
-            self._upkeep = (moment, upkeep)
-        return FeatureChange(cells, lives_ms + AHEAD_MS, upkeep)
+        if known != event.received_at_ms // _BOUNDS_MS:
+            upkeep = self._renewed(event.received_at_ms // _BOUNDS_MS)
+        return _change((cells, lives_ms + AHEAD_MS, upkeep))
+
+    def _renewed(self, moment: int) -> bytes:
+        """Return what is of no more use by now, and keep it."""
+        upkeep = packed_upkeep(self.most_bytes, self.packed_bounds(moment * _BOUNDS_MS))
+        self._upkeep = (moment, upkeep)
+        return upkeep
 
     def changes(self, event: Event) -> tuple[bytes, int]:
         """Return what an event changes, packed, and how long from now that can matter, in ms. Empty: nothing.
@@ -115,6 +122,8 @@ class FeaturePlan:
         packed = None if usual is None else usual(event, group, currency)
         if packed is None:
             lives_ms, others, packed = 0, feeds, b""
+        elif not others:
+            return packed, lives_ms
         for feed, own_ms in others:
             change = feed(event, group, currency)
             if change is not None:
