@@ -21,6 +21,9 @@ from liftgate.demo.shop import BUNDLE, MODELS
 _PR_SET_PDEATHSIG = 1
 _START_S = 60.0
 _STOP_S = 60.0
+_TRIES = 3
+_TAKEN = "--port (LIFTGATE_PORT)"
+"""What a server says that cannot have its port."""
 
 
 class ServerFailed(Exception):
@@ -65,7 +68,18 @@ def start(redis_url: str, log: Path, said: Path, port: int = 0, metrics_port: in
 
     `quiet` drains without waiting for load balancers, and logs warnings only. Raises ServerFailed.
     """
-    port = port or free_port()
+    for _ in range(_TRIES):
+        try:
+            return _start(redis_url, log, said, port or free_port(), metrics_port, quiet)
+        except ServerFailed as err:
+            # What was free may be somebody's by the time the server listens.
+            if port or _TAKEN not in str(err):
+                raise
+            last = err
+    raise last
+
+
+def _start(redis_url: str, log: Path, said: Path, port: int, metrics_port: int, quiet: bool) -> Server:
     settings = {
         "bundle": BUNDLE,
         "models": MODELS,
