@@ -135,11 +135,12 @@ def test_a_loader_ends_with_its_server(files: Files) -> None:
 
 
 def test_a_loader_loads_nothing_offline() -> None:
-    """Nor what serves: no gRPC and no Redis client."""
-    modules = ("adapters.operators", "app.control", "app.handover", "app.loading", "app.logging", "app.loader")
+    """Nor what serves: no gRPC, no Redis client, no event loop, no settings and no log."""
+    modules = ("adapters.operators", "app.handover", "app.loading", "app.loader")
     loaded = loaded_by("\n".join(f"import liftgate.{module}" for module in modules))
     assert "onnxruntime" in loaded
-    assert not loaded & {*OFFLINE, "grpc", "pygrpc_native", "redis", "hiredis", "opentelemetry", "prometheus_client"}
+    wire = {"grpc", "pygrpc_native", "redis", "hiredis", "opentelemetry", "prometheus_client"}
+    assert not loaded & {*OFFLINE, *wire, "asyncio", "pydantic_settings", "structlog"}
 
 
 def test_files_are_told_as_they_are(tmp_path: Path) -> None:

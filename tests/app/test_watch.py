@@ -9,7 +9,8 @@ from pathlib import Path
 import pytest
 
 from liftgate.app import watch as watching
-from liftgate.app.watch import fingerprint, watch
+from liftgate.app.fingerprint import Fingerprint, fingerprint
+from liftgate.app.watch import watch
 
 
 @pytest.fixture
@@ -58,7 +59,7 @@ async def test_a_change_under_way_is_waited_for(monkeypatch: pytest.MonkeyPatch)
     looks = 0
     done = asyncio.Event()
 
-    def look() -> watching.Fingerprint:
+    def look() -> Fingerprint:
         nonlocal looks
         state = states[min(looks, len(states) - 1)]
         looks += 1

@@ -8,6 +8,7 @@ server that started it does.
 from __future__ import annotations
 
 import gc
+import json
 import os
 import sys
 import threading
@@ -29,18 +30,18 @@ def main(arguments: list[str]) -> int:
     threading.Thread(target=_leave_with_the_server, daemon=True).start()
     # From here on at low priority: imports are half of the work.
     from liftgate.adapters.operators import Operators
-    from liftgate.app.control import decode
     from liftgate.app.handover import Handed, pack
     from liftgate.app.loading import Files, found, load_at_rest
-    from liftgate.app.logging import where
 
     # It does not live long enough to be worth collecting.
     gc.disable()
-    files = Files.read(decode(order))
+    files = Files.read(json.loads(order))
     try:
         read = found(lambda: load_at_rest(files), lambda: Operators(files.operators).known)
         handed = Handed(None if read.loaded is None else read.loaded.bundle, read.known, read.mistakes)
     except Exception as err:  # its text may quote anything, so only its class and place are told
+        from liftgate.app.logging import where
+
         handed = Handed(None, None, cause=f"{type(err).__name__} at {where(err)}")
     with open(int(arguments[0]), "wb") as out:
         out.write(pack(handed))

@@ -10,8 +10,7 @@ from typing import Any, Generic, TypeVar
 from liftgate.adapters.bundle_archive import keep
 from liftgate.adapters.onnx_models import ModelsRefused, OnnxModels
 from liftgate.adapters.operators import Known
-from liftgate.app.settings import mention
-from liftgate.app.watch import Fingerprint, fingerprint
+from liftgate.app.fingerprint import Fingerprint, fingerprint
 from liftgate.bundle.load import load_bundle
 from liftgate.bundle.mistake import BundleError, Mistake
 from liftgate.domain.errors import BadInput
@@ -117,6 +116,9 @@ def load_live(files: Files) -> Live:
     bundle = load_bundle(files.bundle, files.models)
     live = Live(bundle, OnnxModels.load(bundle))
     if live.caps.one_server and files.cluster:
+        # Here: settings, and what reads them, are a fifth of a second of a loader.
+        from liftgate.app.settings import mention
+
         raise BadInput(
             f"{live.caps.one_server} counts over several people, and {mention('redis')} is a Cluster, where one step cannot change what "
             "lies on several servers: name one server, or remove `scope: account` and `scope: total`"
