@@ -37,8 +37,10 @@ def test_the_numbers_that_slots_are_drawn_with_hold() -> None:
 def test_a_bundle_draws_by_these_salts() -> None:
     """What a server draws placements' slots by is the salt that the file describes."""
     live = Live(load_bundle(BUNDLES / "policies"), models=None)  # type: ignore[arg-type]
-    for placement, salts in zip(live.bundle.placements, live.draw_salts, strict=True):
-        assert [salt.parts for salt in salts] == [("select", "policies", placement.placement_id, str(s)) for s in range(placement.slots)]
+    for placement, salts in zip(live.bundle.placements, zip(*live.draw_salts, strict=True), strict=True):
+        assert [salt.parts for salt in salts if salt is not None] == [
+            ("select", "policies", placement.placement_id, str(s)) for s in range(placement.slots)
+        ]
 
 
 def test_what_a_number_draws_holds() -> None:

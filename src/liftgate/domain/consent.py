@@ -9,8 +9,9 @@ was withdrawn since. A record's other fields are evidence (`domain/consent_recor
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from math import inf
+from operator import itemgetter
 from struct import Struct
 from typing import Any
 
@@ -82,6 +83,7 @@ def _records(raw: bytes | None) -> tuple[dict[str, Any] | None, str]:
 
 _Said = tuple[float, float, bytes, bytes, str]
 """Since when and until before when a document says so; its codes, ends and version."""
+_SINCE, _UNTIL, _CODES, _ENDS, _VERSION = map(itemgetter, range(5))
 
 
 class Reader:
@@ -92,18 +94,18 @@ class Reader:
         self._pack = Struct(f"={len(purposes)}d").pack
         self._known: dict[bytes | None, _Said] = {}
 
-    def columns(self, raws: Iterable[bytes | None], moments_ms: Iterable[int]) -> tuple[bytearray, bytearray, list[str]]:
+    def columns(self, raws: Sequence[bytes | None], moments_ms: Sequence[int]) -> tuple[bytearray, bytearray, list[str]]:
         """Return what `parse` does of N documents, each at its moment: [N, P] codes, [N, P] float64 ends, [N] versions."""
-        known, codes, ends, versions = self._known, bytearray(), bytearray(), []
-        for raw, now_ms in zip(raws, moments_ms, strict=True):
-            said = known.get(raw)
-            if said is None or not said[0] <= now_ms < said[1]:
-                said = self._read(raw, now_ms)
-            _, _, code, end, version = said
-            codes += code
-            ends += end
-            versions.append(version)
-        return codes, ends, versions
+        if not raws:
+            return bytearray(), bytearray(), []
+        said: list[Any] = list(map(self._known.get, raws))
+        if None in said or not max(map(_SINCE, said)) <= min(moments_ms) <= max(moments_ms) < min(map(_UNTIL, said)):
+            said = list(map(self._said, raws, moments_ms))
+        return bytearray().join(map(_CODES, said)), bytearray().join(map(_ENDS, said)), list(map(_VERSION, said))
+
+    def _said(self, raw: bytes | None, now_ms: int) -> _Said:
+        said = self._known.get(raw)
+        return said if said is not None and said[0] <= now_ms < said[1] else self._read(raw, now_ms)
 
     def _read(self, raw: bytes | None, now_ms: int) -> _Said:
         records, version = _records(raw)

@@ -10,6 +10,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import IntEnum
+from itertools import repeat
+from operator import eq
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -27,6 +30,7 @@ class ProfileState(IntEnum):
 
 
 _FOUND, _MISSING, _UNREADABLE = int(ProfileState.FOUND), int(ProfileState.MISSING), int(ProfileState.UNREADABLE)
+_starts = bytes.startswith
 _UNKNOWN = np.array(0, dtype=np.uint32)
 
 
@@ -56,7 +60,10 @@ def pack(schema: InputSchema, values: Sequence[float], at_s: Sequence[int] | int
 def unpack(schema: InputSchema, raws: Sequence[bytes | None]) -> Profiles:
     """Decode N stored values. None is MISSING; a wrong length, magic, version or schema is UNREADABLE, never a guess."""
     size, header, filler = schema.profile_dtype.itemsize, schema.profile_header, schema.profile_missing
-    found = [raw if raw is not None and len(raw) == size and raw.startswith(header) else filler for raw in raws]
+    found: Sequence[Any] = raws
+    whole = None not in found and all(map(eq, map(len, found), repeat(size))) and all(map(_starts, found, repeat(header)))
+    if not whole:
+        found = [raw if raw is not None and len(raw) == size and raw.startswith(header) else filler for raw in raws]
     rows = np.frombuffer(b"".join(found), schema.profile_dtype)
     value, when = rows["value"], rows["at_s"]
     at_s, unknown = when.astype(np.float64), when == _UNKNOWN
@@ -69,7 +76,7 @@ def unpack(schema: InputSchema, raws: Sequence[bytes | None]) -> Profiles:
     if schema.stored_count < schema.profile_count:
         value, at_s = widened(schema, value), widened(schema, at_s)
     state = np.zeros(len(found), dtype=np.uint8)  # FOUND is 0
-    if filler in found:
+    if not whole:
         state[:] = [_FOUND if one is not filler else _MISSING if raw is None else _UNREADABLE for raw, one in zip(raws, found, strict=True)]
     return Profiles(state, value, at_s)
 

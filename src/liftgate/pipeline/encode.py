@@ -33,8 +33,9 @@ def encode(walk: Walk) -> None:
     heads = Heads(walk, walk.stage_us(ENCODE))
     for (p, slots), members in _alike(batch, rows).items():
         template = _template(live.record_parts[p], walk.ports.pseudonym_key_id, batch.controls.version)
-        for row, part in zip(members, encode_columns(template, _columns(batch, live, p, slots, members)), strict=True):
-            records[row] = heads.put(part, decisions[row])
+        parts = encode_columns(template, _columns(batch, live, p, slots, members))
+        for row, record in zip(members, heads.put(parts, [decisions[row] for row in members]), strict=True):
+            records[row] = record
 
 
 def _alike(batch: Batch, rows: list[int]) -> dict[tuple[int, int], list[int]]:

@@ -8,6 +8,7 @@ from itertools import repeat
 from math import nan
 from operator import attrgetter, not_
 from struct import Struct
+from typing import Any
 
 import numpy as np
 
@@ -171,13 +172,16 @@ class _ContextRows:
 
     def matrix(self, requests: Sequence[DecideRequest]) -> Floats:
         """Return [N, context inputs], NaN missing. Not to be written to."""
-        raw = b"".join([self._row(request.context) for request in requests])
-        return np.frombuffer(raw, dtype=np.float64).reshape(len(requests), len(self._columns))
+        contexts = list(map(_CONTEXT, requests))
+        rows: list[Any] = list(map(self._known.get, map(_KEY, contexts)))
+        if None in rows or any(map(_ATTRIBUTES, contexts)):
+            rows = list(map(self._row, contexts))
+        return np.frombuffer(b"".join(rows), dtype=np.float64).reshape(len(requests), len(self._columns))
 
     def _row(self, context: Context) -> bytes:
         if context.attributes:
             return self._read(context)
-        key = (context.channel, context.device, context.locale, context.time_zone)
+        key = _KEY(context)
         row = self._known.get(key)
         if row is None:
             if len(self._known) >= _KNOWN:
@@ -203,4 +207,5 @@ def _context_rows(schema: InputSchema) -> _ContextRows:
 
 _KNOWN = 4096
 """Contexts remembered for a schema; one more, and all are forgotten."""
-_BUILT_IN = frozenset({"channel", "device", "locale", "time_zone"})
+_BUILT_IN = "channel", "device", "locale", "time_zone"
+_CONTEXT, _ATTRIBUTES, _KEY = attrgetter("context"), attrgetter("attributes"), attrgetter(*_BUILT_IN)

@@ -150,25 +150,33 @@ class Heads:
         withheld = tuple([offers[offer].offer_id for offer in decision.withheld])
         return answer_part(withheld, request.deferred, decision.mode, request.baseline_offers, decision.default_slots)
 
-    def put(self, columns: memoryview, decision: Decision) -> bytes:
-        """Return a decision's record, from its encoded columns."""
-        row, walk = decision.row, self._walk
-        request = walk.batch.requests[row]
-        alike = _OUTCOME(decision), self._rows[row]
-        part = self._known.get(alike)
-        return encode_head(
-            columns,
-            decision.decision_id,
-            request.request_id,
-            self._now_ms[row],
-            decision.valid_until_ms,
-            walk.pseudonyms[row],
-            self._learn(alike, decision) if part is None else part,
-            self._walk_part,
-            request.trace_id,
-            request.span_id,
-            b"" if self._plain[row] else self._more(row, request, decision),
-        )
+    def put(self, columns: Sequence[memoryview], decisions: Sequence[Decision]) -> list[bytes]:
+        """Return decisions' records, from the encoded columns of each."""
+        walk, walk_part, known, rows, plain, now_ms = self._walk, self._walk_part, self._known, self._rows, self._plain, self._now_ms
+        requests, pseudonyms = walk.batch.requests, walk.pseudonyms
+        records = []
+        for its, decision in zip(columns, decisions, strict=True):
+            row = decision.row
+            request, alike = requests[row], (_OUTCOME(decision), rows[row])
+            part = known.get(alike)
+            if part is None:
+                part = self._learn(alike, decision)
+            records.append(
+                encode_head(
+                    its,
+                    decision.decision_id,
+                    request.request_id,
+                    now_ms[row],
+                    decision.valid_until_ms,
+                    pseudonyms[row],
+                    part,
+                    walk_part,
+                    request.trace_id,
+                    request.span_id,
+                    b"" if plain[row] else self._more(row, request, decision),
+                )
+            )
+        return records
 
     def _learn(self, alike: tuple[Any, ...], decision: Decision) -> bytes:
         """Return what a decision's record says that others' say, too, and remember it."""

@@ -115,8 +115,8 @@ class Live:
     """By placement: how long its answers may be shown."""
     ends_at_ms: tuple[float, ...] = field(init=False)
     """By offer: when it ends, inf: it does not."""
-    draw_salts: tuple[tuple[Salt, ...], ...] = field(init=False)
-    """By placement and slot."""
+    draw_salts: tuple[tuple[Salt | None, ...], ...] = field(init=False)
+    """By slot and placement; None: the placement has no such slot."""
     caps: CapPlan = field(init=False)
     """The bundle's caps, pauses and contact policies as columns."""
     slate_limits: SlateLimits = field(init=False)
@@ -151,8 +151,8 @@ class Live:
         set_once(self, "variants", Variants(bundle))
         set_once(self, "narrows", bundle.worth.narrows or _minima_vary(bundle))
         salts = tuple(
-            tuple(Salt("select", bundle.name, placement.placement_id, str(slot)) for slot in range(placement.slots))
-            for placement in bundle.placements
+            tuple(Salt("select", bundle.name, place.placement_id, str(slot)) if slot < place.slots else None for place in bundle.placements)
+            for slot in range(max((place.slots for place in bundle.placements), default=0))
         )
         learns = any(placement.mode != "online" for placement in bundle.placements)
         set_once(self, "modes", tuple(placement.mode for placement in bundle.placements) if learns else ())

@@ -93,10 +93,12 @@ def _review_id(walk: Walk, row: int) -> str:
 def _draws(walk: Walk, slot_counts: list[int]) -> Floats:
     """Return [N, S] uniforms, pure functions of salt, pseudonym and request_id; slots that a request does not ask for stay 0."""
     salts, by, asked = walk.live.draw_salts, walk.drawn_by(), list(map(_REQUEST_ID, walk.batch.requests))
-    placement, slots = walk.batch.placement.tolist(), max(slot_counts)
+    placement, slots, fewest = walk.batch.placement.tolist(), max(slot_counts), min(slot_counts)
     draws = np.empty((walk.batch.n, slots))
     for slot in range(slots):
-        own = [salts[place][slot] if slot < count else None for place, count in zip(placement, slot_counts, strict=True)]
+        own = list(map(salts[slot].__getitem__, placement))
+        if slot >= fewest:
+            own = [salt if slot < count else None for salt, count in zip(own, slot_counts, strict=True)]
         draws[:, slot] = uniforms(own, by, asked)
     return draws
 
