@@ -87,13 +87,13 @@ def write(folder: Path, features: bool = True) -> Path:
     return bundle
 
 
-def bodies(tag: str, batches: int, now_ms: int) -> Iterator[bytes]:
-    """Yield encoded requests of new events: views, exposures, clicks and purchases of many people, over the last hour."""
+def bodies(tag: str, batches: int, now_ms: int, size: int = BATCH) -> Iterator[bytes]:
+    """Yield encoded requests of `size` new events: views, exposures, clicks and purchases of many people, over the last hour."""
     kinds = (EventKind.EVENT_KIND_CUSTOM, EventKind.EVENT_KIND_CUSTOM, EventKind.EVENT_KIND_EXPOSURE, EventKind.EVENT_KIND_CLICK)
     for b in range(batches):
         events = []
-        for i in range(BATCH):
-            n = b * BATCH + i
+        for i in range(size):
+            n = b * size + i
             kind = EventKind.EVENT_KIND_PURCHASE if n % 50 == 49 else kinds[n % 4]
             event = Event(
                 event_id=f"{tag}-{n:016d}",

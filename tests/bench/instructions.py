@@ -104,11 +104,13 @@ def of_batch_calls(folder: Path, offers: int, people_a_call: int) -> float:
         return runner.run(_count_calls(chosen, "/liftgate.v1.DecisionService/DecideBatch", calls)) / people_a_call
 
 
-def of_events(folder: Path) -> float:
-    """Return instructions an event, in calls of 50, with ten features and a cap that events change."""
+def of_events(folder: Path, size: int = events.BATCH) -> float:
+    """Return instructions an event, in calls of so many, with ten features and a cap that events change."""
     events.write(folder)
-    calls = list(events.bodies("counted", _WARM_UP + _CALLS, time.time_ns() // 1_000_000))
+    # As many events of every kind alone as together.
+    counted = _CALLS if size > 1 else events.BATCH
+    calls = list(events.bodies("counted", _WARM_UP + counted, time.time_ns() // 1_000_000, size))
     with EmbeddedValkey(tcp=True) as valkey, asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
         runner.run(events.agree(valkey.url))
         chosen = bench_settings(folder / "bundle", None, folder / "log", valkey.url)
-        return runner.run(_count_calls(chosen, "/liftgate.v1.EventService/Record", calls)) / events.BATCH
+        return runner.run(_count_calls(chosen, "/liftgate.v1.EventService/Record", calls)) / size

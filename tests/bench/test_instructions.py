@@ -11,8 +11,10 @@ from .instructions import Counter, measure, of_batch_calls, of_events
 
 BUDGET = {1: 11_900, 32: 3_950}
 """By size of batch, on Python 3.11; it took 10,350 and 3,430 when this was written. A change that needs more says why and raises it."""
-BATCH_BUDGET, EVENT_BUDGET = 3_500, 2_650
-"""A decision of `DecideBatch` and an event, through the wire; they took 3,030 and 2,310."""
+BATCH_BUDGET = 3_500
+"""A decision of `DecideBatch`, through the wire; it took 3,030."""
+EVENT_BUDGET = {50: 1_830, 1: 5_470}
+"""An event by how many are in its call, through the wire; they took 1,590 and 4,750."""
 _KNOWN = sys.version_info[:2] == (3, 11)
 
 
@@ -38,11 +40,12 @@ def test_decisions_of_a_batch_call_keep_their_budget_whatever_the_number_of_offe
 
 
 @pytest.mark.slow
-def test_an_event_keeps_its_budget(tmp_path: Path) -> None:
-    """An event of fifty in a call, which changes ten features and a cap, stays within its budget."""
-    took = of_events(tmp_path)
+@pytest.mark.parametrize("size", EVENT_BUDGET)
+def test_an_event_keeps_its_budget(tmp_path: Path, size: int) -> None:
+    """An event of fifty in a call, and one alone, which change ten features and a cap, stay within their budgets."""
+    took = of_events(tmp_path, size)
     if _KNOWN:
-        assert took < EVENT_BUDGET
+        assert took < EVENT_BUDGET[size]
 
 
 def test_the_counter_would_see_a_loop_over_candidates() -> None:
