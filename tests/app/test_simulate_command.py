@@ -15,6 +15,8 @@ from liftgate.adapters.bundle_archive import keep
 from liftgate.app.cli.main import make_app
 from liftgate.bundle.load import load_bundle
 from liftgate.domain.bucketing import Salt
+from liftgate.measure import ope_source
+from liftgate.measure.envelope import KEYS, NUMBERS
 from liftgate.record.frame import Header, Stream, encode_frames
 from liftgate.record.parquet import read_log
 from liftgate.v1.record_pb2 import EventRecord
@@ -67,7 +69,7 @@ def other(directory: Path, was: str, now: str) -> str:
 def simulate(bundle: str, log: Path, *more: str) -> tuple[int, dict[str, Any]]:
     """Exit code and JSON."""
     asked = ["simulate", "--bundle", bundle, "--log", str(log), "--models", MODELS, "--read-at", READ_AT, "--json", *more]
-    result = CliRunner().invoke(make_app("simulate"), asked)
+    result = CliRunner().invoke(make_app("simulate"), asked, catch_exceptions=False)
     return result.exit_code, json.loads(result.stdout or result.stderr)
 
 
@@ -88,6 +90,19 @@ def test_the_interval_holds_the_known_worth(log: Path, tmp_path: Path) -> None:
     assert abs(found["diagnostics"]["mean_weight"] - 1) < 3 * found["diagnostics"]["mean_weight_se"]
     _, valued = simulate(bundle, log, "--metric", "purchase_value")
     assert valued["estimate"] == pytest.approx(2 * found["estimate"])
+
+
+def test_a_large_log_is_valued_in_parts(log: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Beyond the limit decisions are not held at once: the estimate, its error and the support are the same, and all keys are there."""
+    bundle = other(tmp_path / "b", "epsilon: 0.10", "epsilon: 0.50")
+    held = simulate(bundle, log)[1]
+    monkeypatch.setattr(ope_source, "HELD_ROWS", 100)
+    code, parted = simulate(bundle, log)
+    assert (code, parted["what"]) == (0, "simulate")
+    assert set(KEYS) <= parted.keys()
+    for key in (*NUMBERS, "difference", "difference_se", "units", "n"):
+        assert parted[key] == pytest.approx(held[key], rel=1e-9), key
+    assert [one["n"] for one in parted["actions"]] == [one["n"] for one in held["actions"]]
 
 
 def test_the_same_bundle_earns_what_was_earned(log: Path) -> None:

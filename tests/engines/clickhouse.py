@@ -60,6 +60,6 @@ class ClickHouse:
         """Return one."""
         return 1
 
-    def to_parquet(self, rows: Any, path: str) -> None:
+    def to_parquet(self, rows: Any, path: str, by: str = "") -> None:
         """Write the rows."""
-        pq.write_table(self.to_pyarrow(rows), path)
+        pq.write_table(self.to_pyarrow(rows.order_by(by) if by else rows), path)

@@ -10,6 +10,7 @@ import pytest
 from typer.testing import CliRunner
 
 from liftgate.app.cli.log import app as log_app
+from liftgate.measure import ope_source
 from liftgate.measure.attribution import Rule
 from liftgate.measure.engine import using
 from liftgate.measure.simulate import value_bundle
@@ -83,8 +84,10 @@ def test_spark_writes_the_table_of_a_log_as_one_file(log: Path, tmp_path: Path) 
     assert differences(list(one), list(other)) == []
 
 
-def test_another_bundle_is_valued_alike(log: Path, tmp_path: Path) -> None:
-    """What a replay's table and the log's outcomes say of another bundle is the same on Spark, reward for reward."""
+@pytest.mark.parametrize("held", [1_000_000, 100], ids=["held", "in parts"])
+def test_another_bundle_is_valued_alike(held: int, log: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What a replay's table and the log's outcomes say of another bundle is the same on Spark, held at once or not."""
+    monkeypatch.setattr(ope_source, "HELD_ROWS", held)
     decided_ids = [f"{i:032x}" for i in range(2_000) if i % 5]
     table = pa.table(
         {

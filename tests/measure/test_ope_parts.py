@@ -101,6 +101,15 @@ def test_parts_are_refused_as_the_whole_is(name: str, value: float, code: str, t
     assert some["refusal"] == all_["refusal"]
 
 
+@pytest.mark.parametrize("rows", [100, N])
+def test_decisions_out_of_order_are_not_added_up(rows: int, tmp_path: Path) -> None:
+    """A unit whose decisions lie apart in the file would count as two: nothing is said of it."""
+    found = {name: np.roll(column, 2_000) for name, column in columns().items()}
+    pq.write_table(pa.table(found), tmp_path / "x.parquet")
+    with pytest.raises(ValueError, match="not in order of unit"):
+        list(Parted(tmp_path / "x.parquet", rows).parts())
+
+
 @pytest.mark.parametrize("cluster", [(), ("--cluster", "unit")], ids=["rows", "people"])
 def test_a_large_table_is_read_in_parts(cluster: tuple[str, ...], tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """The command answers the same of a table in any order, held or not; beyond the limit it is not held."""

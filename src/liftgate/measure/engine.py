@@ -50,8 +50,8 @@ class Engine(Protocol):
         """Return a table expression's rows as a `pyarrow.Table`."""
         ...
 
-    def to_parquet(self, rows: Any, path: str) -> None:
-        """Write rows as one Parquet file."""
+    def to_parquet(self, rows: Any, path: str, by: str = "") -> None:
+        """Write rows as one Parquet file, in order of a column where one is named."""
         ...
 
     def parts(self, held_bytes: int) -> int:
@@ -115,9 +115,9 @@ class DuckDb:
         """Return the rows as a `pyarrow.Table`. Raises Refused."""
         return self._run(lambda: self._backend.to_pyarrow(expression))
 
-    def to_parquet(self, rows: Any, path: str) -> None:
+    def to_parquet(self, rows: Any, path: str, by: str = "") -> None:
         """Write the rows. Raises Refused."""
-        self._run(lambda: self._backend.to_parquet(rows, path))
+        self._run(lambda: self._backend.to_parquet(rows.order_by(by) if by else rows, path))
 
     def parts(self, held_bytes: int) -> int:
         """Return so many that each is held within the memory."""

@@ -81,12 +81,14 @@ class Spark:
         table = expression.as_table()
         return self._frame(table).toArrow().cast(table.schema().to_pyarrow())
 
-    def to_parquet(self, rows: Any, path: str) -> None:
+    def to_parquet(self, rows: Any, path: str, by: str = "") -> None:
         """Write the rows."""
         # Spark writes a folder of files; a reader of the table wants one.
         aside = Path(f"{path}.parts")
         try:
-            self._frame(rows).repartition(1).write.option("compression", "zstd").parquet(str(aside.absolute()))
+            whole = self._frame(rows).repartition(1)
+            whole = whole.sortWithinPartitions(by) if by else whole
+            whole.write.option("compression", "zstd").parquet(str(aside.absolute()))
             (part,) = aside.glob("part-*.parquet")
             part.rename(path)
         finally:

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from liftgate.measure import ope, ope_trust
@@ -46,16 +47,24 @@ class Parted:
         return {"q_logged", "q_target"} <= set(pq.read_schema(self.file).names)
 
     def parts(self) -> Iterator[tuple[ope.Logged, NDArray[np.int64]]]:
-        """Yield decisions with each one's action as a number; all decisions of a unit are in one part."""
+        """Yield decisions with each one's action as a number; all decisions of a unit are in one part.
+
+        Raises ValueError where the file is not in order of units: a unit in two parts would count as two.
+        """
         rest: list[pa.RecordBatch] = []
+        last = None
         with pq.ParquetFile(self.file) as file:
             by_unit = UNIT in file.schema_arrow.names
             for batch in file.iter_batches(self.rows):
                 if not by_unit:
                     yield self._read(pa.Table.from_batches([batch]))
                     continue
-                changes = np.flatnonzero(_changes(batch.column(UNIT)))
-                if len(changes) == 0 and rest and batch.column(UNIT)[0].equals(rest[-1].column(UNIT)[0]):
+                units = batch.column(UNIT)
+                if not _in_order(units) or (last is not None and units[0].as_py() < last):
+                    raise ValueError(f"{self.file.name} is not in order of {UNIT}")
+                last = units[-1].as_py()
+                changes = np.flatnonzero(_changes(units))
+                if len(changes) == 0 and rest and units[0].equals(rest[-1].column(UNIT)[0]):
                     rest.append(batch)
                     continue
                 cut = int(changes[-1]) + 1 if len(changes) else 0
@@ -66,7 +75,8 @@ class Parted:
             yield self._read(pa.Table.from_batches(rest))
 
     def _read(self, rows: pa.Table) -> tuple[ope.Logged, NDArray[np.int64]]:
-        numbers = {name: rows[name].to_numpy() for name in _NUMBERS if name in rows.column_names}
+        # A sum is a decimal in the file of some engines, and a decimal would be an object.
+        numbers = {name: rows[name].cast(pa.float64()).to_numpy() for name in _NUMBERS if name in rows.column_names}
         unit = rows[UNIT].combine_chunks().dictionary_encode().indices.to_numpy() if UNIT in rows.column_names else None
         made = rows[ACTION].combine_chunks().fill_null("(missing)").dictionary_encode()
         places = np.array([self._actions.setdefault(name, len(self._actions)) for name in made.dictionary.to_pylist()], dtype=np.int64)
@@ -173,6 +183,10 @@ def _changes(column: Any) -> NDArray[np.bool_]:
     """Return of each row but the last whether the next one has another value."""
     codes = column.dictionary_encode().indices.to_numpy()
     return np.asarray(codes[1:] != codes[:-1])
+
+
+def _in_order(column: Any) -> bool:
+    return bool(pc.all(pc.less_equal(column.slice(0, len(column) - 1), column.slice(1))).as_py())
 
 
 def _effective(total: float, squares: float) -> float:

@@ -59,7 +59,7 @@ def value_policy(
         with new_aside() as aside:
             file = Path(aside) / "decisions.parquet"
             rows = table.rows.select(**{ope_parts.UNIT if k == "cluster" else k: one for k, one in columns.items()})
-            table.backend.to_parquet(rows.order_by(ope_parts.UNIT) if cluster else rows, str(file))
+            table.backend.to_parquet(rows, str(file), by=ope_parts.UNIT if cluster else "")
             return value_source(ope_parts.Parted(file), limits, clip, switch, replicates, seed)
     found = table.arrays(columns, tuple(texts))
     index, names = found.pop("action")

@@ -17,6 +17,8 @@ DECISION_COLUMNS = ("decision_id", "decided_at_ms", "bundle_digest", "arm", "deg
 EVENT_COLUMNS = ("event_id", "kind", "decision_id", "occurred_at_ms", "received_at_ms")
 SHOWN_GAPS = 10
 ALARM_P = 0.001
+_MEMORY = "192MB"
+"""What DuckDB may hold at once: a larger log takes more time and disk, no more memory."""
 DEFINITION = (
     "missing: numbers between a writer's first and last that are in no file; n: decisions by arm, each once; p_value: chi-square of "
     "degraded answers being alike in all arms; open: decided less than the window before the log was read"
@@ -36,7 +38,7 @@ class Gap:
 def measure_quality(directory: Path, events: Path | None, window_ms: int | None = None, read_at_ms: int | None = None) -> dict[str, Any]:
     """Return what the log is like as plain data, with a refusal where nothing should be measured on it. Raises Misused."""
     with new_aside() as aside:
-        log = open_log(directory, events, Path(aside), decision_columns=DECISION_COLUMNS, event_columns=EVENT_COLUMNS)
+        log = open_log(directory, events, Path(aside), decision_columns=DECISION_COLUMNS, event_columns=EVENT_COLUMNS, memory=_MEMORY)
         return quality_of(log, window_ms, read_at_ms)
 
 

@@ -16,6 +16,8 @@ from liftgate.measure.refusal import Refusal, Refused
 DECISION_COLUMNS = (*attribution.DECISION_COLUMNS, "arm", "deferred", "mode")
 EVENT_COLUMNS = (*attribution.EVENT_COLUMNS, "received_at_ms")
 _NUMBERS = ("reward", "logged_probability", "target_probability", "unsupported")
+_MEMORY = "192MB"
+"""What DuckDB may hold at once: a larger log takes more time and disk, no more memory."""
 MAX_UNKNOWN = 0.1
 """Largest share of treated decisions of which a replay cannot tell what the other bundle would have done."""
 
@@ -39,7 +41,7 @@ def value_bundle(
     are shown nothing under any bundle. A slate is one action: its probability is the joint one of its slots. Raises Misused, Refused.
     """
     with new_aside() as aside:
-        log = open_log(directory, events, Path(aside), decision_columns=DECISION_COLUMNS, event_columns=EVENT_COLUMNS)
+        log = open_log(directory, events, Path(aside), decision_columns=DECISION_COLUMNS, event_columns=EVENT_COLUMNS, memory=_MEMORY)
         lost, gaps = lost_records(log)
         if (why := gap_refusal(lost, gaps)) is not None and not allow_gaps:
             raise Refused(why.code, why.why, why.what_to_do)
@@ -101,7 +103,7 @@ def _value(
     if known > ope_source.HELD_ROWS:
         # A text for each unit orders them; a number would have to be given to all of them at once.
         file = aside / "told.parquet"
-        log.backend.to_parquet(told.order_by(ope_parts.UNIT), str(file))
+        log.backend.to_parquet(told, str(file), by=ope_parts.UNIT)
         return value_source(ope_parts.Parted(file), limits, replicates=replicates, seed=seed) | answer
     held = log.backend.to_pyarrow(told.mutate(unit=ibis.dense_rank().over(ibis.window(order_by=told.unit)).cast("int64")))
     coded = held[ope_parts.ACTION].combine_chunks().dictionary_encode()
