@@ -125,17 +125,21 @@ class EventService:
 
     def _tell(self, found: Taken) -> None:
         """Count what became of a call's events."""
-        if self._outcomes is None:
+        tell = self._outcomes
+        if tell is None:
+            return
+        if fresh := found.accepted - found.duplicates - found.late:
+            tell("accepted", fresh)
+        if fresh == found.events:
             return
         for outcome, count in (
-            ("accepted", found.accepted - found.duplicates - found.late),
             ("late", found.late),
             ("duplicate", found.duplicates),
             ("rejected", len(found.rejected)),
             ("revoked", len(found.revoked)),
         ):
             if count:
-                self._outcomes(outcome, count)
+                tell(outcome, count)
 
 
 class _Caller:
