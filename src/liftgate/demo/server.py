@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import ctypes
 import os
 import signal
 import socket
 import subprocess
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from time import monotonic, sleep
@@ -16,9 +15,9 @@ from time import monotonic, sleep
 import grpc
 from grpc_health.v1 import health_pb2, health_pb2_grpc
 
+from liftgate.adapters.embedded_valkey import ending_with_us
 from liftgate.demo.shop import BUNDLE, MODELS
 
-_PR_SET_PDEATHSIG = 1
 _START_S = 60.0
 _STOP_S = 60.0
 _TRIES = 3
@@ -104,7 +103,12 @@ def _start(redis_url: str, log: Path, said: Path, port: int, metrics_port: int, 
     began = monotonic()
     with open(said, "wb") as out:
         process = subprocess.Popen(  # noqa: S603  # our own CLI
-            command, stdin=subprocess.DEVNULL, stdout=out, stderr=out, env=environment, preexec_fn=_drain_with_parent()
+            # Killed, this process has it drain.
+            [*ending_with_us(signal.SIGTERM), *command],
+            stdin=subprocess.DEVNULL,
+            stdout=out,
+            stderr=out,
+            env=environment,
         )
     server = Server(process, f"127.0.0.1:{port}", said, command, 0.0)
     try:
@@ -114,14 +118,6 @@ def _start(redis_url: str, log: Path, said: Path, port: int, metrics_port: int, 
         raise
     server.started_s = monotonic() - began
     return server
-
-
-def _drain_with_parent() -> Callable[[], None] | None:
-    """Return what the server runs before exec so that it drains when this process is killed; None where that is unknown."""
-    if sys.platform != "linux":
-        return None
-    prctl = ctypes.CDLL(None, use_errno=True).prctl
-    return lambda: prctl(_PR_SET_PDEATHSIG, signal.SIGTERM)
 
 
 def _wait(server: Server, deadline: float) -> None:
