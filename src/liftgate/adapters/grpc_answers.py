@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from functools import lru_cache
+from itertools import chain
 from math import isfinite
 from struct import Struct
 
@@ -173,10 +174,7 @@ def _default_part(offer: Offer) -> bytes:
 
 def batch_response(answers: list[bytes]) -> bytes:
     """Return one encoded `DecideBatchResponse` of encoded answers: field 1, repeated, each behind its length."""
-    parts: list[bytes] = []
-    for answer in answers:
-        parts += (_answer_ahead(len(answer)), answer)
-    return b"".join(parts)
+    return b"".join(chain.from_iterable(zip(map(_answer_ahead, map(len, answers)), answers, strict=True)))
 
 
 @lru_cache(maxsize=4096)

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import time
+from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
+from operator import attrgetter
 
 import numpy as np
 
@@ -36,6 +38,9 @@ _CODES = 256
 _SAY_AGAIN_S = 1.0
 """A repeated fallback is said once in this long, with how many were left unsaid."""
 _SAID_KEPT = 256
+_FEW = 6
+"""Decisions that are counted one by one: a counter of kinds costs as much as some."""
+_DRY_RUN, _KIND = attrgetter("dry_run"), attrgetter("reason", "arm", "branch")
 
 
 class Telemetry:
@@ -115,9 +120,14 @@ class Telemetry:
             self._numbers[self._stages + _STAGE_BOUNDS.searchsorted(batch.stage_us)] += 1
             self._numbers[self._stage_sums] += batch.stage_us
         requests, where = batch.requests, self._decision
-        for decision in decisions:
-            if not requests[decision.row].dry_run:
+        if any(map(_DRY_RUN, requests)):
+            decisions = [decision for decision in decisions if not requests[decision.row].dry_run]
+        if len(decisions) < _FEW:
+            for decision in decisions:
                 cells[where[decision.reason, decision.arm, decision.branch]] += 1
+        else:
+            for kind, count in Counter(map(_KIND, decisions)).items():
+                cells[where[kind]] += count
         self._refusals += np.bincount(batch.reason.ravel(), minlength=_CODES)[_CANDIDATE_REASONS]
         if batch.shadow_reason is not None:
             self._shadow_refusals += np.bincount(batch.shadow_reason.ravel(), minlength=_CODES)[_CANDIDATE_REASONS]

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from liftgate.domain.errors import LogUnavailable
 from liftgate.domain.reason import Reason
 from liftgate.pipeline.stages import Stage
@@ -11,12 +13,16 @@ from liftgate.pipeline.walk import Walk
 async def record(walk: Walk) -> bool:
     """Write what was decided and release the answers. Return True when rows must be decided again without the log."""
     batch, ports = walk.batch, walk.ports
-    decided = [row for row, result in enumerate(walk.results) if result is None]
-    # A dry run has no record.
-    written = [row for row in decided if walk.records[row]]
+    decided: Sequence[int] = range(batch.n)
+    written, records, alike = decided, walk.records, not any(walk.results) and all(walk.records)
+    if not alike:
+        decided = [row for row, result in enumerate(walk.results) if result is None]
+        # A dry run has no record.
+        written = [row for row in decided if walk.records[row]]
+        records = [walk.records[row] for row in written]
     try:
-        if written:
-            await ports.log.append([walk.records[row] for row in written])
+        if records:
+            await ports.log.append(records)
     except LogUnavailable as error:
         ports.observer.fell_back(Stage.RECORD, type(error).__name__, [batch.requests[row] for row in written])
         made = {row: walk.claims.pop(row) for row in written if row in walk.claims}
@@ -28,8 +34,11 @@ async def record(walk: Walk) -> bool:
             walk.unsure |= made
             for row in written:
                 walk.forced[row] = Reason.LOG_UNAVAILABLE
-            walk.unsettled = written
-        decided = [row for row in decided if row not in written]
-    for row in decided:
-        walk.results[row] = walk.responses[row]
+            walk.unsettled = list(written)
+        alike, decided = False, [row for row in decided if row not in written]
+    if alike:
+        walk.results[:] = walk.responses
+    else:
+        for row in decided:
+            walk.results[row] = walk.responses[row]
     return bool(walk.unsettled)

@@ -46,6 +46,11 @@ if sys.byteorder != "little":  # packed doubles are copied as they lie in memory
 
 _DECISION_ID, _REQUEST_ID = tag("decision_id"), tag("request_id")
 _TRACE_ID, _SPAN_ID, _PSEUDONYM = tag("trace_id"), tag("span_id"), tag("person_pseudonym")
+_SHORT = 128
+_DECISION_IDS, _REQUEST_IDS, _PSEUDONYMS = (
+    tuple([ahead(field, size) for size in range(_SHORT)]) for field in (_DECISION_ID, _REQUEST_ID, _PSEUDONYM)
+)
+"""What stands before short ones, by their length."""
 _ASSIGNMENTS = tag("assignments")
 _ACCOUNT_PSEUDONYM = tag("account_pseudonym")
 _INPUT_CHECK = tag("input_check")
@@ -274,6 +279,7 @@ def encode_head(
     `more` are further fields, encoded, that most records have not. Raises ValueError when a number is negative or out of range.
     """
     own_id, request = decision_id.encode(), request_id.encode()
+    own_size, size, name_size = len(own_id), len(request), len(person_pseudonym)
     if trace_id:
         more += ahead(_TRACE_ID, len(trace_id)) + trace_id
     if span_id:
@@ -281,12 +287,12 @@ def encode_head(
     return b"".join(
         (
             columns,
-            ahead(_DECISION_ID, len(own_id)),
+            _DECISION_IDS[own_size] if own_size < _SHORT else ahead(_DECISION_ID, own_size),
             own_id,
-            ahead(_REQUEST_ID, len(request)),
+            _REQUEST_IDS[size] if size < _SHORT else ahead(_REQUEST_ID, size),
             request,
             _times(decided_at_ms, valid_until_ms),
-            ahead(_PSEUDONYM, len(person_pseudonym)),
+            _PSEUDONYMS[name_size] if name_size < _SHORT else ahead(_PSEUDONYM, name_size),
             person_pseudonym,
             outcome,
             walk,
