@@ -10,7 +10,7 @@ from pathlib import Path
 
 from liftgate.measure import attribution, decision_table, experiment, log_inputs, quality
 from liftgate.measure.drift_log import compare_bundles
-from liftgate.measure.envelope import enveloped
+from liftgate.measure.envelope import KEYS, enveloped
 from liftgate.measure.lift_question import metric_of
 from liftgate.measure.log import Log, new_aside, open_log
 from liftgate.measure.plain import plain
@@ -171,6 +171,6 @@ class Gathering:
     def _drift(self, kind: str, path: Path, names: Sequence[str], made: Answer) -> None:
         reference = str(self.wanted.reference) if self.wanted.reference is not None else ""
         some = " ".join(f"--column {name}" for name in names) if len(names) == MOST_INPUTS else ""
-        log = {"decisions": made["rows"]} | {key: value for key, value in made.items() if key not in ("what", "path", "refusal")}
+        log = {"decisions": made["rows"]} | {key: value for key, value in made.items() if key not in ("what", "path", *KEYS)}
         words = f"--metric {kind}", self.timed(), self.gaps(), some, f"--reference {shlex.quote(reference)}" if reference else ""
         self.note("drift", "drift", lambda: {"log": log} | compare_bundles(str(path), names, reference=reference), *words)

@@ -88,7 +88,7 @@ def _show(found: Answer) -> None:
         one = seen[name]
         if one is not None:
             rows.append([name, figure(one["estimate"]), f"{figure(one['ci_low'])} to {figure(one['ci_high'])}; {right} is right"])
-    for name, words, key in (("Spiegelhalter", "z", "spiegelhalter"), ("Cox, both together", "chi-square", "cox")):
+    for name, words, key in (("Spiegelhalter", "z", "spiegelhalter"), ("Cox, slope and intercept", "chi-square", "cox")):
         one = seen[key]
         if one is not None:
             rows.append([name, figure(one["statistic"]), f"{words}; p {figure(one['p_value'], 2)} if all scores are right"])

@@ -137,7 +137,9 @@ def _show_columns(found: Answer) -> None:
     ]
     if rows:
         header = ["column", "level", "PSI", "expected", "by chance", "JS", "KS", "distance", "missing"]
-        spare = [*([] if any(row[-1] != "-" for row in rows) else ["missing"]), "distance", "KS", "JS", "expected", "by chance"]
+        if all(row[-1] == "-" for row in rows):
+            header, rows = header[:-1], [row[:-1] for row in rows]
+        spare = ["distance", "KS", "JS", "expected", "by chance"]
         if left_out := print_table("Reference to current", header, rows, spare):
             typer.echo(f"Left out to fit: {', '.join(left_out)}; a wider terminal (or COLUMNS=160) and --json have them.")
         typer.echo(
