@@ -47,6 +47,9 @@ class MemoryFile:
         self.storage.tick()
         del self.inode.seen[size:]
 
+    def begin_sync(self, offset: int, size: int) -> None:
+        pass
+
     def sync(self) -> None:
         self.storage.tick()
         self.inode.durable = bytes(self.inode.seen)

@@ -37,7 +37,12 @@ class GatedFile(DiskFile):
 
     gate = threading.Event()
     syncs: ClassVar[Counter[str]] = Counter()
+    asked: ClassVar[list[tuple[str, int, int]]] = []
     broken = False
+
+    def begin_sync(self, offset: int, size: int) -> None:
+        self.asked.append((threading.current_thread().name, offset, size))
+        super().begin_sync(offset, size)
 
     def sync(self) -> None:
         assert self.gate.wait(30)
@@ -52,7 +57,7 @@ class GatedStorage(DiskStorage):
 
     def __init__(self, directory: Path) -> None:
         super().__init__(directory)
-        self.kind: type[GatedFile] = type("Gated", (GatedFile,), {"gate": threading.Event(), "syncs": Counter()})
+        self.kind: type[GatedFile] = type("Gated", (GatedFile,), {"gate": threading.Event(), "syncs": Counter(), "asked": []})
         self.kind.gate.set()
 
     def create(self, name: str) -> DiskFile:
@@ -256,3 +261,21 @@ async def test_writers_in_one_directory_leave_each_other_alone(tmp_path: Path) -
         with path.open("rb") as file:
             payloads.append([frame.payload for frame in SegmentReader(file)])
     assert sorted(payloads) == [[b"first", b"more"], [b"second"]]
+
+
+@pytest.mark.parametrize("level", LEVELS)
+async def test_a_segment_goes_to_storage_bit_by_bit(tmp_path: Path, level: Literal["write", "fsync", "async"]) -> None:
+    """Each further mebibyte is asked for once, in the log's thread and in whole pages that follow one another; level fsync has no need."""
+    storage = GatedStorage(tmp_path / "log")
+    log = SegmentLog(tmp_path / "log", "decision", level, storage=storage, flush_interval_s=0.001)
+    log.open()
+    for _ in range(30):
+        await log.append([os.urandom(100_000)])
+        await asyncio.sleep(0.002)
+    await log.close()
+    asked = storage.kind.asked
+    assert len(stored(tmp_path / "log")) == 30
+    assert [offset for _, offset, _ in asked] == [0, *(offset + size for _, offset, size in asked)][:-1]
+    assert {name for name, _, _ in asked} == (set() if level == "fsync" else {"liftgate-decision-log"})
+    assert all(size >= 2**20 - 2**12 and size % 2**12 == 0 for _, _, size in asked)
+    assert len(asked) == 0 if level == "fsync" else 1 <= len(asked) <= 2

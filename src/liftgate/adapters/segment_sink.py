@@ -8,6 +8,7 @@ import os
 import time
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Literal
 
@@ -24,6 +25,8 @@ _RETRY_S = 0.25
 _FLUSH_BYTES = 2**20
 """Level async: flush when so much has gathered, so that no flush holds up the event loop for long."""
 
+_ASK_BYTES, _PAGE_BYTES = 2**20, 2**12
+"""Storage is asked for so much at once, in whole pages: a third of a millisecond of the log's thread."""
 ROOM_BYTES = 1 << 20
 """Free space at which a log that met a full disk counts as writable again."""
 
@@ -195,11 +198,18 @@ class SegmentLog:
         try:
             self.bytes_written += writer.append(records)
             self._refused = False
+            if self._level != "fsync" and writer.size - writer.asked >= _ASK_BYTES:
+                self._begin_sync(writer)
         except OSError as cause:
             self._refused = True
             if self._level != "async":  # async keeps them and tries again
                 self._lost["disk_full" if cause.errno in (errno.ENOSPC, errno.EDQUOT) else "write_error"] += len(records)
             raise LogUnavailable(f"the {self._stream.label} log cannot be written: {_why(cause)}") from cause
+
+    def _begin_sync(self, writer: SegmentWriter) -> None:
+        """Have what was written go to stable storage bit by bit: the sync of a whole segment holds up whoever shares its processor."""
+        begin, writer.asked = writer.asked, writer.size & -_PAGE_BYTES
+        self._run(partial(writer.begin_sync, begin, writer.asked - begin), lambda cause: None)
 
     # Level fsync: at most one sync runs; whoever wrote before it began shares it.
 

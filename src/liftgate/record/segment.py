@@ -30,7 +30,7 @@ def boot_id() -> bytes:
 
 
 class SegmentWriter:
-    """Appends to one segment. Not thread-safe but for `sync`, which may run beside `append`."""
+    """Appends to one segment. Not thread-safe but for `sync` and `begin_sync`, which may run beside `append`."""
 
     def __init__(self, storage: Storage, file: LogFile, header: Header) -> None:
         """Write the header into an empty file. Raises OSError; the file is then empty again or of no use."""
@@ -42,6 +42,8 @@ class SegmentWriter:
         self.next_sequence = header.first_sequence
         self.torn = False
         """A write failed half-way and could not be taken back: nothing more can be appended to this segment."""
+        self.asked = 0
+        """Bytes that are on their way to stable storage, as far as `begin_sync` was asked for; whoever asks keeps it."""
         self._write(header.encode())
 
     @property
@@ -84,6 +86,10 @@ class SegmentWriter:
                 self.torn = taken > 0
             raise
         self.size += len(data)
+
+    def begin_sync(self, offset: int, size: int) -> None:
+        """See `LogFile`."""
+        self._file.begin_sync(offset, size)
 
     def sync(self) -> None:
         """Return when everything appended before the call is on stable storage. Raises SyncFailed."""
