@@ -6,8 +6,9 @@ one above its operands'), and all steps of a level that do the same to operands 
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -60,6 +61,7 @@ class FusedConditions:
         self._true = np.array([place_b[true] for true, _ in results], dtype=np.intp)
         self._unknown = np.array([place_b[unknown] for _, unknown in results], dtype=np.intp)
         self._quiet = all(call.operation in QUIET for call in self._calls)
+        self._compiled: Callable[[Floats, Bools], None] | None = None
 
     def __len__(self) -> int:
         return len(self._true)
@@ -89,14 +91,39 @@ class FusedConditions:
         return bools[self._true], bools[self._unknown]
 
     def _run(self, floats: Floats, bools: Bools) -> None:
-        for call in self._calls:
-            operands = [bools[what] if kind == "b" else floats[what] if kind == "f" else what for kind, what in call.operands]
-            target = (bools if call.to_bool else floats)[call.out]
-            function = OPERATIONS[call.operation]
-            if isinstance(function, np.ufunc):
-                function(*operands, out=target)
-            else:
-                target[...] = function(*operands)
+        run = self._compiled
+        if run is None:
+            # When it is first needed: a bundle that only small batches meet never does.
+            run = self._compiled = _compiled(self._calls)
+        run(floats, bools)
+
+
+def _compiled(calls: Sequence[_Call]) -> Callable[[Floats, Bools], None]:
+    """Return the calls as one function. Nothing of what people write in a bundle gets into its text: it has numbered names alone."""
+    names: dict[str, Any] = {}
+    lines = ["def run(floats, bools):", "    pass"]
+
+    named = partial(_name, names)
+    for call in calls:
+        operands = [f"{_REGISTERS[kind]}[{named(what)}]" if kind in _REGISTERS else named(what) for kind, what in call.operands]
+        function, target = OPERATIONS[call.operation], f"{'bools' if call.to_bool else 'floats'}[{named(call.out)}]"
+        if isinstance(function, np.ufunc):
+            lines.append(f"    {named(function)}({', '.join((*operands, target))})")
+        else:
+            lines.append(f"    {target} = {named(function)}({', '.join(operands)})")
+    exec(compile("\n".join(lines), "<conditions>", "exec"), names)  # noqa: S102  # our own words and numbered names alone
+    # Taken out: names that held the function that holds them would be a cycle, which outlives its bundle until a full collection.
+    made: Callable[[Floats, Bools], None] = names.pop("run")
+    return made
+
+
+def _name(names: dict[str, Any], value: Any) -> str:
+    name = f"v{len(names)}"
+    names[name] = value
+    return name
+
+
+_REGISTERS = {"f": "floats", "b": "bools"}
 
 
 class _Plan:

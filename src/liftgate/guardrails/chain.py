@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from operator import attrgetter
+
 import numpy as np
 
 from liftgate.bundle.compiled import Bundle
@@ -23,6 +25,7 @@ from liftgate.guardrails.review import Review
 from liftgate.guardrails.shared_cap import SharedCap
 from liftgate.guardrails.suppression import Suppression
 
+_CANDIDATES = attrgetter("candidates")
 _PASSES = np.array(PASSES, dtype=np.uint8)
 
 
@@ -102,16 +105,14 @@ class Chain:
 
     def _requested(self, batch: Batch) -> Bools | None:
         """Return [N, K] of what callers' candidate lists leave in, None where nobody sent one."""
-        for request in batch.requests:
-            if request.candidates is not None:
-                break
-        else:
+        named = list(map(_CANDIDATES, batch.requests))
+        if named.count(None) == len(named):
             return None
         requested = np.ones((batch.n, len(self._bundle.offers)), dtype=np.bool_)
-        for row, request in enumerate(batch.requests):
-            if request.candidates is not None:
+        for row, candidates in enumerate(named):
+            if candidates is not None:
                 requested[row] = False
-                requested[row, [self._bundle.offer_index[offer_id] for offer_id in request.candidates]] = True
+                requested[row, [self._bundle.offer_index[offer_id] for offer_id in candidates]] = True
         return requested
 
 

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from itertools import repeat
+from operator import attrgetter
+
 import numpy as np
 from numpy.typing import NDArray
 
@@ -12,6 +15,7 @@ from liftgate.domain.reason import Reason
 from liftgate.guardrails.base import PASSES, Tally, Verdict
 from liftgate.guardrails.rules import Rules
 
+_CHANNEL, _OTHER = attrgetter("context.channel"), repeat(-1)
 _PASSES = np.uint8(PASSES)
 
 
@@ -54,8 +58,7 @@ class Eligibility:
 
     def _standing(self, batch: Batch) -> Codes:
         """Return what channels and dates have against offers, [N, K]. For a channel it stays the same until a boundary."""
-        code = self._channel_code.get
-        channels = [code(request.context.channel, -1) for request in batch.requests]
+        channels = list(map(self._channel_code.get, map(_CHANNEL, batch.requests), _OTHER))
         moments = batch.now_ms.tolist()
         earliest, latest = min(moments), max(moments)
         since, until, standing = self._same

@@ -76,9 +76,10 @@ def _columns(batch: Batch, live: Live, placement: int, slots: int, members: list
         np.copyto(reason[:, :k], batch.not_shown[rows], where=batch.not_shown[rows] > 0)
     reason[np.arange(n)[:, None], batch.choice[rows, :slots]] = _CHOSEN
     more = {} if batch.shadow_reason is None else {SHADOW: batch.shadow_reason[at]}
-    for name, factor in zip(_FACTORS, _factors(batch), strict=True):
-        if factor is not None:
-            more[name] = np.where(allowed, factor[at], np.nan)
+    if live.factored:
+        for name, factor in zip(_FACTORS, _factors(batch), strict=True):
+            if factor is not None:
+                more[name] = np.where(allowed, factor[at], np.nan)
     return BatchColumns(
         reason[:, offers],
         batch.propensity[at],

@@ -132,6 +132,8 @@ class Live:
     is known only afterwards), `certain`, `account_id`, `verdicts`, `lists`, `features`."""
     record_parts: tuple[bytes, ...] = field(init=False)
     """By placement: what is constant in its records."""
+    factored: bool = field(init=False)
+    """Worth has factors that records have columns of."""
     bare: bool = field(init=False)
     """Nothing in the bundle gives records fields that most have not."""
     outcomes: dict[tuple[Any, ...], Decision] = field(init=False, default_factory=dict)
@@ -167,6 +169,8 @@ class Live:
         rules = bundle.consent
         reads = rules.experiment_purpose >= 0, rules.jurisdictions, self.caps.by_account, bundle.each_decision, bundle.suppressions.lists
         set_once(self, "reads", (*map(bool, reads), self.evaluation is not None))
+        worth = bundle.worth
+        set_once(self, "factored", any(one is not None for one in (worth.context_weight, worth.lever, worth.untreated, worth.prior)))
         set_once(self, "bare", not self.layers.by_visit and self.variants.plain and not self.modes and not self.slot_defaults.any)
         set_once(self, "record_parts", tuple(_record_part(bundle, placement) for placement in bundle.placements))
 

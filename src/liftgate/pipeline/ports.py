@@ -6,7 +6,7 @@ from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import IntEnum
 from struct import Struct
-from typing import NamedTuple, Protocol
+from typing import Any, NamedTuple, NoReturn, Protocol
 
 from liftgate.bundle.compiled import Bundle, ModelSpec
 from liftgate.domain.batch import Batch
@@ -41,6 +41,18 @@ class PersonKey:
     """Give the person a key where they have none: `Fetched.keys`."""
 
 
+class _Nothing(dict[int, Any]):
+    """A mapping without anything in it, one for all: what a fetch did not ask for costs it nothing."""
+
+    __hash__ = object.__hash__  # type: ignore[assignment]  # it is never changed
+
+    def __setitem__(self, key: int, value: Any) -> NoReturn:
+        raise TypeError("nothing was asked for")
+
+
+_NOTHING = _Nothing()
+
+
 @dataclass(slots=True)
 class Fetched:
     """What is stored for N people, in the order asked."""
@@ -50,24 +62,24 @@ class Fetched:
     """`domain/consent.py` documents, not yet parsed."""
     history: Sequence[bytes | None]
     """`domain/contact_history.py` values."""
-    real_history: Mapping[int, bytes | None] = field(default_factory=dict)
+    real_history: Mapping[int, bytes | None] = _NOTHING
     """By index: the real contact history of those asked for with `both`."""
-    account_history: Mapping[int, bytes | None] = field(default_factory=dict)
+    account_history: Mapping[int, bytes | None] = _NOTHING
     """By index: contact histories of the accounts asked for. With `ghost` the real entries and the ghost ones after them."""
-    real_account_history: Mapping[int, bytes | None] = field(default_factory=dict)
+    real_account_history: Mapping[int, bytes | None] = _NOTHING
     """By index: the real entries alone, of those asked for with `both`."""
-    lists: Mapping[int, bytes | None] = field(default_factory=dict)
+    lists: Mapping[int, bytes | None] = _NOTHING
     """By index: `domain/suppression.py` memberships of those asked for; None: certainly none is stored."""
-    verdicts: Mapping[int, bytes | None] = field(default_factory=dict)
+    verdicts: Mapping[int, bytes | None] = _NOTHING
     """By index: `domain/verdict.py` documents of those asked for."""
     totals: Sequence[bytes | None] = ()
     """Total counters, in the order asked: `domain/total_counter.py` values."""
-    features: Mapping[int, bytes | None] = field(default_factory=dict)
+    features: Mapping[int, bytes | None] = _NOTHING
     """By index: what events say of those asked for, `signals/cell.py` states; None: nothing."""
     keys: Sequence[bytes | None] = ()
     """People's keys, in the order asked: 16 bytes that pseudonyms are made with. None: they have none, for they were erased, or none was to
     be made. Empty: the store keeps no keys."""
-    told: Mapping[int, tuple[Sequence[float], Sequence[float]]] = field(default_factory=dict)
+    told: Mapping[int, tuple[Sequence[float], Sequence[float]]] = _NOTHING
     """By index, where a store that plays a part knows what events would have made of them: features and their times in seconds."""
     away: Collection[int] = ()
     """By index: people whose server did not answer. Their profile is UNAVAILABLE, and nothing is said of them anywhere else."""
