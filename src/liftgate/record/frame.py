@@ -110,9 +110,12 @@ class Damage:
 def encode_frames(payloads: Sequence[bytes], first_sequence: int) -> bytes:
     """Return the frames of payloads of 1..MAX_PAYLOAD bytes each, ready for one write. Raises ValueError on another length."""
     sizes, sequences = list(map(len, payloads)), range(first_sequence, first_sequence + len(payloads))
-    for size in (min(sizes), max(sizes)) if sizes else ():
+    for size in {min(sizes), max(sizes)} if len(sizes) > 1 else sizes:
         if not 0 < size <= MAX_PAYLOAD:
             raise ValueError(f"a record has 1 to {MAX_PAYLOAD} bytes, not {size}")
+    if len(sizes) == 1:
+        checksum = google_crc32c.extend(google_crc32c.value(_SEQUENCE.pack(first_sequence)), payloads[0])
+        return _FRAME.pack(sizes[0], checksum, first_sequence) + payloads[0]
     # Chained calls into C, and no turn of a loop for each record.
     checksums = map(google_crc32c.extend, map(google_crc32c.value, map(_SEQUENCE.pack, sequences)), payloads)
     return b"".join(chain.from_iterable(zip(map(_FRAME.pack, sizes, checksums, sequences), payloads, strict=True)))
