@@ -85,7 +85,7 @@ def advise(found: Sequence[drift.Drift], judged: dict[str, Any] | None) -> tuple
     moved = f"{', '.join(alarms)} moved beyond the alarm level" if alarms else "no column is beyond the alarm level"
     if judged is not None and judged["refusal"] is None:
         if not judged["calibrated"]:
-            return True, f"Train again: the scores no longer say what happens{_on(judged)}. {judged['verdict']} ({moved})"
+            return True, f"Train again: the scores no longer say what happens{_on(judged)}. {judged['verdict']} Beside that, {moved}"
         if alarms:
             return False, f"Not yet: {moved}, but the scores still say what happens{_on(judged)}. {judged['verdict']} Look again soon"
         return False, f"No: {moved}, and the scores say what happens{_on(judged)}. {judged['verdict']}"
