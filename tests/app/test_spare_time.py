@@ -57,7 +57,7 @@ def loaders_of(aside: Aside) -> tuple[bytes, list[tuple[int, int]]]:
 
 
 def test_a_loader_runs_in_spare_time(files: Files) -> None:
-    """The first loader is in the idle class, and the process that started it is not. (There is a second where this machine is busy.)"""
+    """The first loader is in the idle class, and the process that started it is not; on a busy machine a second one may follow."""
     raw, seen = loaders_of(Aside(files))
     assert unpack(raw).bundle is not None
     assert seen[0][1] == os.SCHED_IDLE
