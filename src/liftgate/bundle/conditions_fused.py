@@ -63,6 +63,10 @@ class FusedConditions:
         self._quiet = all(call.operation in QUIET for call in self._calls)
         self._compiled: Callable[[Floats, Bools], None] | None = None
 
+    def __getstate__(self) -> dict[str, Any]:
+        # Handed to another process without its function, which is made there.
+        return self.__dict__ | {"_compiled": None}
+
     def __len__(self) -> int:
         return len(self._true)
 
