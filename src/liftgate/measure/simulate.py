@@ -16,8 +16,6 @@ from liftgate.measure.refusal import Refusal, Refused
 DECISION_COLUMNS = (*attribution.DECISION_COLUMNS, "arm", "deferred", "mode")
 EVENT_COLUMNS = (*attribution.EVENT_COLUMNS, "received_at_ms")
 _NUMBERS = ("reward", "logged_probability", "target_probability", "unsupported")
-_MEMORY = "192MB"
-"""What DuckDB may hold at once: a larger log takes more time and disk, no more memory."""
 MAX_UNKNOWN = 0.1
 """Largest share of treated decisions of which a replay cannot tell what the other bundle would have done."""
 
@@ -41,7 +39,7 @@ def value_bundle(
     are shown nothing under any bundle. A slate is one action: its probability is the joint one of its slots. Raises Misused, Refused.
     """
     with new_aside() as aside:
-        log = open_log(directory, events, Path(aside), decision_columns=DECISION_COLUMNS, event_columns=EVENT_COLUMNS, memory=_MEMORY)
+        log = open_log(directory, events, Path(aside), decision_columns=DECISION_COLUMNS, event_columns=EVENT_COLUMNS)
         lost, gaps = lost_records(log)
         if (why := gap_refusal(lost, gaps)) is not None and not allow_gaps:
             raise Refused(why.code, why.why, why.what_to_do)
