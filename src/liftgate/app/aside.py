@@ -16,7 +16,7 @@ from liftgate.app.spare_time import STARVED_S, Hunger, step_into
 
 LONGEST_S = 300.0
 """How long a load may take before its process is ended."""
-LONGEST_IN_SPARE_TIME_S = 45.0
+LONGEST_IN_SPARE_TIME_S = 20.0
 """How much of it in spare time alone. Whoever asked for a reload of several workers waits for 60 s."""
 _LOOK_S = 0.25
 _ONE_THREAD = dict.fromkeys(("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"), "1")

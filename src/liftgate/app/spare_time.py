@@ -12,7 +12,7 @@ from pathlib import Path
 
 STARVED_S = 1.5
 """A process that wants to run for as long and gets next to nothing will not end by itself."""
-_SHARE = 0.02
+_SHARE = 0.05
 """Of one processor: next to nothing. Beside one that never sleeps the class leaves 0.003."""
 _TICKS_S = 1 / os.sysconf("SC_CLK_TCK")
 
