@@ -28,7 +28,8 @@ from liftgate.domain.feature import DAY, HOUR, Definition, Filter, Source
 from liftgate.domain.input import Input, InputSchema, InputType
 from liftgate.domain.profile import pack
 from liftgate.pipeline.contact_ports import ContactEvent
-from liftgate.pipeline.ports import EventKey, PersonKey
+from liftgate.pipeline.event_ports import EventKey
+from liftgate.pipeline.ports import PersonKey
 from liftgate.signals.evaluate import Evaluation
 from liftgate.signals.plan import FeaturePlan
 from tests.bench.cpu import cpu_s

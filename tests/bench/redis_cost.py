@@ -30,7 +30,8 @@ from liftgate.adapters.redis_profiles import Layout, RedisProfiles
 from liftgate.adapters.redis_reservations import RedisReservations
 from liftgate.domain.input import Input, InputSchema, InputType
 from liftgate.pipeline.contact_ports import CapCount, ContactEvent
-from liftgate.pipeline.ports import AccountClaim, Charge, Claim, EventKey, PersonKey, TotalUse
+from liftgate.pipeline.event_ports import EventKey
+from liftgate.pipeline.ports import AccountClaim, Charge, Claim, PersonKey, TotalUse
 from tests.bench.cpu import cpu_s
 
 BATCHES = (1, 8, 32)

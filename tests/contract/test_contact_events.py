@@ -17,7 +17,8 @@ from liftgate.domain.errors import StoreUnavailable
 from liftgate.domain.pause import Pause
 from liftgate.domain.total_counter import total_count
 from liftgate.pipeline.contact_ports import CapCount, ContactEvent, CountStatus, TotalCount
-from liftgate.pipeline.ports import EventKey, PersonKey, Seen
+from liftgate.pipeline.event_ports import EventKey, Seen
+from liftgate.pipeline.ports import PersonKey
 from tests.contract.conftest import BUDGET_MS, Backend
 from tests.contract.test_profile_store import SCHEMA
 from tests.contract.test_reservations import CAP_A, CAP_B, DAY, MADE, MINUTE, NOW, charge, claim

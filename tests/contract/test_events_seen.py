@@ -10,7 +10,7 @@ from liftgate.adapters import redis_keys
 from liftgate.adapters.redis_client import connect
 from liftgate.adapters.redis_events import RedisEventsSeen
 from liftgate.domain.errors import StoreUnavailable
-from liftgate.pipeline.ports import EventKey, EventsSeen, Looked, Seen
+from liftgate.pipeline.event_ports import EventKey, EventsSeen, Looked, Seen
 from tests.contract.conftest import BUDGET_MS, Backend
 from tests.fakes.events import FakeEventsSeen
 

@@ -16,7 +16,7 @@ from liftgate.domain.event import Event, EventKind
 from liftgate.domain.feature import DAY, HOUR, Definition, Source
 from liftgate.domain.input import Floats, Input, InputType
 from liftgate.pipeline.contact_ports import CapCount, ContactEvent, ContactEvents, CountStatus
-from liftgate.pipeline.ports import EventKey
+from liftgate.pipeline.event_ports import EventKey
 from liftgate.signals.cell import State, apply, packed, unpacked
 from liftgate.signals.evaluate import Evaluation
 from liftgate.signals.plan import FeaturePlan

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from time import monotonic
 
 from liftgate.domain.errors import StoreUnavailable
-from liftgate.pipeline.ports import EventKey, Looked, Seen
+from liftgate.pipeline.event_ports import EventKey, Looked, Seen
 
 
 @dataclass

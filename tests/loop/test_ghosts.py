@@ -15,7 +15,7 @@ from liftgate.measure.experiment import Asked
 from liftgate.measure.lift import measure_lift
 from liftgate.pipeline.contact_ports import ContactEvent
 from liftgate.pipeline.counting import Counting
-from liftgate.pipeline.ports import EventKey
+from liftgate.pipeline.event_ports import EventKey
 from tests.loop.ledger import FULL, RUNS
 from tests.loop.parts import walked
 from tests.loop.reading import Found, Table, by_run, check_weights, long, question, slow, table, together

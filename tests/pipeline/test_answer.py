@@ -15,8 +15,9 @@ from liftgate.domain.errors import ModelFailed
 from liftgate.domain.reason import Reason
 from liftgate.domain.request import Context, DecideRequest
 from liftgate.pipeline.counting import Counting
+from liftgate.pipeline.event_ports import EventKey
 from liftgate.pipeline.live import Live
-from liftgate.pipeline.ports import Claim, EventKey, PersonKey
+from liftgate.pipeline.ports import Claim, PersonKey
 from liftgate.pipeline.withheld_claim import partly_held_out
 from liftgate.v1.decision_pb2 import DecideResponse
 from tests.pipeline.workbench import BUNDLES, NOW_MS, workbench

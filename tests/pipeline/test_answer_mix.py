@@ -16,7 +16,7 @@ from liftgate.domain.offer import Cap
 from liftgate.domain.reason import Reason
 from liftgate.domain.request import Context, DecideRequest
 from liftgate.pipeline.counting import Counting
-from liftgate.pipeline.ports import EventKey
+from liftgate.pipeline.event_ports import EventKey
 from liftgate.v1.decision_pb2 import DecideResponse
 from tests.pipeline.test_caps_mix import MINUTE, ZONES, Ledger, bundle_text
 from tests.pipeline.workbench import NOW_MS, Bench, workbench

@@ -20,7 +20,7 @@ from liftgate.domain.errors import StoreUnavailable
 from liftgate.domain.reason import Reason
 from liftgate.domain.request import Context, DecideRequest
 from liftgate.pipeline.contact_ports import ContactEvent, CountStatus
-from liftgate.pipeline.ports import EventKey
+from liftgate.pipeline.event_ports import EventKey
 from liftgate.v1.decision_pb2 import DecideResponse
 from liftgate.v1.event_service_pb2 import Event, EventKind, RecordRequest, RecordResponse
 from tests.pipeline.cap_state import counted, use_up

@@ -22,7 +22,7 @@ from liftgate.domain.reason import Reason
 from liftgate.domain.request import Context, DecideRequest
 from liftgate.domain.total_counter import paced
 from liftgate.pipeline.counting import Counting
-from liftgate.pipeline.ports import EventKey
+from liftgate.pipeline.event_ports import EventKey
 from liftgate.v1.decision_pb2 import DecideResponse
 from tests.pipeline.workbench import NOW_MS, Bench, workbench
 

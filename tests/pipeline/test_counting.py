@@ -16,8 +16,9 @@ from liftgate.domain.request import Context, DecideRequest
 from liftgate.domain.total_counter import total_count
 from liftgate.pipeline.contact_ports import ContactEvent
 from liftgate.pipeline.counting import Counting
+from liftgate.pipeline.event_ports import EventKey
 from liftgate.pipeline.live import Live
-from liftgate.pipeline.ports import Claim, ClaimStatus, EventKey, Fetched, PersonKey
+from liftgate.pipeline.ports import Claim, ClaimStatus, Fetched, PersonKey
 from tests.pipeline.workbench import BUNDLES, NOW_MS
 
 DAY = 86_400_000

@@ -15,7 +15,7 @@ from liftgate.domain.decision import deferred_id, is_deferred
 from liftgate.domain.request import Context, DecideRequest
 from liftgate.domain.total_counter import total_count
 from liftgate.pipeline.counting import Counting
-from liftgate.pipeline.ports import EventKey
+from liftgate.pipeline.event_ports import EventKey
 from liftgate.v1.decision_pb2 import DecideResponse
 from tests.pipeline.workbench import NOW_MS, Bench, workbench
 

@@ -10,7 +10,7 @@ from liftgate.adapters import redis_keys
 from liftgate.adapters.redis_contacts import RedisContactEvents
 from liftgate.domain.event import KIND_NAMES, Event, Reliability
 from liftgate.pipeline.contact_ports import ContactEvent
-from liftgate.pipeline.ports import EventKey
+from liftgate.pipeline.event_ports import EventKey
 from tests.pipeline.workbench import NOW_MS, Bench, epoch_ms
 
 MOST = 20

@@ -22,8 +22,9 @@ from liftgate.domain.errors import ModelFailed
 from liftgate.domain.request import Context, DecideRequest
 from liftgate.pipeline.counting import Counting
 from liftgate.pipeline.decide import decide
+from liftgate.pipeline.event_ports import EventKey
 from liftgate.pipeline.live import Live
-from liftgate.pipeline.ports import Claim, ClaimOutcome, EventKey
+from liftgate.pipeline.ports import Claim, ClaimOutcome
 from liftgate.pipeline.walk import Ports, Walk
 from tests.pipeline.workbench import NOW_MS
 

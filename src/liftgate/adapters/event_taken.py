@@ -8,9 +8,9 @@ from dataclasses import dataclass, field
 from liftgate.domain.errors import FieldViolation
 from liftgate.domain.event import Event
 from liftgate.domain.feature import FeatureChange
+from liftgate.pipeline.event_ports import EventKey, Seen
 from liftgate.pipeline.exposure_consent import Against
 from liftgate.pipeline.naming import Named
-from liftgate.pipeline.ports import EventKey, Seen
 
 _ERASED = FieldViolation("occurred_at_ms", "wants a time after the person was erased: what happened before is not taken any more")
 _REVOKED = Seen.REVOKED

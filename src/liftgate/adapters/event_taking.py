@@ -17,10 +17,11 @@ from liftgate.domain.pause import OutcomeKind
 from liftgate.domain.reason import Reason
 from liftgate.pipeline.contact_ports import ContactEvent, ContactEvents, CountStatus, FeatureEvent, FeatureUpdates
 from liftgate.pipeline.counting import Counting
+from liftgate.pipeline.event_ports import EventKey, EventsSeen, Seen
 from liftgate.pipeline.exposure_consent import ExposureConsent
 from liftgate.pipeline.live import Live
 from liftgate.pipeline.naming import Named, Naming
-from liftgate.pipeline.ports import Clock, EventKey, EventsSeen, Log, Seen
+from liftgate.pipeline.ports import Clock, Log
 from liftgate.pipeline.streams import FeatureConsent
 from liftgate.record.event_codec import EventEncoder
 

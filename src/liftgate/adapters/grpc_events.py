@@ -21,9 +21,10 @@ from liftgate.adapters.pseudonyms import Pseudonyms
 from liftgate.domain.errors import CallerError, Expired, FieldViolation
 from liftgate.domain.reason import Reason
 from liftgate.pipeline.contact_ports import ContactEvents, FeatureUpdates
+from liftgate.pipeline.event_ports import EventsSeen
 from liftgate.pipeline.live import Live
 from liftgate.pipeline.naming import Naming
-from liftgate.pipeline.ports import Clock, EventsSeen, Log
+from liftgate.pipeline.ports import Clock, Log
 from liftgate.v1 import event_service_pb2 as pb
 from liftgate.v1 import reason_pb2
 

@@ -12,7 +12,7 @@ from liftgate.domain.errors import StoreUnavailable
 from liftgate.domain.feature import FeatureChange
 from liftgate.domain.pause import Pause
 from liftgate.pipeline.contact_ports import CapCount, ContactEvent, CountStatus
-from liftgate.pipeline.ports import EventKey
+from liftgate.pipeline.event_ports import EventKey
 from liftgate.signals.cell import apply, packed, pruned, unpacked, unpacked_upkeep
 
 MAX_ENTRIES = 1024

@@ -14,7 +14,7 @@ from liftgate.adapters.redis_events import DEFAULT_HORIZON_MS, remember
 from liftgate.adapters.redis_script import run_script
 from liftgate.domain.pause import Pause
 from liftgate.pipeline.contact_ports import CapCount, ContactEvent, CountStatus, FeatureEvent, TotalCount
-from liftgate.pipeline.ports import EventKey, Seen
+from liftgate.pipeline.event_ports import EventKey, Seen
 
 CHUNK = 64
 """Events in one script call: bounds how long the server is busy with it."""

@@ -1,4 +1,4 @@
-"""Which events are in the event log already: `pipeline.ports.EventsSeen` in Redis or Valkey, one key an event."""
+"""Which events are in the event log already: `pipeline.event_ports.EventsSeen` in Redis or Valkey, one key an event."""
 
 from __future__ import annotations
 
@@ -14,8 +14,8 @@ from liftgate.adapters.errand import promptly
 from liftgate.adapters.person_keys import Asking, PersonKeys
 from liftgate.adapters.redis_client import DEFAULT_BUDGET_MS, Command, RedisClient, check, code
 from liftgate.adapters.redis_erasure import moment
+from liftgate.pipeline.event_ports import EventKey, Looked, Seen
 from liftgate.pipeline.naming import Named
-from liftgate.pipeline.ports import EventKey, Looked, Seen
 
 DEFAULT_HORIZON_MS = 24 * 60 * 60 * 1000
 EVENT_BUDGET_MS = 250.0
@@ -56,7 +56,7 @@ class RedisEventsSeen:
         self._keys = keys
 
     async def look(self, keys: Sequence[EventKey], people: Sequence[str] = (), named: Sequence[str] = ()) -> Looked:
-        """See `pipeline.ports.EventsSeen`."""
+        """See `pipeline.event_ports.EventsSeen`."""
         if not keys and not people and not named:
             return Looked([], [])
         tag, name_of = redis_keys.tag, redis_keys.event
@@ -106,7 +106,7 @@ class RedisEventsSeen:
         return replies
 
     async def confirm(self, keys: Sequence[EventKey], seen: Seen = Seen.LOGGED) -> None:
-        """See `pipeline.ports.EventsSeen`."""
+        """See `pipeline.event_ports.EventsSeen`."""
         if keys:
             check(await promptly(self._client, self._breaker, remember(keys, seen, self._horizon_ms), self._budget_s))
 

@@ -10,7 +10,7 @@ from typing import Protocol
 from liftgate.domain.event import Event
 from liftgate.domain.feature import FeatureChange
 from liftgate.domain.pause import Pause
-from liftgate.pipeline.ports import EventKey
+from liftgate.pipeline.event_ports import EventKey
 
 
 @dataclass(slots=True)

@@ -10,8 +10,8 @@ from liftgate.domain.offer import Cap
 from liftgate.domain.pause import OutcomeKind, Pause
 from liftgate.pipeline.cap_plan import receipt_id
 from liftgate.pipeline.contact_ports import CapCount, ContactEvent, TotalCount
+from liftgate.pipeline.event_ports import EventKey
 from liftgate.pipeline.live import Live
-from liftgate.pipeline.ports import EventKey
 
 
 class Counting:

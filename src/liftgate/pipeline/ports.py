@@ -6,7 +6,7 @@ from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import IntEnum
 from struct import Struct
-from typing import Any, NamedTuple, NoReturn, Protocol
+from typing import Any, NoReturn, Protocol
 
 from liftgate.bundle.compiled import Bundle, ModelSpec
 from liftgate.domain.batch import Batch
@@ -15,7 +15,6 @@ from liftgate.domain.input import Floats, InputSchema
 from liftgate.domain.profile import Profiles
 from liftgate.domain.request import DecideRequest
 from liftgate.domain.verdict import Asked, Verdict
-from liftgate.pipeline.naming import Named
 from liftgate.pipeline.stages import Stage
 
 
@@ -299,48 +298,6 @@ class Log(Protocol):
 
         Raises LogUnavailable; then none of them may be acknowledged.
         """
-        ...
-
-
-class EventKey(NamedTuple):
-    """An event's identity: the same id about another person is another event."""
-
-    person_id: str
-    event_id: str
-
-
-class Seen(IntEnum):
-    """What is known of an event."""
-
-    UNKNOWN = 0
-    """It is not known to be logged."""
-    LOGGED = 1
-    REVOKED = 2
-    """Logged, and it was answered that the consent that it needed is gone."""
-
-
-class Looked(NamedTuple):
-    """What a look at events found, in the order asked."""
-
-    seen: Sequence[Seen]
-    documents: Sequence[bytes | None] = ()
-    """Consent documents: None where certainly none is stored, b"" where what is there cannot be one."""
-    names: Sequence[Named] | None = None
-    """What stands for people; None: this store keeps no keys of theirs."""
-
-
-class EventsSeen(Protocol):
-    """Which events are in the event log already. A help to the log's readers, who drop repeated ids in any case."""
-
-    async def look(self, keys: Sequence[EventKey], people: Sequence[str] = (), named: Sequence[str] = ()) -> Looked:
-        """Return what is known of each event, the consent documents of `people`, and what stands for those `named`, each of them once.
-
-        ONE round trip; more only where somebody named lost their key since they were met here. Raises StoreUnavailable within its budget.
-        """
-        ...
-
-    async def confirm(self, keys: Sequence[EventKey], seen: Seen = Seen.LOGGED) -> None:
-        """Say that these are in the log; remembered for the horizon. Idempotent. Raises StoreUnavailable."""
         ...
 
 
