@@ -52,7 +52,11 @@ def own_events(quick: bool) -> Side:
 
 def large_log(quick: bool) -> Side:
     """Memory of measuring 10^7 decisions beside 10^6 (quick: 10^6 beside 10^5)."""
-    most = 1_000_000 if quick else 10_000_000
+    return log_of(1_000_000 if quick else 10_000_000)
+
+
+def log_of(most: int) -> Side:
+    """Memory of measuring a log of so many decisions beside one of a tenth."""
     found = []
     for decisions in (most // 10, most):
         # In a process of its own: the memory of children is known as the largest of them all.
@@ -61,7 +65,8 @@ def large_log(quick: bool) -> Side:
         if done.returncode:
             raise BenchError(f"measuring {decisions:,} decisions ended with {done.returncode}:\n{done.stderr[-1000:]}")
         rows = [line for line in done.stdout.splitlines() if line.startswith("| duckdb |")]
-        found.append([cell.strip() for cell in rows[-1].strip("| ").split("|")])
+        engine, _, *rest = (cell.strip() for cell in rows[-1].strip("| ").split("|"))
+        found.append([engine, *rest])
     heads = ["engine", "decisions", "events", "time", "CPU", "peak memory", "lift"]
     made = Rows("`liftgate measure lift --log` over a log (two outcomes, window 7 days), in a process of its own.", heads, found)
     few_mb, many_mb = (float(row[5].removesuffix(" MB").replace(",", "")) for row in found)
