@@ -108,7 +108,7 @@ class PersonKeys:
         if len(known) + len(people) > KNOWN:
             known.clear()
         if None not in keys:
-            # As mostly.
+            # As mostly: no key is None, which the type cannot say.
             known.update(zip(map(_id_of, people), zip(keys, repeat(now)), strict=True))  # type: ignore[arg-type]
             return
         for person, key in zip(people, keys, strict=True):

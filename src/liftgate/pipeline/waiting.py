@@ -83,7 +83,7 @@ class BatchCall:
             if not self._left and not future.done():
                 future.set_result(answers)  # type: ignore[arg-type]  # an error would have ended it
         elif not future.done():
-            future.set_exception(result)  # type: ignore[arg-type]
+            future.set_exception(result)  # type: ignore[arg-type]  # what is not bytes is an error
             # Heard: its caller may have been told of another error before it waited.
             future.exception()
 
@@ -91,10 +91,10 @@ class BatchCall:
         """Take the answers of places one after the other, none of them told before. False: some are no answers, and nothing was taken."""
         if set(map(type, results)) != _ANSWERS:
             return False
-        self._answers[place : place + len(results)] = results  # type: ignore[assignment]
+        self._answers[place : place + len(results)] = results  # type: ignore[assignment]  # all bytes, looked at above
         self._left -= len(results)
         if not self._left and not self.future.done():
-            self.future.set_result(self._answers)  # type: ignore[arg-type]
+            self.future.set_result(self._answers)  # type: ignore[arg-type]  # all are there, and an error would have ended it
         return True
 
 
