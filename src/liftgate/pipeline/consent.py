@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from functools import lru_cache
 from operator import attrgetter
 
 import numpy as np
@@ -14,15 +13,17 @@ from liftgate.domain.batch import Batch
 from liftgate.domain.layer import OUTSIDE
 from liftgate.domain.profile import ProfileState
 from liftgate.domain.reason import Reason
+from liftgate.pipeline.live import Live
 
 _ALLOWED, _MISSING, _GPC = np.uint8(Reason.ALLOWED), np.uint8(Reason.CONSENT_MISSING), np.uint8(Reason.CONSENT_GPC)
 _AWAY, _UNAVAILABLE = ProfileState.UNAVAILABLE, np.uint8(Reason.CONSENT_UNAVAILABLE)
 
 
-def read_consent(batch: Batch, bundle: Bundle, documents: Sequence[bytes | None]) -> None:
+def read_consent(batch: Batch, live: Live, documents: Sequence[bytes | None]) -> None:
     """Fill in the consent columns. A record wins over a default, an absent store over both, and a signal over everything."""
+    bundle = live.bundle
     n, purposes, rules = batch.n, bundle.purposes, bundle.consent
-    codes, ends, batch.consent_version = _reader(purposes).columns(documents, batch.now_ms.tolist())
+    codes, ends, batch.consent_version = live.consents.columns(documents, batch.now_ms.tolist())
     batch.consent = np.frombuffer(codes, dtype=np.uint8).reshape(n, len(purposes))
     batch.consent_until_ms = np.frombuffer(ends, dtype=np.float64).reshape(n, len(purposes))
     if _AWAY in batch.profile_state.tobytes():
@@ -42,11 +43,6 @@ def read_consent(batch: Batch, bundle: Bundle, documents: Sequence[bytes | None]
 
 
 _SIGNAL = attrgetter("gpc")
-
-
-@lru_cache(maxsize=8)
-def _reader(purposes: tuple[str, ...]) -> consent.Reader:
-    return consent.Reader(purposes)
 
 
 def enrol(batch: Batch, purpose: int) -> None:

@@ -75,7 +75,7 @@ async def fetch(walk: Walk) -> None:
         _fall_back(walk, fetched.away)
     walk.name(fetched.keys)
     batch.profile_state = fetched.profiles.state
-    read_consent(batch, bundle, fetched.consent)
+    read_consent(batch, live, fetched.consent)
     if lists:
         _read_lists(batch, bundle, fetched)
     if verdicts:

@@ -9,6 +9,7 @@ import numpy as np
 
 from liftgate.bundle.compiled import Bundle, ModelSpec
 from liftgate.bundle.variant import Replacement
+from liftgate.domain import consent
 from liftgate.domain.bucketing import Salt
 from liftgate.domain.decision import Decision
 from liftgate.domain.input import Floats
@@ -96,7 +97,7 @@ class ModelPlan:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Live:
-    """Taken once at a request's entry and swapped whole on reload; nothing in it changes, but that it remembers parts of records."""
+    """Taken once at a request's entry and swapped whole on reload; nothing in it changes, but what it remembers."""
 
     bundle: Bundle
     models: Models
@@ -130,6 +131,8 @@ class Live:
     reads: tuple[bool, ...] = field(init=False)
     """What is read of people, see `PersonKey`: `both` of who is held out (whether they agreed to experiments, and so are held out at all,
     is known only afterwards), `certain`, `account_id`, `verdicts`, `lists`, `features`."""
+    consents: consent.Reader = field(init=False)
+    """Reads consent documents, and remembers what they say of the bundle's purposes."""
     record_parts: tuple[bytes, ...] = field(init=False)
     """By placement: what is constant in its records."""
     factored: bool = field(init=False)
@@ -168,6 +171,7 @@ class Live:
         set_once(self, "evaluation", None if self.features is None else Evaluation(self.features))
         rules = bundle.consent
         reads = rules.experiment_purpose >= 0, rules.jurisdictions, self.caps.by_account, bundle.each_decision, bundle.suppressions.lists
+        set_once(self, "consents", consent.Reader(bundle.purposes))
         set_once(self, "reads", (*map(bool, reads), self.evaluation is not None))
         worth = bundle.worth
         set_once(self, "factored", any(one is not None for one in (worth.context_weight, worth.lever, worth.untreated, worth.prior)))
