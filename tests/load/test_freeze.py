@@ -1,4 +1,4 @@
-"""A server that stands still for a second: what shows it, and what hides it."""
+"""A server that stands still, for 200 ms or a second: what shows it, and what hides it."""
 
 from __future__ import annotations
 
@@ -29,6 +29,9 @@ SLOW_NS = 400_000_000
 HUNDREDS = 200
 """Of 1,000 requests a second 600 are due in the first 600 ms of a second: each of them takes more than 400 ms."""
 IN_FLIGHT = 16
+SHORT_S, SHORT_RATE, SHORT_RUN_S = 0.2, 2000, 1.5
+MARGIN_NS = 5_000_000
+"""A stopped process comes to rest a moment after it was told to."""
 
 
 @pytest.fixture
@@ -61,6 +64,22 @@ def freeze_soon(pid: int) -> threading.Thread:
     return thread
 
 
+def freeze_shortly(pid: int, stood_ns: list[int]) -> threading.Thread:
+    """Stop a process for 200 ms, half a second from now, and note from when until when by `perf_counter_ns`."""
+
+    def freeze() -> None:
+        time.sleep(0.5)
+        os.kill(pid, signal.SIGSTOP)
+        stood_ns.append(time.perf_counter_ns())
+        time.sleep(SHORT_S)
+        stood_ns.append(time.perf_counter_ns())
+        os.kill(pid, signal.SIGCONT)
+
+    thread = threading.Thread(target=freeze)
+    thread.start()
+    return thread
+
+
 def slow(latency_ns: result.Times) -> int:
     """Return how many latencies are above 400 ms."""
     return int((latency_ns > SLOW_NS).sum())
@@ -75,6 +94,24 @@ def test_a_frozen_server_shows_as_hundreds_of_slow_requests(server: tuple[int, i
     assert outcome.data["failed"] == {}
     assert outcome.data["ok"] == outcome.data["sent"]
     assert slow(outcome.latency_ns) > HUNDREDS
+
+
+def test_a_freeze_of_200_ms_is_in_every_request_that_was_due_meanwhile(server: tuple[int, int], peer: PeerOf, bodies: Bodies) -> None:
+    """Hundreds are due while the server stands still, and each of them counts until it went on at least, however late it was sent."""
+    port, pid = server
+    tally, schedule, stood_ns = Tally(), plan([Step(SHORT_RATE, SHORT_RUN_S)], seed=3), list[int]()
+    lines = Connections(peer(port), bodies(), tally, 4)
+    lines.greet(10)
+    freezing = freeze_shortly(pid, stood_ns)
+    ran = open_loop.run(lines, schedule, 10)
+    freezing.join()
+    assert tally.failed == {}
+    stopped, went_on = stood_ns[0] + MARGIN_NS, stood_ns[1]
+    due, latency = result.times(tally.start_ns), result.times(tally.latency_ns)
+    meanwhile = (due >= stopped) & (due < went_on)
+    planned = schedule.due_ns + ran.start_ns
+    assert int(meanwhile.sum()) == int(((planned >= stopped) & (planned < went_on)).sum()) > HUNDREDS
+    assert (due + latency)[meanwhile].min() >= went_on
 
 
 def test_timing_from_the_actual_send_would_hide_it(server: tuple[int, int], peer: PeerOf, bodies: Bodies) -> None:
