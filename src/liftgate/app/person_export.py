@@ -3,21 +3,29 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import asdict
 from math import isfinite
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import orjson
 
 from liftgate.adapters import redis_keys
 from liftgate.adapters.redis_client import Command, RedisClient, check
 from liftgate.adapters.redis_erasure import RedisErasure
+from liftgate.adapters.redis_review_queue import LIMIT, RedisReviewQueue
 from liftgate.adapters.remembered_answer import readable
+from liftgate.app.cli.caps_show import entry_names
 from liftgate.app.known_people import names_of
 from liftgate.bundle.compiled import Bundle
 from liftgate.domain.contact_history import ENTRY
-from liftgate.domain.profile import unpack
+from liftgate.domain.profile import ProfileState, unpack
 from liftgate.domain.suppression import membership
+from liftgate.pipeline.ports import Clock
+from liftgate.signals import cell
+from liftgate.signals.evaluate import Evaluation
+from liftgate.signals.plan import FeaturePlan
 
 _NAMES = {
     "p": "profile",
@@ -31,11 +39,13 @@ _NAMES = {
     "w": "features_from_events",
     "k": "own_key",
 }
+_BUDGET_MS = 5_000.0
 _READ: dict[bytes, tuple[str, ...]] = {b"hash": ("HGETALL",), b"list": ("LRANGE", "0", "-1"), b"string": ("GET",)}
 
 
-async def held(client: RedisClient, person_id: str, bundle: Bundle | None) -> dict[str, Any]:
-    """Return what the store has, by what it is. `bundle` gives profile features and caps their names. Raises StoreUnavailable."""
+async def held(client: RedisClient, person_id: str, bundle: Bundle | None, clock: Clock) -> dict[str, Any]:
+    """Return what the store has, by what it is. `bundle` gives features and caps their names and values; what it cannot read, and
+    everything without it, is hexadecimal. Raises StoreUnavailable."""
     tag = redis_keys.tag(person_id)
     keys = sorted(await RedisErasure(client, lambda _: b"").keys_of(person_id))
     found: dict[str, Any] = {}
@@ -55,11 +65,14 @@ async def held(client: RedisClient, person_id: str, bundle: Bundle | None) -> di
         elif name.startswith("e:"):
             found.setdefault("events_seen", []).append(name[2:])
         else:
-            found[_NAMES.get(name, name)] = _readable(name, value, bundle)
+            found[_NAMES.get(name, name)] = _readable(name, value, bundle, clock.now_ms())
+    waiting = await RedisReviewQueue(client, clock, _BUDGET_MS).waiting(LIMIT)
+    if mine := [asdict(asked) for asked in waiting if asked.person_id == person_id]:
+        found["decisions_under_review"] = mine
     return found
 
 
-def _readable(name: str, value: Any, bundle: Bundle | None) -> Any:
+def _readable(name: str, value: Any, bundle: Bundle | None, now_ms: int) -> Any:
     if name == "k":
         return "16 random bytes that the log's pseudonym is made with; not shown"
     if isinstance(value, list) and name == "f":
@@ -72,13 +85,25 @@ def _readable(name: str, value: Any, bundle: Bundle | None) -> Any:
         lists = membership(value)
         return _text(value) if lists is None else sorted(lists)
     if name in ("h", "g") and len(value) % ENTRY.size == 0:
-        names = {} if bundle is None else {cap.cap_id: cap.name for cap in bundle.caps}
+        names = {} if bundle is None else entry_names(bundle)
         return [{"cap": names.get(cap, cap.hex()), "counts_until_ms": until} for cap, _, until, _ in ENTRY.iter_unpack(value)]
     if name == "p" and bundle is not None:
         stored = unpack(bundle.schema, [value])
-        columns = bundle.schema.inputs[: bundle.schema.profile_count]
-        return {column.name: _number(number) for column, number in zip(columns, stored.value[0].tolist(), strict=True)}
+        if stored.state[0] == ProfileState.FOUND:
+            # What events keep fresh stands under a key of its own.
+            numbers = stored.value[0].tolist()[: bundle.schema.stored_count]
+            return {column.name: column.decode(number) for column, number in zip(bundle.schema.stored, numbers, strict=True)}
+    if name == "w" and bundle is not None and bundle.streams and cell.readable(value):
+        return {"now": _features(bundle, value, now_ms), "hexadecimal": value.hex()}
     return {"hexadecimal": value.hex()}
+
+
+def _features(bundle: Bundle, state: bytes, now_ms: int) -> dict[str, Any]:
+    """Return what the features from events are now, by name."""
+    groups = {offer.offer_id: offer.group for offer in bundle.offers}
+    plan = FeaturePlan(bundle.streams, groups, bundle.currency)
+    numbers = Evaluation(plan)([state], np.array([now_ms], dtype=np.int64)).value[0].tolist()
+    return {one.input.name: one.input.decode(number) for one, number in zip(plan.definitions, numbers, strict=True)}
 
 
 def _text(value: bytes) -> str:

@@ -84,14 +84,15 @@ def export(
         ),
     ] = None,
     bundle: Annotated[
-        Path | None, typer.Option("--bundle", metavar="DIR", help="Gives features and caps their names; absent: they are hexadecimal.")
+        Path | None, typer.Option("--bundle", metavar="DIR", help="Gives features and caps names and values; absent: they are hexadecimal.")
     ] = None,
     as_json: AsJson = False,
 ) -> None:
     """Print everything that is held about a person, as JSON: an access request.
 
-    From the store: profile, consent and its history, lists, counters, features, verdicts, remembered answers, events seen. From the logs:
-    each decision and each event of theirs. Whoever has the store, the logs and their key sees all of it anyway, so no token is asked for.
+    From the store: profile, consent and its history, lists, counters, features, verdicts, decisions under review, remembered answers,
+    events seen. From the logs: each decision and each event of theirs. Whoever has the store, the logs and their key sees all of it
+    anyway, so no token is asked for.
 
     Exit codes: 0 printed, 1 the store is away, 2 the command was wrong.
 
@@ -100,6 +101,7 @@ def export(
     import asyncio
 
     from liftgate.adapters.redis_client import connect
+    from liftgate.adapters.system import SystemClock
     from liftgate.app.cli.log_key import key_of_log
     from liftgate.app.person_export import held, pseudonyms, rows
     from liftgate.bundle.load import load_bundle
@@ -111,7 +113,7 @@ def export(
         loaded = None if bundle is None else load_bundle(bundle, None)
         client = connect(redis, 5_000, 1)
         try:
-            return await held(client, person, loaded), set() if secret is None else await pseudonyms(client, secret, person)
+            return await held(client, person, loaded, SystemClock()), set() if secret is None else await pseudonyms(client, secret, person)
         finally:
             await client.close()
 
