@@ -15,12 +15,13 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import onnxruntime
 from campaign import OFFERS, OUTCOMES, Campaign, read
 from numpy.typing import NDArray
 from skl2onnx import to_onnx
 from skl2onnx.common.data_types import FloatTensorType
 from sklearn.linear_model import LogisticRegression
+
+from liftgate.adapters.onnx_runtime import ort
 
 MODELS = Path(__file__).resolve().parents[2] / "models"
 TRAINED = OUTCOMES[:2]
@@ -91,9 +92,9 @@ def export(model: LogisticRegression, name: str) -> bytes:
 
 def scores(raw: bytes, rows: Floats) -> Floats:
     """Return [N] P(outcome) as ONNX Runtime gives them."""
-    options = onnxruntime.SessionOptions()
+    options = ort.SessionOptions()
     options.intra_op_num_threads = 1
-    session: Any = onnxruntime.InferenceSession(raw, options, providers=["CPUExecutionProvider"])
+    session: Any = ort.InferenceSession(raw, options, providers=["CPUExecutionProvider"])
     found: Floats = session.run(["probabilities"], {"inputs": rows.astype(np.float32)})[0][:, 1].astype(np.float64)
     return found
 

@@ -17,9 +17,9 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import onnxruntime
 import redis.asyncio
 
+from liftgate.adapters.onnx_runtime import ort
 from liftgate.bundle.compiled import Bundle, ModelInput, ModelSpec
 from liftgate.domain.bucketing import Salt
 from liftgate.domain.input import Input, InputType
@@ -264,7 +264,7 @@ class _Column:
         return float(value if self._equals is None else value == self._equals)
 
 
-def _session(spec: ModelSpec) -> onnxruntime.InferenceSession:
-    options = onnxruntime.SessionOptions()
+def _session(spec: ModelSpec) -> ort.InferenceSession:
+    options = ort.SessionOptions()
     options.intra_op_num_threads = options.inter_op_num_threads = 1
-    return onnxruntime.InferenceSession(str(spec.directory / "model.onnx"), options, providers=["CPUExecutionProvider"])
+    return ort.InferenceSession(str(spec.directory / "model.onnx"), options, providers=["CPUExecutionProvider"])

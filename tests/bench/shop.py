@@ -10,9 +10,9 @@ from typing import Any
 
 import numpy as np
 import onnx
-import onnxruntime
 from onnx import TensorProto, helper, numpy_helper
 
+from liftgate.adapters.onnx_runtime import ort
 from liftgate.bundle.compiled import Bundle
 from liftgate.bundle.load import load_bundle
 from liftgate.domain.bucketing import Salt
@@ -172,7 +172,7 @@ def _write_model(folder: Path, offers: int) -> None:
     raw = model.SerializeToString()
     (folder / "model.onnx").write_bytes(raw)
     golden = np.array([[scale * _uniform("golden", row, i) for i, (_, scale) in enumerate(columns)] for row in range(4)])
-    session = onnxruntime.InferenceSession(raw, providers=["CPUExecutionProvider"])
+    session = ort.InferenceSession(raw, providers=["CPUExecutionProvider"])
     answers = session.run(["probabilities"], {"input": golden.astype(np.float32)})[0]
     manifest = {
         "sha256": sha256(raw).hexdigest(),

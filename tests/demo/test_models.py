@@ -6,10 +6,10 @@ import hashlib
 from pathlib import Path
 
 import numpy as np
-import onnxruntime as ort
 import pytest
 from ruamel.yaml import YAML
 
+from liftgate.adapters.onnx_runtime import ort
 from liftgate.bundle.manifest import Manifest
 from liftgate.demo import make_models
 from liftgate.demo.people import people

@@ -10,10 +10,10 @@ from hashlib import sha256
 from typing import Any, Self
 
 import numpy as np
-import onnxruntime as ort
 from numpy.typing import NDArray
 
 from liftgate.adapters.onnx_checks import Refused, check
+from liftgate.adapters.onnx_runtime import ort
 from liftgate.bundle.compiled import Bundle, ModelSpec
 from liftgate.bundle.mistake import Mistake
 from liftgate.domain.errors import BadInput, ModelFailed
