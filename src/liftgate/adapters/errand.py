@@ -14,7 +14,7 @@ from typing import Any, TypeVar
 from liftgate.adapters.breaker import Breaker
 from liftgate.adapters.redis_client import Calling, guarded
 from liftgate.adapters.redis_node import NodeClient
-from liftgate.adapters.redis_wire import Command
+from liftgate.adapters.redis_pack import Command
 
 T = TypeVar("T")
 

@@ -23,6 +23,8 @@ from liftgate.pipeline.naming import Named
 KEY_BYTES = 16
 LIFE_MS = 400 * 86_400_000
 """From its making; then the person gets another key, and the rows under the old one are nobody's."""
+_LIFE = b"%d" % LIFE_MS
+"""As commands have it."""
 KNOWN = 100_000
 """People whose keys a worker remembers, for when the store is away."""
 FRESH_S = 600.0
@@ -203,7 +205,7 @@ class Asking:
             return []
         fresh = iter_unpack(_KEY, self._ring.fresh(len(new)))
         tags = map(redis_keys.tag, map(_id_of, map(self._people.__getitem__, new)))
-        return [("SET", tag + b"k", key, "NX", "PX", LIFE_MS) for tag, (key,) in zip(tags, fresh, strict=True)]
+        return [("SET", tag + b"k", key, b"NX", b"PX", _LIFE) for tag, (key,) in zip(tags, fresh, strict=True)]
 
     def _tombstones(self, new: Sequence[int]) -> list[bytes]:
         return redis_keys.tombstones(map(self._ring.hashed, map(_id_of, map(self._people.__getitem__, new))))

@@ -13,7 +13,8 @@ from typing import Any, Protocol
 from liftgate.adapters.breaker import Breaker
 from liftgate.adapters.redis_address import Address, without_cluster
 from liftgate.adapters.redis_node import NodeClient
-from liftgate.adapters.redis_wire import Command, check, code
+from liftgate.adapters.redis_pack import Command
+from liftgate.adapters.redis_wire import check, code
 from liftgate.domain.errors import StoreUnavailable
 
 __all__ = ["Command", "NodeClient", "check", "code"]

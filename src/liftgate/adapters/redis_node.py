@@ -9,7 +9,8 @@ from typing import Any
 
 from liftgate.adapters.breaker import Breaker
 from liftgate.adapters.redis_address import Address
-from liftgate.adapters.redis_wire import Command, Link, Posted, Replies, check
+from liftgate.adapters.redis_pack import Command
+from liftgate.adapters.redis_wire import Link, Posted, Replies, check
 from liftgate.domain.errors import StoreUnavailable
 
 POST_S = 0.005

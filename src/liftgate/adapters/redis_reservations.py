@@ -167,7 +167,7 @@ class RedisReservations:
                 keys.append(tag + b"r:" + request_id.encode("utf-8", "surrogatepass"))
                 arguments.append(memory_of(b"L", fingerprint, len(response)) + response + name)
                 # On its way before the claim: where the claim is made, its record is there already.
-                records.append(("SET", tag + b"q:" + name, claim.record, "PX", life))
+                records.append(("SET", tag + b"q:" + name, claim.record, b"PX", life))
             if flags > _REQUEST:
                 self._more(claim, keys, arguments, totals, watches)
         arguments += watches

@@ -49,7 +49,7 @@ async def run_script(
     `ask` calls the store.
     """
     body, digest = _script(name)
-    scripts: list[Command] = [("EVALSHA", digest, len(keys), *keys, *arguments) for keys, arguments in calls]
+    scripts: list[Command] = [("EVALSHA", digest, b"%d" % len(keys), *keys, *arguments) for keys, arguments in calls]
     commands = [*before, *scripts, *beside]
     began = monotonic()
     replies = await ask(client, breaker, commands, budget_s, hurried)

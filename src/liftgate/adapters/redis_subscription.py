@@ -10,7 +10,7 @@ from typing import Any, cast
 import hiredis
 
 from liftgate.adapters.redis_address import Address
-from liftgate.adapters.redis_wire import packed
+from liftgate.adapters.redis_pack import packed
 
 _CONNECT_S = 1.0
 _FIRST_PAUSE_S = 0.02

@@ -16,19 +16,10 @@ from typing import Any, cast
 import hiredis
 
 from liftgate.adapters.breaker import Breaker
+from liftgate.adapters.redis_pack import Command, packed
 from liftgate.domain.errors import StoreUnavailable
 
 _MORE: Any = object()
-_pack: Any = hiredis.pack_command
-
-
-Command = tuple[bytes | str | int, ...]
-"""A command's name and arguments, as they go out. The key of one with a single key stands second, in EVAL and EVALSHA fourth."""
-
-
-def packed(commands: Sequence[Command]) -> bytes:
-    """Return commands as they go out."""
-    return b"".join(map(_pack, commands))
 
 
 def code(error: Any) -> str:
@@ -121,7 +112,7 @@ class Link(asyncio.Protocol):
             commands = [*[command for some, _ in ahead for command in some], *commands]
         self._waiter, self._breaker, self._deadline = waiter, breaker, deadline
         self._wanted = len(commands)
-        self._write(b"".join(map(_pack, commands)))
+        self._write(packed(commands))
         # One timer serves many calls: it is left to ring, and looks then whether anybody's time is up.
         if self._rings_at > deadline:
             self._ring(deadline)
