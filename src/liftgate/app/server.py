@@ -37,6 +37,9 @@ _WARM_UP_S = 15.0
 _SWITCH_S = 0.0005
 """How long a thread beside the event loop may keep the interpreter while the loop wants it. Python's own 5 ms are a decision's budget, and
 the loop pays them each time that it comes back from the kernel."""
+_YOUNG = 10_000
+"""Objects more before the collector looks for cycles. A full batch holds so many while it is walked, and they go by reference counts; at
+Python's own 700 it walks through them a dozen times a batch and finds nothing."""
 _SAMPLE_EVERY_S = 0.1
 """How often queue depth and log counters are copied to the metrics page, and the logs' health is looked at."""
 
@@ -131,6 +134,7 @@ async def _serve(
     # What lives from now on for the whole run need not be looked at by every collection.
     gc.collect()
     gc.freeze()
+    gc.set_threshold(_YOUNG)
     worker.port = port
     tasks = [asyncio.create_task(_reload_when_told(worker, told)), asyncio.create_task(_report(worker))]
     tasks.append(asyncio.create_task(worker.privacy.watch()))
