@@ -9,14 +9,17 @@ from typing import Any
 
 import pytest
 
-from liftgate.adapters.event_reading import AHEAD_MS
+from liftgate.adapters import event_reading
 from liftgate.adapters.pseudonyms import Pseudonyms
 from liftgate.domain.errors import CallerError, Expired, LogUnavailable
+from liftgate.signals import plan
 from liftgate.v1.event_service_pb2 import Event, EventKind
 from tests.adapters.event_desk import Call, EventDesk, event_desk
 from tests.adapters.shop import live, paths
 
 NOW_MS = 1_781_524_800_000
+AHEAD_MS = 300_000
+"""As docs/signals.md says."""
 EXPOSURE, CLICK, PURCHASE = EventKind.EVENT_KIND_EXPOSURE, EventKind.EVENT_KIND_CLICK, EventKind.EVENT_KIND_PURCHASE
 REFUND, CUSTOM, CART = EventKind.EVENT_KIND_REFUND, EventKind.EVENT_KIND_CUSTOM, EventKind.EVENT_KIND_CART_ACTION
 LIVE = live()
@@ -35,6 +38,11 @@ _ids = itertools.count()
 def _event(**fields: Any) -> Event:
     ordinary: dict[str, Any] = {"event_id": f"e-{next(_ids)}", "kind": EXPOSURE, "person_id": "person-1"}
     return Event(**(ordinary | fields))
+
+
+def test_features_keep_what_may_be_taken_ahead() -> None:
+    """States live as much longer as events may lie ahead, which is five minutes."""
+    assert event_reading.AHEAD_MS == plan.AHEAD_MS == AHEAD_MS
 
 
 async def test_an_event_is_logged_as_it_came(desk: EventDesk) -> None:

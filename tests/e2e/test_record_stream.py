@@ -36,10 +36,11 @@ def batch(first: int, count: int = 3, **fields: Any) -> bytes:
 
 async def test_a_stream_is_answered_once_for_all_of_it(served: Front) -> None:
     """Counts are sums, positions count from the first event, and every accepted event is in the log when the answer comes."""
-    bodies = [batch(0), batch(2), batch(10, 2, kind=EventKind.EVENT_KIND_UNSPECIFIED), batch(20)]
+    wrong, worthless = batch(10, 2, kind=EventKind.EVENT_KIND_UNSPECIFIED), batch(30, 1, kind=EventKind.EVENT_KIND_REFUND)
+    bodies = [batch(0), batch(2), wrong, batch(20), worthless]
     answer = RecordStreamResponse.FromString(await served.channel.stream_unary(STREAM)(iter(bodies), timeout=PATIENCE_S))
-    assert (answer.accepted, answer.duplicates, answer.rejected) == (9, 1, 2)
-    assert [(one.index, one.field) for one in answer.rejections] == [(6, "kind"), (7, "kind")]
+    assert (answer.accepted, answer.duplicates, answer.rejected) == (9, 1, 3)
+    assert [(one.index, one.field) for one in answer.rejections] == [(6, "kind"), (7, "kind"), (11, "value")]
     assert len(served.events.raw) == 8
 
 
