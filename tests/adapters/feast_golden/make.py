@@ -4,7 +4,8 @@
     redis-server --port 7999 --save ''
     feast-env/bin/python tests/adapters/feast_golden/make.py localhost:7999 > tests/adapters/feast_golden/golden.json
 
-The server must be empty. `tests/adapters/test_feast_layout.py` holds the file to a fresh run where feast can be imported.
+The server must be empty. `tests/adapters/test_feast_layout.py` holds the file to a fresh run where feast can be imported: in an environment
+with the extra `feast` (`pip install -e '.[dev,embedded,offline,feast]'`).
 """
 
 from __future__ import annotations
