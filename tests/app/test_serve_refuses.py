@@ -67,6 +67,7 @@ def test_a_log_directory_that_cannot_be_made_stops_the_start(serve: Serve, tmp_p
         ({"redis": "http://127.0.0.1"}, "--redis (LIFTGATE_REDIS)"),
         ({"tls-cert": "c.pem", "tls-key": "k.pem"}, "--tls-cert (LIFTGATE_TLS_CERT)"),
         ({"pseudonym-key-file": "nowhere"}, "--pseudonym-key-file (LIFTGATE_PSEUDONYM_KEY_FILE)"),
+        ({"operators": "far/nowhere.yaml"}, "--operators (LIFTGATE_OPERATORS) far/nowhere.yaml: "),
     ],
     ids=str,
 )

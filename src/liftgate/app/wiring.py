@@ -124,7 +124,7 @@ def wire(
     try:
         operators = Operators(settings.operators)
     except BadInput as err:
-        raise BadSettings(f"{mention('operators')}: {err}") from None
+        raise BadSettings(f"{mention('operators')} {settings.operators}: {err}") from None
     feast, feast_redis = feast_of(settings, live.bundle.schema)
     clock, ids = SystemClock(), TimeOrderedIds()
     # One breaker: profiles and reservations lie on the same servers, so one's failures are the other's.
@@ -150,7 +150,7 @@ def wire(
         account_pseudonym=accounts,
         session_pseudonym=Pseudonyms.of_units("session", key.key_id, key.key),
         visitor_pseudonym=Pseudonyms.of_units("visitor", key.key_id, key.key),
-        personal=None if ring is None else ring.pseudonym,
+        personal=None if ring is None else ring.pseudonyms,
         personal_unit=ring.unit if ring is not None and ring.names_units else None,
         pseudonym_key_id=pseudonyms.key_id if ring is None else ring.key_id,
         on_log_failure=settings.on_log_failure,
