@@ -53,10 +53,10 @@ class Batcher:
         self._tasks: set[asyncio.Task[None]] = set()
         self._running = 0
         self._scheduled = False
-        self._crowd = min(self._limits.max_batch, self._limits.max_queue)
         self._further_from = min(self._limits.further_from, self._limits.max_batch)
+        self._crowd = min(self._further_from, self._limits.max_queue)
         self._busy = False  # whether the last batch held more than one request
-        self._pace = Pace(self._limits.max_batch, self._limits.hurry_s)
+        self._pace = Pace(self._limits.max_batch)
 
     @cached_property
     def _loop(self) -> asyncio.AbstractEventLoop:
@@ -78,13 +78,18 @@ class Batcher:
 
         Raises RequestIdReused, Overloaded, Expired, LogUnavailable. Cancelling it changes nothing for its neighbours.
         """
+        if self.crowded and self.too_late(deadline):
+            raise Overloaded
         future: asyncio.Future[bytes] = self._loop.create_future()
         self.enter(future, request, live, deadline)
         return await future
 
     def enter(self, caller: Caller, request: DecideRequest, live: Live, deadline: float | None = None) -> None:
-        """Give what `submit` returns or raises to the caller; perhaps at once. What it raises itself the caller does not hear."""
-        if len(self._single) >= self._crowd and self.too_late(deadline):
+        """Give what `submit` returns or raises to the caller; perhaps at once. What it raises itself the caller does not hear.
+
+        Only a full queue refuses: whether it is `too_late` has been asked before the request was read.
+        """
+        if len(self._single) >= self._limits.max_queue:
             raise Overloaded
         waiting = self._enlist(caller, request, live, deadline)
         if waiting is not None:
@@ -97,9 +102,9 @@ class Batcher:
         return len(self._single) >= self._crowd
 
     def too_late(self, deadline: float | None = None) -> bool:
-        """Say whether the queue is full, or so long that one more would be answered late: refused at once, others are in time."""
+        """Say whether the queue is full, or so long that one more would hardly be in time: refused at once, others surely are."""
         waiting = len(self._single)
-        if waiting < self._limits.max_batch or deadline is None:
+        if waiting < self._crowd or deadline is None:
             return waiting >= self._limits.max_queue
         return waiting >= self._limits.max_queue or not self._pace.in_time(waiting, self._loop.time(), deadline)
 
@@ -238,7 +243,7 @@ class Batcher:
             return
         self._busy = len(batch) > 1
         self._running += 1
-        self._pace.began(now)
+        self._pace.began(now, len(batch))
         self._schedule()
         walked: list[Walk] = []
         try:
@@ -248,7 +253,7 @@ class Batcher:
                 self._finish(waiting, error)
         finally:
             self._running -= 1
-            self._pace.ended(self._loop.time())
+            self._pace.ended(self._loop.time(), len(batch))
             self._schedule()
         # The loop's next turn wakes the callers: they have their answers before anything else is done.
         await asyncio.sleep(0)
