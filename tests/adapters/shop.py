@@ -107,6 +107,10 @@ class CountingIds:
         self.made.append(f"{len(self.made) + 1:032x}")
         return self.made[-1]
 
+    def decision_ids(self, count: int) -> list[str]:
+        """Return the next so many."""
+        return [self.decision_id() for _ in range(count)]
+
 
 def paths(violations: Sequence[object]) -> list[str]:
     """Return the field paths of violations, in order."""

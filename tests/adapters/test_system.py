@@ -25,6 +25,17 @@ def test_ids_are_version_7_uuids_unique_and_ordered() -> None:
     assert {len(one) for one in made} == {32}
 
 
+def test_ids_made_together_are_as_those_made_one_by_one(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Ids of a batch ascend among themselves and beside single ones, also where the first half changes on the way."""
+    monkeypatch.setattr(time, "time_ns", lambda: 1_800_000_000_000_000_000)
+    monkeypatch.setattr("os.urandom", lambda size: ((5 << 62) - 3).to_bytes(size, "little"))
+    ids, alone = TimeOrderedIds(), TimeOrderedIds()
+    made = [ids.decision_id(), *ids.decision_ids(2), *ids.decision_ids(256), ids.decision_id()]
+    assert made == [alone.decision_id() for _ in made] == sorted(set(made))
+    assert {(one.version, one.variant) for one in map(uuid.UUID, made)} == {(7, uuid.RFC_4122)}
+    assert made[0][:16] < made[-1][:16]
+
+
 def test_ids_go_on_rising_when_the_clock_steps_back(monkeypatch: pytest.MonkeyPatch) -> None:
     """A clock that jumps an hour back gives no id below the last one."""
     ids = TimeOrderedIds()

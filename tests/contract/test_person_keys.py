@@ -108,6 +108,9 @@ async def test_while_the_store_is_away(redis_backend: Backend) -> None:
     naming = RedisPersonKeys(away, worker, budget_ms=200)
     (known,) = await naming.named(["a"])
     assert known == (worker.pseudonym("a", key)[0], False, None, None)
+    assert worker.pseudonyms(["a", "a"], [key, key]) == ([known.pseudonym] * 2, [])
+    (unread, nobody), once_alone = worker.pseudonyms(["a", "b"], [None, None])
+    assert (unread, len(nobody), once_alone) == (known.pseudonym, 16, [1])
     now[0] = FRESH_S + 1
     for person in ("a", "b"):
         once, again = (await naming.named([person]))[0], (await naming.named([person]))[0]

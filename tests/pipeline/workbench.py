@@ -162,6 +162,9 @@ class Hands:
     def decision_id(self) -> str:
         return f"{next(self._count):032x}"
 
+    def decision_ids(self, count: int) -> list[str]:
+        return [self.decision_id() for _ in range(count)]
+
 
 @dataclass
 class Bench:

@@ -46,6 +46,9 @@ class Hands:
     def decision_id(self) -> str:
         return f"{next(self._count):032x}"
 
+    def decision_ids(self, count: int) -> list[str]:
+        return [self.decision_id() for _ in range(count)]
+
 
 def die(*what: object) -> float:
     """Return a number in [0, 1), always the same for the same things."""

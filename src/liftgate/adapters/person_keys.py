@@ -58,6 +58,14 @@ class PersonKeys:
         own = self._own(person_id, key)
         return (self._random(16), True) if own is None else (self._pseudonyms.under(own, person_id), False)
 
+    def pseudonyms(self, people: Sequence[str], keys: Sequence[bytes | None]) -> tuple[list[bytes], list[int]]:
+        """Return what stands for people, as `pseudonym` would, and the rows of those for whom it does so for once alone."""
+        if None not in keys:
+            # As mostly: no key is None, which the type cannot say.
+            return self._pseudonyms.under_all(keys, people), []  # type: ignore[arg-type]
+        made = list(map(self.pseudonym, people, keys))
+        return [one for one, _ in made], [row for row, (_, once) in enumerate(made) if once]
+
     def names(self, people: Sequence[str], keys: Sequence[bytes]) -> list[Named]:
         """Return what stands for people by their own keys, as `pseudonym` would."""
         return [_named((made, False, None, own)) for made, own in zip(self._pseudonyms.under_all(keys, people), keys, strict=True)]

@@ -70,3 +70,7 @@ class _Beside:
     def decision_id(self) -> str:
         """See `pipeline.ports.Ids`."""
         return f"{next(self._ids):032x}"
+
+    def decision_ids(self, count: int) -> list[str]:
+        """See `pipeline.ports.Ids`."""
+        return [self.decision_id() for _ in range(count)]

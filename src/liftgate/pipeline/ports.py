@@ -360,6 +360,10 @@ class Ids(Protocol):
         """Return 32 hexadecimal digits, unique and ordered by time (UUID version 7)."""
         ...
 
+    def decision_ids(self, count: int) -> list[str]:
+        """Return so many, one or more, in order."""
+        ...
+
 
 class Clock(Protocol):
     """Where time comes from."""

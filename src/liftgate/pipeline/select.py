@@ -20,7 +20,7 @@ from liftgate.pipeline.outcome import KNOWN, outcome_of, told
 from liftgate.pipeline.walk import Walk
 
 _HELD_OUT = Arm.HOLDOUT  # looking a member up on its enum costs microseconds before Python 3.12
-_SLOT_COUNT, _REQUEST_ID = attrgetter("slot_count"), attrgetter("request_id")
+_SLOT_COUNT, _REQUEST_ID, _DRY_RUN, _DEFERRED = map(attrgetter, ("slot_count", "request_id", "dry_run", "deferred"))
 
 
 def select(walk: Walk) -> None:
@@ -38,7 +38,10 @@ def select(walk: Walk) -> None:
     first = not walk.decisions
     new_id = walk.ports.ids.decision_id
     if first:
-        ids = ["" if one.dry_run else deferred_id(new_id()) if one.deferred else new_id() for one in batch.requests]
+        if True in map(_DRY_RUN, batch.requests) or True in map(_DEFERRED, batch.requests):
+            ids = ["" if one.dry_run else deferred_id(new_id()) if one.deferred else new_id() for one in batch.requests]
+        else:
+            ids = walk.ports.ids.decision_ids(batch.n)
     else:
         # A claim that may have been made keeps its id: what is answered instead is another decision.
         ids = [decision.decision_id for decision in walk.decisions]

@@ -6,7 +6,7 @@ from binascii import hexlify
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from itertools import repeat
-from operator import floordiv, sub
+from operator import attrgetter, floordiv, sub
 from typing import Literal
 
 from liftgate.domain.batch import Batch
@@ -41,8 +41,8 @@ class Ports:
     session_pseudonym: Callable[[str], bytes] = lambda session_id: b""
     visitor_pseudonym: Callable[[str], bytes] = lambda visitor_id: b""
     """Session and visitor ids to 16 bytes, under keys of their own."""
-    personal: Callable[[str, bytes | None], tuple[bytes, bool]] | None = None
-    """Person id and the person's key to 16 bytes, and whether they are for this decision alone."""
+    personal: Callable[[Sequence[str], Sequence[bytes | None]], tuple[Sequence[bytes], Sequence[int]]] | None = None
+    """[N] person ids and people's keys to [N] times 16 bytes, and to the rows for whose decision alone they are."""
     personal_unit: Callable[[str, str, str, bytes | None], bytes] | None = None
     """Kind of unit (`account`, `session`, `visitor`), its id, person id and the person's key to 16 bytes; None: those above make them."""
     controls: ControlPanel = field(default_factory=ControlPanel)
@@ -102,15 +102,14 @@ class Walk:
 
     def name(self, keys: Sequence[bytes | None]) -> None:
         """Settle what stands for people in the log. `keys`: theirs, as far as they are known; empty: none is."""
-        requests, personal = self.batch.requests, self.ports.personal
+        people, personal = list(map(_PERSON_ID, self.batch.requests)), self.ports.personal
         if personal is None:
-            self.pseudonyms = [self.ports.pseudonym(request.person_id) for request in requests]
+            self.pseudonyms = list(map(self.ports.pseudonym, people))
             return
-        self.keys = keys or [None] * len(requests)
-        made = [personal(request.person_id, key) for request, key in zip(requests, self.keys, strict=True)]
-        self.pseudonyms, once = zip(*made, strict=True)
-        if True in once:
-            self.one_off = frozenset([row for row, alone in enumerate(once) if alone])
+        self.keys = keys or [None] * len(people)
+        self.pseudonyms, once = personal(people, self.keys)
+        if once:
+            self.one_off = frozenset(once)
 
     def drawn_by(self) -> list[bytes]:
         """Return [N] what draws are a function of, beside the request_id, as UTF-8: what stands for the person in the row, in hexadecimal.
@@ -156,5 +155,6 @@ class Walk:
         return list(map(floordiv, map(sub, self.began[2 : end + 1], self.began[1:end]), _US))
 
 
+_PERSON_ID = attrgetter("person_id")
 _US = repeat(1000)
 """Nanoseconds."""

@@ -83,6 +83,10 @@ class Hands:
         """See `pipeline.ports.Ids`."""
         return f"{next(self._count):032x}"
 
+    def decision_ids(self, count: int) -> list[str]:
+        """See `pipeline.ports.Ids`."""
+        return [self.decision_id() for _ in range(count)]
+
 
 class NoLog:
     """Takes every record and keeps none."""
