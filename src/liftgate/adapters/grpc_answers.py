@@ -17,12 +17,13 @@ from liftgate.bundle.compiled import Bundle
 from liftgate.domain.batch import Batch
 from liftgate.domain.decision import Decision
 from liftgate.domain.offer import Offer
-from liftgate.record.wire import varint
+from liftgate.record.wire import tag, varint, varint_of
 from liftgate.v1 import decision_pb2, offer_pb2
 
 _DOUBLE, _DOUBLES = Struct("<cd"), Struct("<cdcd")
 _DECISION_ID, _SLOTS = b"\x0a", b"\x22"
 _PROPENSITY, _SELECTION_PROBABILITY = b"\x19", b"\x29"
+_VALID_UNTIL = tag("valid_until_ms", 0, decision_pb2.DecideResponse)
 _ID_AHEAD = (b"", *[_DECISION_ID + bytes((size,)) for size in range(1, 128)])
 _KNOWN = 4096
 """Kinds of answers remembered for a bundle; one more, and all are forgotten."""
@@ -164,7 +165,7 @@ def _small_part(arm: int, branch: int, reason: int, degraded: bool, consent_vers
 @lru_cache(maxsize=64)
 def _valid_part(valid_until_ms: int) -> bytes:
     # Remembered for the other rows of a batch.
-    return decision_pb2.DecideResponse(valid_until_ms=valid_until_ms).SerializeToString()
+    return _VALID_UNTIL + varint_of(valid_until_ms) if valid_until_ms else b""
 
 
 def _default_part(offer: Offer) -> bytes:

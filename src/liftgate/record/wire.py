@@ -10,9 +10,8 @@ from liftgate.v1.record_pb2 import DecisionRecord, SlotProbabilities
 _UINT64 = 2**64 - 1
 
 
-@lru_cache(maxsize=16_384)
-def varint(number: int) -> bytes:
-    """Return an unsigned number of up to 64 bits as a varint. Raises ValueError outside that range."""
+def varint_of(number: int) -> bytes:
+    """Return an unsigned number of up to 64 bits as a varint, not remembered: times come once. Raises ValueError outside that range."""
     if not 0 <= number <= _UINT64:
         raise ValueError("number out of range for the record")
     out = bytearray()
@@ -21,6 +20,10 @@ def varint(number: int) -> bytes:
         number >>= 7
     out.append(number)
     return bytes(out)
+
+
+varint = lru_cache(maxsize=16_384)(varint_of)
+"""The same, remembered: lengths and counts come again and again."""
 
 
 def tag(name: str, wire_type: int = 2, message: type = DecisionRecord) -> bytes:
