@@ -40,6 +40,9 @@ class Calls:
     def answered(self, method: str, code: int, seconds: float) -> None:
         """See `CallObserver`."""
 
+    def turned_away(self, method: str, code: int, calls: int) -> None:
+        """See `CallObserver`."""
+
 
 @dataclass
 class Call:

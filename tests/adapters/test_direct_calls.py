@@ -7,7 +7,7 @@ from typing import Any
 import grpc
 import pytest
 
-from liftgate.adapters.direct_calls import DirectCall, DirectMethod, Metadata
+from liftgate.adapters.direct_calls import DirectCall, DirectMethod, Metadata, refusal
 from liftgate.adapters.grpc_errors import refuse, trailers_of
 from liftgate.domain.errors import CallerError, Expired, FieldViolation, LogUnavailable, Overloaded
 
@@ -41,6 +41,12 @@ class Wire:
         assert method == "Decide"
         assert seconds >= 0
         self.codes.append(code)
+
+    def turned_away(self, method: str, code: int, calls: int) -> None:
+        """See `CallObserver`."""
+        assert method == "Decide"
+        self.began_calls += calls
+        self.codes += [code] * calls
 
 
 def call(wire: Wire, remaining: float | None = None, said: list[str] | None = None) -> DirectCall:
@@ -115,6 +121,27 @@ def test_a_call_refused_before_it_is_read_is_counted_and_sent_as_any_refusal() -
     """What a refusal for overload sends and counts does not depend on whether its call was taken first."""
     taken, wire = Wire(), Wire()
     call(taken).set_exception(Overloaded())
-    sent = DirectMethod("Decide", lambda raw, one: None, wire).refused()
-    assert taken.sent == [(7, *sent)]
+    DirectMethod("Decide", lambda raw, one: None, wire).turned_away(1)
+    assert taken.sent == [(7, *refusal())]
     assert (wire.began_calls, wire.codes) == (taken.began_calls, taken.codes)
+
+
+async def test_who_leaves_less_than_a_refused_call_is_refused_unasked() -> None:
+    """Of calls that come together those with more time than any refused one are asked about; all refusals are sent and counted."""
+    native = pytest.importorskip("liftgate.adapters.native_server")
+    wire, asked, taken = Wire(), list[float | None](), list[bytes]()
+
+    def refuses(left_s: float | None) -> bool:
+        asked.append(left_s)
+        return left_s is None or 0.0 < left_s < 0.5 or left_s > 1e9
+
+    method = DirectMethod("Decide", lambda raw, one: taken.append(raw), wire, refuses=refuses)
+    server = native.NativeServer({"/s/Decide": method}, [])
+    server._front, server._table = wire, [("/s/Decide", None)]
+    left = [1e12, 0.1, 0.05, None, 0.3, 0.2, 0.6, 0.3, 0.0, -1.0]
+    server._on_events([(0, number, 0, bytes([number]), None, ((), "", left_s)) for number, left_s in enumerate(left)])
+    assert asked == [1e12, 0.1, None, 0.3, 0.6, 0.0, -1.0]
+    assert taken == [b"\x06", b"\x08", b"\x09"]
+    assert [one[:2] for one in wire.sent] == [(number, 8) for number in (0, 1, 2, 3, 4, 5, 7)]
+    assert wire.codes == [8] * 7
+    assert {one[3] for one in ((*sent[:3], sent[3][0][0]) for sent in wire.sent)} == {"grpc-status-details-bin"}

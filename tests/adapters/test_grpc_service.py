@@ -44,6 +44,10 @@ class _Calls:
         assert seconds >= 0
         self.ended.append((method, code))
 
+    def turned_away(self, method: str, code: int, calls: int) -> None:
+        self.begun += calls
+        self.ended += [(method, code)] * calls
+
 
 @pytest.mark.parametrize("remaining", [None, float(sys.maxsize)])
 async def test_a_call_without_a_deadline_has_the_servers(remaining: float | None) -> None:

@@ -167,6 +167,17 @@ def test_a_fault_in_telemetry_is_counted_and_not_raised() -> None:
     assert value(scrape(page), "liftgate_errors_total", where="telemetry") == 1
 
 
+def test_calls_turned_away_together_count_as_if_each_had_been_answered_in_no_time() -> None:
+    """The page is the same after three calls refused one by one and after three that were turned away at once."""
+    one, other = Telemetry(Page(LAYOUT)), Telemetry(Page(LAYOUT))
+    for _ in range(3):
+        one.began()
+        one.answered("Decide", 8, 0.0)
+    other.turned_away("Decide", 8, 3)
+    assert list(one.page.cells) == list(other.page.cells)
+    assert sum(other.page.cells) == 6
+
+
 def test_internal_answers_count_as_errors_and_unknown_methods_only_as_in_flight() -> None:
     """Status 13 moves the error counter and says once what failed; a method that is not ours has no series."""
     said: list[tuple[str, Mapping[str, object]]] = []

@@ -132,6 +132,11 @@ class Watcher:
         name = next(status.name for status in grpc.StatusCode if status.value[0] == code)
         self.calls[method, name] += 1
 
+    def turned_away(self, method: str, code: int, calls: int) -> None:
+        """See CallObserver."""
+        name = next(status.name for status in grpc.StatusCode if status.value[0] == code)
+        self.calls[method, name] += calls
+
     async def until(self, method: str, *codes: str, count: int = 1) -> None:
         """Return when so many calls of a method have ended with one of the codes."""
         async with asyncio.timeout(PATIENCE_S):

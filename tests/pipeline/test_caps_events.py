@@ -37,6 +37,8 @@ class _Calls:
 
     def answered(self, method: str, code: int, seconds: float) -> None: ...
 
+    def turned_away(self, method: str, code: int, calls: int) -> None: ...
+
 
 class _Call:
     def time_remaining(self) -> float | None:

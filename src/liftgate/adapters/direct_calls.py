@@ -101,15 +101,16 @@ class DirectMethod:
     gathered: Callable[[], None] | None = None
     """Called once all calls that came together, of whatever methods, have been handed over; None: nobody wants to know."""
     refuses: Callable[[float | None], bool] | None = None
-    """Says, by the seconds that its caller left, whether a call is refused for overload before it is read; None: none is."""
+    """Says, by the seconds that its caller left, whether a call is refused for overload before it is read; None: none is.
 
-    def refused(self) -> tuple[int, str, Metadata]:
-        """Count a call that is refused for overload, and return what it is sent: status number, message, trailing metadata."""
-        self.observer.began()
-        self.observer.answered(self.name, _OVERLOADED, 0.0)
-        return _refusal()
+    Of calls that came together, one with less time than a refused one is refused, too, and not asked about."""
+
+    def turned_away(self, calls: int) -> None:
+        """Count calls that were refused for overload."""
+        self.observer.turned_away(self.name, _OVERLOADED, calls)
 
 
 @cache
-def _refusal() -> tuple[int, str, Metadata]:
+def refusal() -> tuple[int, str, Metadata]:
+    """Return what a call is sent that is refused for overload: status number, message, trailing metadata."""
     return trailers_of(Overloaded())

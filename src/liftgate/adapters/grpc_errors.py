@@ -52,6 +52,10 @@ class CallObserver(Protocol):
         """It ended; `method` as in the service, for example `Decide`, `code` the gRPC status number, `seconds` the time in the handler."""
         ...
 
+    def turned_away(self, method: str, code: int, calls: int) -> None:
+        """So many calls came in and ended with one status, before they were read."""
+        ...
+
 
 Report = Callable[[str, str], None]
 """Told of each call that ends INTERNAL: its method, and `what_failed`."""

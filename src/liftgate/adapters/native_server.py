@@ -13,9 +13,11 @@ from typing import Any
 import pygrpc_native.aio
 from pygrpc_native._native import EVENT_CANCEL
 
-from liftgate.adapters.direct_calls import DirectCall, DirectMethod, Metadata
+from liftgate.adapters.direct_calls import DirectCall, DirectMethod, Metadata, refusal
 
 _SENT_S = 0.02
+_DAY_S = 86_400.0
+"""Whoever seems to leave more than this has sent no deadline, or as good as none."""
 
 
 class NativeServer(pygrpc_native.aio.Server):  # type: ignore[misc]  # grpcio has no types
@@ -65,6 +67,7 @@ class NativeServer(pygrpc_native.aio.Server):  # type: ignore[misc]  # grpcio ha
     def _on_events(self, events: list[tuple[Any, ...]]) -> None:
         taken, direct, table, limit = self._taken, self._direct, self._table, self._receive_limit
         others: list[tuple[Any, ...]] = []
+        refusing, hopeless_s, refused = None, 0.0, 0
         for event in events:
             kind, number, place, payload, _, details = event
             if kind == EVENT_CANCEL:
@@ -78,19 +81,34 @@ class NativeServer(pygrpc_native.aio.Server):  # type: ignore[misc]  # grpcio ha
             if method is None or self._stopping or (limit is not None and len(payload) > limit):
                 others.append(event)
                 continue
-            if method.refuses is not None and method.refuses(details[2]):
+            if method.refuses is not None:
                 # As taking it would end, for less: most calls of an overload go this way.
-                self._front.fail(number, *method.refused())
-                continue
+                left_s = details[2]
+                known = left_s is not None and 0.0 < left_s <= hopeless_s and method is refusing
+                if known or method.refuses(left_s):
+                    self._front.fail(number, *refusal())
+                    if method is not refusing:
+                        self._count(refusing, refused)
+                        refusing, hopeless_s, refused = method, 0.0, 0
+                    refused += 1
+                    if not known and left_s is not None and left_s < _DAY_S:
+                        hopeless_s = max(hopeless_s, left_s)
+                    continue
             call = taken[number] = DirectCall(self, method, number, details[0], details[2])
             try:
                 method.take(payload, call)
             except Exception as error:
                 call.set_exception(error)
+        self._count(refusing, refused)
         for gathered in self._gathered:
             gathered()
         if others:
             super()._on_events(others)
+
+    @staticmethod
+    def _count(method: DirectMethod | None, refused: int) -> None:
+        if method is not None:
+            method.turned_away(refused)
 
 
 class _Standing:

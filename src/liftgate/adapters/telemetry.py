@@ -178,6 +178,14 @@ class Telemetry:
             if start is not None:
                 self.page.observe(start, REQUEST_US, int(seconds * 1e6))
 
+    def turned_away(self, method: str, code: int, calls: int) -> None:
+        """So many calls ended with one gRPC status number before they were read: in no time."""
+        if (found := self._answered.get((method, code))) is not None:
+            cell, start = found
+            self._cells[cell] += calls
+            if start is not None:
+                self.page.observe(start, REQUEST_US, 0, calls)
+
     def failed(self, method: str, what: str) -> None:
         """A call ends INTERNAL: a fault of ours. `what` names the error's class and place, never its text."""
         self._say("internal_error", what, {"method": method})

@@ -80,11 +80,11 @@ class Page:
         self._memory = mmap.mmap(fd, layout.size)
         self.cells: memoryview = memoryview(self._memory)[_TEXT_BYTES:].cast("q")
 
-    def observe(self, start: int, bounds: tuple[int, ...], value: int) -> None:
-        """Count one value, in cell units, in the histogram series that starts at `start`."""
+    def observe(self, start: int, bounds: tuple[int, ...], value: int, times: int = 1) -> None:
+        """Count a value, in cell units, so many times in the histogram series that starts at `start`."""
         cells = self.cells
-        cells[start + bisect_left(bounds, value)] += 1
-        cells[start + len(bounds) + 1] += value
+        cells[start + bisect_left(bounds, value)] += times
+        cells[start + len(bounds) + 1] += value * times
 
     def write_text(self, text: dict[str, str]) -> None:
         """Keep a few words beside the numbers. Words that do not fit are cut, the page is not harmed."""
