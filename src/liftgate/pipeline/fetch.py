@@ -3,12 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Sequence
-from functools import lru_cache
 from itertools import repeat
-from math import nan
 from operator import attrgetter, not_
-from struct import Struct
-from typing import Any
 
 import numpy as np
 
@@ -16,13 +12,12 @@ from liftgate.bundle.compiled import Bundle
 from liftgate.domain.batch import Batch, Codes
 from liftgate.domain.contact_history import ENTRY
 from liftgate.domain.errors import StoreUnavailable
-from liftgate.domain.input import Floats, InputSchema
 from liftgate.domain.profile import Profiles, ProfileState, unavailable
 from liftgate.domain.reason import InputState, Reason
-from liftgate.domain.request import Context, DecideRequest
 from liftgate.domain.suppression import membership
 from liftgate.domain.verdict import parse as parse_verdicts
 from liftgate.pipeline.consent import read_consent
+from liftgate.pipeline.live import Live
 from liftgate.pipeline.ports import Fetched, PersonKey
 from liftgate.pipeline.stages import Stage
 from liftgate.pipeline.streams import follow
@@ -83,7 +78,7 @@ async def fetch(walk: Walk) -> None:
     caps.read(batch, _histories(batch, fetched) if fetched.real_history else fetched.history, fetched)
     if features:
         follow(batch, live, fetched)
-    _read_inputs(batch, bundle, fetched.profiles)
+    _read_inputs(batch, live, fetched.profiles)
     if bundle.layer_if:
         target(batch, bundle)
 
@@ -123,8 +118,9 @@ def _together(real: bytes, ghost: bytes) -> bytes:
     return b"?" if len(real) % ENTRY.size or len(ghost) % ENTRY.size else real + ghost
 
 
-def _read_inputs(batch: Batch, bundle: Bundle, profiles: Profiles) -> None:
+def _read_inputs(batch: Batch, live: Live, profiles: Profiles) -> None:
     """Make the input columns: what is stored where it may be read and is fresh, the declared default elsewhere."""
+    bundle = live.bundle
     schema, f = bundle.schema, bundle.schema.profile_count
     found = batch.profile_state == _FOUND
     if batch.controls.personalization_stopped:
@@ -134,7 +130,7 @@ def _read_inputs(batch: Batch, bundle: Bundle, profiles: Profiles) -> None:
         masked = found > (batch.consent[:, bundle.profile_purpose] == _ALLOWED)
     else:
         masked = np.zeros(batch.n, dtype=np.bool_)
-    inputs = np.concatenate((profiles.value, _context_rows(schema).matrix(batch.requests)), axis=1)
+    inputs = np.concatenate((profiles.value, live.contexts.matrix(batch.requests)), axis=1)
     age = np.empty(inputs.shape)
     age[:, f:] = np.nan
     np.maximum((batch.now_ms / _SECOND)[:, None] - profiles.at_s, _NO_TIME, out=age[:, :f])
@@ -158,54 +154,3 @@ def _read_inputs(batch: Batch, bundle: Bundle, profiles: Profiles) -> None:
     if True in holes.tobytes():
         np.copyto(inputs[:, :f], schema.defaults[:f], where=holes)
     batch.masked, batch.inputs, batch.input_state, batch.input_age_s = masked, inputs, state, age
-
-
-class _ContextRows:
-    """Context columns of requests. Without attributes of their own, contexts come again and again."""
-
-    def __init__(self, schema: InputSchema) -> None:
-        names = [column.name.removeprefix("context.") for column in schema.context]
-        self._columns = [(name, name in _BUILT_IN, code) for name, code in zip(names, schema.code[schema.profile_count :], strict=True)]
-        """Name, whether it is a field of the context's own, and codes of texts."""
-        self._pack = Struct(f"={len(names)}d").pack
-        self._known: dict[tuple[str, str, str, str], bytes] = {}
-
-    def matrix(self, requests: Sequence[DecideRequest]) -> Floats:
-        """Return [N, context inputs], NaN missing. Not to be written to."""
-        contexts = list(map(_CONTEXT, requests))
-        rows: list[Any] = list(map(self._known.get, map(_KEY, contexts)))
-        if None in rows or any(map(_ATTRIBUTES, contexts)):
-            rows = list(map(self._row, contexts))
-        return np.frombuffer(b"".join(rows), dtype=np.float64).reshape(len(requests), len(self._columns))
-
-    def _row(self, context: Context) -> bytes:
-        if context.attributes:
-            return self._read(context)
-        key = _KEY(context)
-        row = self._known.get(key)
-        if row is None:
-            if len(self._known) >= _KNOWN:
-                self._known.clear()
-            row = self._known[key] = self._read(context)
-        return row
-
-    def _read(self, context: Context) -> bytes:
-        row = []
-        for name, built_in, code in self._columns:
-            value = getattr(context, name) if built_in else context.attributes.get(name, "")
-            if isinstance(value, str):
-                row.append(code.get(value, -1.0) if value else nan)
-            else:
-                row.append(float(value))
-        return self._pack(*row)
-
-
-@lru_cache(maxsize=8)
-def _context_rows(schema: InputSchema) -> _ContextRows:
-    return _ContextRows(schema)
-
-
-_KNOWN = 4096
-"""Contexts remembered for a schema; one more, and all are forgotten."""
-_BUILT_IN = "channel", "device", "locale", "time_zone"
-_CONTEXT, _ATTRIBUTES, _KEY = attrgetter("context"), attrgetter("attributes"), attrgetter(*_BUILT_IN)

@@ -17,6 +17,7 @@ from liftgate.domain.layer import Layer
 from liftgate.domain.offer import Indices, Mode, Placement
 from liftgate.guardrails.chain import Chain
 from liftgate.pipeline.cap_plan import CapPlan
+from liftgate.pipeline.contexts import ContextRows
 from liftgate.pipeline.ports import Models
 from liftgate.pipeline.slate_limits import SlateLimits
 from liftgate.pipeline.slot_default import SlotDefaults
@@ -133,6 +134,8 @@ class Live:
     is known only afterwards), `certain`, `account_id`, `verdicts`, `lists`, `features`."""
     consents: consent.Reader = field(init=False)
     """Reads consent documents, and remembers what they say of the bundle's purposes."""
+    contexts: ContextRows = field(init=False)
+    """Reads contexts, and remembers their rows."""
     record_parts: tuple[bytes, ...] = field(init=False)
     """By placement: what is constant in its records."""
     factored: bool = field(init=False)
@@ -172,6 +175,7 @@ class Live:
         rules = bundle.consent
         reads = rules.experiment_purpose >= 0, rules.jurisdictions, self.caps.by_account, bundle.each_decision, bundle.suppressions.lists
         set_once(self, "consents", consent.Reader(bundle.purposes))
+        set_once(self, "contexts", ContextRows(bundle.schema))
         set_once(self, "reads", (*map(bool, reads), self.evaluation is not None))
         worth = bundle.worth
         set_once(self, "factored", any(one is not None for one in (worth.context_weight, worth.lever, worth.untreated, worth.prior)))
