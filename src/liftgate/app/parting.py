@@ -9,6 +9,7 @@ from time import sleep
 from types import MappingProxyType
 from typing import Any
 
+from liftgate.app.giving_back import give_back
 from liftgate.app.slices import sliced
 from liftgate.pipeline.live import Live
 
@@ -38,6 +39,8 @@ def _part(held: list[Any]) -> None:
         # From the whole to its parts: each is held by the list until its turn, so that none takes others with it.
         while parts:
             parts.pop()
+    # Now and not after each part: what is free lies together, as far as it ever will.
+    give_back()
 
 
 def parts_of(whole: Any) -> list[Any]:

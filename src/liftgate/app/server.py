@@ -16,6 +16,7 @@ from liftgate.adapters.redis_fleet import REPORT_S
 from liftgate.adapters.telemetry import Telemetry
 from liftgate.adapters.telemetry_page import Page
 from liftgate.adapters.telemetry_spans import DecisionSpans, otlp_spans
+from liftgate.app import giving_back
 from liftgate.app.control import Line
 from liftgate.app.exit_code import CannotStart, ExitCode
 from liftgate.app.keys import PseudonymKey
@@ -137,7 +138,7 @@ async def _serve(
     gc.set_threshold(_YOUNG)
     worker.port = port
     tasks = [asyncio.create_task(_reload_when_told(worker, told)), asyncio.create_task(_report(worker))]
-    tasks.append(asyncio.create_task(worker.privacy.watch()))
+    tasks += [asyncio.create_task(worker.privacy.watch()), asyncio.create_task(giving_back.watch())]
     if settings.watch:
         tasks.append(asyncio.create_task(watch(partial(look, files), partial(worker.reloader.reload, WATCH), before)))
     worker.server.health.set_serving(True)
