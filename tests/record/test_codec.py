@@ -94,7 +94,10 @@ OWN = ("decision_id", "request_id", "decided_at_ms", "valid_until_ms", "person_p
 def with_head(columns: memoryview, head: dict[str, Any], walk: bytes = b"") -> bytes:
     """A record of encoded columns and the fields of a head."""
     outcome = codec.Outcome(**{name: value for name, value in head.items() if name not in OWN})
-    return codec.encode_head(columns, outcome=codec.outcome_part(outcome), walk=walk, **{name: head[name] for name in OWN})
+    times, more = codec.times_part(head["decided_at_ms"], head["valid_until_ms"]), codec.trace_part(head["trace_id"], head["span_id"])
+    own = [head["decision_id"]], [head["request_id"]], [times], [head["person_pseudonym"]]
+    (record,) = codec.encode_heads([columns], *own, [codec.outcome_part(outcome)], walk, [more])
+    return record
 
 
 def encoded(head: dict[str, Any], columns: codec.BatchColumns, template: bytes = b"") -> bytes:
@@ -280,3 +283,29 @@ def test_bytes_that_are_no_record_are_a_value_error() -> None:
         codec.decode_decision(b"\xff\xff")
     with pytest.raises(ValueError, match="event record"):
         event_codec.decode_event(b"\x0a\xff")
+
+
+@pytest.mark.parametrize(
+    ("stage_us", "batch_size"),
+    [([], 0), ([], 1), ([0], 127), ([1, 127, 128, 300], 128), ([0, 2**32 - 1], 2**32 - 1), ([2**14] * 200, 256)],
+)
+def test_what_a_walk_says_is_what_the_generated_code_writes(stage_us: list[int], batch_size: int) -> None:
+    """Times of stages and the size of the batch are the generated code's bytes, at every length of a number."""
+    assert codec.walk_part(stage_us, batch_size) == DecisionRecord(stage_us=stage_us, batch_size=batch_size).SerializeToString()
+
+
+@pytest.mark.parametrize(("stage_us", "batch_size"), [([2**32], 1), ([1], 2**32), ([1], -1)])
+def test_what_a_walk_says_has_its_range(stage_us: list[int], batch_size: int) -> None:
+    """What the generated code would not take is not written either."""
+    with pytest.raises(ValueError, match="out of range"):
+        codec.walk_part(stage_us, batch_size)
+
+
+@pytest.mark.parametrize("at", [0, 1, 127, 128, 1_763_800_000_000, 2**63 - 1])
+@pytest.mark.parametrize("until", [0, 1_763_800_060_000, 2**63 - 1])
+def test_times_are_what_the_generated_code_writes(at: int, until: int) -> None:
+    """The two times of a record are the generated code's bytes, none where they are 0."""
+    assert codec.times_part(at, until) == DecisionRecord(decided_at_ms=at, valid_until_ms=until).SerializeToString()
+    for wrong in ((-1, until), (at, -1), (2**63, until), (at, 2**63)):
+        with pytest.raises(ValueError, match="out of range"):
+            codec.times_part(*wrong)

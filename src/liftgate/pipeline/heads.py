@@ -5,7 +5,7 @@ The reservation remembers records, so they are whole before it.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from itertools import repeat
 from operator import attrgetter
 from typing import Any
@@ -21,9 +21,11 @@ from liftgate.record.codec import (
     Outcome,
     account_part,
     default_part,
-    encode_head,
+    encode_heads,
     outcome_part,
     review_part,
+    times_part,
+    trace_part,
     visit_part,
     walk_part,
 )
@@ -47,7 +49,9 @@ _OUTCOME: Callable[[Decision], tuple[Any, ...]] = attrgetter(
 )
 _SLOT_COUNT, _ASKS = attrgetter("slot_count"), attrgetter("account_id", "slot_count", "deferred", "baseline_offers")
 _NOTHING_MORE = "", 1, False, ()
-_NO, _YES = repeat(False), repeat(True)
+_ROW, _DECISION_ID, _VALID_UNTIL = attrgetter("row"), attrgetter("decision_id"), attrgetter("valid_until_ms")
+_REQUEST_ID, _TRACED = attrgetter("request_id"), attrgetter("trace_id")
+_NO, _YES, _NOTHING = repeat(False), repeat(True), repeat(b"")
 KNOWN = 16_384
 """Outcomes remembered for a bundle; one more, and all are forgotten."""
 
@@ -152,31 +156,32 @@ class Heads:
 
     def put(self, columns: Sequence[memoryview], decisions: Sequence[Decision]) -> list[bytes]:
         """Return decisions' records, from the encoded columns of each."""
-        walk, walk_part, known, rows, plain, now_ms = self._walk, self._walk_part, self._known, self._rows, self._plain, self._now_ms
+        walk, known, rows = self._walk, self._known, list(map(_ROW, decisions))
         requests, pseudonyms = walk.batch.requests, walk.pseudonyms
-        records = []
-        for its, decision in zip(columns, decisions, strict=True):
-            row = decision.row
-            request, alike = requests[row], (_OUTCOME(decision), rows[row])
-            part = known.get(alike)
-            if part is None:
-                part = self._learn(alike, decision)
-            records.append(
-                encode_head(
-                    its,
-                    decision.decision_id,
-                    request.request_id,
-                    now_ms[row],
-                    decision.valid_until_ms,
-                    pseudonyms[row],
-                    part,
-                    walk_part,
-                    request.trace_id,
-                    request.span_id,
-                    b"" if plain[row] else self._more(row, request, decision),
-                )
-            )
-        return records
+        if len(rows) < walk.batch.n:
+            requests, pseudonyms = [requests[row] for row in rows], [pseudonyms[row] for row in rows]
+        alike = list(zip(map(_OUTCOME, decisions), map(self._rows.__getitem__, rows), strict=True))
+        outcomes = list(map(known.get, alike))
+        if None in outcomes:
+            outcomes = [known.get(one) or self._learn(one, decision) for one, decision in zip(alike, decisions, strict=True)]
+        more: Iterable[bytes] = _NOTHING
+        if False in self._plain or any(map(_TRACED, requests)):
+            more = [self._last(decision, request) for decision, request in zip(decisions, requests, strict=True)]
+        return encode_heads(
+            columns,
+            list(map(_DECISION_ID, decisions)),
+            list(map(_REQUEST_ID, requests)),
+            map(times_part, map(self._now_ms.__getitem__, rows), map(_VALID_UNTIL, decisions)),
+            pseudonyms,
+            outcomes,  # type: ignore[arg-type]  # none is None by now
+            self._walk_part,
+            more,
+        )
+
+    def _last(self, decision: Decision, request: DecideRequest) -> bytes:
+        """Return what stands last in a record: fields that most have not, and the span that it belongs to."""
+        more = b"" if self._plain[decision.row] else self._more(decision.row, request, decision)
+        return more + trace_part(request.trace_id, request.span_id)
 
     def _learn(self, alike: tuple[Any, ...], decision: Decision) -> bytes:
         """Return what a decision's record says that others' say, too, and remember it."""

@@ -8,8 +8,9 @@ which are numpy's own little-endian bytes behind a tag and a length. Pure and th
 from __future__ import annotations
 
 import sys
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from functools import lru_cache
+from itertools import repeat
 from operator import attrgetter
 from typing import Any, NamedTuple
 
@@ -19,7 +20,7 @@ from numpy.typing import NDArray
 
 from liftgate.record.columns import BatchColumns, Outcome
 from liftgate.record.replay_part import input_check
-from liftgate.record.wire import ahead, layout, tag, varint
+from liftgate.record.wire import ahead, layout, tag, varint, varint_of
 from liftgate.v1.record_pb2 import ArmChange, DecisionRecord, InputColumn, LayerAssignment, ModelPin, ReviewVerdict
 
 __all__ = [
@@ -32,10 +33,12 @@ __all__ = [
     "decode_decision",
     "default_part",
     "encode_columns",
-    "encode_head",
+    "encode_heads",
     "mark_recovered",
     "outcome_part",
     "review_part",
+    "times_part",
+    "trace_part",
     "variant_part",
     "visit_part",
     "walk_part",
@@ -46,15 +49,13 @@ if sys.byteorder != "little":  # packed doubles are copied as they lie in memory
 
 _DECISION_ID, _REQUEST_ID = tag("decision_id"), tag("request_id")
 _TRACE_ID, _SPAN_ID, _PSEUDONYM = tag("trace_id"), tag("span_id"), tag("person_pseudonym")
-_SHORT = 128
-_DECISION_IDS, _REQUEST_IDS, _PSEUDONYMS = (
-    tuple([ahead(field, size) for size in range(_SHORT)]) for field in (_DECISION_ID, _REQUEST_ID, _PSEUDONYM)
-)
-"""What stands before short ones, by their length."""
+_ahead = lru_cache(maxsize=1024)(ahead)
 _ASSIGNMENTS = tag("assignments")
 _ACCOUNT_PSEUDONYM = tag("account_pseudonym")
 _INPUT_CHECK = tag("input_check")
 _RECOVERED = tag("recovered", 0) + b"\x01"
+_DECIDED_AT, _VALID_UNTIL, _STAGE_US, _BATCH_SIZE = tag("decided_at_ms", 0), tag("valid_until_ms", 0), tag("stage_us"), tag("batch_size", 0)
+_UINT32, _INT64 = 2**32 - 1, 2**63 - 1
 SHADOW = "candidate_shadow_reason"
 """The one further column that holds codes."""
 
@@ -164,7 +165,7 @@ def account_part(account_pseudonym: bytes) -> bytes:
 
 
 def outcome_part(outcome: Outcome) -> bytes:
-    """Return an outcome, encoded, for `encode_head`. Callers remember it."""
+    """Return an outcome, encoded, for `encode_heads`. Callers remember it."""
     some = DecisionRecord(
         arm=outcome.arm,  # type: ignore[arg-type]
         branch=outcome.branch,  # type: ignore[arg-type]
@@ -225,18 +226,22 @@ def walk_part(stage_us: Iterable[int], batch_size: int) -> bytes:
 
     Raises ValueError when a number is negative.
     """
-    try:
-        return DecisionRecord(stage_us=stage_us, batch_size=batch_size).SerializeToString()
-    except ValueError as cause:
-        raise ValueError("number out of range for the record") from cause
+    # By hand, as the times: the generated code is needed nowhere else in a walk, and would be cold.
+    times = list(stage_us)
+    if batch_size > _UINT32 or (times and max(times) > _UINT32):
+        raise ValueError("number out of range for the record")
+    packed = b"".join(map(varint, times))
+    return (_STAGE_US + varint(len(packed)) + packed if packed else b"") + (_BATCH_SIZE + varint(batch_size) if batch_size else b"")
 
 
 @lru_cache(maxsize=64)
-def _times(decided_at_ms: int, valid_until_ms: int) -> bytes:
+def times_part(decided_at_ms: int, valid_until_ms: int) -> bytes:
+    """Return when a decision was made and until when it is valid, encoded. Raises ValueError when a number is negative or out of range."""
     # Remembered for the other rows of a batch.
-    if decided_at_ms < 0 or valid_until_ms < 0:
+    if decided_at_ms > _INT64 or valid_until_ms > _INT64:
         raise ValueError("number out of range for the record")
-    return DecisionRecord(decided_at_ms=decided_at_ms, valid_until_ms=valid_until_ms).SerializeToString()
+    decided = _DECIDED_AT + varint_of(decided_at_ms) if decided_at_ms else b""
+    return decided + _VALID_UNTIL + varint_of(valid_until_ms) if valid_until_ms else decided
 
 
 def encode_columns(template: bytes, columns: BatchColumns) -> list[memoryview]:
@@ -261,44 +266,41 @@ def encode_columns(template: bytes, columns: BatchColumns) -> list[memoryview]:
     return [row.data for row in rows.view(np.uint8).reshape(n, rows.itemsize)]
 
 
-def encode_head(
-    columns: memoryview,
-    decision_id: str,
-    request_id: str,
-    decided_at_ms: int,
-    valid_until_ms: int,
-    person_pseudonym: bytes,
-    outcome: bytes,
+def encode_heads(
+    columns: Sequence[memoryview],
+    decision_ids: Sequence[str],
+    request_ids: Sequence[str],
+    times: Iterable[bytes],
+    person_pseudonyms: Sequence[bytes],
+    outcomes: Iterable[bytes],
     walk: bytes,
-    trace_id: bytes = b"",
-    span_id: bytes = b"",
-    more: bytes = b"",
-) -> bytes:
-    """Return one `DecisionRecord`, encoded: columns as `encode_columns` gave them, what is its own, its `outcome_part` and `walk_part`.
+    more: Iterable[bytes],
+) -> list[bytes]:
+    """Return N `DecisionRecord`s, encoded: columns as `encode_columns` gave them, what is each one's own, and the walk's `walk_part`.
 
-    `more` are further fields, encoded, that most records have not. Raises ValueError when a number is negative or out of range.
+    `times` are `times_part`s, `outcomes` are `outcome_part`s, and `more` are further fields, encoded, that most records have not.
     """
-    own_id, request = decision_id.encode(), request_id.encode()
-    own_size, size, name_size = len(own_id), len(request), len(person_pseudonym)
-    if trace_id:
-        more += ahead(_TRACE_ID, len(trace_id)) + trace_id
-    if span_id:
-        more += ahead(_SPAN_ID, len(span_id)) + span_id
-    return b"".join(
-        (
-            columns,
-            _DECISION_IDS[own_size] if own_size < _SHORT else ahead(_DECISION_ID, own_size),
-            own_id,
-            _REQUEST_IDS[size] if size < _SHORT else ahead(_REQUEST_ID, size),
-            request,
-            _times(decided_at_ms, valid_until_ms),
-            _PSEUDONYMS[name_size] if name_size < _SHORT else ahead(_PSEUDONYM, name_size),
-            person_pseudonym,
-            outcome,
-            walk,
-            more,
-        )
+    own, asked = list(map(str.encode, decision_ids)), list(map(str.encode, request_ids))
+    parts = zip(
+        *(columns, _ahead_of(_DECISION_ID, own), own, _ahead_of(_REQUEST_ID, asked), asked, times),
+        *(_ahead_of(_PSEUDONYM, person_pseudonyms), person_pseudonyms, outcomes, repeat(walk), more),
+        strict=False,
     )
+    return list(map(b"".join, parts))
+
+
+def _ahead_of(field: bytes, values: Sequence[bytes]) -> Iterable[bytes]:
+    """Return what stands before each of a field's values."""
+    sizes = list(map(len, values))
+    if sizes.count(sizes[0]) == len(sizes):
+        return repeat(_ahead(field, sizes[0]))
+    return map(_ahead, repeat(field), sizes)
+
+
+def trace_part(trace_id: bytes, span_id: bytes) -> bytes:
+    """Return the span that a decision belongs to, encoded, for the end of a record; empty ones are not written."""
+    trace = ahead(_TRACE_ID, len(trace_id)) + trace_id if trace_id else b""
+    return trace + ahead(_SPAN_ID, len(span_id)) + span_id if span_id else trace
 
 
 def mark_recovered(record: bytes) -> bytes:
