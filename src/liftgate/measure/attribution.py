@@ -36,6 +36,8 @@ class Rule:
     credit: Credit = "last"
     worth: bool = False
     """Sum the events' values; else count 1 where there was any."""
+    in_time: bool = False
+    """Events that came late (by the bundle's `events.late_after`) count for nothing; the log is opened with their column `late`."""
 
     def __post_init__(self) -> None:
         if self.credit not in ("last", "first", "each"):
@@ -51,6 +53,8 @@ def rewards(log: Log, decisions: Any, rule: Rule) -> Any:
     """
     events = valid(log.events_once())
     events = events.filter(events.kind == rule.kind.upper())
+    if rule.in_time:
+        events = events.filter(~events.late.fill_null(False))
     made = log.once(log.decisions, "decision_id").select("decision_id", "decided_at_ms", "person_pseudonym")
     named = _within(
         events.inner_join(made, [events.decision_id == made.decision_id, events.person_pseudonym == made.person_pseudonym]), rule

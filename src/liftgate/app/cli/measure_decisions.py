@@ -33,14 +33,21 @@ def opened(given: Given, inputs: Sequence[str] = ()) -> Iterator[tuple[str, Deci
         yield str(path), made_of(given, path, inputs)
 
 
-def made_of(given: Given, path: Path, inputs: Sequence[str]) -> Decisions:
-    """Write the table of the log that was named. Raises Misused, Refused."""
+def made_of(given: Given, path: Path, inputs: Sequence[str], train: bool = False) -> Decisions:
+    """Write the table of the log that was named, with `train` only what a model may be trained on. Raises Misused, Refused."""
     from liftgate.measure.decision_table import decision_table
 
     assert given.log is not None
     read_at_ms = time_ms(given.read_at, "--read-at")
     return decision_table(
-        given.log, given.events, rule_of(given), path, read_at_ms=read_at_ms, allow_gaps=given.allow_gaps, inputs=tuple(inputs)
+        given.log,
+        given.events,
+        rule_of(given),
+        path,
+        read_at_ms=read_at_ms,
+        allow_gaps=given.allow_gaps,
+        inputs=tuple(inputs),
+        train=train,
     )
 
 

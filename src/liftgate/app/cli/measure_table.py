@@ -47,6 +47,14 @@ def table(
             "--input", metavar="NAME", help="Also an input, such as context.device; a person's is that of the first decision. `all`: each."
         ),
     ] = None,
+    train: Annotated[
+        bool,
+        typer.Option(
+            "--train",
+            help="With --per decision: only what a model may be trained on: decisions whose exposure was told, and no reward for what came "
+            "late.",
+        ),
+    ] = False,
 ) -> None:
     """Write a log as a table with one row a person: arm, version, triggered, exposed, and what was done in one window for every arm.
 
@@ -56,6 +64,8 @@ def table(
     Exit codes: 0 written, 3 refused, 2 asked wrongly.
 
     Example: liftgate measure table --log log --window 7d --before 30d --out people.parquet
+
+    Example: liftgate measure table --per decision --train --log log --window 7d --metric purchase --input all --out train.parquet
 
     Example: liftgate measure lift --table people.parquet --unit row --arm arm --control holdout --metric purchase
     """
@@ -68,9 +78,11 @@ def table(
             raise Misused(f"--out {out} is there: name a new file")
         if per is Per.decision:
             if any((given.layer, given.placement, given.offer, given.before, given.since, given.until)):
-                raise Misused("--per decision goes with --events, --metric, --window, --input, --read-at and --allow-gaps alone")
+                raise Misused("--per decision goes with --events, --metric, --window, --input, --train, --read-at and --allow-gaps alone")
             asked = replace(given, log=log, rewarded=metric or METRIC)
-            return {"what": "table", "path": str(out)} | decisions.made_of(asked, out, input_ or ()).as_json()
+            return {"what": "table", "path": str(out)} | decisions.made_of(asked, out, input_ or (), train).as_json()
+        if train:
+            raise Misused("--train goes with --per decision")
         if metric:
             raise Misused("--metric goes with --per decision; a row a person has every kind of event")
         made = experiment_table(log, given.events, source.asked(given, inputs=input_ or ()), out)
