@@ -1,6 +1,7 @@
 """Put the newest results into docs/performance.md, between their marks: `python -m tests.bench.paste`
 
-`make bench`, `make soak` and `make profile` leave their tables in bench/results; what is not there stays as it is on the page.
+`make bench`, `make soak` and `make profile` leave their tables in bench/results; what is not there stays as it is on the page. A run of
+some parts (`--only`) is no bench: its table would take every other goal off the page.
 """
 
 from __future__ import annotations
@@ -16,10 +17,20 @@ PAGE = ROOT / "docs" / "performance.md"
 _MARKED = "<!-- {name}: pasted by `python -m tests.bench.paste`, not written by hand -->\n{text}<!-- end of {name} -->"
 
 
-def newest() -> dict[str, Path]:
+def whole(bench: Path) -> bool:
+    """Whether a run measured all parts: its first line begins with the command."""
+    command = bench.read_text(encoding="utf-8").split(",", 1)[0]
+    return command.startswith("`python -m tests.bench") and "--only" not in command
+
+
+def newest(folder: Path = FOLDER) -> dict[str, Path]:
     """Return the newest file for each mark, as far as there is one."""
-    soaks = sorted(FOLDER.glob("soak-*.md"))
-    wanted = {"bench": FOLDER / "latest.md", "soak": soaks[-1] if soaks else None, "stages": FOLDER / "profile" / "stages.md"}
+    soaks, benches = sorted(folder.glob("soak-*.md")), [path for path in sorted(folder.glob("2*.md")) if whole(path)]
+    wanted = {
+        "bench": benches[-1] if benches else None,
+        "soak": soaks[-1] if soaks else None,
+        "stages": folder / "profile" / "stages.md",
+    }
     return {name: path for name, path in wanted.items() if path is not None and path.exists()}
 
 

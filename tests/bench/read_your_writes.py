@@ -175,7 +175,8 @@ def words(seen: Seen) -> str:
         goal = f" (goal <= {GOAL_MS:g}: {verdict})" if one is seen.loads[-1] else ""
         lines.append(
             f"  at {one.share:.0%} ({one.load_per_s:,.0f}/s beside it, core {one.busy:.0%} busy): p50 {one.p50_ms:.2f} ms, p99 "
-            f"{one.p99_ms:.2f} ms{goal}, worst {one.max_ms:.2f} ms, never {one.never}; of it until the acknowledgement "
+            f"{one.p99_ms:.2f} ms{goal}, worst {one.max_ms:.2f} ms (inf: fallbacks, {one.never}, the store was late); "
+            f"of it until the acknowledgement "
             f"p50 {one.told_p50_ms:.2f}, p99 {one.told_p99_ms:.2f} ms"
         )
     return "\n".join(lines)

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 import pytest
 
 from . import contenders as c
 from .goals import Findings, goals
-from .paste import put
+from .paste import newest, put
 from .report import goal_rows
 from .rounds import Measured
 from .scheduled import percentile_rows, quotable
@@ -82,3 +83,10 @@ def test_results_are_pasted_between_their_marks() -> None:
     assert put(put(page, "bench", "new"), "bench", "new") == put(page, "bench", "new")
     with pytest.raises(ValueError, match="soak"):
         put(page, "soak", "new")
+
+
+def test_a_run_of_some_parts_takes_no_goal_off_the_page(tmp_path: Path) -> None:
+    """The newest whole run is pasted, also where a run of one part is newer."""
+    for name, flags in (("20260101-1", ""), ("20260102-1", " --quick"), ("20260103-1", " --quick --only idle")):
+        (tmp_path / f"{name}.md").write_text(f"`python -m tests.bench{flags}`, 2026, commit abc.\n\ngoals\n")
+    assert newest(tmp_path) == {"bench": tmp_path / "20260102-1.md"}
