@@ -17,6 +17,8 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any
 
+import numpy as np
+
 from .contenders import Place
 from .cpu import tree
 from .processes import ROOT, Running, pinned
@@ -31,8 +33,8 @@ class Chores:
     """Does everything in one thread until the block ends."""
 
     def __init__(self, server: Running, place: Place, bundle: Path, output: Path, core: int, reload_s: float) -> None:
-        self.memory: list[tuple[float, float]] = []
-        """When (Unix time, ms) and how much the server held (MB, resident, all its processes but those that load a bundle)."""
+        self.memory: list[tuple[float, float, float, float]] = []
+        """When (Unix time, ms), and what was resident, MB: of processes that stay memory and pages of files, of loaders all."""
         self.problems: list[str] = []
         self._server, self._place, self._bundle, self._output, self._core = server, place, bundle, output, core
         self._every = {"scrape": _SCRAPE_S, "memory": _MEMORY_S, "parquet": _SEAL_S, "reload": reload_s}
@@ -78,13 +80,13 @@ class Chores:
         self._done.append(("scrape", began, _now_ms()))
 
     def _look(self) -> None:
-        pages = 0
+        held = np.zeros(3)
         for pid in tree(self._server.pid):
             # A process that loads a bundle comes and goes, perhaps between two of these lines.
             with contextlib.suppress(OSError):
-                if b"liftgate.app.loader" not in Path(f"/proc/{pid}/cmdline").read_bytes():
-                    pages += int(Path(f"/proc/{pid}/statm").read_text().split()[1])
-        self.memory.append((_now_ms(), pages * _PAGE / 1e6))
+                held += resident_mb(pid)
+        memory, files, loading = held.tolist()
+        self.memory.append((_now_ms(), memory, files, loading))
 
     def _seal(self) -> None:
         if self._sealing is None:
@@ -152,6 +154,17 @@ class Watching:
             out = process.communicate()[0]
             self.late += [(at, late) for at, late in json.loads(out or "[]")]
         self.late.sort()
+
+
+def resident_mb(pid: int) -> tuple[float, float, float]:
+    """Return what is resident of a process, MB: memory, pages of files (shared memory too), or, where it loads a bundle, all as the third.
+
+    Raises OSError when it is gone.
+    """
+    loads = b"liftgate.app.loader" in Path(f"/proc/{pid}/cmdline").read_bytes()
+    pages, of_files = map(int, Path(f"/proc/{pid}/statm").read_text().split()[1:3])
+    memory, files = (pages - of_files) * _PAGE / 1e6, of_files * _PAGE / 1e6
+    return (0.0, 0.0, memory + files) if loads else (memory, files, 0.0)
 
 
 def _now_ms() -> float:

@@ -110,16 +110,19 @@ def added_ms(pairs: Sequence[tuple[float, float]]) -> float | None:
 
 
 def slope_mb(part: Mapping[str, Any]) -> float | None:
-    """Return how much memory grew over 10^6 decisions, % of its level, by least squares over the part that is settled."""
+    """Return how much memory grew over 10^6 decisions, % of its level, by least squares over the part that is settled.
+
+    Memory of processes that stay: no pages of files, which the system takes back as it likes, and no loaders.
+    """
     seen = part["memory"][int(len(part["memory"]) * _SETTLED) :]
     if len(seen) < 5:
         return None
-    decisions = np.array([at for at, _ in seen]) / 1e3 * part["load"]["rate"]
-    return float(np.polyfit(decisions - decisions[0], [mb for _, mb in seen], 1)[0] * 1e6 / _level(part) * 100)
+    decisions = np.array([at for at, *_ in seen]) / 1e3 * part["load"]["rate"]
+    return float(np.polyfit(decisions - decisions[0], [mb for _, mb, *_ in seen], 1)[0] * 1e6 / _level(part) * 100)
 
 
 def _level(part: Mapping[str, Any]) -> float:
-    return float(median(mb for _, mb in part["memory"])) if part["memory"] else float("nan")
+    return float(median(mb for _, mb, *_ in part["memory"])) if part["memory"] else float("nan")
 
 
 def _longest(part: Mapping[str, Any], pauses: Sequence[Mapping[str, Any]]) -> float:
@@ -171,12 +174,15 @@ def _reload_words(part: Mapping[str, Any], pairs: Sequence[tuple[float, float]])
 
 
 def _memory(part: Mapping[str, Any]) -> str:
-    seen = [mb for _, mb in part["memory"]]
-    if not seen:
+    if not part["memory"]:
         return "Memory was not looked at."
+    _, seen, files, loading = zip(*part["memory"], strict=True)
     tenth = max(1, len(seen) // 10)
     growth = slope_mb(part)
     return (
-        f"Memory, resident, all processes of the server: {median(seen[:tenth]):.1f} MB at first, {median(seen[-tenth:]):.1f} MB at last, "
-        f"least {min(seen):.1f}, most {max(seen):.1f}" + ("." if growth is None else f"; {growth:+.2f} % over 10^6 decisions once settled.")
+        f"Memory of processes that stay, without pages of files: {median(seen[:tenth]):.1f} MB at first, {median(seen[-tenth:]):.1f} MB "
+        f"at last, least {min(seen):.1f}, most {max(seen):.1f}"
+        + ("." if growth is None else f"; {growth:+.2f} % over 10^6 decisions once settled.")
+        + f" Pages of files that they have resident: {median(files[:tenth]):.1f} MB at first, {median(files[-tenth:]):.1f} MB at last. "
+        f"Beside them loaders: at most {max(loading):.1f} MB, in {sum(map(bool, loading))} of {len(seen)} looks."
     )
