@@ -21,7 +21,7 @@ from rich.console import Console
 from liftgate.client import Client
 from liftgate.demo import evidence
 from liftgate.demo.__main__ import progress
-from liftgate.demo.people import people
+from liftgate.demo.people import people, person_id
 from liftgate.demo.truth import Truth
 from liftgate.demo.visits import visits
 from liftgate.domain.reason import Arm, Branch, Reason
@@ -60,6 +60,14 @@ def test_every_decision_of_it_comes_out_again(ran: Ran) -> None:
     done = subprocess.run(arguments, capture_output=True, text=True, timeout=120)
     answer = json.loads(done.stdout)
     assert (done.returncode, answer["decisions"], answer["reproduced"], answer["changed"]) == (0, VISITS, VISITS, []), done.stdout
+
+
+def test_no_file_of_the_log_names_a_person(ran: Ran) -> None:
+    """No id of the shop's people is in any byte of it: not in what a caller chooses, such as an `event_id`, either."""
+    shoppers = person_id(0).removesuffix("00000").encode()
+    files = [path for path in ran.log.rglob("*") if path.is_file()]
+    assert len(files) > 2
+    assert not [path.name for path in files if shoppers in path.read_bytes()]
 
 
 def test_every_visit_is_answered_and_in_the_log(ran: Ran) -> None:

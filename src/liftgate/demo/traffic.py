@@ -66,8 +66,8 @@ class Traffic:
         self.answers.exposures += await self._report(self._exposures)
         bought = [i for i in sorted({visit.person for visit in visits}) if self._truth.buys(i, self._seen.get(i, ()))]
         purchases = [
-            Event("purchase", person_id(i), value=round(float(self._people.traits["avg_basket"][i]), 2), event_id=f"{person_id(i)}-bought")
-            for i in bought
+            Event("purchase", person_id(i), value=round(float(self._people.traits["avg_basket"][i]), 2), event_id=f"order-{number}")
+            for number, i in enumerate(bought)
         ]
         await self._report(purchases)
         self.answers.purchases = len(purchases)
