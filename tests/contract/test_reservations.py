@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 
 from liftgate.adapters import redis_keys
+from liftgate.adapters.redis_client import RedisClient
 from liftgate.domain.contact_history import ENTRY, live_counts
 from liftgate.pipeline.ports import Amendment, Charge, Claim, ClaimOutcome, ClaimStatus, PersonKey
 from tests.contract.conftest import Backend
@@ -304,6 +305,15 @@ async def test_the_same_request_at_once_is_made_once(backend: Backend) -> None:
         assert len(history) == ENTRY.size
 
 
+async def _records(client: RedisClient) -> list[bytes]:
+    """Return every value that a record, or several, may lie in."""
+    found: list[bytes] = []
+    for server in await client.servers(1.0):
+        scans = await server.call([("SCAN", "0", "MATCH", pattern, "COUNT", 100_000) for pattern in ("lg:{*}:q:*", "lg:{%q:*")])
+        found += await server.call([("GET", name) for _, names in scans for name in names])
+    return sorted(found)
+
+
 async def test_what_is_not_made_leaves_no_record(redis_backend: Backend) -> None:
     """A record lies in the store for the claim that was made, from then until it is confirmed; losers and duplicates leave none."""
     client, reservations = redis_backend.client, redis_backend.reservations()
@@ -312,17 +322,60 @@ async def test_what_is_not_made_leaves_no_record(redis_backend: Backend) -> None
     retry = replace(claim(3, charge(limit=1)), request_id="r1")
     other = replace(claim(4, charge(limit=1)), request_id="r1", fingerprint=b"another!")
     wanted = [ClaimStatus.MADE, ClaimStatus.CAP_REACHED, ClaimStatus.DUPLICATE_PENDING, ClaimStatus.MISMATCH]
-    assert [outcome.status for outcome in await reservations.reserve([made, lost, retry, other])] == wanted
-
-    async def records() -> list[bytes | None]:
-        names = [redis_keys.record("p", one.reservation_id.hex().encode()) for one in (made, lost, retry, other)]
-        return await client.call([("GET", name) for name in names])
-
-    assert await records() == [made.record, None, None, None]
+    assert [(await reservations.reserve([one]))[0].status for one in (made, lost, retry, other)] == wanted
+    assert await _records(client) == [made.record]
     await reservations.confirm([retry])
-    assert await records() == [None] * 4, "whoever recovers a record confirms it"
+    assert await _records(client) == [], "whoever recovers a record confirms it"
     (outcome,) = await reservations.look([made])
     assert outcome == ClaimOutcome(ClaimStatus.DUPLICATE_LOGGED, response=made.response)
+
+
+async def test_records_that_lie_together_are_told_apart(redis_backend: Backend) -> None:
+    """Of claims made in one call each is pending with its own record, until it is confirmed itself; nothing is left in the end."""
+    client, reservations = redis_backend.client, redis_backend.reservations()
+    assert client is not None
+    claims = [replace(claim(i, charge(limit=9)), request_id=f"r{i}", record=b"record %d" % i * i) for i in (1, 2, 3, 4)]
+    lost = replace(claim(5, charge(limit=1)), request_id="r5")
+    assert [outcome.status for outcome in await reservations.reserve([*claims[:2], lost, *claims[2:]])].count(ClaimStatus.MADE) == 4
+    stored = await _records(client)
+
+    async def pending() -> list[bytes]:
+        return [outcome.record for outcome in await reservations.look(claims)]
+
+    assert await pending() == [one.record for one in claims]
+    # Somebody else's retry, which came with others that are made, and recovers one of these.
+    retry, beside = replace(claims[0], kept=None), replace(claim(6, charge(limit=9)), request_id="r6")
+    assert [outcome.status for outcome in await reservations.reserve([retry, beside])] == [ClaimStatus.DUPLICATE_PENDING, ClaimStatus.MADE]
+    await reservations.confirm([retry])
+    assert await pending() == [b"", *[one.record for one in claims[1:]]]
+    assert (await reservations.look([beside]))[0].record == beside.record
+    await reservations.confirm([claims[1]])
+    assert await pending() == [b"", b"", claims[2].record, claims[3].record]
+    await reservations.amend([Amendment(claims[2], b"instead")])
+    assert await pending() == [b"", b"", b"", claims[3].record]
+    assert await _records(client) != []
+    await reservations.confirm(claims)
+    await reservations.confirm([beside])
+    assert await pending() == [b""] * 4
+    answers = [outcome.response for outcome in await reservations.look([*claims, beside])]
+    assert answers == [claims[0].response, claims[1].response, b"instead", claims[3].response, beside.response]
+    assert await _records(client) == []
+    if not client.clustered:
+        assert len(stored) == 1, "one value for all of them"
+
+
+async def test_claims_of_which_none_is_made_leave_no_records(redis_backend: Backend) -> None:
+    """Where every claim of a call is lost or a duplicate nothing of theirs lies in the store, and the first call's records still do."""
+    client, reservations = redis_backend.client, redis_backend.reservations()
+    assert client is not None
+    claims = [replace(claim(i, charge(limit=2)), request_id=f"r{i}") for i in (1, 2)]
+    await reservations.reserve(claims)
+    stored = await _records(client)
+    again = [*[replace(one, kept=None) for one in claims], replace(claim(3, charge(limit=2)), request_id="r3")]
+    statuses = [outcome.status for outcome in await reservations.reserve(again)]
+    assert statuses == [ClaimStatus.DUPLICATE_PENDING, ClaimStatus.DUPLICATE_PENDING, ClaimStatus.CAP_REACHED]
+    assert await _records(client) == stored != []
+    assert [outcome.record for outcome in await reservations.look(claims)] == [one.record for one in claims]
 
 
 async def test_an_amended_claim_leaves_no_record(redis_backend: Backend) -> None:
@@ -330,7 +383,8 @@ async def test_an_amended_claim_leaves_no_record(redis_backend: Backend) -> None
     client, reservations = redis_backend.client, redis_backend.reservations()
     assert client is not None
     made, confirmed, never = claim(1, charge()), claim(2, charge()), claim(3, charge())
-    await reservations.reserve([made, confirmed])
+    for one in (made, confirmed):
+        await reservations.reserve([one])
     await reservations.confirm([confirmed])
     await client.call([("SET", redis_keys.record("p", never.reservation_id.hex().encode()), never.record)])
     await reservations.amend([Amendment(one, b"instead") for one in (made, confirmed, never)])

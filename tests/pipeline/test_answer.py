@@ -9,8 +9,8 @@ from typing import Any
 import pytest
 from google.protobuf.internal.decoder import _DecodeVarint  # type: ignore[attr-defined]
 
+from liftgate.adapters.redis_claims import ClaimScript
 from liftgate.adapters.redis_client import Command
-from liftgate.adapters.redis_reservations import RedisReservations
 from liftgate.domain.errors import ModelFailed
 from liftgate.domain.reason import Reason
 from liftgate.domain.request import Context, DecideRequest
@@ -69,14 +69,15 @@ async def test_a_bundle_without_these_features_pays_nothing(valkey_url: str, tmp
         (raw,) = bench.log.records
         (claim,) = claims
         records: list[Command] = []
-        keys, arguments = RedisReservations(bench.client)._claims([claim], records)
+        keys, arguments = ClaimScript(60_000).call([claim], records)
     assert [one.both for one in asked] == [False]
     assert not fields_of(raw) & {59, 60, 61, 62}
     assert (claim.partly, claim.withheld) == (False, ())
     assert len(keys) == 2, "the history and the request"
-    # Header of 27 bytes and 32 for each charge; the remembered answer; 16 bytes for each cap watched; counts and the horizon.
+    # A head; the remembered answer; 32 bytes for each charge; 16 for each cap watched; counts and the horizon.
+    charged = [32 * len(claim.charges)] if claim.charges else []
     watched = [16 * len(claim.watch.entries)] if claim.watch.entries else []
-    assert [len(one) for one in arguments] == [27 + 32 * len(claim.charges), 13 + len(claim.response) + 16, *watched, 11]
+    assert [len(one) for one in arguments] == [21, 13 + len(claim.response) + 16, *charged, *watched, 14]
     assert [len(command) for command in records] == [5]
 
 

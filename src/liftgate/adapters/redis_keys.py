@@ -8,6 +8,7 @@
                                               lg:{<person>}:w   what events say of the person, for features over windows
                                               lg:{<person>}:l   history of consent (LIST)
                                               lg:{<person>}:k   the person's key: what pseudonyms are made with
+    lg:{%q:<name>}   records of several decisions, until all of them are in a log
     lg:{%x:<hash>}   tombstone of somebody erased, by a keyed hash of the id
     lg:{%a:<account>}:h, :g   contact history of an account          lg:{%t:<cap id>}:h, :g   total counter
 
@@ -75,6 +76,11 @@ def request(person_id: str, request_id: str) -> bytes:
 def record(person_id: str, reservation: bytes) -> bytes:
     """Return the key under which a decision's record waits for its log. `reservation`: in hexadecimal."""
     return tag(person_id) + b"q:" + reservation
+
+
+def records(name: bytes) -> bytes:
+    """Return the key under which the records of several decisions wait. No person's tag begins with `%q:`."""
+    return b"lg:{%q:" + name + b"}"
 
 
 def event(person_id: str, event_id: str, own: bytes = b"") -> bytes:

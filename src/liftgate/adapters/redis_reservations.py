@@ -7,8 +7,7 @@ what they store are in `lua/`. Time is the claims' own; only the lifetimes of ke
 from __future__ import annotations
 
 from binascii import hexlify
-from collections.abc import Collection, Coroutine, Mapping, Sequence
-from operator import attrgetter
+from collections.abc import Collection, Coroutine, Sequence
 from struct import Struct
 from typing import Any
 
@@ -16,30 +15,22 @@ import hiredis
 
 from liftgate.adapters import redis_keys
 from liftgate.adapters.breaker import Breaker
+from liftgate.adapters.redis_claims import ClaimScript, remembered, waiting_for
 from liftgate.adapters.redis_client import AWAY, DEFAULT_BUDGET_MS, Command, RedisClient, allowance_s, check, guarded
 from liftgate.adapters.redis_parts import Parts
 from liftgate.adapters.redis_script import ScriptCall, run_script
 from liftgate.domain.errors import StoreUnavailable
-from liftgate.pipeline.ports import NOTHING_WATCHED, Amendment, Charge, Claim, ClaimOutcome, ClaimStatus, TotalUse
+from liftgate.pipeline.ports import Amendment, Claim, ClaimOutcome, ClaimStatus
 
 DEFAULT_HORIZON_MS = 60_000
 CHUNK = 64
 """Claims in one script call: bounds how long the server is busy with it."""
 
-RECORD_LEEWAY_MS = 1_000
-"""A record that waits for its log outlives the answer that leads to it by this: an answer without its record is a logged one."""
-
-_HEADER = Struct("<8s8sdBH")
 _AMENDED = Struct("<8sdB")
-_TOTAL = Struct("<HHdddd8sB")
-_COUNTS = Struct("<HHH")
-_WATCHED = Struct("<H")
 _USED = Struct("<d")
-_REQUEST, _ACCOUNT, _TOTALS, _GHOST, _PARTLY = 1, 2, 4, 8, 16
-_STANDS, _BESIDE = 4, 8
-"""Flags, as the scripts name them."""
-_CHARGE = Struct("<8sddd")
-_MEMORY = Struct("<c8sI")
+_REQUEST, _ACCOUNT = 1, 2
+_STANDS, _BESIDE, _TOGETHER = 4, 8, 16
+"""Flags, as `amend.lua` names them."""
 _MADE = ClaimOutcome(ClaimStatus.MADE)
 _MISMATCH = ClaimOutcome(ClaimStatus.MISMATCH)
 _UNSURE = ClaimOutcome(ClaimStatus.UNSURE)
@@ -66,8 +57,7 @@ class RedisReservations:
         self._breaker = breaker or Breaker()
         self._budget_s = budget_ms / 1000
         self._horizon_ms = horizon_ms
-        self._horizon = b"%d" % horizon_ms
-        self._record_life = b"%d" % (horizon_ms + RECORD_LEEWAY_MS)
+        self._script = ClaimScript(horizon_ms)
 
     async def reserve(self, claims: Sequence[Claim], budget_s: float | None = None) -> Sequence[ClaimOutcome]:
         """See `pipeline.ports.Reservations`."""
@@ -76,9 +66,9 @@ class RedisReservations:
         size = self._chunk
         records: list[Command] = []
         if len(claims) <= size:
-            calls = [self._claims(claims, records)]
+            calls = [self._script.call(claims, records)]
         else:
-            calls = [self._claims(claims[i : i + size], records) for i in range(0, len(claims), size)]
+            calls = [self._script.call(claims[i : i + size], records) for i in range(0, len(claims), size)]
         replies = await self._run("reserve.lua", calls, len(claims), budget_s, records)
         if self._parted and replies.count(_NOBODY) == len(claims):
             raise StoreUnavailable("redis: no server that was asked answered")
@@ -87,6 +77,11 @@ class RedisReservations:
         outcomes: list[ClaimOutcome] = []
         for i, reply in enumerate(replies):
             outcomes += [_outcome(one) for one in reply] if reply else [_MADE] * len(claims[i * size : (i + 1) * size])
+        for claim, outcome in zip(claims, outcomes, strict=True):
+            if claim.kept is not None and outcome is not _MADE:
+                # Nothing refers to its record: what it is asked to confirm is another's.
+                claim.kept[0].waiting -= 1
+                claim.kept = None
         return outcomes
 
     async def look(self, claims: Sequence[Claim]) -> Sequence[ClaimOutcome]:
@@ -104,8 +99,10 @@ class RedisReservations:
 
     async def confirm(self, claims: Sequence[Claim]) -> None:
         """See `pipeline.ports.Reservations`. Nobody waits for it but a duplicate, so it goes along with the next call."""
-        tag = redis_keys.tag
-        records = [tag(claim.person_id) + b"q:" + hexlify(claim.reservation_id) for claim in claims if claim.request_id]
+        records, apart = waiting_for(claims)
+        if apart:
+            # They lie with others' whose log may not have them.
+            await self._run("confirm.lua", self._asked(apart), len(apart))
         if not records:
             return
         commands: list[Command] = [("DEL", record) for record in records] if self._clustered else [("DEL", *records)]
@@ -137,68 +134,6 @@ class RedisReservations:
             for chunk in chunks
         ]
 
-    def _claims(self, claims: Sequence[Claim], records: list[Command]) -> ScriptCall:
-        """Return keys and arguments of one call of `reserve.lua`; add to `records` what stores the claims' records before it."""
-        keys: list[bytes] = []
-        arguments: list[bytes] = []
-        # What few claims have is looked for in all of them at once, and what many have in common is packed once.
-        more = any(map(any, map(_beyond_person, claims)))
-        totals = _total_keys(claims) if more else {}
-        watches: dict[bytes, int] = {}
-        sections: dict[int, bytes] = {}
-        watch, which = NOTHING_WATCHED, 0
-        tag_of, header_of, memory_of, life = redis_keys.tag, _HEADER.pack, _MEMORY.pack, self._record_life
-        for claim in claims:
-            tag, fingerprint, reservation = tag_of(claim.person_id), claim.fingerprint, claim.reservation_id
-            if claim.watch is not watch:
-                watch = claim.watch
-                which = watches.setdefault(watch.packed, len(watches) + 1) if watch.packed else 0
-            charges, request_id, response = claim.charges, claim.request_id, claim.response
-            section = sections.get(id(charges))
-            if section is None:
-                section = sections[id(charges)] = _charges(charges)
-            flags = _REQUEST if request_id else 0
-            if more:
-                flags |= _flags(claim)
-            arguments.append(header_of(fingerprint, reservation, claim.now_ms, flags, which) + section)
-            keys.append(tag + (b"g" if claim.ghost else b"h"))
-            if request_id:
-                name = hexlify(reservation)
-                keys.append(tag + b"r:" + request_id.encode("utf-8", "surrogatepass"))
-                arguments.append(memory_of(b"L", fingerprint, len(response)) + response + name)
-                # On its way before the claim: where the claim is made, its record is there already.
-                records.append(("SET", tag + b"q:" + name, claim.record, b"PX", life))
-            if flags > _REQUEST:
-                self._more(claim, keys, arguments, totals, watches)
-        arguments += watches
-        arguments.append(_COUNTS.pack(len(claims), len(totals), len(watches)) + self._horizon)
-        return [*totals, *keys], arguments
-
-    def _more(
-        self, claim: Claim, keys: list[bytes], arguments: list[bytes], totals: Mapping[bytes, int], watches: dict[bytes, int]
-    ) -> None:
-        """Add what a claim over more than one person's history needs."""
-        account = claim.account
-        if account is not None:
-            keys.append(redis_keys.account(account.account_id, claim.ghost))
-            if claim.ghost or claim.partly:
-                keys.append(redis_keys.account(account.account_id, claim.partly))
-            watched = account.watch.packed
-            which = watches.setdefault(watched, len(watches) + 1) if watched else 0
-            arguments.append(_WATCHED.pack(which) + _charges(account.charges))
-        if claim.totals:
-            arguments.append(b"".join([self._total(use, claim, totals) for use in claim.totals]))
-        if claim.partly:
-            keys.append(redis_keys.history(claim.person_id, True))
-            arguments += [_charges(claim.withheld), *([] if account is None else [_charges(account.withheld)])]
-
-    def _total(self, use: TotalUse, claim: Claim, places: Mapping[bytes, int]) -> bytes:
-        real = places[redis_keys.total(use.cap_id, False)]
-        own = places[redis_keys.total(use.cap_id, True)] if claim.ghost or claim.partly else real
-        receipt_until = use.bucket_until_ms if use.leased else claim.now_ms + self._horizon_ms
-        charges = use.count + 16 * use.withheld
-        return _TOTAL.pack(real, own, use.most, use.limit, use.bucket_until_ms, receipt_until, use.receipt_id, charges)
-
     async def amend(self, amendments: Sequence[Amendment]) -> Collection[int]:
         """See `pipeline.ports.Reservations`."""
         calls = []
@@ -223,8 +158,12 @@ class RedisReservations:
                 beside = [use for use in claim.totals if use.withheld]
                 keys += [redis_keys.total(use.cap_id, True) for use in beside]
                 receipts.append(b"".join([use.receipt_id for use in beside]))
-            claimed = _remembered(claim.fingerprint, claim.response, hexlify(claim.reservation_id))
-            instead = _MEMORY.pack(b"L", claim.fingerprint, len(response)) + response if response else b""
+            place = hexlify(claim.reservation_id)
+            if claim.kept is not None:
+                flags |= _TOGETHER
+                place = claim.kept[1]
+            claimed = remembered(claim.fingerprint, claim.response, place)
+            instead = remembered(claim.fingerprint, response, b"") if response else b""
             header = _AMENDED.pack(claim.reservation_id, self._horizon_ms, flags)
             calls.append((keys, [header, claimed, instead, *receipts]))
         replies = await self._run("amend.lua", calls, len(calls)) if calls else []
@@ -245,37 +184,6 @@ class RedisReservations:
         parts = Parts.of(self._client, hurried)
         assert parts is not None
         return await run_script(name, calls, parts, self._breaker, budget_s, hurried, before=before)
-
-
-_beyond_person = attrgetter("account", "totals", "partly")
-
-
-def _flags(claim: Claim) -> int:
-    """Return the flags of a claim over more than one person's history; 0: it is none."""
-    account, totals = claim.account is not None, bool(claim.totals)
-    if not (account or totals or claim.partly):
-        return 0
-    return _ACCOUNT * account | _TOTALS * totals | _GHOST * claim.ghost | _PARTLY * claim.partly
-
-
-def _total_keys(claims: Sequence[Claim]) -> dict[bytes, int]:
-    """Return the total counters of the claims and their places among a script's keys, from 1."""
-    places: dict[bytes, int] = {}
-    for claim in claims:
-        for use in claim.totals:
-            places.setdefault(redis_keys.total(use.cap_id, False), len(places) + 1)
-            if claim.ghost or claim.partly:
-                places.setdefault(redis_keys.total(use.cap_id, True), len(places) + 1)
-    return places
-
-
-def _charges(charges: Sequence[Charge]) -> bytes:
-    return b"".join([_CHARGE.pack(each.cap_id, each.limit, each.live_until_ms, each.until_ms) for each in charges])
-
-
-def _remembered(fingerprint: bytes, response: bytes, name: bytes) -> bytes:
-    """Return what a claim puts under its request key: `lua/remembered.lua` has the layout."""
-    return _MEMORY.pack(b"L", fingerprint, len(response)) + response + name
 
 
 def _outcome(reply: Any) -> ClaimOutcome:

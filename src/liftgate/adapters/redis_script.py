@@ -14,7 +14,10 @@ import hiredis
 from liftgate.adapters.breaker import Breaker
 from liftgate.adapters.redis_client import Calling, Command, check, code, guarded
 
-_BEFORE = {"count.lua": ("features.lua",)} | {f"{name}.lua": ("remembered.lua",) for name in ("reserve", "look", "confirm", "amend")}
+_BEFORE: dict[str, tuple[str, ...]] = {
+    "count.lua": ("features.lua",),
+    "reserve.lua": ("remembered.lua", "judging.lua", "shared_caps.lua"),
+} | {f"{name}.lua": ("remembered.lua",) for name in ("look", "confirm", "amend")}
 """Scripts whose functions others use."""
 
 

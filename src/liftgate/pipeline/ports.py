@@ -197,6 +197,8 @@ class Claim:
     """Of a partly held-out person, and no ghost's: judged by real and ghost entries together; `charges` are real, `withheld` ghost ones."""
     withheld: tuple[Charge, ...] = ()
     """What would have been charged, had nothing been withheld, and is not."""
+    kept: Any = None
+    """The store's own: where it has put the record."""
 
     @property
     def charged(self) -> bool:

@@ -4,16 +4,18 @@
 -- ARGV: <c8 reservation> <d horizon_ms> <B flags>, what the claim would have put under the request key (`remembered.lua` stands before
 -- this), what to remember instead, and for each total counter <c8 receipt>; of somebody partly held out, for each ghost counter <c8 receipt>.
 -- flags: 1 has a request key | 2 names an account | 4 its answer stands, and so do its charges | 8 of somebody partly held out
+--        16 its record lies among others', and goes with them
 -- Reply: 1 amended | 0 left alone: confirmed, or somebody else's.
 local reservation, horizon, flags = struct.unpack('<c8dB', ARGV[1])
 local claimed, instead = ARGV[2], ARGV[3]
 local key = 2
 if flags % 2 == 1 then
-  local record = record_of(KEYS[key], string.sub(claimed, -16))
+  local alone = flags % 32 < 16
+  local record = alone and record_of(KEYS[key], string.sub(claimed, -16)) or records_of(string.sub(claimed, -24))
   local value = redis.pcall('GET', KEYS[key])
   -- Without its record the claim is in a log.
   local mine = not value or value == claimed and redis.call('EXISTS', record) == 1
-  if value ~= claimed or mine then redis.call('DEL', record) end
+  if alone and (value ~= claimed or mine) then redis.call('DEL', record) end
   if not mine then return 0 end
   if #instead > 0 then
     redis.call('SET', KEYS[key], instead, 'PX', string.format('%.0f', horizon))
@@ -64,7 +66,7 @@ local function give_back(history_key, receipts)
 end
 
 give_back(KEYS[1], ARGV[4])
-if flags >= 8 then
+if flags % 16 >= 8 then
   key = key + 1
   give_back(KEYS[key - 1], ARGV[5])
 end
