@@ -19,7 +19,7 @@ from rich.console import Console
 from liftgate.adapters.embedded_valkey import EmbeddedValkey
 
 from . import contenders as c
-from . import people, scheduled, shop, traffic
+from . import every_guardrail, people, scheduled, shop, traffic
 from .cpu import machine
 from .echo import echo_round_trip
 from .goals import Findings, goals
@@ -129,6 +129,7 @@ class _Run:
             shops, spans, port = folder / "shops", folder / "spans", free_ports()[0]
             for offers in (10, 20, 100, 500):
                 shop.write(shops / str(offers), offers)
+            shop.write(shops / every_guardrail.NAME, 20, declared=every_guardrail.bundle(20))
             stored = people.image(shop.compiled(shops / "20"))
             collector = [sys.executable, "-m", "tests.bench.collector", "--port", str(port), "--count", str(spans)]
             with serving(collector, port, self._load_core, folder / "collector.out"):

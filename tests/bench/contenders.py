@@ -7,7 +7,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from . import shop
+from . import every_guardrail, shop
 
 
 @dataclass(frozen=True, slots=True)
@@ -18,7 +18,7 @@ class Place:
     metrics_port: int
     redis_port: int
     shops: Path
-    """Holds `<offers>/bundle` and `<offers>/models`."""
+    """Holds `<offers>/bundle` and `<offers>/models`, and the like for a shop with a name."""
     log: Path
     """Empty directory of this round."""
     collector_port: int = 0
@@ -85,11 +85,14 @@ def liftgate(
     traced: float = 0.01,
     workers: int = 1,
     budgets: bool = False,
+    folder_name: str = "",
 ) -> Contender:
-    """Return the full Decide; `note` says what `flags` change. `budgets`: of the store as it comes, instead of `PATIENT_MS`."""
+    """Return the full Decide; `note` says what `flags` change. `budgets`: of the store as it comes, instead of `PATIENT_MS`.
+
+    `folder_name`: the shop's, where it is not that of so many offers."""
 
     def command(place: Place) -> list[str]:
-        folder = place.shops / str(offers)
+        folder = place.shops / (folder_name or str(offers))
         return [
             *(str(Path(sys.executable).with_name("liftgate")), "serve"),
             *("--bundle", str(folder / shop.BUNDLE), "--models", str(folder / shop.MODELS)),
@@ -123,6 +126,7 @@ DEEP = replace(liftgate("native", 20, "256 in flight"), in_flight=256, connectio
 """What it can do at most: batches are as large as they get."""
 AS_SHIPPED = liftgate("native", 20, "8 ms budgets", budgets=True)
 """For percentiles and overload; takes part in no round."""
+EVERY = liftgate("native", 20, "every guardrail", folder_name=every_guardrail.NAME)
 GRPCIO = liftgate("grpcio", 20)
 NATIVE_10, NATIVE_100, NATIVE_500 = (liftgate("native", offers) for offers in (10, 100, 500))
 BATCH_PEOPLE = 256
@@ -136,9 +140,9 @@ WORKERS_1 = replace(liftgate("native", 20, "16 connections"), connections=16)
 WORKERS_2 = replace(liftgate("native", 20, "2 workers on 2 cores", workers=2), in_flight=128, connections=32, two_cores=True)
 """As many calls and connections a worker as WORKERS_1."""
 USUAL = (E_ASYNCIO, E_UVLOOP, N0, NATIVE)
-QUICK = (*USUAL, DEEP, GRPCIO, NATIVE_100, BATCH)
+QUICK = (*USUAL, EVERY, DEEP, GRPCIO, NATIVE_100, BATCH)
 # Those that a goal compares stand side by side.
 FULL = (
-    *(E_ASYNCIO, E_UVLOOP, N0, NATIVE, BARE, DEEP, FSYNC, ASYNC, NO_TRACES, ALL_TRACES, WORKERS_1, WORKERS_2),
+    *(E_ASYNCIO, E_UVLOOP, N0, NATIVE, EVERY, BARE, DEEP, FSYNC, ASYNC, NO_TRACES, ALL_TRACES, WORKERS_1, WORKERS_2),
     *(NATIVE_10, NATIVE_500, NATIVE_100, BATCH, GRPCIO, E_NATIVE),
 )

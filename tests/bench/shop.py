@@ -1,4 +1,4 @@
-"""The bench's shop: a bundle of K offers with every kind of guardrail on, and one linear model, written as files."""
+"""The bench's shop: a bundle of K offers with the guardrails of the first version on, and one linear model, written as files."""
 
 from __future__ import annotations
 
@@ -124,14 +124,14 @@ def bundle(offers: int, distinct: bool = False) -> dict[str, Any]:
     }
 
 
-def write(folder: Path, offers: int, distinct: bool = False) -> None:
-    """Write the bundle to `folder/bundle` and its model to `folder/models`; `distinct`: see `bundle`."""
+def write(folder: Path, offers: int, distinct: bool = False, declared: dict[str, Any] | None = None) -> None:
+    """Write the bundle to `folder/bundle` and its model to `folder/models`; `distinct`: see `bundle`. `declared`: this bundle instead."""
     bundle_dir, models_dir = folder / BUNDLE, folder / MODELS
     model_dir = models_dir / _MODEL / "1"
     bundle_dir.mkdir(parents=True)
     model_dir.mkdir(parents=True)
     # JSON is YAML.
-    (bundle_dir / "bundle.yaml").write_text(json.dumps(bundle(offers, distinct), indent=1))
+    (bundle_dir / "bundle.yaml").write_text(json.dumps(declared or bundle(offers, distinct), indent=1))
     _write_model(model_dir, offers)
 
 
