@@ -59,13 +59,20 @@ class Memory:
     def put(self, request: DecideRequest, response: bytes, now: float) -> None:
         """Remember an answer; `now` is in seconds on any clock that `get` shares. The oldest go first when full."""
         self._answers[request.person_id, request.request_id] = (now + self._horizon_s, request.fingerprint, response)
-        while len(self._answers) > self._limit or next(iter(self._answers.values()))[0] <= now:
+        while len(self._answers) > self._limit:
+            self._answers.popitem(last=False)
+        self._let_go(now)
+
+    def _let_go(self, now: float) -> None:
+        while self._answers and next(iter(self._answers.values()))[0] <= now:
             self._answers.popitem(last=False)
 
     def get(self, request: DecideRequest, now: float) -> bytes | None:
         """Return what was answered. Raises RequestIdReused when the body was another."""
         if not self._answers:
             return None
+        # Here, too: once Redis is back nothing is put any more.
+        self._let_go(now)
         known = self._answers.get((request.person_id, request.request_id))
         if known is None or known[0] <= now:
             return None
