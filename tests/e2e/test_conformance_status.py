@@ -99,6 +99,14 @@ async def test_a_request_id_with_another_body(served: Front) -> None:
     assert len(served.decisions.raw) == 1
 
 
+async def test_a_request_id_for_another_person(served: Front) -> None:
+    """A request_id belongs to a person: for another one it is another decision with a row of its own (decision 0035)."""
+    first = await served.call(DECIDE, request(request_id="r"))
+    other = await served.call(DECIDE, request(request_id="r", person_id="somebody-else"))
+    assert DecideResponse.FromString(other).decision_id != DecideResponse.FromString(first).decision_id
+    assert len(served.decisions.raw) == 2
+
+
 async def test_an_oversized_request(served: Front) -> None:
     """More than 4 MiB is RESOURCE_EXHAUSTED, and the connection serves on."""
     assert (await served.failure(DECIDE, b"\0" * (4 * 2**20 + 1))).code == "RESOURCE_EXHAUSTED"
