@@ -11,6 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from liftgate.record import codec, event_codec
+from liftgate.record.wire import varint, varint_of
 from liftgate.v1.event_service_pb2 import EventKind
 from liftgate.v1.record_pb2 import DecisionRecord, EventRecord, InputColumn, LayerAssignment, ModelPin, SlotProbabilities
 
@@ -309,3 +310,9 @@ def test_times_are_what_the_generated_code_writes(at: int, until: int) -> None:
     for wrong in ((-1, until), (at, -1), (2**63, until), (at, 2**63)):
         with pytest.raises(ValueError, match="out of range"):
             codec.times_part(*wrong)
+
+
+@given(st.integers(min_value=0, max_value=2**64 - 1))
+def test_a_number_that_comes_once_is_written_as_any_other(number: int) -> None:
+    """A time, whose upper bits are remembered, has the bytes of any other varint."""
+    assert varint_of(number) == varint(number)

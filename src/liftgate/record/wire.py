@@ -10,8 +10,9 @@ from liftgate.v1.record_pb2 import DecisionRecord, SlotProbabilities
 _UINT64 = 2**64 - 1
 
 
-def varint_of(number: int) -> bytes:
-    """Return an unsigned number of up to 64 bits as a varint, not remembered: times come once. Raises ValueError outside that range."""
+@lru_cache(maxsize=16_384)
+def varint(number: int) -> bytes:
+    """Return an unsigned number of up to 64 bits as a varint, remembered: lengths and counts come again. Raises ValueError outside it."""
     if not 0 <= number <= _UINT64:
         raise ValueError("number out of range for the record")
     out = bytearray()
@@ -22,8 +23,12 @@ def varint_of(number: int) -> bytes:
     return bytes(out)
 
 
-varint = lru_cache(maxsize=16_384)(varint_of)
-"""The same, remembered: lengths and counts come again and again."""
+def varint_of(number: int) -> bytes:
+    """Return the same for a number that comes once, a time in ms: what is above its lowest 14 bits comes for 16 s, and is remembered."""
+    if not 0 <= number <= _UINT64:
+        raise ValueError("number out of range for the record")
+    high = number >> 14
+    return bytes((number & 127 | 128, number >> 7 & 127 | 128)) + varint(high) if high else varint(number)
 
 
 def tag(name: str, wire_type: int = 2, message: type = DecisionRecord) -> bytes:
