@@ -107,7 +107,7 @@ async def test_while_the_store_is_away(redis_backend: Backend) -> None:
     away = connect("redis://127.0.0.1:1/0", 200)
     naming = RedisPersonKeys(away, worker, budget_ms=200)
     (known,) = await naming.named(["a"])
-    assert known == (worker.pseudonym("a", key)[0], False, None, None)
+    assert tuple(known) == (worker.pseudonym("a", key)[0], False, None, None)
     assert worker.pseudonyms(["a", "a"], [key, key]) == ([known.pseudonym] * 2, [])
     (unread, nobody), once_alone = worker.pseudonyms(["a", "b"], [None, None])
     assert (unread, len(nobody), once_alone) == (known.pseudonym, 16, [1])
