@@ -74,6 +74,28 @@ def test_golden_vectors_hold() -> None:
             assert found == ([case["arm"]] if case["arm"] else []) or not unit
 
 
+@given(st.lists(st.tuples(st.text(max_size=9), st.sampled_from(["", "home"]), st.sampled_from([0, 1]), st.integers(0, 3)), max_size=40))
+def test_arms_of_a_batch_are_those_of_each_alone(rows: list[tuple[str, str, int, int]]) -> None:
+    """However many come together: layers of several kinds of unit, with empty ids, namespaces, dates, places and channels."""
+    layers = [
+        experiment("whole", 0.5, 0.5),
+        experiment("some", 0.2, 0.3, coverage=0.5, unit="account"),
+        experiment("none", 0.0),
+        experiment("shared", 0.5, 0.5, exclusive=Exclusive("space", 0, SPACE // 2)),
+        experiment("dated", 0.5, 0.5, starts_at_ms=1.0, ends_at_ms=3.0),
+        experiment("placed", 0.5, 0.5, placements=(1,)),
+        experiment("anywhere", 0.5, 0.5, placements=(0, 1), channels=("home", "")),
+        experiment("channelled", 0.5, 0.5, channels=("home",)),
+    ]
+    requests = [DecideRequest("p", person, "r", 1, Context(channel=said), account_id=person) for person, said, _, _ in rows]
+    place, now_ms = np.array([row[2] for row in rows], dtype=np.intp), np.array([row[3] for row in rows], dtype=np.int64)
+    each = list(map(Assigner, layers))
+    alone = [[one.arm(person) if one.concerns(at_place, said, at) else OUTSIDE for one in each] for person, said, at_place, at in rows]
+    found = Layers(layers).assign(requests, place, now_ms)
+    assert found.shape == (len(rows), len(layers))
+    assert found.tolist() == alone
+
+
 def test_an_arm_begins_at_its_first_bucket_and_ends_before_the_next() -> None:
     """A unit whose bucket is an arm's first is in, one at its end is not: `<`, not `<=`."""
     at = Salt("layer", "edge").bucket("person-1")
