@@ -58,6 +58,7 @@ def account(account_id: str, ghost: bool) -> bytes:
     return b"lg:{%a:" + escaped.encode("utf-8", "surrogatepass") + (b"}:g" if ghost else b"}:h")
 
 
+@lru_cache(maxsize=1024)
 def total(cap_id: bytes, ghost: bool) -> bytes:
     """Return the key of a cap's total counter."""
     return b"lg:{%t:" + cap_id.hex().encode() + (b"}:g" if ghost else b"}:h")

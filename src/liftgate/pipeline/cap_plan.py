@@ -28,6 +28,8 @@ DEFERRED_LEASE_MS = 600_000
 _EXCLUDED = Reason.EXCLUDED
 Charged = dict[tuple[Any, ...], tuple[Charge, ...]]
 """What people's histories are charged for a choice, by all that it depends on: many people of a batch are charged the same."""
+Used = dict[tuple[Any, ...], tuple[TotalUse, ...]]
+"""What rows count against total counters and depend on there, likewise. Rows alike share one value, which a store can take once."""
 
 
 @cache
@@ -118,6 +120,7 @@ class CapPlan:
         # In shadow they hold nothing back, and are charged all the same.
         concerned = [touches | self.spends[offers].any(axis=0) for touches, offers in zip(touched, held, strict=True)]
         self._totals_of = [[c for c in np.flatnonzero(of).tolist() if c >= self.accounts] for of in concerned]
+        self._totalled = frozenset(np.flatnonzero(self.spends[:, self.accounts :].any(axis=1)).tolist())
         self._watches = [
             [
                 [
@@ -266,23 +269,49 @@ class CapPlan:
             watch = self._watch(self._accounts_of[batch.placement[row]], batch.cap_room[row], request.slot_count)
         return AccountClaim(request.account_id, charges, watch) if charges or watch.entries else None
 
-    def totals(self, batch: Batch, row: int, chosen: Sequence[int], now_ms: int) -> tuple[TotalUse, ...]:
-        """Return what the row counts against total counters and depends on there."""
+    def total_rooms(self, batch: Batch) -> list[bytes] | None:
+        """Return [N] what room each row has in all total counters, to compare; None: there are none."""
+        if not self.total_ids:
+            return None
+        rooms: list[bytes] = np.ascontiguousarray(batch.cap_room[:, self.accounts :]).view(f"V{8 * len(self.total_ids)}")[:, 0].tolist()
+        return rooms
+
+    def totals(
+        self, batch: Batch, row: int, chosen: tuple[int, ...], now_ms: int, room: bytes = b"", known: Used | None = None
+    ) -> tuple[TotalUse, ...]:
+        """Return what the row counts against total counters and depends on there; `room` is its one of `total_rooms`.
+
+        From `known` where another row is alike. Of a choice only which of its offers count matters, in whatever order.
+        """
         columns = self._totals_of[batch.placement[row]]
         if not columns:
             return ()
-        limits, room, slots = self.limits_at(now_ms), batch.cap_room[row], batch.requests[row].slot_count
+        known, request = {} if known is None else known, batch.requests[row]
+        slots, deferred = request.slot_count, request.deferred
+        first = (chosen, request.placement_id, slots, deferred, now_ms, room)
+        found = known.get(first)
+        if found is None:
+            alike = (self._totalled.intersection(chosen), *first[1:])
+            found = known.get(alike)
+            if found is None:
+                found = known[alike] = self._totals(columns, batch, row, chosen, now_ms)
+            known[first] = found
+        return found
+
+    def _totals(self, columns: Sequence[int], batch: Batch, row: int, chosen: Sequence[int], now_ms: int) -> tuple[TotalUse, ...]:
+        request = batch.requests[row]
+        limits, room, counts = self.limits_at(now_ms).tolist(), batch.cap_room[row].tolist(), self.spends[list(chosen)].sum(axis=0).tolist()
         used = []
         for c in columns:
-            count = int(sum(self.spends[k, c] for k in chosen))
+            count = counts[c]
             if room[c] <= 0 and not count:
                 continue
-            cap, limit = self.caps[c], int(limits[c])
-            most = max(limit - int(room[c]), limit - (1 if self._once[c] else slots))
+            cap, limit = self.caps[c], limits[c]
+            most = max(limit - room[c], limit - (1 if self._once[c] else request.slot_count))
             if cap.shadow:
                 most = limit = UNLIMITED
-            leased = cap.counts == "exposure" or batch.requests[row].deferred
-            until = bucket_until(now_ms, self._lease_ms(cap, batch.requests[row])) if leased else self.total_until(cap, now_ms)
+            leased = cap.counts == "exposure" or request.deferred
+            until = bucket_until(now_ms, self._lease_ms(cap, request)) if leased else self.total_until(cap, now_ms)
             used.append(TotalUse(cap.cap_id, self._receipts[c], most, limit, until, leased, count))
         return tuple(used)
 

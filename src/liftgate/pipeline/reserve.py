@@ -8,7 +8,7 @@ from operator import attrgetter
 from liftgate.domain.contact_history import reservation_of
 from liftgate.domain.errors import FieldViolation, RequestIdReused, StoreUnavailable
 from liftgate.domain.reason import Arm, Reason
-from liftgate.pipeline.cap_plan import Charged
+from liftgate.pipeline.cap_plan import Charged, Used
 from liftgate.pipeline.ports import NOTHING_WATCHED, Claim, ClaimOutcome, ClaimStatus
 from liftgate.pipeline.stages import Stage
 from liftgate.pipeline.walk import Pending, Walk
@@ -79,6 +79,8 @@ def _claims(walk: Walk) -> dict[int, Claim]:
     now_ms, watches, partly = batch.now_ms.tolist(), caps.watches(batch), partly_held_out(batch)
     own = bool(keys) and not walk.one_off
     charged: Charged = {}
+    used: Used = {}
+    rooms, by_account = caps.total_rooms(batch), caps.by_account
     claims = {}
     for row in walk.unsettled:
         decision, request, why, watch = decisions[row], requests[row], forced[row], watches[row]
@@ -88,7 +90,9 @@ def _claims(walk: Walk) -> dict[int, Claim]:
         if why is not None or not online:
             if why is not None and why in _REDIS_AWAY:
                 continue
-            watch = NOTHING_WATCHED
+            watch, watched = NOTHING_WATCHED, False
+        else:
+            watched = True
         ghost, idempotent, name = decision.arm is _HOLDOUT, request.idempotent, decision.decision_id
         claims[row] = claim = Claim(
             request.person_id,
@@ -105,21 +109,15 @@ def _claims(walk: Walk) -> dict[int, Claim]:
         chosen = decision.chosen if decision.counted is None else decision.counted
         shown = decision.offered if not ghost else decision.would_offer if decision.mode == "online" else decision.counted
         claim.charges = caps.charged(chosen, request, claim.now_ms, bool(shown), charged)
-        if not caps.plain:
-            _charge_others(walk, row, claim, chosen)
+        if by_account:
+            claim.account = caps.account(batch, row, chosen, claim.now_ms, watched=watched)
+        if rooms is not None and watched:
+            claim.totals = caps.totals(batch, row, chosen, claim.now_ms, rooms[row], used)
         if row in partly:
             _withhold(walk, row, claim, bool(shown), charged)
         if not (idempotent or claim.charges or watch.entries or claim.account is not None or claim.totals or claim.withheld):
             del claims[row]
     return claims
-
-
-def _charge_others(walk: Walk, row: int, claim: Claim, chosen: tuple[int, ...]) -> None:
-    """Fill in what the claim counts for a choice, and depends on, beyond the person's own caps."""
-    caps, now = walk.live.caps, claim.now_ms
-    watched = walk.forced[row] is None and walk.decisions[row].mode != "logging_only"
-    claim.account = caps.account(walk.batch, row, chosen, now, watched=watched)
-    claim.totals = caps.totals(walk.batch, row, chosen, now) if watched else ()
 
 
 def _withhold(walk: Walk, row: int, claim: Claim, shows: bool, charged: Charged) -> None:
@@ -130,8 +128,9 @@ def _withhold(walk: Walk, row: int, claim: Claim, shows: bool, charged: Charged)
     some = decision.chosen if decision.would_count is None else decision.would_count
     would_show = shows or (decision.mode == "online" and bool(decision.would_offer)) or bool(decision.would_count)
     would.charges = caps.charged(some, walk.batch.requests[row], claim.now_ms, would_show, charged)
-    if not caps.plain:
-        _charge_others(walk, row, would, some)
+    watched = walk.forced[row] is None and decision.mode != "logging_only"
+    would.account = caps.account(walk.batch, row, some, claim.now_ms, watched=watched)
+    would.totals = caps.totals(walk.batch, row, some, claim.now_ms) if watched else ()
     withhold(claim, would)
 
 
