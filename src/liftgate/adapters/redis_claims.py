@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from binascii import hexlify
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from operator import attrgetter
 from os import urandom
 from struct import Struct
@@ -16,12 +16,12 @@ from liftgate.pipeline.ports import NOTHING_WATCHED, Charge, Claim, TotalUse
 RECORD_LEEWAY_MS = 1_000
 """A record that waits for its log outlives the answer that leads to it by this: an answer without its record is a logged one."""
 
-_HEAD = Struct("<dBHH8s")
+_HEAD = Struct("<dBHHH8s")
 _PLACE = Struct("<16sII")
 _TOTAL = Struct("<HHdddd8sB")
-_COUNTS = Struct("<HHHHB")
+_COUNTS = Struct("<HHHHHB")
 _WATCHED = Struct("<H")
-_REQUEST, _ACCOUNT, _TOTALS, _GHOST, _PARTLY = 1, 2, 4, 8, 16
+_REQUEST, _ACCOUNT, _GHOST, _PARTLY = 1, 2, 8, 16
 """Flags, as the script names them."""
 _CHARGE = Struct("<8sddd")
 _MEMORY = Struct("<c8sI")
@@ -56,11 +56,15 @@ class ClaimScript:
         begin = 0
         # What few claims have is looked for in all of them at once, and what many have in common is packed once.
         more = any(map(any, map(_beyond_person, claims)))
-        totals = _total_keys(claims) if more else {}
+        wide = more and any(map(any, map(_beside, claims)))
+        totals: dict[bytes, int] = {}
         watches: dict[bytes, int] = {}
         # By the identity of what is charged, which the claims hold.
         choices: dict[int, int] = {}
         sections: list[bytes] = []
+        uses: dict[tuple[int, bool, int], int] = {}
+        counted: list[bytes] = []
+        use = 0
         watch, which = NOTHING_WATCHED, 0
         tag_of, head_of, memory_of, place_of, life = redis_keys.tag, _HEAD.pack, _MEMORY.pack, _PLACE.pack, self._record_life
         for claim in claims:
@@ -75,8 +79,16 @@ class ClaimScript:
                 choice = choices[id(charges)] = len(sections)
             flags = _REQUEST if request_id else 0
             if more:
-                flags |= _flags(claim)
-            heads.append(head_of(claim.now_ms, flags, which, choice, reservation))
+                used, own = claim.totals, claim.ghost or claim.partly
+                use = 0
+                if used:
+                    use = uses.get((id(used), own, claim.now_ms), 0)
+                    if not use:
+                        counted.append(self._totals(used, own, claim.now_ms, totals))
+                        use = uses[id(used), own, claim.now_ms] = len(counted)
+                if wide:
+                    flags |= _flags(claim)
+            heads.append(head_of(claim.now_ms, flags, which, choice, use, reservation))
             keys.append(tag + (b"g" if claim.ghost else b"h"))
             if request_id:
                 keys.append(tag + b"r:" + request_id.encode("utf-8", "surrogatepass"))
@@ -92,20 +104,19 @@ class ClaimScript:
                     begin += len(record)
                 arguments.append(memory_of(b"L", claim.fingerprint, len(response)) + response + place)
             if flags > _REQUEST:
-                self._more(claim, keys, arguments, totals, watches)
+                self._more(claim, keys, arguments, watches)
         if together is not None and waiting:
             together.waiting = len(waiting)
             keys.append(redis_keys.records(together.name))
             records.append(("SET", keys[-1], b"".join(waiting), b"PX", life))
         arguments[0] = b"".join(heads)
+        arguments += counted
         arguments += sections
         arguments += watches
-        arguments.append(_COUNTS.pack(len(claims), len(totals), len(sections), len(watches), bool(waiting)) + self._horizon)
+        arguments.append(_COUNTS.pack(len(claims), len(totals), len(counted), len(sections), len(watches), bool(waiting)) + self._horizon)
         return [*totals, *keys], arguments
 
-    def _more(
-        self, claim: Claim, keys: list[bytes], arguments: list[bytes], totals: Mapping[bytes, int], watches: dict[bytes, int]
-    ) -> None:
+    def _more(self, claim: Claim, keys: list[bytes], arguments: list[bytes], watches: dict[bytes, int]) -> None:
         """Add what a claim over more than one person's history needs."""
         account = claim.account
         if account is not None:
@@ -115,18 +126,20 @@ class ClaimScript:
             watched = account.watch.packed
             which = watches.setdefault(watched, len(watches) + 1) if watched else 0
             arguments.append(_WATCHED.pack(which) + _charges(account.charges))
-        if claim.totals:
-            arguments.append(b"".join([self._total(use, claim, totals) for use in claim.totals]))
         if claim.partly:
             keys.append(redis_keys.history(claim.person_id, True))
             arguments += [_charges(claim.withheld), *([] if account is None else [_charges(account.withheld)])]
 
-    def _total(self, use: TotalUse, claim: Claim, places: Mapping[bytes, int]) -> bytes:
-        real = places[redis_keys.total(use.cap_id, False)]
-        own = places[redis_keys.total(use.cap_id, True)] if claim.ghost or claim.partly else real
-        receipt_until = use.bucket_until_ms if use.leased else claim.now_ms + self._horizon_ms
-        charges = use.count + 16 * use.withheld
-        return _TOTAL.pack(real, own, use.most, use.limit, use.bucket_until_ms, receipt_until, use.receipt_id, charges)
+    def _totals(self, used: Sequence[TotalUse], own: bool, now_ms: int, places: dict[bytes, int]) -> bytes:
+        """Return uses of total counters as the script takes them. `own`: charges go to the ghost counters, which then have places too."""
+        lasting, parts = now_ms + self._horizon_ms, []
+        for use in used:
+            real = mine = places.setdefault(redis_keys.total(use.cap_id, False), len(places) + 1)
+            if own:
+                mine = places.setdefault(redis_keys.total(use.cap_id, True), len(places) + 1)
+            until, charges = use.bucket_until_ms, use.count + 16 * use.withheld
+            parts.append(_TOTAL.pack(real, mine, use.most, use.limit, until, until if use.leased else lasting, use.receipt_id, charges))
+        return b"".join(parts)
 
 
 def waiting_for(claims: Sequence[Claim]) -> tuple[list[bytes], list[Claim]]:
@@ -153,26 +166,13 @@ def remembered(fingerprint: bytes, response: bytes, place: bytes) -> bytes:
     return _MEMORY.pack(b"L", fingerprint, len(response)) + response + place
 
 
-_beyond_person = attrgetter("account", "totals", "partly")
+_beyond_person, _beside = attrgetter("account", "totals", "partly"), attrgetter("account", "partly")
 
 
 def _flags(claim: Claim) -> int:
-    """Return the flags of a claim over more than one person's history; 0: it is none."""
-    account, totals = claim.account is not None, bool(claim.totals)
-    if not (account or totals or claim.partly):
-        return 0
-    return _ACCOUNT * account | _TOTALS * totals | _GHOST * claim.ghost | _PARTLY * claim.partly
-
-
-def _total_keys(claims: Sequence[Claim]) -> dict[bytes, int]:
-    """Return the total counters of the claims and their places among a script's keys, from 1."""
-    places: dict[bytes, int] = {}
-    for claim in claims:
-        for use in claim.totals:
-            places.setdefault(redis_keys.total(use.cap_id, False), len(places) + 1)
-            if claim.ghost or claim.partly:
-                places.setdefault(redis_keys.total(use.cap_id, True), len(places) + 1)
-    return places
+    """Return the flags of a claim over more histories than one; 0: it is none."""
+    account = claim.account is not None
+    return _ACCOUNT * account | _GHOST * claim.ghost | _PARTLY * claim.partly if account or claim.partly else 0
 
 
 def _charges(charges: Sequence[Charge]) -> bytes:

@@ -1,11 +1,11 @@
 -- Judging what `reserve.lua` is asked for by contact histories; it says what the arguments are. `remembered.lua` stands before this.
-local HEAD, WATCHED, CHARGE, ENTRY, LIVE = '<dBI2I2', '<c8d', '<c8ddd', '<c8c8dd', '<c8xxxxxxxxd'
+local HEAD, WATCHED, CHARGE, ENTRY, LIVE = '<dBI2I2I2', '<c8d', '<c8ddd', '<c8c8dd', '<c8xxxxxxxxd'
 local MAX_ENTRIES = 512
 local MARKER = 2199023255552
 local MAX_LIFE_MS = 315360000000
 local unpack, pack, sub, call, pcall = struct.unpack, struct.pack, string.sub, redis.call, redis.pcall
 
-local claims, totals, choices, watches, together, horizon = unpack('<I2I2I2I2B', ARGV[#ARGV])
+local claims, totals, uses, choices, watches, together, horizon = unpack('<I2I2I2I2I2B', ARGV[#ARGV])
 horizon = sub(ARGV[#ARGV], horizon)
 
 local spelled = {}

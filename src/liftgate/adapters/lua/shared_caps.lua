@@ -3,8 +3,9 @@
 -- Total counters, read once and written once a call.
 local counters = {}
 
--- Return what makes claims over more than one history. Few calls need it, and its parts take time to be defined.
-local function shared()
+-- Return what makes claims over more than one history, and what makes those over one and over totals, as `make` does those over one alone.
+-- Few calls need them, and their parts take time to be defined.
+local function shared(make)
   local TOTAL, BUCKET, DAMAGED = '<I2I2ddddc8B', '<dd', 9007199254740992
 
   -- Judge watches and charges by a history, and by the one beside it. In the book: lost is nil, the index of a charge without room, or -1
@@ -98,8 +99,52 @@ local function shared()
     return lost, charges, table.concat(counts)
   end
 
+  local function charge_total(index, bucket, count, now)
+    local own = counter(index, now)
+    own.buckets[bucket] = (own.buckets[bucket] or 0) + count
+    if bucket > now and not own.damaged then own.used = own.used + count end
+    own.dirty = true
+  end
+
+  local function used_of(use) return ARGV[#ARGV - 1 - watches - choices - uses + use] end
+
+  local plans = {}
+  -- Uses of total counters, read once for all claims that have them: what is watched, and what is charged.
+  local function plan_of(use)
+    local plan, section, at = {real = {}, most = {}, last = 0}, used_of(use), 1
+    while at <= #section do
+      local real, own, most, limit, bucket, receipt_until, receipt, count
+      real, own, most, limit, bucket, receipt_until, receipt, count, at = unpack(TOTAL, section, at)
+      -- Room for the charges is a matter of what is used before them, too.
+      plan.real[#plan.real + 1], plan.most[#plan.most + 1] = real, count > 0 and math.min(most, limit - count) or most
+      if count > 0 then
+        plan[#plan + 1] = {own = own, bucket = bucket, count = count, receipt = receipt, suffix = pack(BUCKET, receipt_until, bucket)}
+        if receipt_until > plan.last then plan.last = receipt_until end
+      end
+    end
+    plans[use] = plan
+    return plan
+  end
+
+  -- Make a claim over one person's history and over totals where all have room, as mostly. Return whether it is made; else nothing has changed.
+  local function quick(key, watch, choice, use, now, heads, at)
+    local plan = plans[use] or plan_of(use)
+    for i, real in ipairs(plan.real) do
+      if counter(real, now).used > plan.most[i] then return false end
+    end
+    if #plan == 0 then return not make(key, watch, choice, now, heads, at) end
+    local reservation, receipts = sub(heads, at, at + 7), ''
+    for _, charged in ipairs(plan) do
+      local receipt = charged.receipt .. reservation .. charged.suffix
+      receipts = receipts .. (charged.count == 1 and receipt or string.rep(receipt, charged.count))
+    end
+    if make(key, watch, choice, now, heads, at, receipts, plan.last) then return false end
+    for _, charged in ipairs(plan) do charge_total(charged.own, charged.bucket, charged.count, now) end
+    return true
+  end
+
   -- Returns what a claim is told that is not made, nil: it is; and the places of the next claim's keys and arguments.
-  return function(key, arg, flags, history_key, watch, section, now, reservation, duplicate)
+  return quick, function(key, arg, flags, history_key, watch, section, use, now, reservation, duplicate)
     local account_key, beside_key, account_section, totals_section, ghost_key, withheld, account_withheld
     if flags % 4 >= 2 then
       account_key, account_section = KEYS[key], ARGV[arg]
@@ -109,10 +154,7 @@ local function shared()
         key = key + 1
       end
     end
-    if flags % 8 >= 4 then
-      totals_section = ARGV[arg]
-      arg = arg + 1
-    end
+    if use > 0 then totals_section = used_of(use) end
     if flags >= 16 then
       ghost_key, withheld = KEYS[key], ARGV[arg]
       key, arg = key + 1, arg + 1
@@ -159,12 +201,7 @@ local function shared()
     end
     keep(book, history_key, ghost_key, now)
     keep(account, account_key, beside_key, now)
-    for _, charged in ipairs(total_charges or {}) do
-      local own, bucket = counter(charged[1], now), charged[2]
-      own.buckets[bucket] = (own.buckets[bucket] or 0) + charged[5]
-      if bucket > now and not own.damaged then own.used = own.used + charged[5] end
-      own.dirty = true
-    end
+    for _, charged in ipairs(total_charges or {}) do charge_total(charged[1], charged[2], charged[5], now) end
     return nil, key, arg
   end
 end
