@@ -62,10 +62,14 @@ PARTS: Mapping[str, Mapping[str, type[BaseModel]]] = {
 }
 """Sections whose entries are not alike: the model of each."""
 _PLACEHOLDERS: Mapping[str, Mapping[str, Any]] = {
+    "context": {},
+    "features": {},
     "groups": {},
     "offers": {"value": 1.0},
     "placements": {"offers": "all", "select": {"policy": "epsilon_greedy", "epsilon": 0.1}},
 }
+_TYPED = frozenset({"type", "values", "from"})
+"""What an input is: with a mistake in it nothing can be said of conditions that read it."""
 Place = Sequence[str | int]
 
 
@@ -229,6 +233,11 @@ def _patch(draft: Draft, section: str, name: str, value: Any, err: ValidationErr
     if section not in _PLACEHOLDERS or not isinstance(value, dict):
         return
     wrong = {str(finding["loc"][0]) for finding in err.errors() if finding["loc"]}
+    inputs = section in ("features", "context")
+    if inputs and wrong & _TYPED:
+        return
+    # What only means something beside a wrong value goes with it.
+    wrong |= {"on_stale"} if inputs and "max_age" in wrong else set()
     patched = {key: item for key, item in value.items() if key not in wrong}
     patched |= {key: item for key, item in _PLACEHOLDERS[section].items() if key in wrong}
     try:
@@ -236,6 +245,9 @@ def _patch(draft: Draft, section: str, name: str, value: Any, err: ValidationErr
     except ValidationError:
         return
     draft.patched |= {(section, name, key) for key in wrong}
+    if inputs:
+        # Its type is known: conditions on it are checked as any other.
+        draft.refused[section].discard(name)
 
 
 def _named(draft: Draft, section: str, name: str) -> bool:
