@@ -108,8 +108,8 @@ soak: setup ## Ten minutes at half load with reloads, sealing and scrapes: longe
 loops: setup ## Service, log and answer held to known truths, 500 runs each, as a table (minutes; make test runs 24 each)
 	@$(BIN)/python -m tests.loop
 
-profile: setup ## CPU of each stage and flame graphs (own sampler, py-spy) at 1, 8 and 64 in flight, into bench/results/profile
-	@$(BIN)/python -m tests.bench.stages --batch 1 8 64 --flame bench/results/profile
+profile: setup ## CPU of each stage and flame graphs (own sampler, py-spy) at 1, 8, 32 and 64 in flight, into bench/results/profile
+	@$(BIN)/python -m tests.bench.stages --batch 1 8 32 64 --flame bench/results/profile
 	@if $(MAKE) --no-print-directory $(VENV)-profile/.installed; then \
 	  $(BIN)/python -m tests.bench.spy --py-spy $(VENV)-profile/bin/py-spy --out bench/results/profile; \
 	else printf '\033[33m!! py-spy could not be installed: its flame graphs SKIPPED\033[0m\n'; fi

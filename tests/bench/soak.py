@@ -80,6 +80,8 @@ def one_part(folder: Path, store: Running, offers: int, seconds: float, share: f
                 "3",
                 "--connections",
                 "8",
+                # What these take is no other's.
+                *("--watch", f"server={server.pid}", "--watch", f"store={store.pid}"),
             )
             loaded = load(load_core, "open", *flags, "--window-ms", f"{WINDOW_MS:g}", tolerate=True, timeout_s=seconds + 120)
     return {
