@@ -11,7 +11,6 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Sequence
 from copy import copy
-from operator import attrgetter
 from typing import Any, Literal
 
 import hiredis
@@ -25,6 +24,7 @@ from liftgate.adapters.feast_layout import FeastCodec
 from liftgate.adapters.feast_map import FeastMap
 from liftgate.adapters.person_keys import Asking, PersonKeys
 from liftgate.adapters.redis_client import DEFAULT_BUDGET_MS, Calling, Command, RedisClient, allowance_s, check, code, guarded
+from liftgate.adapters.redis_columns import Columns, certain, columns
 from liftgate.adapters.redis_hash import HashCodec
 from liftgate.adapters.redis_parts import Parts, by_key
 from liftgate.adapters.redis_shared import Shared
@@ -79,9 +79,9 @@ class RedisProfiles:
         budget_s = allowed_s if budget_s is None else min(budget_s, allowed_s)
         if self._parted:
             return await self._fetch_in_parts(people, schema, budget_s, totals)
-        keys = _plain_keys(people) if self._packed and not totals and not self._clustered else None
-        if keys is not None:
-            return await self._fetch_plain(people, keys, schema, budget_s)
+        alike = columns(people, totals, self._keys is not None) if self._packed and not self._clustered else None
+        if alike is not None:
+            return await self._fetch_alike(people, alike, schema, budget_s)
         shared = Shared(people, totals)
         asking = None if self._keys is None else self._asking(self._keys, people)
         fetched, values = await fetched_by(people, schema, budget_s, shared.commands, asking)
@@ -91,25 +91,24 @@ class RedisProfiles:
                 _forget(fetched, row)
         return shared.put(fetched, values)
 
-    async def _fetch_plain(self, people: Sequence[PersonKey], keys: list[bytes], schema: InputSchema, budget_s: float) -> Fetched:
-        """Fetch what everyone has, and nothing more, as mostly: by one MGET, people's keys and tombstones of the new included."""
-        hurried = budget_s < self._budget_s
-        if self._keys is None:
-            del keys[3::4]
-            replies = await guarded(self._client, self._breaker, [("MGET", *keys)], budget_s, hurried)
-            check(replies)
-            (values,) = replies
-            return Fetched(unpack(schema, values[0::3]), values[1::3], values[2::3])
-        asking, end = Asking(self._keys, people, apart=False), len(keys)
-        commands: list[Command] = [*asking.claims(), ("MGET", *keys, *asking.tombstones())]
+    async def _fetch_alike(self, people: Sequence[PersonKey], alike: Columns, schema: InputSchema, budget_s: float) -> Fetched:
+        """Fetch what everyone has alike, as mostly: by one MGET, people's keys, tombstones of the new and total counters included."""
+        hurried, end, n = budget_s < self._budget_s, len(alike.keys), len(people)
+        asking = None if self._keys is None else Asking(self._keys, people, apart=False)
+        before, tombstones = ([], []) if asking is None else (asking.claims(), asking.tombstones())
+        commands: list[Command] = [*before, ("MGET", *alike.keys, *tombstones), *alike.there]
         replies = await guarded(self._client, self._breaker, commands, budget_s, hurried)
+        there = replies[len(before) + 1 :]
+        check(there)
+        del replies[len(before) + 1 :]
         values = replies.pop()
         check((values,))
-        fetched = Fetched(unpack(schema, values[0:end:4]), values[1:end:4], values[2:end:4])
-        asking.answered(values[3:end:4], replies, values[end:])
-        fetched.keys = asking.keys if asking.at_once() else await asking.settled(lambda more: self._call(more, budget_s))
-        for row in asking.erased:
-            _forget(fetched, row)
+        fetched, keys = alike.put(schema, n, values[:end], there)
+        if asking is not None:
+            asking.answered(keys, replies, values[end:])
+            fetched.keys = asking.keys if asking.at_once() else await asking.settled(lambda more: self._call(more, budget_s))
+            for row in asking.erased:
+                _forget(fetched, row)
         return fetched
 
     async def _fetch_in_parts(self, people: Sequence[PersonKey], schema: InputSchema, budget_s: float, totals: Sequence[bytes]) -> Fetched:
@@ -176,8 +175,8 @@ class RedisProfiles:
         everyone = len(keys)
         real = dict(zip(both, values[everyone : everyone + len(both)], strict=True))
         last = everyone + len(both) + len(listed)
-        lists = dict(zip(listed, _certain(values[everyone + len(both) : last], replies[asked:]), strict=True))
-        documents = _certain(values[1:everyone:3], replies[reads:asked])
+        lists = dict(zip(listed, certain(values[everyone + len(both) : last], replies[asked:]), strict=True))
+        documents = certain(values[1:everyone:3], replies[reads:asked])
         fetched = Fetched(unpack(schema, values[0:everyone:3]), documents, values[2:everyone:3], real_history=real, lists=lists)
         fetched.verdicts = dict(zip(judged, values[last : last + len(judged)], strict=True))
         fetched.features = dict(zip(followed, values[last + len(judged) :], strict=True))
@@ -242,28 +241,12 @@ class RedisProfiles:
         check(replies[reads:])
         profiles = codec.decode([_hash_or_none(reply) for reply in hashes])
         real = {row: rest[row][2] for row, person in enumerate(people) if person.both}
-        documents = _certain([values[0] for values in rest], replies[reads:asked])
-        lists = dict(zip(listed, _certain([rest[row][-1] for row in listed], replies[asked:]), strict=True))
+        documents = certain([values[0] for values in rest], replies[reads:asked])
+        lists = dict(zip(listed, certain([rest[row][-1] for row in listed], replies[asked:]), strict=True))
         fetched = Fetched(profiles, documents, [values[1] for values in rest], real_history=real, lists=lists)
         fetched.verdicts = {row: rest[row][2 + person.both] for row, person in enumerate(people) if person.verdicts}
         fetched.features = {row: rest[row][2 + person.both + person.verdicts] for row, person in enumerate(people) if person.features}
         return fetched, of_others
-
-
-_more = attrgetter("both", "certain", "account_id", "verdicts", "lists", "features")
-_NO_MORE = frozenset({(False, False, "", False, False, False)})
-
-
-def _plain_keys(people: Sequence[PersonKey]) -> list[bytes] | None:
-    """Return the keys of profile, consent, history and person of each; None: somebody's are more."""
-    if not _NO_MORE.issuperset(map(_more, people)):
-        return None
-    keys: list[bytes] = []
-    tag_of = redis_keys.tag
-    for person in people:
-        tag = tag_of(person.person_id)
-        keys += (tag + b"p", tag + b"c", tag + (b"g" if person.ghost else b"h"), tag + b"k")
-    return keys
 
 
 def _forget(fetched: Fetched, row: int) -> None:
@@ -276,13 +259,6 @@ def _forget(fetched: Fetched, row: int) -> None:
     fetched.consent = consent
     fetched.features = {at: state for at, state in fetched.features.items() if at != row} | ({row: None} if row in fetched.features else {})
     fetched.verdicts = {at: said for at, said in fetched.verdicts.items() if at != row} | ({row: None} if row in fetched.verdicts else {})
-
-
-def _certain(documents: list[bytes | None], there: Sequence[int]) -> list[bytes | None]:
-    """Return the documents; where more keys are there than were read, those that were not are unreadable and not missing."""
-    if not there or sum(there) == sum(document is not None for document in documents):
-        return documents
-    return [b"" if document is None else document for document in documents]
 
 
 def _hash_or_none(reply: Any) -> Any:
