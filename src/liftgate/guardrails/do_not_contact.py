@@ -26,7 +26,7 @@ class DoNotContact:
     def evaluate(self, batch: Batch) -> Verdict | None:
         """See `Guardrail`."""
         listed, unknown = batch.listed, batch.listed_unknown
-        if listed is None or unknown is None or not (listed.any() or unknown.any()):
+        if listed is None or unknown is None or (True not in listed.tobytes() and True not in unknown.tobytes()):
             return None
         tally = Tally(batch, self._bundle)
         for i, each in enumerate(self._lists):

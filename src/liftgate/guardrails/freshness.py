@@ -22,7 +22,7 @@ class Freshness:
     def evaluate(self, batch: Batch) -> Verdict | None:
         """See `Guardrail`."""
         readers = self._bundle.stale_offers
-        if not readers:
+        if not readers or InputState.DEFAULT_STALE not in batch.input_state.tobytes():
             return None
         stale = {index: batch.input_state[:, index] == _STALE for index in readers}
         if not any(True in rows.tobytes() for rows in stale.values()):

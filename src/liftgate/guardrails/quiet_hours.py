@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from datetime import UTC, datetime, time, timedelta
 from math import inf
+from operator import attrgetter
 from zoneinfo import ZoneInfo
 
 import numpy as np
@@ -15,6 +16,7 @@ from liftgate.domain.request import DecideRequest
 from liftgate.guardrails.base import PASSES, Tally, Verdict
 
 _MINUTE_MS = 60_000
+_CHANNEL, _ZONE = attrgetter("context.channel"), attrgetter("context.time_zone")
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _KEPT = 4096
 """Zones remembered: more than there are."""
@@ -37,16 +39,21 @@ class QuietHours:
         """See `Guardrail`."""
         if self._hours is None:
             return None
-        hours = self._hours
-        against = [
-            self._against(request.context.time_zone, now_ms // _MINUTE_MS) if hours.on(request.context.channel) else PASSES
-            for request, now_ms in zip(batch.requests, batch.now_ms.tolist(), strict=True)
-        ]
-        if not any(against):
+        if not self.kept(batch):
             return None
-        tally = Tally(batch, self._bundle)
+        asked = list(zip(map(_CHANNEL, batch.requests), map(_ZONE, batch.requests), (batch.now_ms // _MINUTE_MS).tolist(), strict=True))
+        on = self._hours.on
+        # Most of a batch ask from the same few zones in the same minute.
+        said = {one: self._against(one[1], one[2]) if on(one[0]) else PASSES for one in set(asked)}
+        if not any(said.values()):
+            return None
+        against, tally = list(map(said.__getitem__, asked)), Tally(batch, self._bundle)
         tally.object_with(np.broadcast_to(np.array(against, dtype=np.uint8)[:, None], tally.shape))
         return tally.verdict()
+
+    def kept(self, batch: Batch) -> bool:
+        """Say whether anybody of a batch asks on a channel that keeps them."""
+        return self._hours is not None and any(map(self._hours.on, set(map(_CHANNEL, batch.requests))))
 
     def next_ms(self, request: DecideRequest, now_ms: int) -> float:
         """Return when quiet hours begin next for a request that is not in them, milliseconds since the epoch; inf: not on its channel."""

@@ -5,9 +5,11 @@ from __future__ import annotations
 import numpy as np
 
 from liftgate.bundle.compiled import Bundle
-from liftgate.domain.batch import Batch
+from liftgate.domain.batch import Batch, Codes
 from liftgate.domain.reason import Reason
-from liftgate.guardrails.base import Tally, Verdict
+from liftgate.guardrails.base import PASSES, Tally, Verdict
+
+_PASSES = np.uint8(PASSES)
 
 
 class Review:
@@ -23,10 +25,11 @@ class Review:
         """See `Guardrail`."""
         if not self._bundle.reviews and batch.controls.approved_until_ms is None:
             return None
-        controls, tally = batch.controls, Tally(batch, self._bundle)
+        controls = batch.controls
         if controls.approved_until_ms is None or controls.refusal is None:
+            tally = Tally(batch, self._bundle)
             reason = Reason.NOT_APPROVED if controls.known else Reason.CONTROLS_UNKNOWN
             tally.object(np.broadcast_to(self._sensitive, tally.shape), reason)
-        else:
-            tally.object(batch.now_ms[:, None] >= controls.approved_until_ms, np.broadcast_to(controls.refusal, tally.shape))
-        return tally.verdict()
+            return tally.verdict()
+        reasons: Codes = np.where(batch.now_ms[:, None] >= controls.approved_until_ms, controls.refusal, _PASSES)
+        return Verdict(reasons)

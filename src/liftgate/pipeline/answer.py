@@ -29,8 +29,11 @@ def answer(walk: Walk, decisions: list[Decision]) -> None:
             elif decision.mode == "logging_only":
                 _log_only(decision)
     if batch.withheld is not None:
-        _withhold(walk, [one for one in decisions if one.mode == "online" and one.arm is not Arm.HOLDOUT and batch.withheld[one.row].any()])
-        _no_withheld_default(batch, decisions)
+        some = np.logical_or.reduce(batch.withheld, axis=1).tolist()
+        concerned = [one for one in decisions if some[one.row]]
+        if concerned:
+            _withhold(walk, [one for one in concerned if one.mode == "online" and one.arm is not Arm.HOLDOUT])
+            _no_withheld_default(batch, concerned)
 
 
 def _log_only(decision: Decision) -> None:

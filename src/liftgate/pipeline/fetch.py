@@ -27,6 +27,8 @@ from liftgate.pipeline.withheld_claim import partly_held_out
 
 _PERSON_ID, _ACCOUNT_ID, _DRY_RUN = attrgetter("person_id"), attrgetter("account_id"), attrgetter("dry_run")
 _NO, _UNNAMED = repeat(False), repeat("")
+_UNREAD = repeat(b"")
+"""No membership that can be read."""
 # Arrays, for numpy takes longer over a number of Python's than over a column.
 _STORED, _FOUND, _ALLOWED = (np.array(one, dtype=np.uint8) for one in (InputState.STORED, ProfileState.FOUND, Reason.ALLOWED))
 _SECOND, _NO_TIME = np.array(1000.0), np.array(0.0)
@@ -55,7 +57,7 @@ async def fetch(walk: Walk) -> None:
     )
     if batch.withheld is not None:
         # Judged by both histories: what was shown, and what would have been.
-        for row in np.flatnonzero(batch.withheld.any(axis=1)).tolist():
+        for row in np.flatnonzero(np.logical_or.reduce(batch.withheld, axis=1)).tolist():
             people[row].ghost = people[row].both = True
     # Only where the bundle needs them: stores without counters of everybody's are none the wiser.
     totals = (caps.total_ids,) if caps.total_ids else ()
@@ -92,10 +94,17 @@ def _fall_back(walk: Walk, away: Collection[int]) -> None:
 
 def _read_lists(batch: Batch, bundle: Bundle, fetched: Fetched) -> None:
     """Say who is on which do-not-contact list, and of whom it cannot be told."""
-    names = [each.name for each in bundle.suppressions.lists]
-    found = [membership(fetched.lists[row]) if row in fetched.lists else None for row in range(batch.n)]
-    batch.listed = np.array([[on is not None and name in on for name in names] for on in found], dtype=np.bool_)
-    batch.listed_unknown = np.array([on is None for on in found], dtype=np.bool_)
+    lists, n = bundle.suppressions.lists, batch.n
+    batch.listed, batch.listed_unknown = np.zeros((n, len(lists)), dtype=np.bool_), np.zeros(n, dtype=np.bool_)
+    raws = list(map(fetched.lists.get, range(n), _UNREAD))
+    if raws.count(None) == n:
+        # As mostly: nobody is on any.
+        return
+    for row, raw in enumerate(raws):
+        if raw is not None:
+            on = membership(raw)
+            batch.listed[row] = [on is not None and each.name in on for each in lists]
+            batch.listed_unknown[row] = on is None
 
 
 def _histories(batch: Batch, fetched: Fetched) -> Sequence[bytes | None]:

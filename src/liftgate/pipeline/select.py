@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from operator import attrgetter
 
 import numpy as np
@@ -49,10 +50,12 @@ def select(walk: Walk) -> None:
             ids[row] = deferred_id(new_id()) if batch.requests[row].deferred else new_id()
     decisions = _decide(walk, ids, walk.unsettled)
     answer(walk, decisions)
-    _limit_validity(batch, live, decisions)
-    if (batch.controls.approved_until_ms is not None or batch.verdicts is not None) and "review" not in live.bundle.shadow.guardrails:
-        _end_with_approvals(batch, live.bundle, decisions)
-    if live.bundle.suppressions.quiet_hours is not None and "quiet_hours" not in live.bundle.shadow.guardrails:
+    reviewed = "review" not in live.bundle.shadow.guardrails
+    _limit_validity(batch, live, decisions, approved=reviewed)
+    if batch.verdicts is not None and reviewed:
+        _end_with_verdicts(batch, live.bundle, decisions)
+    quiet = live.bundle.suppressions.quiet_hours is not None and "quiet_hours" not in live.bundle.shadow.guardrails
+    if quiet and live.chain.quiet_hours.kept(batch):
         _end_before_quiet_hours(batch, live, decisions)
     if first:
         walk.decisions = decisions
@@ -106,9 +109,15 @@ def _draws(walk: Walk, slot_counts: list[int]) -> Floats:
     return draws
 
 
-def _limit_validity(batch: Batch, live: Live, decisions: list[Decision]) -> None:
-    """Set valid_until_ms: the placement's validity, cut short by the end of an offer shown or of a consent that it needs."""
-    now_ms, placement, valid_for_ms, ends_at_ms = batch.now_ms.tolist(), batch.placement.tolist(), live.valid_for_ms, live.ends_at_ms
+def _limit_validity(batch: Batch, live: Live, decisions: list[Decision], approved: bool) -> None:
+    """Set valid_until_ms: the placement's validity, cut short by the end of an offer shown, of a consent that it needs or of an approval.
+
+    `approved`: approvals end it.
+    """
+    now_ms, placement, valid_for_ms = batch.now_ms.tolist(), batch.placement.tolist(), live.valid_for_ms
+    ends_at_ms: Sequence[float] = live.ends_at_ms
+    if approved and batch.controls.approved_until_ms is not None:
+        ends_at_ms = list(map(min, ends_at_ms, batch.controls.approved_until_ms.tolist()))
     consents_end = False in np.isinf(batch.consent_until_ms).tobytes()
     for decision in decisions:
         row = decision.row
@@ -130,17 +139,15 @@ def _consents_end(batch: Batch, bundle: Bundle, row: int, offer: int) -> float:
     return float(batch.consent_until_ms[row, needs].min(initial=np.inf))
 
 
-def _end_with_approvals(batch: Batch, bundle: Bundle, decisions: list[Decision]) -> None:
-    """Cut the validity of what is shown short where an approval, or what a reviewer said of the person, ends before it."""
-    approved_until_ms, verdicts = batch.controls.approved_until_ms, batch.verdicts
+def _end_with_verdicts(batch: Batch, bundle: Bundle, decisions: list[Decision]) -> None:
+    """Cut the validity of what is shown short where what a reviewer said of the person ends before it."""
+    verdicts = batch.verdicts
+    assert verdicts is not None
     for decision in decisions:
         for offer in decision.offered:
-            until: float = decision.valid_until_ms
-            if approved_until_ms is not None:
-                until = min(until, approved_until_ms.item(offer))
-            if verdicts is not None and offer in bundle.each_decision:
-                until = min(until, verdicts[decision.row][bundle.offers[offer].offer_id].until_ms)
-            decision.valid_until_ms = int(until)
+            if offer in bundle.each_decision:
+                until_ms = verdicts[decision.row][bundle.offers[offer].offer_id].until_ms
+                decision.valid_until_ms = min(decision.valid_until_ms, until_ms)
 
 
 def _end_before_quiet_hours(batch: Batch, live: Live, decisions: list[Decision]) -> None:
