@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from binascii import hexlify
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
+from itertools import repeat
 from operator import attrgetter
 from os import urandom
 from struct import Struct
@@ -62,12 +63,10 @@ class ClaimScript:
         # By the identity of what is charged, which the claims hold.
         choices: dict[int, int] = {}
         sections: list[bytes] = []
-        uses: dict[tuple[int, bool, int], int] = {}
-        counted: list[bytes] = []
-        use = 0
+        uses, counted = self._uses(claims, totals) if more else (repeat(0), [])
         watch, which = NOTHING_WATCHED, 0
         tag_of, head_of, memory_of, place_of, life = redis_keys.tag, _HEAD.pack, _MEMORY.pack, _PLACE.pack, self._record_life
-        for claim in claims:
+        for claim, use in zip(claims, uses, strict=False):
             tag, reservation = tag_of(claim.person_id), claim.reservation_id
             if claim.watch is not watch:
                 watch = claim.watch
@@ -78,16 +77,8 @@ class ClaimScript:
                 sections.append(_charges(charges))
                 choice = choices[id(charges)] = len(sections)
             flags = _REQUEST if request_id else 0
-            if more:
-                used, own = claim.totals, claim.ghost or claim.partly
-                use = 0
-                if used:
-                    use = uses.get((id(used), own, claim.now_ms), 0)
-                    if not use:
-                        counted.append(self._totals(used, own, claim.now_ms, totals))
-                        use = uses[id(used), own, claim.now_ms] = len(counted)
-                if wide:
-                    flags |= _flags(claim)
+            if wide and (claim.partly or claim.account is not None):
+                flags |= _ACCOUNT * (claim.account is not None) | _GHOST * claim.ghost | _PARTLY * claim.partly
             heads.append(head_of(claim.now_ms, flags, which, choice, use, reservation))
             keys.append(tag + (b"g" if claim.ghost else b"h"))
             if request_id:
@@ -130,6 +121,17 @@ class ClaimScript:
             keys.append(redis_keys.history(claim.person_id, True))
             arguments += [_charges(claim.withheld), *([] if account is None else [_charges(account.withheld)])]
 
+    def _uses(self, claims: Sequence[Claim], places: dict[bytes, int]) -> tuple[Iterable[int], list[bytes]]:
+        """Return which use of total counters each claim has, from 1, 0: none, and the uses; `places` are the counters' among the keys."""
+        # By the identity of what is used, like charges.
+        keys = list(zip(map(id, map(_used_by, claims)), map(_ghost_of, claims), map(_partly_of, claims), map(_now_of, claims), strict=True))
+        numbers, counted = {}, []
+        for key, claim in dict(zip(keys, claims, strict=True)).items():
+            if claim.totals:
+                counted.append(self._totals(claim.totals, claim.ghost or claim.partly, claim.now_ms, places))
+            numbers[key] = len(counted) if claim.totals else 0
+        return map(numbers.__getitem__, keys), counted
+
     def _totals(self, used: Sequence[TotalUse], own: bool, now_ms: int, places: dict[bytes, int]) -> bytes:
         """Return uses of total counters as the script takes them. `own`: charges go to the ghost counters, which then have places too."""
         lasting, parts = now_ms + self._horizon_ms, []
@@ -167,12 +169,7 @@ def remembered(fingerprint: bytes, response: bytes, place: bytes) -> bytes:
 
 
 _beyond_person, _beside = attrgetter("account", "totals", "partly"), attrgetter("account", "partly")
-
-
-def _flags(claim: Claim) -> int:
-    """Return the flags of a claim over more histories than one; 0: it is none."""
-    account = claim.account is not None
-    return _ACCOUNT * account | _GHOST * claim.ghost | _PARTLY * claim.partly if account or claim.partly else 0
+_used_by, _ghost_of, _partly_of, _now_of = attrgetter("totals"), attrgetter("ghost"), attrgetter("partly"), attrgetter("now_ms")
 
 
 def _charges(charges: Sequence[Charge]) -> bytes:

@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from functools import cache
 from hashlib import blake2b
+from itertools import repeat
+from operator import attrgetter
 from typing import Any
 from zoneinfo import ZoneInfo, available_timezones
 
@@ -26,6 +28,7 @@ UNLIMITED = 2**40
 DEFERRED_LEASE_MS = 600_000
 """Shortest time that a deferred decision holds its places: 10 minutes, the default lease of caps that count exposures."""
 _EXCLUDED = Reason.EXCLUDED
+_CHANNEL_OF = attrgetter("context.channel")
 Charged = dict[tuple[Any, ...], tuple[Charge, ...]]
 """What people's histories are charged for a choice, by all that it depends on: many people of a batch are charged the same."""
 Used = dict[tuple[Any, ...], tuple[TotalUse, ...]]
@@ -89,6 +92,7 @@ class CapPlan:
         self.by_channel = any(cap.channel is not None for cap in caps)
         # Nobody knows where a request without a channel will go out: it falls under every channel's rules.
         self._absent = len(names) + 1
+        self._numbers = self._channel | {"": self._absent}
         applies = np.ones((len(names) + 2, len(caps)), dtype=np.bool_)
         for c, cap in enumerate(caps):
             if cap.channel is not None:
@@ -115,6 +119,7 @@ class CapPlan:
         self._of: list[list[Indices]] = [[np.flatnonzero(of & applies) for of in touched] for applies in self._applies]
         """By channel and placement: the caps that hold any of its offers back."""
         self._concerns = [[bool(columns.size) for columns in row] for row in self._of]
+        self._all_concerned = all(map(all, self._concerns))
         self._people_of = [[columns[columns < self.people] for columns in row] for row in self._of]
         self._accounts_of = [columns[(columns >= self.people) & (columns < self.accounts)] for columns in self._of[0]]
         # In shadow they hold nothing back, and are charged all the same.
@@ -136,7 +141,11 @@ class CapPlan:
         """Return the channel's number among `_applies`."""
         if not self.by_channel:
             return 0
-        return self._channel.get(request.context.channel, 0) if request.context.channel else self._absent
+        return self._numbers.get(request.context.channel, 0)
+
+    def _channels(self, batch: Batch) -> list[int]:
+        """Return [N] the rows' channels, as `channel` numbers them where any is named."""
+        return list(map(self._numbers.get, map(_CHANNEL_OF, batch.requests), repeat(0)))
 
     def concerned(self, batch: Batch) -> list[bool]:
         """Return [N] whether any cap can hold back an offer of the row's placement."""
@@ -144,7 +153,9 @@ class CapPlan:
         if not self.by_channel:
             concerns = self._concerns[0]
             return [concerns[place] for place in placement]
-        return [self._concerns[self.channel(request)][place] for request, place in zip(batch.requests, placement, strict=True)]
+        if self._all_concerned:
+            return [True] * batch.n
+        return [self._concerns[channel][place] for channel, place in zip(self._channels(batch), placement, strict=True)]
 
     def read(self, batch: Batch, histories: Sequence[bytes | None], fetched: Fetched) -> None:
         """Fill in `cap_room` and `cap_paced` from what was fetched; `histories` are the people's."""
@@ -169,7 +180,7 @@ class CapPlan:
                     batch.cap_paced = np.zeros(room.shape, dtype=np.bool_) if batch.cap_paced is None else batch.cap_paced
                     batch.cap_paced[rows, a:] = used < self._limits[a:]
         if self.by_channel:
-            room[~self._applies[[self.channel(request) for request in batch.requests]]] = UNLIMITED
+            room[~self._applies[self._channels(batch)]] = UNLIMITED
         batch.cap_room = room
 
     def limits_at(self, now_ms: int) -> NDArray[np.int64]:
@@ -198,20 +209,20 @@ class CapPlan:
         tightest = np.minimum.reduce(room, axis=1).tolist()
         rows = zip(range(batch.n), batch.placement.tolist(), batch.requests, tightest, strict=True)
         if self.by_channel:
-            return [self._watch_of(self.channel(request), place, tight, batch, row) for row, place, request, tight in rows]
+            watches = self._watches
+            return [
+                watches[channel][place][slots]
+                if tight >= (slots := request.slot_count)
+                else self._watch(self._people_of[channel][place], batch.cap_room[row], slots)
+                for (row, place, request, tight), channel in zip(rows, self._channels(batch), strict=True)
+            ]
         usual = self._watches[0]
         return [
-            usual[place][slots] if tight >= (slots := request.slot_count) else self._watch_of(0, place, tight, batch, row)
+            usual[place][slots]
+            if tight >= (slots := request.slot_count)
+            else self._watch(self._people_of[0][place], batch.cap_room[row], slots)
             for row, place, request, tight in rows
         ]
-
-    def _watch_of(self, channel: int, place: int, tight: int, batch: Batch, row: int) -> Watch:
-        slots = batch.requests[row].slot_count
-        return (
-            self._watches[channel][place][slots]
-            if tight >= slots
-            else self._watch(self._people_of[channel][place], batch.cap_room[row], slots)
-        )
 
     def _watch(self, columns: Indices, room: NDArray[np.int64], slots: int) -> Watch:
         room, limits = room[columns], self._limits[columns]
@@ -287,15 +298,10 @@ class CapPlan:
         if not columns:
             return ()
         known, request = {} if known is None else known, batch.requests[row]
-        slots, deferred = request.slot_count, request.deferred
-        first = (chosen, request.placement_id, slots, deferred, now_ms, room)
-        found = known.get(first)
+        alike = (self._totalled.intersection(chosen), request.placement_id, request.slot_count, request.deferred, room, now_ms)
+        found = known.get(alike)
         if found is None:
-            alike = (self._totalled.intersection(chosen), *first[1:])
-            found = known.get(alike)
-            if found is None:
-                found = known[alike] = self._totals(columns, batch, row, chosen, now_ms)
-            known[first] = found
+            found = known[alike] = self._totals(columns, batch, row, chosen, now_ms)
         return found
 
     def _totals(self, columns: Sequence[int], batch: Batch, row: int, chosen: Sequence[int], now_ms: int) -> tuple[TotalUse, ...]:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from operator import attrgetter
 
 from liftgate.domain.contact_history import reservation_of
@@ -112,7 +111,11 @@ def _claims(walk: Walk) -> dict[int, Claim]:
         if by_account:
             claim.account = caps.account(batch, row, chosen, claim.now_ms, watched=watched)
         if rooms is not None and watched:
-            claim.totals = caps.totals(batch, row, chosen, claim.now_ms, rooms[row], used)
+            alike = (chosen, request.placement_id, request.slot_count, request.deferred, rooms[row], claim.now_ms)
+            totals = used.get(alike)
+            if totals is None:
+                totals = used[alike] = caps.totals(batch, row, chosen, claim.now_ms, rooms[row], used)
+            claim.totals = totals
         if row in partly:
             _withhold(walk, row, claim, bool(shown), charged)
         if not (idempotent or claim.charges or watch.entries or claim.account is not None or claim.totals or claim.withheld):
@@ -124,14 +127,12 @@ def _withhold(walk: Walk, row: int, claim: Claim, shows: bool, charged: Charged)
     """Add to the claim of somebody partly held out what it withholds."""
     decision, caps = walk.decisions[row], walk.live.caps
     claim.partly = True
-    would = replace(claim)
     some = decision.chosen if decision.would_count is None else decision.would_count
     would_show = shows or (decision.mode == "online" and bool(decision.would_offer)) or bool(decision.would_count)
-    would.charges = caps.charged(some, walk.batch.requests[row], claim.now_ms, would_show, charged)
+    charges = caps.charged(some, walk.batch.requests[row], claim.now_ms, would_show, charged)
     watched = walk.forced[row] is None and decision.mode != "logging_only"
-    would.account = caps.account(walk.batch, row, some, claim.now_ms, watched=watched)
-    would.totals = caps.totals(walk.batch, row, some, claim.now_ms) if watched else ()
-    withhold(claim, would)
+    account = caps.account(walk.batch, row, some, claim.now_ms, watched=watched)
+    withhold(claim, charges, account, caps.totals(walk.batch, row, some, claim.now_ms) if watched else ())
 
 
 def _settle(walk: Walk, row: int, claim: Claim, outcome: ClaimOutcome) -> None:

@@ -19,14 +19,14 @@ def partly_held_out(batch: Batch) -> frozenset[int]:
     return frozenset(np.flatnonzero(batch.withheld.any(axis=1) & ~batch.held_out).tolist())
 
 
-def withhold(claim: Claim, would: Claim) -> None:
-    """Add to a claim what it withholds: whatever `would`, the same claim had nothing been withheld, counts beyond it.
+def withhold(claim: Claim, charges: Sequence[Charge], account: AccountClaim | None, totals: Sequence[TotalUse]) -> None:
+    """Add to a claim what it withholds: whatever the same claim would have counted beyond it, had nothing been withheld.
 
     So a cap counts the larger of the two in both histories together, once where a replacement takes the place of what is withheld.
     """
-    claim.withheld = _beyond(claim.charges, would.charges)
-    claim.account = _account(claim.account, would.account)
-    claim.totals = _totals(claim.totals, would.totals)
+    claim.withheld = _beyond(claim.charges, charges)
+    claim.account = _account(claim.account, account)
+    claim.totals = _totals(claim.totals, totals)
 
 
 def _beyond(some: Sequence[Charge], more: Sequence[Charge]) -> tuple[Charge, ...]:
