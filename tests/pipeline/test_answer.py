@@ -77,7 +77,7 @@ async def test_a_bundle_without_these_features_pays_nothing(valkey_url: str, tmp
     # A head; the remembered answer; 32 bytes for each charge; 16 for each cap watched; counts and the horizon.
     charged = [32 * len(claim.charges)] if claim.charges else []
     watched = [16 * len(claim.watch.entries)] if claim.watch.entries else []
-    assert [len(one) for one in arguments] == [21, 13 + len(claim.response) + 16, *charged, *watched, 14]
+    assert [len(one) for one in arguments] == [23, 13 + len(claim.response) + 16, *charged, *watched, 16]
     assert [len(command) for command in records] == [5]
 
 
