@@ -58,9 +58,9 @@ async def _count(folder: Path, url: str, batch: int) -> float:
     return counter.count / _COUNTED / batch
 
 
-def measure(folder: Path, offers: int, batches: Sequence[int]) -> dict[int, float]:
-    """Return instructions a decision by size of batch, in a shop of so many offers that is written to the folder."""
-    shop.write(folder, offers)
+def measure(folder: Path, offers: int, batches: Sequence[int], declared: dict[str, Any] | None = None) -> dict[int, float]:
+    """Return instructions a decision by size of batch, in a shop of so many offers written to the folder; `declared`: its bundle."""
+    shop.write(folder, offers, declared=declared)
     stored = people.image(shop.compiled(folder))
     found = {}
     with EmbeddedValkey(tcp=True) as valkey:
