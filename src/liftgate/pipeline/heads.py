@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
 from itertools import repeat
-from operator import attrgetter
+from operator import add, attrgetter
 from typing import Any
 
 import numpy as np
@@ -50,7 +50,7 @@ _OUTCOME: Callable[[Decision], tuple[Any, ...]] = attrgetter(
 _SLOT_COUNT, _ASKS = attrgetter("slot_count"), attrgetter("account_id", "slot_count", "deferred", "baseline_offers")
 _NOTHING_MORE = "", 1, False, ()
 _ROW, _DECISION_ID, _VALID_UNTIL = attrgetter("row"), attrgetter("decision_id"), attrgetter("valid_until_ms")
-_REQUEST_ID, _TRACED = attrgetter("request_id"), attrgetter("trace_id")
+_REQUEST_ID, _TRACED, _SPAN_ID = attrgetter("request_id"), attrgetter("trace_id"), attrgetter("span_id")
 _NO, _YES, _NOTHING = repeat(False), repeat(True), repeat(b"")
 KNOWN = 16_384
 """Outcomes remembered for a bundle; one more, and all are forgotten."""
@@ -80,9 +80,16 @@ class Heads:
                 strict=False,
             )
         )
-        plain = live.bare and batch.by_default is None and batch.verdicts is None and batch.withheld is None and not batch.silent
-        self._plain = [asks == _NOTHING_MORE for asks in map(_ASKS, requests)] if plain else [False] * batch.n
-        """[N] the record has none of the fields that most have not."""
+        self._own: list[bytes | None] = [None] * batch.n
+        """[N] the fields that most records have not, where those are of the row's arms alone; None: there may be others."""
+        if live.bare and batch.by_default is None and batch.verdicts is None and not batch.silent:
+            arms: Iterable[bytes] = _NOTHING
+            if not live.variants.plain:
+                arms = map(live.variants.record_parts.__getitem__, batch.variant.tolist())
+            self._own = [own if asks == _NOTHING_MORE else None for asks, own in zip(map(_ASKS, requests), arms, strict=False)]
+            if batch.withheld is not None:
+                for row in np.flatnonzero(np.logical_or.reduce(batch.withheld, axis=1)).tolist():
+                    self._own[row] = None
 
     def _more(self, row: int, request: DecideRequest, decision: Decision) -> bytes:
         """Return the fields that most records have not."""
@@ -164,9 +171,13 @@ class Heads:
         outcomes = list(map(known.get, alike))
         if None in outcomes:
             outcomes = [known.get(one) or self._learn(one, decision) for one, decision in zip(alike, decisions, strict=True)]
-        more: Iterable[bytes] = _NOTHING
-        if False in self._plain or any(map(_TRACED, requests)):
-            more = [self._last(decision, request) for decision, request in zip(decisions, requests, strict=True)]
+        owns = list(map(self._own.__getitem__, rows))
+        more: Iterable[bytes] = owns  # type: ignore[assignment]  # None are in the list that follows
+        if None in owns:
+            ours = zip(owns, rows, requests, decisions, strict=True)
+            more = [self._more(*one) if own is None else own for own, *one in ours]
+        if any(map(_TRACED, requests)):
+            more = map(add, more, map(trace_part, map(_TRACED, requests), map(_SPAN_ID, requests)))
         return encode_heads(
             columns,
             list(map(_DECISION_ID, decisions)),
@@ -177,11 +188,6 @@ class Heads:
             self._walk_part,
             more,
         )
-
-    def _last(self, decision: Decision, request: DecideRequest) -> bytes:
-        """Return what stands last in a record: fields that most have not, and the span that it belongs to."""
-        more = b"" if self._plain[decision.row] else self._more(decision.row, request, decision)
-        return more + trace_part(request.trace_id, request.span_id)
 
     def _learn(self, alike: tuple[Any, ...], decision: Decision) -> bytes:
         """Return what a decision's record says that others' say, too, and remember it."""

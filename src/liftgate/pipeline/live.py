@@ -141,7 +141,7 @@ class Live:
     factored: bool = field(init=False)
     """Worth has factors that records have columns of."""
     bare: bool = field(init=False)
-    """Nothing in the bundle gives records fields that most have not."""
+    """Nothing in the bundle but arms gives records fields that most have not."""
     outcomes: dict[tuple[Any, ...], Decision] = field(init=False, default_factory=dict)
     """What rows that are told the same come to, as far as it came up: `pipeline/outcome.py`."""
     outcome_parts: dict[tuple[Any, ...], bytes] = field(init=False, default_factory=dict)
@@ -179,7 +179,7 @@ class Live:
         set_once(self, "reads", (*map(bool, reads), self.evaluation is not None))
         worth = bundle.worth
         set_once(self, "factored", any(one is not None for one in (worth.context_weight, worth.lever, worth.untreated, worth.prior)))
-        set_once(self, "bare", not self.layers.by_visit and self.variants.plain and not self.modes and not self.slot_defaults.any)
+        set_once(self, "bare", not self.layers.by_visit and not self.modes and not self.slot_defaults.any)
         set_once(self, "record_parts", tuple(_record_part(bundle, placement) for placement in bundle.placements))
 
 
