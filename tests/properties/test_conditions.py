@@ -193,7 +193,7 @@ def test_ordinary_conditions_can_be_had_row_by_row() -> None:
 @given(st.lists(truths(2), min_size=1, max_size=FEW + 2), people(holes=True))
 def test_small_batches_are_judged_as_large_ones(trees: list[Tree], group: list[dict[str, Any]]) -> None:
     """Rules say the same of people one at a time as of all of them in one batch, whichever way each is judged."""
-    rules = Judgements([compiled(tree) for tree in trees], 2, 0, 3)
+    rules = Judgements([compiled(tree) for tree in trees], [(2, 0, 3)] * len(trees))
     many = (group * (FEW_JUDGEMENTS + 1))[: FEW_JUDGEMENTS + 1]
     inputs, _ = columns(many)
     now_ms = np.full(len(many), NOW_MS)

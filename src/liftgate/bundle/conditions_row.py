@@ -49,11 +49,14 @@ def judge(
     return made
 
 
-def judge_all(conditions: Sequence[Steps], false: int, true: int, unknown: int) -> JudgeAll:
-    """Return many conditions' steps as one function that gives one of three codes for each, and 0 behind them."""
-    text = _Text()
-    text.names |= {"false": false, "true": true, "unknown": unknown}
-    codes = [f"true if {yes} else unknown if {cannot_tell} else false, " for yes, cannot_tell in map(text.add, conditions)]
+def judge_all(conditions: Sequence[Steps], outcomes: Sequence[Sequence[int]]) -> JudgeAll:
+    """Return many conditions' steps as one function that gives one of three codes for each, and 0 behind them.
+
+    `outcomes`: each condition's codes where it is false, where it is true, and where that is unknown.
+    """
+    text, codes = _Text(), []
+    for (yes, cannot_tell), (false, true, unknown) in zip(map(text.add, conditions), outcomes, strict=True):
+        codes.append(f"{int(true)} if {yes} else {int(unknown)} if {cannot_tell} else {int(false)}, ")
     made: JudgeAll = text.function(f"{''.join(codes)}0")
     return made
 

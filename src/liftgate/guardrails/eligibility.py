@@ -13,7 +13,7 @@ from liftgate.domain.batch import Batch, Codes
 from liftgate.domain.input import Floats
 from liftgate.domain.reason import Reason
 from liftgate.guardrails.base import PASSES, Tally, Verdict
-from liftgate.guardrails.rules import Rules
+from liftgate.guardrails.rules import Rules, Section
 
 _CHANNEL, _OTHER = attrgetter("context.channel"), repeat(-1)
 _PASSES = np.uint8(PASSES)
@@ -29,12 +29,12 @@ class Eligibility:
     def __init__(self, bundle: Bundle) -> None:
         self._bundle = bundle
         self.idle = False
-        sections = (
-            Rules(bundle, "eligible_if", Reason.NOT_ELIGIBLE, None, Reason.ELIGIBILITY_UNKNOWN),
-            Rules(bundle, "applicable_if", Reason.NOT_APPLICABLE, None, Reason.APPLICABILITY_UNKNOWN, excusable=True),
-            Rules(bundle, "suitable_if", Reason.NOT_SUITABLE, None, Reason.SUITABILITY_UNKNOWN, excusable=True),
+        self._rules = Rules(
+            bundle,
+            Section("eligible_if", Reason.NOT_ELIGIBLE, None, Reason.ELIGIBILITY_UNKNOWN),
+            Section("applicable_if", Reason.NOT_APPLICABLE, None, Reason.APPLICABILITY_UNKNOWN, excusable=True),
+            Section("suitable_if", Reason.NOT_SUITABLE, None, Reason.SUITABILITY_UNKNOWN, excusable=True),
         )
-        self._sections = [rules for rules in sections if rules]
         self._channel_code = {name: i for i, name in enumerate(bundle.channels)}
         other = np.zeros((len(bundle.offers), 1), dtype=np.bool_)
         off_channel = (bundle.needs_channel[:, None] & ~np.concatenate((bundle.on_channel, other), axis=1)).T
@@ -52,8 +52,8 @@ class Eligibility:
         if self._stands:
             tally = Tally(batch, self._bundle)
             tally.reason = self._standing(batch)
-        for rules in self._sections:
-            tally = rules.judge(batch, tally)
+        if self._rules:
+            tally = self._rules.judge(batch, tally)
         return None if tally is None else tally.verdict()
 
     def _standing(self, batch: Batch) -> Codes:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
@@ -19,25 +20,29 @@ from liftgate.guardrails.base import PASSES, Tally
 
 FEW = 3
 """Up to so many conditions one after the other are cheaper than together."""
-FEW_JUDGEMENTS = 40
+FEW_JUDGEMENTS = 80
 """Up to so many pairs of a person and a condition are judged one by one: there plain numbers cost less than columns."""
+FEW_PEOPLE = 12
+"""Of no more people than this: columns cost hardly anything more for one person more."""
 
 
 class Judgements:
     """Conditions, each distinct one once, and the cheapest way to judge them for a batch of any size."""
 
-    def __init__(self, conditions: Sequence[Condition], false: int, true: int, unknown: int) -> None:
-        """`false`, `true`, `unknown`: codes, 0 to 255."""
+    def __init__(self, conditions: Sequence[Condition], codes: Sequence[Sequence[int]]) -> None:
+        """`codes`: each condition's where it is false, where it is true and where that is unknown, 0 to 255."""
         self._conditions = conditions
         columns = [condition for condition in conditions if isinstance(condition, ColumnCondition)]
         self._fused = FusedConditions(columns) if FEW < len(conditions) == len(columns) else None
         by_row = bool(columns) and len(columns) == len(conditions) and all(column.by_row for column in columns)
-        self._few = FEW_JUDGEMENTS // len(columns) if by_row else 0
+        self._few = min(FEW_JUDGEMENTS // len(columns), FEW_PEOPLE) if by_row else 0
         """Up to so many people are judged one by one."""
         self._by_row = [column.program.by_row for column in columns]
         self._judge: JudgeAll | None = None
-        self._codes = false, true, unknown
-        self._false, self._true, self._unknown = (np.array(code, dtype=np.uint8) for code in self._codes)
+        self._codes = codes
+        # One for all, where they are the same: numpy takes less over that.
+        columns_of = codes[:1] if len(set(map(tuple, codes))) == 1 else codes
+        self._false, self._true, self._unknown = np.array(columns_of, dtype=np.uint8).reshape(len(columns_of), 3, 1).swapaxes(0, 1)
 
     def __len__(self) -> int:
         return len(self._conditions)
@@ -48,7 +53,7 @@ class Judgements:
         if len(inputs) <= self._few:
             judge = self._judge
             if judge is None:
-                judge = self._judge = judge_all(self._by_row, *self._codes)
+                judge = self._judge = judge_all(self._by_row, self._codes)
             rows = list(map(judge, inputs.tolist(), times.tolist()))
             return np.array(rows, dtype=np.uint8).T if any(map(any, rows)) else None
         codes = np.zeros((len(self) + 1, len(inputs)), dtype=np.uint8)
@@ -67,48 +72,82 @@ class Judgements:
         return true, unknown
 
 
+@dataclass(frozen=True, slots=True)
+class Section:
+    """The conditions of one kind, and what they have against offers."""
+
+    name: str
+    """As `Bundle` has it."""
+    false: Reason | None
+    """Where a condition is false; None: the offer passes."""
+    true: Reason | None
+    unknown: Reason
+    excusable: bool = False
+    """For rows that are excused it only notes, as in shadow."""
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class _Layer:
+    """Conditions of a section that offers have of their group, or of their own."""
+
+    rule: Indices
+    """[K] the offer's among all conditions; -1: none."""
+    in_shadow: Bools | None
+    excusable: bool
+    first: int
+    end: int
+    """The section's conditions."""
+
+
 class Rules:
-    """The conditions of one section. An offer may have two: its group's, which is judged first, and its own."""
+    """The conditions of some sections. Of each an offer may have two: its group's, which is judged first, and its own."""
 
-    def __init__(
-        self, bundle: Bundle, section: str, false: Reason | None, true: Reason | None, unknown: Reason, excusable: bool = False
-    ) -> None:
-        """`false`, `true`: the reason where a condition is false, where it is true; None: the offer passes.
-
-        `excusable`: for rows that are excused it only notes, as in shadow.
-        """
-        self._bundle, self._excusable = bundle, excusable
-        rules: Sequence[Rule] = getattr(bundle, section)
-        against = [PASSES if reason is None else int(reason) for reason in (false, true, unknown)]
-        self._judgements = Judgements([rule.condition for rule in rules], *against)
-        shadow = bundle.shadow
-        layers = (
-            (_layer([rule.inherited for rule in rules], len(bundle.offers)), shadow.inherited.get(section)),
-            (_layer([rule.own for rule in rules], len(bundle.offers)), shadow.own.get(section)),
-        )
-        self._layers = [(layer, in_shadow) for layer, in_shadow in layers if (layer < len(rules)).any()]
+    def __init__(self, bundle: Bundle, *sections: Section) -> None:
+        """`sections` in the order in which they give reasons."""
+        self._bundle, shadow, offers = bundle, bundle.shadow, len(bundle.offers)
+        conditions: list[Condition] = []
+        codes: list[tuple[int, int, int]] = []
+        self._layers: list[_Layer] = []
+        for section in sections:
+            rules: Sequence[Rule] = getattr(bundle, section.name)
+            first, end = len(conditions), len(conditions) + len(rules)
+            for governed, in_shadow in (
+                ([rule.inherited for rule in rules], shadow.inherited.get(section.name)),
+                ([rule.own for rule in rules], shadow.own.get(section.name)),
+            ):
+                rule = _rule(governed, offers, first)
+                if (rule >= 0).any():
+                    self._layers.append(_Layer(rule, in_shadow, section.excusable, first, end))
+            false, true = (PASSES if reason is None else int(reason) for reason in (section.false, section.true))
+            conditions += [rule.condition for rule in rules]
+            codes += [(false, true, int(section.unknown))] * len(rules)
+        self._judgements = Judgements(conditions, codes)
+        self._several = len({layer.first for layer in self._layers}) > 1
 
     def __bool__(self) -> bool:
         return len(self._judgements) > 0
 
     def judge(self, batch: Batch, tally: Tally | None) -> Tally | None:
-        """Note the objections of the section; without any the tally, which may be none yet, is left as it is."""
+        """Note the objections of the sections; without any the tally, which may be none yet, is left as it is."""
         codes = self._judgements.evaluate(batch.inputs, batch.now_ms)
         if codes is None:
             return tally
         if tally is None:
             tally = Tally(batch, self._bundle)
-        for layer, in_shadow in self._layers:
-            if self._excusable and batch.excused is not None:
+        for layer in self._layers:
+            if self._several and not any(codes[layer.first : layer.end].tobytes()):
+                continue
+            in_shadow = layer.in_shadow
+            if layer.excusable and batch.excused is not None:
                 # [N, 1] or [N, K].
                 in_shadow = batch.excused[:, None] if in_shadow is None else batch.excused[:, None] | in_shadow
-            tally.object_with(codes.take(layer, axis=0).T, in_shadow)
+            tally.object_with(codes.take(layer.rule, axis=0).T, in_shadow)
         return tally
 
 
-def _layer(governed: Sequence[Indices], offers: int) -> Indices:
-    """Return [K]: the offer's rule; one past the last: none."""
-    layer = np.full(offers, len(governed), dtype=np.intp)
-    for r, its in enumerate(governed):
-        layer[its] = r
-    return layer
+def _rule(governed: Sequence[Indices], offers: int, first: int) -> Indices:
+    """Return [K]: the offer's rule, counted from `first`; -1: none."""
+    found = np.full(offers, -1, dtype=np.intp)
+    for r, its in enumerate(governed, start=first):
+        found[its] = r
+    return found
