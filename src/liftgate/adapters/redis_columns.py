@@ -14,7 +14,8 @@ from liftgate.domain.profile import unpack
 from liftgate.pipeline.ports import Fetched, PersonKey
 
 _id_of, _ghost_of, _both_of = attrgetter("person_id"), attrgetter("ghost"), attrgetter("both")
-_kind_of = attrgetter("certain", "account_id", "verdicts", "lists", "features")
+_kind_of = attrgetter("certain", "account_id", "lists", "verdicts", "features")
+_PROFILE, _CONSENT, _KEY, _REAL = repeat(b"p"), repeat(b"c"), repeat(b"k"), repeat(False)
 _HISTORY = (b"h", b"g")
 """By whether it is a ghost's."""
 
@@ -22,52 +23,55 @@ _HISTORY = (b"h", b"g")
 class Columns:
     """The keys of one fetch, and where their values belong."""
 
-    __slots__ = ("_both", "_features", "_keyed", "_lists", "_totals", "_verdicts", "keys", "there")
+    __slots__ = ("_both", "_kind", "_more", "_totals", "keys", "there")
 
-    def __init__(self, people: Sequence[PersonKey], totals: Sequence[bytes], keyed: bool, kind: tuple[bool, ...]) -> None:
-        """`keyed`: people's own keys are read too; `kind`: whether their verdicts, lists and events are."""
-        self._keyed, self._totals = keyed, len(totals)
-        self._verdicts, self._lists, self._features = kind
+    def __init__(self, people: Sequence[PersonKey], totals: Sequence[bytes], keyed: bool, kind: tuple[bool, bool, bool]) -> None:
+        """`keyed`: people's own keys are read too, as the fourth column; `kind`: whether their lists, verdicts and events are."""
         tags = list(map(redis_keys.tag, map(_id_of, people)))
-        keys = self.keys = list(map(add, tags, repeat(b"p")))
-        keys += map(add, tags, repeat(b"c"))
-        keys += map(add, tags, map(_HISTORY.__getitem__, map(_ghost_of, people)))
+        histories = map(add, tags, map(_HISTORY.__getitem__, map(_ghost_of, people)))
+        keys = self.keys = [*map(add, tags, _PROFILE), *map(add, tags, _CONSENT), *histories]
         if keyed:
-            keys += map(add, tags, repeat(b"k"))
+            keys += map(add, tags, _KEY)
         self.there: list[Command] = []
         """What asks how many lists there are: MGET says nothing of keys of other types."""
-        if self._lists:
-            listed = list(map(add, tags, repeat(b"s")))
-            keys += listed
-            self.there.append(("EXISTS", *listed))
-        if self._verdicts:
-            keys += map(add, tags, repeat(b"v"))
-        if self._features:
-            keys += map(add, tags, repeat(b"w"))
-        # Of whom both histories are read: the real ones.
-        self._both = [row for row, both in enumerate(map(_both_of, people)) if both] if any(map(_both_of, people)) else []
-        keys += [tags[row] + b"h" for row in self._both]
-        keys += [redis_keys.total(cap_id, False) for cap_id in totals]
+        both = any(map(_both_of, people))
+        self._more = both or bool(totals) or True in kind
+        if self._more:
+            self._kind, self._totals = kind, len(totals)
+            lists, verdicts, features = kind
+            if lists:
+                listed = list(map(add, tags, repeat(b"s")))
+                keys += listed
+                self.there.append(("EXISTS", *listed))
+            if verdicts:
+                keys += map(add, tags, repeat(b"v"))
+            if features:
+                keys += map(add, tags, repeat(b"w"))
+            # Of whom both histories are read: the real ones.
+            self._both = [row for row, one in enumerate(people) if one.both] if both else []
+            keys += [tags[row] + b"h" for row in self._both]
+            keys += map(redis_keys.total, totals, _REAL)
 
-    def put(self, schema: InputSchema, count: int, values: Sequence[Any], there: Sequence[int]) -> tuple[Fetched, Sequence[Any]]:
-        """Return what was fetched for so many people from the values of `keys` and the reply to `there`, and people's own keys."""
-        parts = [values[at : at + count] for at in range(0, len(values) - count + 1, count)]
-        fetched = Fetched(unpack(schema, parts[0]), parts[1], parts[2])
-        at = 3 + self._keyed
-        if self._lists:
-            fetched.lists = dict(enumerate(certain(parts[at], there)))
-            at += 1
-        if self._verdicts:
-            fetched.verdicts = dict(enumerate(parts[at]))
-            at += 1
-        if self._features:
-            fetched.features = dict(enumerate(parts[at]))
-            at += 1
-        if self._both:
-            fetched.real_history = dict(zip(self._both, values[at * count : at * count + len(self._both)], strict=True))
-        if self._totals:
-            fetched.totals = values[at * count + len(self._both) :]
-        return fetched, parts[3] if self._keyed else ()
+    def put(self, schema: InputSchema, count: int, values: Sequence[Any], there: Sequence[int]) -> Fetched:
+        """Return what was fetched for so many people from the values of `keys` and the reply to `there`."""
+        fetched = Fetched(unpack(schema, values[:count]), values[count : 2 * count], values[2 * count : 3 * count])
+        if self._more:
+            # From the end, where columns are of any length.
+            lists, verdicts, features = self._kind
+            end = len(values) - self._totals
+            fetched.totals = values[end:]
+            if self._both:
+                fetched.real_history = dict(zip(self._both, values[end - len(self._both) : end], strict=True))
+                end -= len(self._both)
+            if features:
+                fetched.features = dict(enumerate(values[end - count : end]))
+                end -= count
+            if verdicts:
+                fetched.verdicts = dict(enumerate(values[end - count : end]))
+                end -= count
+            if lists:
+                fetched.lists = dict(enumerate(certain(values[end - count : end], there)))
+        return fetched
 
 
 def columns(people: Sequence[PersonKey], totals: Sequence[bytes], keyed: bool) -> Columns | None:
@@ -76,7 +80,7 @@ def columns(people: Sequence[PersonKey], totals: Sequence[bytes], keyed: bool) -
     if len(kinds) > 1:
         return None
     ((sure, account_id, *kind),) = kinds
-    return None if sure or account_id else Columns(people, totals, keyed, tuple(kind))
+    return None if sure or account_id else Columns(people, totals, keyed, (kind[0], kind[1], kind[2]))
 
 
 def certain(documents: Sequence[bytes | None], there: Sequence[int]) -> Sequence[bytes | None]:

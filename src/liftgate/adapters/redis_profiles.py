@@ -94,18 +94,20 @@ class RedisProfiles:
     async def _fetch_alike(self, people: Sequence[PersonKey], alike: Columns, schema: InputSchema, budget_s: float) -> Fetched:
         """Fetch what everyone has alike, as mostly: by one MGET, people's keys, tombstones of the new and total counters included."""
         hurried, end, n = budget_s < self._budget_s, len(alike.keys), len(people)
-        asking = None if self._keys is None else Asking(self._keys, people, apart=False)
-        before, tombstones = ([], []) if asking is None else (asking.claims(), asking.tombstones())
-        commands: list[Command] = [*before, ("MGET", *alike.keys, *tombstones), *alike.there]
+        commands: list[Command] = [("MGET", *alike.keys), *alike.there]
+        asking, made = None, 0
+        if self._keys is not None:
+            asking = Asking(self._keys, people, apart=False)
+            before, tombstones = asking.claims(), asking.tombstones()
+            if before:
+                made = len(before)
+                commands = [*before, ("MGET", *alike.keys, *tombstones), *alike.there]
         replies = await guarded(self._client, self._breaker, commands, budget_s, hurried)
-        there = replies[len(before) + 1 :]
-        check(there)
-        del replies[len(before) + 1 :]
-        values = replies.pop()
-        check((values,))
-        fetched, keys = alike.put(schema, n, values[:end], there)
+        check(replies[made:])
+        values = replies[made]
+        fetched = alike.put(schema, n, values[:end], replies[made + 1 :])
         if asking is not None:
-            asking.answered(keys, replies, values[end:])
+            asking.answered(values[3 * n : 4 * n], replies[:made], values[end:])
             fetched.keys = asking.keys if asking.at_once() else await asking.settled(lambda more: self._call(more, budget_s))
             for row in asking.erased:
                 _forget(fetched, row)
