@@ -53,7 +53,10 @@ class Salt:
 
     def bucket(self, unit: str, n: int = SPACE) -> int:
         """Return the unit's bucket, uniform in [0, n)."""
-        return (self.hash64(unit) * n) >> 64
+        # As `hash64`, without a call and a turn of its loop.
+        raw, state = unit.encode("utf-8", "surrogatepass"), self._state.copy()
+        state.update(len(raw).to_bytes(4, "little") + raw)
+        return (int.from_bytes(state.digest(), "little") * n) >> 64
 
     def buckets(self, units: Iterable[str], n: int = SPACE) -> list[int]:
         """Return `bucket` of each unit."""
