@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from liftgate.domain.bucketing import SPACE, Salt, bucket, uniforms
+from liftgate.domain.bucketing import SPACE, Salt, bucket, columns_of, uniforms
 from liftgate.domain.layer import HOLDOUT, Layer, first_and_rest
 from liftgate.selection.layers import Layers
 
@@ -43,6 +43,14 @@ def test_columns_are_what_single_calls_give(units: list[tuple[str, str, bool]]) 
     raw = [first.encode("utf-8", "surrogatepass") for first in firsts]
     drawn = uniforms([salt if salted else None for *_, salted in units], raw, [second for _, second, _ in units])
     assert drawn.tolist() == [salt.uniform(first, second) if salted else 0.0 for first, second, salted in units]
+
+
+@given(st.lists(st.integers(0, 2**64 - 1), max_size=9), st.integers(1, 2**32 - 1))
+def test_buckets_of_a_column_are_exact(hashes: list[int], n: int) -> None:
+    """(h * n) >> 64 by halves is what it is at once, at both ends of the hashes and between them."""
+    edges = [0, 1, 2**32 - 1, 2**32, 2**64 - 1, *hashes]
+    raw = b"".join(one.to_bytes(8, "little") for one in edges)
+    assert columns_of(raw, 1, n).tolist() == [[(one * n) >> 64 for one in edges]]
 
 
 def test_parts_are_length_prefixed() -> None:
