@@ -10,8 +10,12 @@ import pytest
 from . import every_guardrail
 from .instructions import Counter, measure, of_batch_calls, of_events
 
-BUDGET = {1: 11_350, 32: 2_650}
-"""By size of batch, on Python 3.11; it took 10,950 and 2,300 when this was written. A change that needs more says why and raises it."""
+BUDGET = {1: 12_600, 32: 2_650}
+"""By size of batch, on Python 3.11; it took 10,950 and 2,300 when this was written. A change that needs more says why and raises it.
+
+Alone it was 11,350 for 9,770: commands, ids and records are put together a batch at a time since, which is less for many rows (and less
+machine work for one: 13,400 instructions for 18,800 in packing commands) and more steps for a single one.
+"""
 EVERY_BUDGET = {1: 16_100, 32: 3_170}
 """The same with every kind of guardrail and layer over 20 offers; it took 14,000 and 2,760."""
 BATCH_BUDGET = 1_730
