@@ -43,3 +43,18 @@ async def test_nobody_waits_for_others_whose_server_is_away(valkey_url: str, tmp
             while held():
                 await asyncio.sleep(0.01)
         await amends.close()
+
+
+async def test_what_waits_keeps_no_record(valkey_url: str, tmp_path: Path) -> None:
+    """While Redis is late an amendment waits for up to a minute: without the record of its claim, which nobody asks for again."""
+    store = FakeReservations()
+    claim = replace(_claim(1, "away-1"), record=b"a row of two or three thousand bytes")
+    await store.reserve([claim])
+    store.away = lambda person: person.startswith("away")
+    async with workbench(valkey_url, tmp_path) as bench:
+        amends = Amends(replace(bench.ports, reservations=store), horizon_s=60.0)
+        amends.put(Amendment(claim, b""), asyncio.get_running_loop().time())
+        assert claim.record == b""
+        store.away = None
+        await amends.close()
+    assert not any(store.history.values())

@@ -27,6 +27,8 @@ class Amends:
 
     def put(self, amendment: Amendment, now: float) -> None:
         """Add one; `now` is on the event loop's clock."""
+        # Nobody asks for its record again, which is most of what would wait for a minute while Redis is late.
+        amendment.claim.record = b""
         self._waiting.append((now + self._horizon_s, amendment))
         if self._task is None or self._task.done():
             self._task = asyncio.get_running_loop().create_task(self._run())
