@@ -62,7 +62,7 @@ class PersonKeys:
         """Return what stands for people, as `pseudonym` would, and the rows of those for whom it does so for once alone."""
         if None not in keys:
             # As mostly: no key is None, which the type cannot say.
-            return self._pseudonyms.under_all(keys, people), []  # type: ignore[arg-type]
+            return self._pseudonyms.under_all(keys, people), []  # type: ignore[arg-type]  # no key is None
         made = list(map(self.pseudonym, people, keys))
         return [one for one, _ in made], [row for row, (_, once) in enumerate(made) if once]
 
