@@ -26,7 +26,7 @@ assert session.run(None, {{"X": np.zeros((1, 1), np.float32)}})
 def _left_by(module: str, home: Path) -> list[str]:
     """Return the files that scoring in a fresh process leaves in its home."""
     home.mkdir()
-    # Not the surroundings of the test: the runtime holds its peace by itself where CI or the like is set, and the control would see nothing.
+    # Not the surroundings of the test: where CI or the like is set the runtime keeps quiet by itself, and the control would see nothing.
     around = {name: os.environ[name] for name in ("PATH", "LD_LIBRARY_PATH", "LANG") if name in os.environ}
     around |= {"HOME": str(home), "XDG_CACHE_HOME": str(home / "cache"), "XDG_DATA_HOME": str(home / "data")}
     # Nobody listens there: what would be sent is not.
