@@ -11,7 +11,8 @@ import numpy.typing as npt
 
 MOST_REQUESTS = 20_000_000
 """In one run: 32 bytes are kept of each."""
-ARRIVALS = ("poisson", "constant")
+POISSON, CONSTANT = "poisson", "constant"
+ARRIVALS = (POISSON, CONSTANT)
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,7 +48,7 @@ def ramp(first: float, last: float, step: float, duration_s: float) -> tuple[Ste
     return tuple(Step(rate, duration_s) for rate in [*(rate for rate in rates if rate * sign < last * sign), last])
 
 
-def plan(steps: Sequence[Step], arrivals: str = "poisson", seed: int = 0) -> Schedule:
+def plan(steps: Sequence[Step], arrivals: str = POISSON, seed: int = 0) -> Schedule:
     """Draw a schedule: independent exponential gaps, or equal ones. Raises ValueError when it would hold too many requests or none."""
     expected = sum(step.rate * step.duration_s for step in steps)
     if expected > MOST_REQUESTS:
@@ -55,7 +56,7 @@ def plan(steps: Sequence[Step], arrivals: str = "poisson", seed: int = 0) -> Sch
     dice = np.random.default_rng(seed)  # noqa: TID251  # when a test asks is no decision
     parts, starts = [], np.cumsum([0.0, *(step.duration_s for step in steps)])
     for step, (start, end) in zip(steps, pairwise(starts), strict=True):
-        if arrivals == "constant":
+        if arrivals == CONSTANT:
             at = start + np.arange(int(step.rate * step.duration_s)) / step.rate
         else:
             # Given their number, arrivals of a Poisson process are uniform over the step.

@@ -13,6 +13,7 @@ from liftgate.app.cli.say import fail
 DEFAULT_TARGET = "127.0.0.1:7420"
 _FAILED, _WRONG = 1, 2
 _IN_FLIGHT = 64
+_SEED = 1
 
 
 def register(app: typer.Typer) -> None:
@@ -43,8 +44,16 @@ def load(
     ] = "1000",
     channel: Annotated[str, typer.Option("--channel", help="The channel of requests that name none.")] = "",
     deadline: Annotated[str | None, typer.Option("--deadline", help="Sent as grpc-timeout; replies within it are counted: 50ms.")] = None,
-    arrivals: Annotated[str, typer.Option("--arrivals", help="poisson (as strangers come) or constant.")] = "poisson",
-    seed: Annotated[int, typer.Option("--seed", min=0, help="Of the Poisson schedule: the same seed, the same schedule.")] = 1,
+    arrivals: Annotated[
+        str | None,
+        typer.Option(
+            "--arrivals", metavar="poisson|constant", help="As strangers come, or evenly. Not with --closed.", show_default="poisson"
+        ),
+    ] = None,
+    seed: Annotated[
+        int | None,
+        typer.Option("--seed", min=0, help="Of the Poisson schedule: the same seed, the same schedule.", show_default="1"),
+    ] = None,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Ask for dry runs: no cap is charged and nothing is recorded.")] = False,
     method: Annotated[str, typer.Option("--method", help="The gRPC method, if another one takes a DecideRequest.")] = "",
     hdr: Annotated[Path | None, typer.Option("--hdr", metavar="FILE", help="Write HdrHistogram's percentile distribution, in ms.")] = None,
@@ -70,11 +79,18 @@ def load(
     from liftgate.load.connections import Unreachable
     from liftgate.load.hdr import distribution
     from liftgate.load.run import closed_run, open_run
-    from liftgate.load.schedule import ARRIVALS
+    from liftgate.load.schedule import ARRIVALS, CONSTANT, POISSON
 
     if (rate is not None) + (ramp is not None) + closed != 1:
         fail("say one of --rate N, --ramp FROM:TO[:STEP] and --closed", _WRONG, as_json)
-    if arrivals not in ARRIVALS:
+    if closed and (arrivals is not None or seed is not None):
+        ignored = "--arrivals" if arrivals is not None else "--seed"
+        fail(
+            f"{ignored} is of a schedule, and --closed has none: it sends when a reply has come; leave one of the two out", _WRONG, as_json
+        )
+    if arrivals == CONSTANT and seed is not None:
+        fail("--seed draws Poisson arrivals, and --arrivals constant draws nothing; leave one of the two out", _WRONG, as_json)
+    if arrivals is not None and arrivals not in ARRIVALS:
         fail(f"--arrivals: wants {' or '.join(ARRIVALS)}, not {arrivals!r}", _WRONG, as_json)
     # Known before the minutes of load, not after them.
     if hdr is not None and (hdr.is_dir() or not hdr.parent.is_dir()):
@@ -84,7 +100,7 @@ def load(
         seconds = arguments.duration_s(duration, "--duration")
         deadline_ms = None if deadline is None else arguments.duration_s(deadline, "--deadline") * 1e3
         host, port = arguments.address(target, my_server)
-        schedule = None if closed else arguments.schedule(rate, ramp, seconds, arrivals, seed)
+        schedule = None if closed else arguments.schedule(rate, ramp, seconds, arrivals or POISSON, _SEED if seed is None else seed)
         tails = requests.numbered(int(people), template) if people.isdecimal() else requests.people(Path(people), template)
         peer = Peer.find(host, port, frames.request_headers(target, method or requests.DECIDE, deadline_ms))
         bodies = requests.bodies(tails)
