@@ -15,6 +15,7 @@ from liftgate.adapters.redis_fleet import GONE_MS, KEY, RedisFleet
 from liftgate.adapters.redis_published import Published, RedisPublished
 from liftgate.bundle.mistake import Mistake
 from liftgate.domain.errors import StoreUnavailable
+from tests.contract.cluster import Cluster
 
 REFUSED = Outcome("w", "refused", 5, "a" * 64, "a" * 64, "ada", (Mistake("a.yaml", 3, "offers", "is wrong", "mend it"),), "")
 ONE = WorkerState("one", "host-a", 7, 7420, "native", "1.0", "shop", "a" * 64, 5, REFUSED)
@@ -49,6 +50,20 @@ async def test_what_is_reported_is_read(client: RedisClient) -> None:
     assert not agree([])
     await fleet.leave("one")
     assert [one.state for one in await fleet.read()] == [TWO]
+
+
+async def test_a_cluster_calls_the_roll_too() -> None:
+    """On a Cluster a worker that reports is read, and one that leaves is gone."""
+    with Cluster(2) as cluster:
+        client = connect(cluster.url, 2_000)
+        try:
+            fleet = RedisFleet(client)
+            await fleet.report(ONE)
+            assert [one.state for one in await fleet.read()] == [ONE]
+            await fleet.leave("one")
+            assert await fleet.read() == []
+        finally:
+            await client.close()
 
 
 async def test_who_is_silent_for_a_minute_is_gone(client: RedisClient) -> None:
