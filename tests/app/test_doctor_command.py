@@ -4,16 +4,19 @@ from __future__ import annotations
 
 import asyncio
 import json
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 import typer
+from redis import Redis
 from typer.testing import CliRunner, Result
 
 from liftgate.adapters.embedded_valkey import EmbeddedValkey
 from liftgate.adapters.redis_client import Command, connect
 from liftgate.app.cli.doctor import register
+from tests.contract.cluster import Cluster
 
 BUNDLE = Path(__file__).parents[1] / "cases" / "bundles" / "features"
 APP = typer.Typer()
@@ -69,6 +72,46 @@ def test_eviction_is_named(url: str) -> None:
         on(url, ("CONFIG", "SET", "maxmemory-policy", "noeviction"))
     assert result.exit_code == 1
     assert "NO  maxmemory-policy: allkeys-lru; set `maxmemory-policy noeviction`" in result.output
+
+
+@pytest.fixture
+def cluster() -> Iterator[Cluster]:
+    """A Cluster of two."""
+    with Cluster(2) as running:
+        yield running
+
+
+def findings(url: str) -> dict[str, dict[str, Any]]:
+    """Return what the doctor finds in a store, by what was looked at."""
+    return {one["what"]: one for one in json.loads(run("--bundle", str(BUNDLE), "--redis", url, "--json").output)["findings"]}
+
+
+def test_a_cluster_that_one_server_takes_away_is_named(cluster: Cluster) -> None:
+    """Of a Cluster every server is looked at: one that wants full coverage is named with the mend, the others are well."""
+    sound = run("--bundle", str(BUNDLE), "--redis", cluster.url)
+    assert sound.exit_code == 0, sound.output
+    assert "ok  cluster-require-full-coverage: no (2 of 2 servers)" in sound.output
+    assert "ok  maxmemory-policy: noeviction (2 of 2 servers)" in sound.output
+    assert "packed profile" in sound.output
+    strict = cluster.nodes[1].port
+    with Redis(port=strict) as client:
+        client.config_set("cluster-require-full-coverage", "yes")
+    result = run("--bundle", str(BUNDLE), "--redis", cluster.url)
+    assert result.exit_code == 1
+    assert "ok  cluster-require-full-coverage: no (1 of 2 servers)" in result.output
+    assert f"NO  cluster-require-full-coverage at 127.0.0.1:{strict}: yes; set `cluster-require-full-coverage no`" in result.output
+
+
+def test_a_server_of_a_cluster_that_is_away_is_named(cluster: Cluster) -> None:
+    """The doctor looks at those that answer and says which one does not; a Cluster that is named as one server is told how to write it."""
+    whole = findings(cluster.url.replace("redis+cluster:", "redis:"))
+    assert not whole["cluster"]["fine"]
+    assert "redis+cluster://HOST:PORT" in whole["cluster"]["mend"]
+    gone = cluster.nodes[1].port
+    cluster.nodes[1].stop()
+    found = findings(cluster.url)
+    assert found["server"]["said"].endswith("(1 of 2 servers)")
+    assert not found[f"server at 127.0.0.1:{gone}"]["fine"]
 
 
 def test_an_absent_store_and_a_wrong_bundle_are_said(tmp_path: Path) -> None:

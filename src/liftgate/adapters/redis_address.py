@@ -41,6 +41,11 @@ class Address:
             db=db,
         )
 
+    @property
+    def where(self) -> str:
+        """HOST:PORT, or the path of a unix socket."""
+        return self.path or f"{self.host}:{self.port}"
+
     def at(self, host: str, port: int) -> Address:
         """Return the address of another server of the same Cluster."""
         return Address(host, port, "", self.tls, self.username, self.password, 0)

@@ -57,6 +57,9 @@ class Calling(Protocol):
 class RedisClient(Calling, Protocol):
     """What the adapters need of a client. Belongs to one event loop."""
 
+    where: str
+    """Of the server, or of the one that a Cluster was named by: HOST:PORT or a path."""
+
     def post(self, commands: Sequence[Command]) -> Awaitable[list[Any]]:
         """Return what `call` does, of commands in no hurry: they go out ahead of the next call, or alone after POST_S.
 

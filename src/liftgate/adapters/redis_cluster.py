@@ -20,7 +20,7 @@ from liftgate.adapters.redis_client import Command, NodeClient, PartAway, RedisC
 from liftgate.domain.errors import StoreUnavailable
 
 _SLOTS = 16384
-_SCRIPTED = ("EVAL", "EVALSHA")
+_KEY_AT: dict[object, int] = {"EVAL": 3, "EVALSHA": 3, "MEMORY": 2}
 _MOVED = ("MOVED", "ASK")
 _AWAY = frozenset({"CLUSTERDOWN", "LOADING", "MASTERDOWN", "TRYAGAIN", "READONLY", *_MOVED})
 """What a server says that cannot answer for a key now."""
@@ -43,6 +43,7 @@ class ClusterClient:
 
     def __init__(self, seed: Address, budget_s: float, max_connections: int) -> None:
         self.budget_s = budget_s
+        self.where = seed.where
         self._seed = seed
         self._max = max_connections
         self._servers: dict[tuple[str, int], _Server] = {}
@@ -245,5 +246,5 @@ class ClusterClient:
 
 def key_of(command: Command) -> bytes:
     """Return the key that a command goes by."""
-    key = command[3] if command[0] in _SCRIPTED else command[1]
+    key = command[_KEY_AT.get(command[0], 1)]
     return key if isinstance(key, bytes) else str(key).encode()

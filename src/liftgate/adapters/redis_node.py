@@ -27,6 +27,7 @@ class NodeClient:
 
     def __init__(self, address: Address, budget_s: float, max_connections: int) -> None:
         self.budget_s = budget_s
+        self.where = address.where
         self._address = address
         self._max = max_connections
         self._idle: list[Link] = []

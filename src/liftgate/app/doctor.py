@@ -9,7 +9,8 @@ from typing import Any
 
 from liftgate.adapters import redis_keys
 from liftgate.adapters.person_keys import KEY_BYTES
-from liftgate.adapters.redis_client import Command, RedisClient, check
+from liftgate.adapters.redis_client import Command, PartAway, RedisClient, check
+from liftgate.app.doctor_servers import ONE_OF_MANY, Finding, look
 from liftgate.bundle.compiled import Bundle
 from liftgate.domain import consent
 from liftgate.domain.contact_history import ENTRY
@@ -20,21 +21,9 @@ from liftgate.signals.series import Keeps, Series
 
 _BUDGET_S = 5.0
 _LIVES_MS = 60_000
-SKEW_MS = 1_000
-"""Clocks further apart than this are named."""
 TYPICAL_BUCKETS = 12
 """Buckets of each series that a typical person has an event in."""
 _KILL_SWITCH_CHANNEL = "lg:control"
-
-
-@dataclass(slots=True)
-class Finding:
-    """One thing that was looked at."""
-
-    what: str
-    fine: bool
-    said: str
-    mend: str = ""
 
 
 @dataclass(slots=True)
@@ -64,39 +53,19 @@ async def examine(client: RedisClient, bundle: Bundle) -> Diagnosis:
     """Look at a store through a bundle. Nothing of what is stored is read; what is written is gone at the end. Raises StoreUnavailable."""
     found = Diagnosis()
     began = time.perf_counter()
-    await client.call([("PING",)], _BUDGET_S)
+    servers = await look(client)
     took_ms = (time.perf_counter() - began) * 1000
     found.findings.append(Finding("store", True, f"answers in {took_ms:.1f} ms, connecting included"))
-    await _server(client, found)
-    await _rights(client, found)
-    found.memory = await _memory(client, bundle)
+    found.server = next((one.said.partition(" (")[0] for one in servers if one.what == "server"), "")
+    found.findings += servers
+    if any(one.what == ONE_OF_MANY for one in servers):
+        return found
+    try:
+        await _rights(client, found)
+        found.memory = await _memory(client, bundle)
+    except PartAway:
+        found.findings.append(Finding("rights and memory", False, "not looked at while a server is away", "look again when it is back"))
     return found
-
-
-async def _server(client: RedisClient, found: Diagnosis) -> None:
-    """Look at version, memory policy and clock."""
-    if client.clustered:
-        found.findings.append(Finding("cluster", True, "one answers; look at each server's maxmemory-policy yourself"))
-        return
-    before_ms = time.time() * 1000
-    info, policy, now = await client.call([("INFO", "server"), ("CONFIG", "GET", "maxmemory-policy"), ("TIME",)], _BUDGET_S)
-    after_ms = time.time() * 1000
-    if isinstance(info, bytes):
-        fields = dict(line.split(":", 1) for line in info.decode("utf-8", "replace").splitlines() if ":" in line)
-        named = "valkey" if "valkey_version" in fields else "redis"
-        found.server = f"{named} {fields.get('valkey_version') or fields.get('redis_version', '?')}"
-        found.findings.append(Finding("server", True, found.server))
-    if isinstance(policy, list) and len(policy) == 2:
-        name = policy[1].decode()
-        mend = "set `maxmemory-policy noeviction`: an evicted contact history is a cap forgotten, an evicted feature an event lost"
-        found.findings.append(Finding("maxmemory-policy", name == "noeviction", name, "" if name == "noeviction" else mend))
-    else:
-        found.findings.append(Finding("maxmemory-policy", True, "may not be asked by this user; it must be noeviction"))
-    if isinstance(now, list) and len(now) == 2:
-        its_ms = int(now[0]) * 1000 + int(now[1]) / 1000
-        off_ms = max(before_ms - its_ms, its_ms - after_ms, 0.0)
-        mend = "" if off_ms <= SKEW_MS else "set both clocks by NTP: events and consents from the future are held back"
-        found.findings.append(Finding("clocks", off_ms <= SKEW_MS, f"{off_ms:.0f} ms apart", mend))
 
 
 async def _rights(client: RedisClient, found: Diagnosis) -> None:

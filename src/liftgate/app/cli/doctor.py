@@ -37,7 +37,8 @@ def doctor(
 ) -> None:
     """Look at everything that a service needs, and measure what people cost in memory.
 
-    Looks at the bundle and its models, the store (reachable, version, eviction, clock, rights) and the log's directory. Then stores what
+    Looks at the bundle and its models, the store (reachable, version, eviction, clock, rights; of a Cluster each server,
+    and what it does while another is away) and the log's directory. Then stores what
     one person has under this bundle, asks the server what it takes (MEMORY USAGE), removes it, and says what 10^6 people take. Nothing
     that is stored is read or changed.
 
@@ -48,7 +49,8 @@ def doctor(
     Example: liftgate doctor --bundle my-bundle --redis embedded --json | jq .memory
     """
     from liftgate.adapters.onnx_models import OnnxModels
-    from liftgate.app.doctor import Finding, versions
+    from liftgate.app.doctor import versions
+    from liftgate.app.doctor_servers import Finding
     from liftgate.bundle.load import check_bundle
     from liftgate.domain.errors import BadInput
 
@@ -94,7 +96,7 @@ def _log(path: Path) -> Any:
     import os
     import shutil
 
-    from liftgate.app.doctor import Finding
+    from liftgate.app.doctor_servers import Finding
 
     if not path.is_dir():
         return Finding("log", False, f"{path} is no folder", "make it, or correct --log")
@@ -113,7 +115,8 @@ def _store(redis: str, bundle: Bundle, as_json: bool) -> Diagnosis:
     from contextlib import ExitStack
 
     from liftgate.adapters.redis_client import connect
-    from liftgate.app.doctor import Diagnosis, Finding, examine
+    from liftgate.app.doctor import Diagnosis, examine
+    from liftgate.app.doctor_servers import Finding
     from liftgate.domain.errors import StoreUnavailable
 
     async def look(url: str) -> Diagnosis:
