@@ -1,4 +1,4 @@
-"""Loading aside: in a process of its own in spare time, so that reading and compiling take nothing from the event loop (ADR 0034, 0037)."""
+"""Loading aside: in a process of its own in spare time, so that reading and compiling take nothing from the event loop (ADR 0034, 0048)."""
 
 from __future__ import annotations
 
@@ -11,13 +11,16 @@ from contextlib import suppress
 from time import monotonic
 
 from liftgate.app.control import encode
+from liftgate.app.lending import Lender
 from liftgate.app.loading import Files
 from liftgate.app.spare_time import STARVED_S, Hunger, step_into
 
 LONGEST_S = 300.0
 """How long a load may take before its process is ended."""
-LONGEST_IN_SPARE_TIME_S = 20.0
+LONGEST_IN_SPARE_TIME_S = 40.0
 """How much of it in spare time alone. Whoever asked for a reload of several workers waits for 60 s."""
+NEEDY_S, NEEDY_SHARE = 0.5, 0.15
+"""A loader in spare time that wants to run for so long and gets less than this of a processor is lent time of the event loop."""
 _LOOK_S = 0.25
 _ONE_THREAD = dict.fromkeys(("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"), "1")
 _AGAIN = "the bundle in force stays; reload again"
@@ -30,8 +33,9 @@ class LoadFailed(Exception):
 class Aside:
     """Starts loaders, one at a time: in spare time, and anew at a share where there is none. `stop` may be called from any thread."""
 
-    def __init__(self, files: Files, longest_s: float = LONGEST_S, starved_s: float = STARVED_S) -> None:
-        self._files, self._longest_s, self._starved_s = files, longest_s, starved_s
+    def __init__(self, files: Files, longest_s: float = LONGEST_S, starved_s: float = STARVED_S, lender: Lender | None = None) -> None:
+        """`lender` gives of its loop's time where there is hardly any to spare; None: nobody does."""
+        self._files, self._longest_s, self._starved_s, self._lender = files, longest_s, starved_s, lender
         self._lock = threading.Lock()
         self._process: subprocess.Popen[bytes] | None = None
         self._stopped = False
@@ -59,7 +63,7 @@ class Aside:
                 process, spare = self._start(theirs, spare)
             finally:
                 os.close(theirs)
-            watch = _Watch(process, until_s, self._starved_s if spare else None)
+            watch = _Watch(process, until_s, self._starved_s, self._lender) if spare else _Watch(process, until_s)
             try:
                 raw = _all_of(mine)
                 code = process.wait()
@@ -136,13 +140,16 @@ class Aside:
 
 
 class _Watch:
-    """Ends a loader when its time is over, and one in spare time when it has too little of that. A thread, until `end`."""
+    """Ends a loader when its time is over, and one in spare time that has too little of it, lent time included. A thread, until `end`."""
 
-    def __init__(self, process: subprocess.Popen[bytes], until_s: float, starved_s: float | None) -> None:
+    def __init__(
+        self, process: subprocess.Popen[bytes], until_s: float, starved_s: float | None = None, lender: Lender | None = None
+    ) -> None:
         """`starved_s` None: it does not run in spare time."""
         self.late = self.starved = False
-        self._process, self._until_s = process, until_s
+        self._process, self._until_s, self._lender = process, until_s, lender
         self._hunger = None if starved_s is None else Hunger(process.pid, starved_s)
+        self._need = None if lender is None else Hunger(process.pid, NEEDY_S, NEEDY_SHARE)
         self._ended = threading.Event()
         self._thread = threading.Thread(target=self._look, name="load-watch", daemon=True)
         self._thread.start()
@@ -151,16 +158,27 @@ class _Watch:
         """Look no more: after this `late` and `starved` do not change."""
         self._ended.set()
         self._thread.join()
+        if self._lender is not None:
+            self._lender.end()
 
     def _look(self) -> None:
         patience_s = monotonic() + LONGEST_IN_SPARE_TIME_S
         while not self._ended.wait(min(_LOOK_S, max(0.0, self._until_s - monotonic()))):
             now_s = monotonic()
             self.late = now_s >= self._until_s
+            self._lend(now_s)
             self.starved = self._hunger is not None and (now_s >= patience_s or self._hunger.starved(now_s))
             if self.late or self.starved:
                 self._process.kill()
                 return
+
+    def _lend(self, now_s: float) -> None:
+        """Begin to lend when it is needed, until the end: what a loader gets then says nothing of what it would get without."""
+        if self._lender is not None and self._hunger is not None and self._need is not None and self._need.starved(now_s):
+            self._lender.begin()
+            self._need = None
+            # By what was lent, and not by what there was before.
+            self._hunger.forget()
 
 
 def _all_of(descriptor: int) -> bytes:

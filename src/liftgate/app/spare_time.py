@@ -12,7 +12,7 @@ from pathlib import Path
 
 STARVED_S = 1.5
 """A process that wants to run for as long and gets next to nothing will not end by itself."""
-_SHARE = 0.05
+STARVED_SHARE = 0.05
 """Of one processor: next to nothing. Beside one that never sleeps the class leaves 0.003."""
 _TICKS_S = 1 / os.sysconf("SC_CLK_TCK")
 
@@ -29,10 +29,15 @@ def step_into(pid: int = 0) -> bool:
 class Hunger:
     """Looks at a process again and again, and says when it is starved. One that waits for a disk, or was stopped, wants no processor."""
 
-    def __init__(self, pid: int, starved_s: float = STARVED_S) -> None:
-        self._pid, self._starved_s = pid, starved_s
+    def __init__(self, pid: int, starved_s: float = STARVED_S, share: float = STARVED_SHARE) -> None:
+        """`share`: of one processor; who has less for so long (s) is starved."""
+        self._pid, self._starved_s, self._share = pid, starved_s, share
         self._looks: deque[tuple[float, float]] = deque()
         """Since it last did not want to run, the newest `starved_s`: when (s), its processor time until then (s)."""
+
+    def forget(self) -> None:
+        """Go by nothing that was seen until now."""
+        self._looks.clear()
 
     def starved(self, now_s: float) -> bool:
         """Look, at a time of a clock that never goes back. To be called several times in `starved_s`."""
@@ -49,4 +54,4 @@ class Hunger:
         while len(self._looks) > 1 and now_s - self._looks[1][0] >= self._starved_s:
             self._looks.popleft()
         since_s, before_s = self._looks[0]
-        return now_s - since_s >= self._starved_s and cpu_s - before_s < _SHARE * (now_s - since_s)
+        return now_s - since_s >= self._starved_s and cpu_s - before_s < self._share * (now_s - since_s)

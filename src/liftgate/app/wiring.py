@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import os
 import socket
 from collections.abc import Sequence
@@ -37,6 +38,7 @@ from liftgate.app.aside import Aside
 from liftgate.app.controls import ControlRoom, control_room
 from liftgate.app.feast import feast_of
 from liftgate.app.keys import PseudonymKey
+from liftgate.app.lending import Lender
 from liftgate.app.link import Link
 from liftgate.app.loading import Files
 from liftgate.app.logging import Logger, teller
@@ -190,7 +192,7 @@ def wire(
             feast.load(bundle.schema)
 
     files = files_of(settings)
-    aside = Aside(files)
+    aside = Aside(files, lender=Lender(asyncio.get_running_loop()))
     taking = Taking(files, aside, clock, tell_feast)
     reloader = Reloader(worker_id, taking.read, in_force, swap, operators, audit, telemetry, clock, log, packed)
     fleet, published = RedisFleet(redis), RedisPublished(redis)
