@@ -12,7 +12,7 @@ from liftgate.domain.contact_history import ENTRY, live_counts
 from liftgate.domain.offer import Cap
 from liftgate.domain.reason import Reason
 from liftgate.domain.total_counter import BUCKET, total_count
-from liftgate.pipeline.cap_plan import receipt_id
+from liftgate.pipeline.cap_charges import receipt_id
 from liftgate.pipeline.ports import AccountClaim, Charge, Claim, TotalUse
 from tests.pipeline.workbench import NOW_MS, Bench
 

@@ -134,9 +134,9 @@ async def test_caps_in_shadow_are_charged_and_hold_nothing(tmp_path: Path, scope
         fetched = await store.fetch([PersonKey("p", False, account_id="home")], live.bundle.schema, None, live.caps.total_ids)
         live.caps.read(batch, fetched.history, fetched)
         assert batch.cap_room[0, 0] == 1 - i
-        charges = live.caps.charges((0,), request, NOW_MS, True)
+        charges = live.caps.charging.charges((0,), request, NOW_MS, True)
         account = live.caps.account(batch, 0, (0,), NOW_MS, watched=True)
-        totals = live.caps.totals(batch, 0, (0,), NOW_MS)
+        totals = live.caps.charging.totals(batch, 0, (0,), NOW_MS)
         watch = live.caps.watches(batch)[0]
         claim = Claim("p", False, "", b"f" * 8, i.to_bytes(8, "big"), charges, NOW_MS, b"", b"", watch, account, totals)
         (outcome,) = await reservations.reserve([claim])

@@ -1,13 +1,11 @@
-"""Caps as columns: how much room each has for each row, what a choice depends on, and what it is charged."""
+"""Caps as columns: how much room each has for each row."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from functools import cache
-from hashlib import blake2b
 from itertools import repeat
 from operator import attrgetter
-from typing import Any
 from zoneinfo import ZoneInfo, available_timezones
 
 import numpy as np
@@ -17,33 +15,21 @@ from liftgate.bundle.compiled import Bundle
 from liftgate.domain.batch import Batch, Bools
 from liftgate.domain.calendar import Calendar
 from liftgate.domain.contact_history import live_counts
-from liftgate.domain.offer import Cap, Indices
+from liftgate.domain.offer import Indices
 from liftgate.domain.reason import Reason
 from liftgate.domain.request import DecideRequest
-from liftgate.domain.total_counter import bucket_until, paced, total_count
-from liftgate.pipeline.ports import MARKER, NOTHING_WATCHED, AccountClaim, Charge, Claim, ClaimOutcome, Fetched, TotalUse, Watch
+from liftgate.domain.total_counter import total_count
+from liftgate.pipeline.cap_charges import CapCharges
+from liftgate.pipeline.cap_watches import UNLIMITED, CapWatches
+from liftgate.pipeline.ports import NOTHING_WATCHED, AccountClaim, Claim, ClaimOutcome, Fetched, Watch
 
-UNLIMITED = 2**40
-"""Room of a cap that does not concern the row."""
-DEFERRED_LEASE_MS = 600_000
-"""Shortest time that a deferred decision holds its places: 10 minutes, the default lease of caps that count exposures."""
-_EXCLUDED = Reason.EXCLUDED
 _CHANNEL_OF = attrgetter("context.channel")
-Charged = dict[tuple[Any, ...], tuple[Charge, ...]]
-"""What people's histories are charged for a choice, by all that it depends on: many people of a batch are charged the same."""
-Used = dict[tuple[Any, ...], tuple[TotalUse, ...]]
-"""What rows count against total counters and depend on there, likewise. Rows alike share one value, which a store can take once."""
 
 
 @cache
 def time_zones() -> Mapping[str, ZoneInfo]:
     """Return every time zone of this machine, read once."""
     return {name: ZoneInfo(name) for name in available_timezones()}
-
-
-def receipt_id(cap: Cap) -> bytes:
-    """Return the eight bytes under which a person's contact history remembers charges to a total counter."""
-    return blake2b(b"receipt" + cap.cap_id, digest_size=8).digest()
 
 
 class CapPlan:
@@ -66,22 +52,15 @@ class CapPlan:
         self._limits = np.array([cap.limit for cap in caps], dtype=np.int64)
         self._person_ids, self._account_ids = bundle.cap_ids[: self.people], bundle.cap_ids[self.people : self.accounts]
         self._column = {cap.cap_id: c for c, cap in enumerate(caps)}
-        self._receipts = [receipt_id(cap) for cap in caps]
         self.holds: NDArray[np.int64] = np.zeros((len(bundle.offers), len(caps)), dtype=np.int64)
         """[K, caps] 1 where the cap holds the offer back when it is full."""
         for c, cap in enumerate(caps):
             if not cap.shadow:
                 self.holds[cap.offers, c] = 1
-        charged = [[c for c in own if caps[c].counts in ("decision", "exposure")] for own in bundle.offer_caps]
         self.spends: NDArray[np.int64] = np.zeros_like(self.holds)
         """[K, caps] 1 where choosing the offer is charged to the cap."""
-        for k, columns in enumerate(charged):
-            self.spends[k, columns] = 1
-        self._charged = [[c for c in columns if c < self.people] for columns in charged]
-        self._charged_to_account = [[c for c in columns if self.people <= c < self.accounts] for columns in charged]
-        self._once: Bools = np.logical_not(self.spends.any(axis=0))
-        """[caps] a slate of several slots is charged once at most."""
-        self._any_once = bool(self._once[: self.people].any())
+        for k, own in enumerate(bundle.offer_caps):
+            self.spends[k, [c for c in own if caps[c].counts in ("decision", "exposure")]] = 1
         self._read_channels()
         self._read_placements()
 
@@ -107,11 +86,8 @@ class CapPlan:
         self._contacts_held = frozenset(
             name for name, columns in self._contacts.items() if any(not caps[c].soft and not caps[c].shadow for c in columns)
         )
-        self._even = any(cap.even for cap in caps)
         self.plain = not (self.by_channel or self.by_account or self.total_ids)
         """Every cap is a person's, on any channel."""
-        self._by_context = bool(self._contacts) or any(cap.zone == "person" for cap in caps)
-        """What a choice is charged depends on the request's channel or time zone."""
 
     def _read_placements(self) -> None:
         held = [[*p.offers.tolist(), *p.defaults] for p in self._bundle.placements]
@@ -120,22 +96,15 @@ class CapPlan:
         """By channel and placement: the caps that hold any of its offers back."""
         self._concerns = [[bool(columns.size) for columns in row] for row in self._of]
         self._all_concerned = all(map(all, self._concerns))
-        self._people_of = [[columns[columns < self.people] for columns in row] for row in self._of]
         self._accounts_of = [columns[(columns >= self.people) & (columns < self.accounts)] for columns in self._of[0]]
         # In shadow they hold nothing back, and are charged all the same.
         concerned = [touches | self.spends[offers].any(axis=0) for touches, offers in zip(touched, held, strict=True)]
-        self._totals_of = [[c for c in np.flatnonzero(of).tolist() if c >= self.accounts] for of in concerned]
-        self._totalled = frozenset(np.flatnonzero(self.spends[:, self.accounts :].any(axis=1)).tolist())
-        self._watches = [
-            [
-                [
-                    Watch(tuple((self.caps[c].cap_id, self.caps[c].limit - (1 if self._once[c] else slots)) for c in columns))
-                    for slots in range(place.slots + 1)
-                ]
-                for place, columns in zip(self._bundle.placements, row, strict=True)
-            ]
-            for row in self._people_of
-        ]
+        totals_of = [[c for c in np.flatnonzero(of).tolist() if c >= self.accounts] for of in concerned]
+        # A slate of several slots is charged such a cap once at most.
+        once: Bools = np.logical_not(self.spends.any(axis=0))
+        people_of = [[columns[columns < self.people] for columns in row] for row in self._of]
+        self._watches = CapWatches(self._bundle, self._limits, once, self.people, people_of)
+        self.charging = CapCharges(self._bundle, self.calendar, self._limits, self.spends, once, self._contacts, totals_of)
 
     def channel(self, request: DecideRequest) -> int:
         """Return the channel's number among `_applies`."""
@@ -175,109 +144,26 @@ class CapPlan:
             for now in set(batch.now_ms.tolist()):
                 rows = batch.now_ms == now
                 used = np.array([total_count(raw, now) for raw in totals], dtype=np.int64)
-                room[rows, a:] = self.limits_at(now)[a:] - used
-                if self._even:
+                room[rows, a:] = self.charging.limits_at(now)[a:] - used
+                if self.charging.even:
                     batch.cap_paced = np.zeros(room.shape, dtype=np.bool_) if batch.cap_paced is None else batch.cap_paced
                     batch.cap_paced[rows, a:] = used < self._limits[a:]
         if self.by_channel:
             room[~self._applies[self._channels(batch)]] = UNLIMITED
         batch.cap_room = room
 
-    def limits_at(self, now_ms: int) -> NDArray[np.int64]:
-        """Return [caps] limits at a moment: an evenly paced one grows with its window."""
-        if not self._even:
-            return self._limits
-        limits = self._limits.copy()
-        for c, cap in enumerate(self.caps):
-            if cap.even and cap.period is not None:
-                start, end = self.calendar.window(cap.period, now_ms)
-                limits[c] = paced(cap.limit, start, end, now_ms)
-        return limits
-
     def watches(self, batch: Batch) -> list[Watch]:
-        """Return for each row the person's caps that are not used up, with the count up to which the choice would have been the same.
-
-        While a cap has room for every slot, more use changes nothing; below that, any use may change a later slot.
-        """
-        if not self.people:
-            return [NOTHING_WATCHED] * batch.n
-        room = batch.cap_room[:, : self.people]
-        if self._any_once:
-            # Charged once at most: room for one is room for every slot.
-            room = np.where(self._once[: self.people] & (room > 0), UNLIMITED, room)
-        # Over all caps: a tight one elsewhere only costs the row a list of its own.
-        tightest = np.minimum.reduce(room, axis=1).tolist()
-        rows = zip(range(batch.n), batch.placement.tolist(), batch.requests, tightest, strict=True)
-        if self.by_channel:
-            watches = self._watches
-            return [
-                watches[channel][place][slots]
-                if tight >= (slots := request.slot_count)
-                else self._watch(self._people_of[channel][place], batch.cap_room[row], slots)
-                for (row, place, request, tight), channel in zip(rows, self._channels(batch), strict=True)
-            ]
-        usual = self._watches[0]
-        return [
-            usual[place][slots]
-            if tight >= (slots := request.slot_count)
-            else self._watch(self._people_of[0][place], batch.cap_room[row], slots)
-            for row, place, request, tight in rows
-        ]
-
-    def _watch(self, columns: Indices, room: NDArray[np.int64], slots: int) -> Watch:
-        room, limits = room[columns], self._limits[columns]
-        most = np.maximum(limits - room, limits - np.where(self._once[columns], 1, slots)).tolist()
-        return Watch(tuple((self.caps[c].cap_id, most[i]) for i, c in enumerate(columns) if room[i] > 0))
-
-    def charged(self, chosen: tuple[int, ...], request: DecideRequest, now_ms: int, shows: bool, known: Charged) -> tuple[Charge, ...]:
-        """Return `charges`, from `known` where somebody of the batch was charged the same."""
-        alike: tuple[Any, ...] = (chosen, shows, request.deferred, now_ms, request.placement_id)
-        if self._by_context:
-            alike += (request.context.channel, request.context.time_zone)
-        found = known.get(alike)
-        if found is None:
-            found = known[alike] = self.charges(chosen, request, now_ms, shows)
-        return found
-
-    def charges(self, chosen: Sequence[int], request: DecideRequest, now_ms: int, shows: bool) -> tuple[Charge, ...]:
-        """Return what the person's history is charged for a choice; `shows`: the decision shows anything, the default included."""
-        found = [self._charge(c, request, now_ms) for k in chosen for c in self._charged[k]]
-        if self._contacts and shows:
-            found += [self._charge(c, request, now_ms) for c in self._contacts.get(request.context.channel, ())]
-        return tuple(found)
-
-    def _charge(self, column: int, request: DecideRequest, now_ms: int) -> Charge:
-        cap = self.caps[column]
-        until = self.until(cap, now_ms, request.context.time_zone)
-        # A lease may outlive a calendar window: an exposure in the next one counts there.
-        live_until = now_ms + self._lease_ms(cap, request) if cap.counts == "exposure" or request.deferred else until
-        # What excludes others is watched for their sake and never refused itself.
-        limit = MARKER if cap.reason is _EXCLUDED else UNLIMITED if cap.shadow else cap.limit
-        return Charge(cap.cap_id, limit, live_until, until)
-
-    def _lease_ms(self, cap: Cap, request: DecideRequest) -> int:
-        """Return how long a place is held. Of a deferred decision: as long as the answer may be shown, and 10 minutes at the least."""
-        if cap.counts == "exposure":
-            return cap.lease_ms
-        place = self._bundle.placements[self._bundle.placement_index[request.placement_id]]
-        lease_ms = max(place.valid_for_ms, DEFERRED_LEASE_MS)
-        return lease_ms if cap.period is not None else min(lease_ms, cap.window_ms)
-
-    def until(self, cap: Cap, at_ms: int, time_zone: str = "") -> int:
-        """Return when an event of that moment counts no more: the end of its rolling or calendar window."""
-        if cap.period is None:
-            return at_ms + cap.window_ms
-        return self.calendar.window(cap.period, at_ms, time_zone if cap.zone == "person" else "")[1]
+        """Return what each row's claim watches of the person's caps."""
+        return self._watches.of(batch, self._channels(batch) if self.by_channel else [0] * batch.n)
 
     def account(self, batch: Batch, row: int, chosen: Sequence[int], now_ms: int, watched: bool) -> AccountClaim | None:
         """Return what the row counts against its account and depends on there; None: nothing."""
         request = batch.requests[row]
         if not self.by_account or not request.account_id:
             return None
-        charges = tuple(self._charge(c, request, now_ms) for k in chosen for c in self._charged_to_account[k])
-        watch = NOTHING_WATCHED
+        charges, watch = self.charging.account(chosen, request, now_ms), NOTHING_WATCHED
         if watched:
-            watch = self._watch(self._accounts_of[batch.placement[row]], batch.cap_room[row], request.slot_count)
+            watch = self._watches.account(self._accounts_of[batch.placement[row]], batch.cap_room[row], request.slot_count)
         return AccountClaim(request.account_id, charges, watch) if charges or watch.entries else None
 
     def total_rooms(self, batch: Batch) -> list[bytes] | None:
@@ -286,44 +172,6 @@ class CapPlan:
             return None
         rooms: list[bytes] = np.ascontiguousarray(batch.cap_room[:, self.accounts :]).view(f"V{8 * len(self.total_ids)}")[:, 0].tolist()
         return rooms
-
-    def totals(
-        self, batch: Batch, row: int, chosen: tuple[int, ...], now_ms: int, room: bytes = b"", known: Used | None = None
-    ) -> tuple[TotalUse, ...]:
-        """Return what the row counts against total counters and depends on there; `room` is its one of `total_rooms`.
-
-        From `known` where another row is alike. Of a choice only which of its offers count matters, in whatever order.
-        """
-        columns = self._totals_of[batch.placement[row]]
-        if not columns:
-            return ()
-        known, request = {} if known is None else known, batch.requests[row]
-        alike = (self._totalled.intersection(chosen), request.placement_id, request.slot_count, request.deferred, room, now_ms)
-        found = known.get(alike)
-        if found is None:
-            found = known[alike] = self._totals(columns, batch, row, chosen, now_ms)
-        return found
-
-    def _totals(self, columns: Sequence[int], batch: Batch, row: int, chosen: Sequence[int], now_ms: int) -> tuple[TotalUse, ...]:
-        request = batch.requests[row]
-        limits, room, counts = self.limits_at(now_ms).tolist(), batch.cap_room[row].tolist(), self.spends[list(chosen)].sum(axis=0).tolist()
-        used = []
-        for c in columns:
-            count = counts[c]
-            if room[c] <= 0 and not count:
-                continue
-            cap, limit = self.caps[c], limits[c]
-            most = max(limit - room[c], limit - (1 if self._once[c] else request.slot_count))
-            if cap.shadow:
-                most = limit = UNLIMITED
-            leased = cap.counts == "exposure" or request.deferred
-            until = bucket_until(now_ms, self._lease_ms(cap, request)) if leased else self.total_until(cap, now_ms)
-            used.append(TotalUse(cap.cap_id, self._receipts[c], most, limit, until, leased, count))
-        return tuple(used)
-
-    def total_until(self, cap: Cap, at_ms: int) -> int:
-        """Return the bucket that an event of that moment counts in."""
-        return bucket_until(at_ms, cap.window_ms) if cap.period is None else self.calendar.window(cap.period, at_ms)[1]
 
     def look_again(self, batch: Batch, row: int, claim: Claim, outcome: ClaimOutcome) -> None:
         """Take up what the reservation saw: offers whose caps have filled up meanwhile are allowed no more."""

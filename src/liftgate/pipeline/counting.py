@@ -8,7 +8,7 @@ from liftgate.domain.contact_history import reservation_of
 from liftgate.domain.decision import is_deferred
 from liftgate.domain.offer import Cap
 from liftgate.domain.pause import OutcomeKind, Pause
-from liftgate.pipeline.cap_plan import receipt_id
+from liftgate.pipeline.cap_charges import receipt_id
 from liftgate.pipeline.contact_ports import CapCount, ContactEvent, TotalCount
 from liftgate.pipeline.event_ports import EventKey
 from liftgate.pipeline.live import Live
@@ -79,7 +79,7 @@ class Counting:
             caps=tuple(self._cap(*one, occurred_at_ms, time_zone) for one in every if one[0].scope == "person"),
             account_caps=tuple(self._cap(*one, occurred_at_ms, "") for one in every if one[0].scope == "account"),
             totals=tuple(
-                TotalCount(cap.cap_id, receipt_id(cap), self.live.caps.total_until(cap, occurred_at_ms), leased, once)
+                TotalCount(cap.cap_id, receipt_id(cap), self.live.caps.charging.total_until(cap, occurred_at_ms), leased, once)
                 for cap, leased, once in every
                 if cap.scope == "total"
             ),
@@ -103,7 +103,7 @@ class Counting:
         return found
 
     def _cap(self, cap: Cap, leased_only: bool, once: bool, occurred_at_ms: int, time_zone: str) -> CapCount:
-        until = self.live.caps.until(cap, occurred_at_ms, time_zone)
+        until = self.live.caps.charging.until(cap, occurred_at_ms, time_zone)
         return CapCount(cap.cap_id, until, leased_only, cap.period is not None and cap.zone == "person" and not time_zone, once)
 
 

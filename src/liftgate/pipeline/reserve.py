@@ -7,7 +7,7 @@ from operator import attrgetter
 from liftgate.domain.contact_history import reservation_of
 from liftgate.domain.errors import FieldViolation, RequestIdReused, StoreUnavailable
 from liftgate.domain.reason import Arm, Reason
-from liftgate.pipeline.cap_plan import Charged, Used
+from liftgate.pipeline.cap_charges import Charged, Used
 from liftgate.pipeline.ports import NOTHING_WATCHED, Claim, ClaimOutcome, ClaimStatus
 from liftgate.pipeline.stages import Stage
 from liftgate.pipeline.walk import Pending, Walk
@@ -79,7 +79,7 @@ def _claims(walk: Walk) -> dict[int, Claim]:
     own = bool(keys) and not walk.one_off
     charged: Charged = {}
     used: Used = {}
-    rooms, by_account = caps.total_rooms(batch), caps.by_account
+    rooms, by_account, charging = caps.total_rooms(batch), caps.by_account, caps.charging
     claims = {}
     for row in walk.unsettled:
         decision, request, why, watch = decisions[row], requests[row], forced[row], watches[row]
@@ -107,32 +107,32 @@ def _claims(walk: Walk) -> dict[int, Claim]:
         )
         chosen = decision.chosen if decision.counted is None else decision.counted
         shown = decision.offered if not ghost else decision.would_offer if decision.mode == "online" else decision.counted
-        claim.charges = caps.charged(chosen, request, claim.now_ms, bool(shown), charged)
+        claim.charges = charging.charged(chosen, request, claim.now_ms, bool(shown), charged)
         if by_account:
             claim.account = caps.account(batch, row, chosen, claim.now_ms, watched=watched)
         if rooms is not None and watched:
             alike = (chosen, request.placement_id, request.slot_count, request.deferred, rooms[row], claim.now_ms)
             totals = used.get(alike)
             if totals is None:
-                totals = used[alike] = caps.totals(batch, row, chosen, claim.now_ms, rooms[row], used)
+                totals = used[alike] = charging.totals(batch, row, chosen, claim.now_ms, rooms[row], used)
             claim.totals = totals
         if row in partly:
-            _withhold(walk, row, claim, bool(shown), charged)
+            _withhold(walk, row, claim, bool(shown), charged, used, b"" if rooms is None else rooms[row])
         if not (idempotent or claim.charges or watch.entries or claim.account is not None or claim.totals or claim.withheld):
             del claims[row]
     return claims
 
 
-def _withhold(walk: Walk, row: int, claim: Claim, shows: bool, charged: Charged) -> None:
+def _withhold(walk: Walk, row: int, claim: Claim, shows: bool, charged: Charged, used: Used, room: bytes) -> None:
     """Add to the claim of somebody partly held out what it withholds."""
-    decision, caps = walk.decisions[row], walk.live.caps
+    decision, caps, request = walk.decisions[row], walk.live.caps, walk.batch.requests[row]
     claim.partly = True
     some = decision.chosen if decision.would_count is None else decision.would_count
     would_show = shows or (decision.mode == "online" and bool(decision.would_offer)) or bool(decision.would_count)
-    charges = caps.charged(some, walk.batch.requests[row], claim.now_ms, would_show, charged)
+    charges = caps.charging.charged(some, request, claim.now_ms, would_show, charged)
     watched = walk.forced[row] is None and decision.mode != "logging_only"
-    account = caps.account(walk.batch, row, some, claim.now_ms, watched=watched)
-    withhold(claim, charges, account, caps.totals(walk.batch, row, some, claim.now_ms) if watched else ())
+    account = caps.account(walk.batch, row, some, claim.now_ms, watched=watched) if caps.by_account else None
+    withhold(claim, charges, account, caps.charging.totals(walk.batch, row, some, claim.now_ms, room, used) if watched else ())
 
 
 def _settle(walk: Walk, row: int, claim: Claim, outcome: ClaimOutcome) -> None:

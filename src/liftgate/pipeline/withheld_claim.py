@@ -19,7 +19,7 @@ def partly_held_out(batch: Batch) -> frozenset[int]:
     return frozenset(np.flatnonzero(batch.withheld.any(axis=1) & ~batch.held_out).tolist())
 
 
-def withhold(claim: Claim, charges: Sequence[Charge], account: AccountClaim | None, totals: Sequence[TotalUse]) -> None:
+def withhold(claim: Claim, charges: Sequence[Charge], account: AccountClaim | None, totals: tuple[TotalUse, ...]) -> None:
     """Add to a claim what it withholds: whatever the same claim would have counted beyond it, had nothing been withheld.
 
     So a cap counts the larger of the two in both histories together, once where a replacement takes the place of what is withheld.
@@ -30,6 +30,9 @@ def withhold(claim: Claim, charges: Sequence[Charge], account: AccountClaim | No
 
 
 def _beyond(some: Sequence[Charge], more: Sequence[Charge]) -> tuple[Charge, ...]:
+    if more == some:
+        # As mostly: nothing that they are offered is withheld.
+        return ()
     have = Counter(charge.cap_id for charge in some)
     found = []
     for charge in more:
@@ -48,7 +51,9 @@ def _account(some: AccountClaim | None, more: AccountClaim | None) -> AccountCla
     return replace(some, withheld=_beyond(some.charges, more.charges))
 
 
-def _totals(some: Sequence[TotalUse], more: Sequence[TotalUse]) -> tuple[TotalUse, ...]:
+def _totals(some: tuple[TotalUse, ...], more: tuple[TotalUse, ...]) -> tuple[TotalUse, ...]:
+    if more is some:
+        return some
     have = {use.cap_id: use for use in some}
     wanted = {use.cap_id: use for use in more}
     found = [replace(use, withheld=max(wanted[use.cap_id].count - use.count, 0)) if use.cap_id in wanted else use for use in some]

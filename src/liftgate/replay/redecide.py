@@ -15,7 +15,7 @@ from liftgate.domain.decision import Decision
 from liftgate.domain.input import Floats
 from liftgate.domain.reason import Reason
 from liftgate.domain.request import DecideRequest
-from liftgate.pipeline.cap_plan import UNLIMITED
+from liftgate.pipeline.cap_watches import UNLIMITED
 from liftgate.pipeline.choose import choose
 from liftgate.pipeline.live import Live
 from liftgate.pipeline.ports import Models

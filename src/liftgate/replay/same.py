@@ -9,7 +9,7 @@ from liftgate.bundle.compiled import Bundle
 from liftgate.domain.batch import Batch, Bools, Codes
 from liftgate.domain.input import Floats
 from liftgate.domain.reason import Reason
-from liftgate.pipeline.cap_plan import UNLIMITED
+from liftgate.pipeline.cap_watches import UNLIMITED
 from liftgate.replay.logged import Logged
 from liftgate.selection.value import smoothed
 

@@ -32,7 +32,7 @@ def totals_used(used: Mapping[str, int], live: Live, now_ms: int) -> dict[tuple[
     for offer_id, count in used.items():
         for cap in (bundle.caps[c] for c in bundle.offer_caps[bundle.offer_index[offer_id]]):
             if cap.scope == "total":
-                found[cap.cap_id, False] = {float(live.caps.total_until(cap, now_ms)): float(count)}
+                found[cap.cap_id, False] = {float(live.caps.charging.total_until(cap, now_ms)): float(count)}
     return found
 
 
@@ -59,7 +59,7 @@ def _charged(what: Contact, live: Live, time_zone: str, scope: str) -> Iterator[
     for cap in (*own, *(contacts if what.channel else ())):
         if cap.scope != scope or not _counts(cap, what):
             continue
-        until = live.caps.until(cap, what.at_ms, time_zone)
+        until = live.caps.charging.until(cap, what.at_ms, time_zone)
         leased = cap.counts == "exposure" and what.outcome == ""
         yield cap.cap_id, float(what.at_ms + cap.lease_ms if leased else until), float(until)
 

@@ -19,7 +19,7 @@ from liftgate.domain.batch import Batch
 from liftgate.domain.reason import Reason
 from liftgate.domain.suppression import ContactList
 from liftgate.guardrails.quiet_hours import QuietHours
-from liftgate.pipeline.cap_plan import UNLIMITED
+from liftgate.pipeline.cap_watches import UNLIMITED
 
 CONDITIONS = {
     "eligible_if": (Reason.NOT_ELIGIBLE, Reason.ELIGIBILITY_UNKNOWN),

@@ -14,7 +14,7 @@ from liftgate.domain.contact_history import ENTRY
 from liftgate.domain.offer import Cap
 from liftgate.domain.reason import Reason
 from liftgate.domain.total_counter import BUCKET, paced
-from liftgate.pipeline.cap_plan import receipt_id
+from liftgate.pipeline.cap_charges import receipt_id
 
 _BUDGET_MS = 5_000.0
 _DAMAGED = "damaged: counts as used up, and nothing under a cap is shown"
