@@ -23,10 +23,11 @@ from prometheus_client.registry import CollectorRegistry
 from liftgate.adapters.telemetry import Telemetry
 from liftgate.adapters.telemetry_export import MetricsServer, PageCollector
 from liftgate.adapters.telemetry_metrics import LAYOUT
-from liftgate.adapters.telemetry_page import Page
+from liftgate.adapters.telemetry_page import OTHER, Page
 from liftgate.adapters.telemetry_spans import DecisionSpans
 from liftgate.domain.batch import Batch
 from liftgate.domain.decision import Decision
+from liftgate.domain.input import Input, InputSchema, InputType
 from liftgate.domain.reason import Arm, Branch, Reason
 from liftgate.domain.request import DecideRequest
 from liftgate.pipeline.stages import Stage
@@ -35,10 +36,15 @@ PERSON = "canary-person@example.org"
 
 
 class _Named:
-    """The two attributes of a bundle that telemetry reads."""
+    """The attributes of a bundle that telemetry reads."""
 
     name = "shop"
     digest = "ab" * 32
+
+    def __init__(self, **max_age_s: float) -> None:
+        """Features and their max_age; inf: none."""
+        columns = [Input(f"profile.{name}", InputType.FLOAT, (), float("nan"), age) for name, age in max_age_s.items()]
+        self.schema = InputSchema(tuple(columns), ())
 
 
 BUNDLE: object = _Named()
@@ -287,6 +293,61 @@ def test_a_page_is_made_as_its_server_was_told() -> None:
         time.sleep(0.01)
     assert {seen.count(thread) for thread in seen} == {2}
     assert threading.main_thread() not in seen
+
+
+def stale_of(samples: Mapping[tuple[str, frozenset[tuple[str, str]]], float]) -> dict[str, float]:
+    """Return how often each feature was stale."""
+    return {dict(labels)["feature"]: count for (name, labels), count in samples.items() if name == "liftgate_stale_features_total"}
+
+
+def test_decisions_with_a_stale_feature_are_counted_by_feature() -> None:
+    """Every feature with a max_age has a series from the start, of several workers one; dry runs count nowhere, and no person is named."""
+    pages = [Page(LAYOUT), Page(LAYOUT)]
+    bundles: list[Any] = [_Named(visits=60.0, age=float("inf"), spend=60.0), _Named(spend=60.0, visits=60.0)]
+    workers = [Telemetry(page) for page in pages]
+    for worker, bundle in zip(workers, bundles, strict=True):
+        worker.serving(True, bundle, "1.0")
+    assert stale_of(scrape(*pages)) == {"visits": 0, "spend": 0}
+    batch, decisions = batch_of(3)
+    workers[0].decided(batch, bundles[0], decisions)
+    assert stale_of(scrape(*pages)) == {"visits": 0, "spend": 0}
+    batch.stale = np.array([[True, False, True], [True, False, False], [False, False, False]])
+    workers[0].decided(batch, bundles[0], decisions)
+    batch.stale = np.array([[True, False]] * 3)
+    workers[1].decided(batch, bundles[1], decisions[:1])
+    assert stale_of(scrape(*pages)) == {"visits": 2, "spend": 2}
+    dry, made = batch_of(3, dry_run=True)
+    dry.stale = batch.stale
+    workers[1].decided(dry, bundles[1], made)
+    samples = scrape(*pages)
+    assert stale_of(samples) == {"visits": 2, "spend": 2}
+    assert value(samples, "liftgate_errors_total", where="telemetry") == 0
+    assert PERSON not in str(samples)
+
+
+def test_a_features_count_survives_a_crash_and_a_reload() -> None:
+    """A worker that takes over a page, and one whose bundle changes, count on under the names that are there."""
+    with tempfile.TemporaryFile() as file:
+        file.truncate(LAYOUT.size)
+        batch, decisions = batch_of(1)
+        batch.stale = np.array([[False, True]])
+        for bundle in (_Named(spend=1.0, visits=1.0), _Named(score=1.0, spend=1.0), _Named(spend=1.0, score=1.0)):
+            # Each time another process, as far as the page knows.
+            Telemetry(Page(LAYOUT, file.fileno())).decided(batch, bundle, decisions)  # type: ignore[arg-type]
+        assert stale_of(scrape(Page(LAYOUT, file.fileno()))) == {"spend": 1, "visits": 1, "score": 1}
+
+
+def test_more_names_than_places_are_counted_together() -> None:
+    """Features beyond the room of a page share `other`, and each of them is counted."""
+    page = Page(LAYOUT)
+    bundle: Any = _Named(**{f"f{i}": 1.0 for i in range(300)})
+    batch, decisions = batch_of(1)
+    batch.stale = np.ones((1, 300), dtype=np.bool_)
+    Telemetry(page).decided(batch, bundle, decisions)
+    found = stale_of(scrape(page))
+    assert len(found) == 256
+    assert found.pop(OTHER) == 45
+    assert set(found.values()) == {1}
 
 
 def test_what_shadow_would_have_refused_is_counted_apart() -> None:

@@ -16,6 +16,9 @@ from liftgate.adapters.memory_stores import MemoryProfileStore, MemoryReservatio
 from liftgate.adapters.onnx_models import OnnxModels
 from liftgate.adapters.pseudonyms import Pseudonyms
 from liftgate.adapters.segment_sink import SegmentLog
+from liftgate.adapters.telemetry import Telemetry
+from liftgate.adapters.telemetry_metrics import LAYOUT, STALE
+from liftgate.adapters.telemetry_page import Page
 from liftgate.app.cli.measure import app
 from liftgate.bundle.load import load_bundle
 from liftgate.domain.control import ALL_CLEAR
@@ -25,7 +28,6 @@ from liftgate.pipeline.batching import Batcher, Limits, Live
 from liftgate.pipeline.controls import ControlPanel
 from liftgate.pipeline.walk import Ports
 from liftgate.record.parquet import read_log
-from tests.pipeline.workbench import Watcher
 from tests.replay.logbook import NOW_MS, Hands, die
 
 BUNDLE = """bundle: frozen
@@ -48,7 +50,7 @@ PEOPLE, DAYS, DAY_S = 120, 8, 86_400
 FEATURES = ("profile.score", "profile.spend", "profile.visits")
 
 
-async def decide_for_days(log: Path, folder: Path, frozen: str) -> None:
+async def decide_for_days(log: Path, folder: Path, frozen: str, observer: Telemetry) -> None:
     """Decide once a day for everybody by features that are written each night; `frozen` is no more after the first."""
     bundle = load_bundle(folder)
     hands, store, sink = Hands(), MemoryProfileStore(), SegmentLog(log, "decision", "write")
@@ -62,7 +64,7 @@ async def decide_for_days(log: Path, folder: Path, frozen: str) -> None:
         controls=panel,
         log=sink,
         answers=GrpcAnswers(),
-        observer=Watcher(),
+        observer=observer,
         ids=hands,
         clock=hands,
         pseudonym=Pseudonyms("test", b"k" * 32),
@@ -85,15 +87,20 @@ async def decide_for_days(log: Path, folder: Path, frozen: str) -> None:
 
 @pytest.mark.parametrize("frozen", ["profile.spend", "profile.score", ""])
 def test_a_frozen_feature_does_what_is_declared_and_alarms(tmp_path: Path, frozen: str) -> None:
-    """Once it is older than its max_age the default stands in, in the log too, offers that were to be left out are, and `measure drift
-    --log` ends with 4 and names this feature alone. The control arm freezes none: nothing is left out and nothing alarms."""
+    """Once it is older than its max_age the default stands in, in the log too, offers that were to be left out are, the metric of this
+    feature counts those decisions, and `measure drift --log` ends with 4 and names it alone. The control arm freezes none: nothing is
+    left out or counted, and nothing alarms."""
     (tmp_path / "bundle").mkdir()
     (tmp_path / "bundle" / "bundle.yaml").write_text(BUNDLE)
-    asyncio.run(decide_for_days(tmp_path / "log", tmp_path / "bundle", frozen))
+    page = Page(LAYOUT)
+    asyncio.run(decide_for_days(tmp_path / "log", tmp_path / "bundle", frozen, Telemetry(page)))
     rows = list(read_log(tmp_path / "log", "decision"))
     assert len(rows) == PEOPLE * DAYS
+    counted = dict.fromkeys(FEATURES, 0)
     for row in rows:
         stale = frozen if row["decided_at_ms"] > NOW_MS + 2 * DAY_S * 1000 - 60_000 else ""
+        if stale:
+            counted[stale] += 1
         names = [column["name"] for column in row["inputs"]]
         told = {name: at for at, name in enumerate(names) if name in FEATURES}
         assert {name for name, at in told.items() if row["input_value"][at] == -1.0} == {stale} - {""}
@@ -101,6 +108,8 @@ def test_a_frozen_feature_does_what_is_declared_and_alarms(tmp_path: Path, froze
         reasons = dict(zip(row["candidate_offer_id"], row["candidate_reason"], strict=True))
         assert (reasons["scored"] == "FEATURE_STALE") is (stale == "profile.score")
         assert set(reasons.values()) <= {"CHOSEN", "ALLOWED", "FEATURE_STALE"}
+    names, start = page.names(STALE), LAYOUT.start(STALE.name)
+    assert {f"profile.{name}": page.cells[start + i] for i, name in enumerate(names)} == (counted if frozen else {})
     code, found = drift(tmp_path / "log")
     (answer,) = found["versions"].values()
     alarmed = {one["column"] for one in answer["columns"] if one["level"] == "alarm" and one["column"] in FEATURES}

@@ -8,6 +8,7 @@ from collections.abc import Callable, Mapping, Sequence
 from operator import attrgetter
 
 import numpy as np
+from numpy.typing import NDArray
 
 from liftgate.adapters.telemetry_metrics import (
     ARMS,
@@ -21,12 +22,14 @@ from liftgate.adapters.telemetry_metrics import (
     REQUEST_US,
     SIZES,
     STAGE_US,
+    STALE,
 )
 from liftgate.adapters.telemetry_page import Page
 from liftgate.adapters.telemetry_spans import DecisionSpans
 from liftgate.bundle.compiled import Bundle
-from liftgate.domain.batch import Batch
+from liftgate.domain.batch import Batch, Bools
 from liftgate.domain.decision import Decision
+from liftgate.domain.input import InputSchema
 from liftgate.domain.request import DecideRequest
 from liftgate.pipeline.stages import Stage
 
@@ -90,11 +93,15 @@ class Telemetry:
             for name in ("liftgate_candidate_refusals", "liftgate_shadow_refusals")
         )
         self._serving = at("liftgate_workers_serving")
+        self._ageing: tuple[InputSchema | None, NDArray[np.intp]] = (None, np.empty(0, np.intp))
+        """The features of the bundle that was last counted, and the cell of each; -1: it has no max_age."""
 
     def decided(self, batch: Batch, bundle: Bundle, decisions: Sequence[Decision]) -> None:
         """Count a batch after its log write; emit spans for the sampled decisions in it."""
         try:
             self._count(batch, decisions)
+            if batch.stale is not None:
+                self._count_stale(batch.stale, batch, bundle, decisions)
             if self._spans is not None:
                 for decision in decisions:
                     if self._sampled(batch.requests[decision.row]):
@@ -131,6 +138,24 @@ class Telemetry:
         self._refusals += np.bincount(batch.reason.ravel(), minlength=_CODES)[_CANDIDATE_REASONS]
         if batch.shadow_reason is not None:
             self._shadow_refusals += np.bincount(batch.shadow_reason.ravel(), minlength=_CODES)[_CANDIDATE_REASONS]
+
+    def _count_stale(self, stale: Bools, batch: Batch, bundle: Bundle, decisions: Sequence[Decision]) -> None:
+        rows = [decision.row for decision in decisions if not batch.requests[decision.row].dry_run]
+        counts = stale[rows].sum(axis=0)
+        features = counts.nonzero()[0]
+        # Several features may share a cell.
+        np.add.at(self._numbers, self._cells_of(bundle.schema)[features], counts[features])
+
+    def _cells_of(self, schema: InputSchema) -> NDArray[np.intp]:
+        """Return [F] the cells of a bundle's features with a max_age, -1 for the others."""
+        known, cells = self._ageing
+        if known is not schema:
+            named = zip(schema.profile, schema.ageless.tolist(), strict=True)
+            cells = np.array(
+                [-1 if ageless else self.page.place(STALE, one.name.removeprefix("profile.")) for one, ageless in named], np.intp
+            )
+            self._ageing = (schema, cells)
+        return cells
 
     def fell_back(self, stage: Stage, cause: str, requests: Sequence[DecideRequest] = ()) -> None:
         """A stage took its fallback."""
@@ -198,6 +223,7 @@ class Telemetry:
         """Note whether this worker's health says SERVING, and with which bundle."""
         self._cells[self._serving] = int(yes)
         if bundle is not None:
+            self._cells_of(bundle.schema)
             self.page.write_text({"bundle": bundle.name[:128], "digest": bundle.digest, "version": version[:32]})
 
     def controls(self, known: bool, stops: int, unapproved: int) -> None:

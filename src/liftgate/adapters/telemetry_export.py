@@ -34,9 +34,20 @@ class PageCollector(Collector):
         columns = [page.cells.tolist() for page in self.pages]
         total = [sum(cells) for cells in zip(*columns, strict=True)]
         for metric in layout.metrics:
-            yield _family(metric, total, layout.start(metric.name))
+            yield self._named(metric, columns) if metric.places else _family(metric, total, layout.start(metric.name))
         yield self._holdout(total)
         yield self._bundles()
+
+    def _named(self, metric: Metric, columns: Sequence[Sequence[int]]) -> Family:
+        # Each worker gave out its places in an order of its own.
+        start, counts = self.pages[0].layout.start(metric.name), dict[str, int]()
+        for page, cells in zip(self.pages, columns, strict=True):
+            for i, name in enumerate(page.names(metric)):
+                counts[name] = counts.get(name, 0) + cells[start + i]
+        family = CounterMetricFamily(metric.name, metric.help, labels=metric.labels)
+        for name, count in counts.items():
+            family.add_metric((name,), count)
+        return family
 
     def _holdout(self, total: list[int]) -> Family:
         layout = self.pages[0].layout

@@ -53,6 +53,13 @@ def _words(values: tuple[Reason, ...] | tuple[Arm, ...] | tuple[Branch, ...]) ->
     return tuple(value.name.lower() for value in values)
 
 
+STALE = Metric(
+    "liftgate_stale_features",
+    "counter",
+    "Decisions, dry runs left out, in which a feature with a max_age was too old.",
+    ("feature",),
+    places=256,
+)
 METRICS = (
     Metric("liftgate_requests", "counter", "Calls answered, by method and gRPC status code.", ("method", "code"), (METHODS, CODES)),
     Metric(
@@ -83,6 +90,7 @@ METRICS = (
         ("reason",),
         (_words(CANDIDATE_REASONS),),
     ),
+    STALE,
     Metric("liftgate_fallbacks", "counter", "Times a stage took its fallback.", ("stage",), (STAGES,)),
     Metric(
         "liftgate_errors",

@@ -2,7 +2,8 @@
 
 Every label set is closed, so every series has its cell from the start: counting is `cells[i] += 1`, takes no lock, and costs the
 same whether one process reads its own page or a parent sums the pages of all workers. A page outlives a crash of its worker,
-so its counters never fall. Aligned 64-bit cells are written whole; a reader may see a batch half counted and no worse.
+so its counters never fall. Labels that a bundle names have a fixed number of places, each named once and for good. Aligned 64-bit
+cells are written whole; a reader may see a batch half counted and no worse.
 """
 
 from __future__ import annotations
@@ -17,6 +18,10 @@ from typing import Any, Literal
 
 _TEXT_BYTES = 512
 """Room at the front of a page for the bundle's name and digest, as JSON padded with zeros."""
+_NAME_BYTES = 64
+"""The longest name of a feature."""
+OTHER = "other"
+"""Who finds no place of its own."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,10 +39,14 @@ class Metric:
     """Histogram: upper bounds, ascending, in cell units."""
     unit: float = 1.0
     """What a cell's unit is in the metric's: 1e-6 for cells in microseconds under a metric in seconds."""
+    places: int = 0
+    """Counter with one label whose values a bundle names: room for so many, the last of them for `OTHER`."""
 
     @property
     def series(self) -> tuple[tuple[str, ...], ...]:
-        """Label values of each series, the last label fastest."""
+        """Label values of each series, the last label fastest; numbers for places, whose names each page has."""
+        if self.places:
+            return tuple((str(place),) for place in range(self.places))
         return tuple(product(*self.values))
 
     @property
@@ -57,7 +66,13 @@ class Layout:
             self._start[metric.name] = at
             at += metric.width * len(metric.series)
         self.cells = at
+        self.names: dict[str, int] = {}
+        """Of each metric with places the byte of a page at which their names begin."""
         self.size = _TEXT_BYTES + 8 * at
+        for metric in self.metrics:
+            if metric.places:
+                self.names[metric.name] = self.size
+                self.size += _NAME_BYTES * metric.places
 
     def start(self, name: str) -> int:
         """Return the first cell of a metric."""
@@ -78,13 +93,38 @@ class Page:
         """Map `fd`, a file of `layout.size` bytes shared with a parent; -1: memory of this process alone."""
         self.layout = layout
         self._memory = mmap.mmap(fd, layout.size)
-        self.cells: memoryview = memoryview(self._memory)[_TEXT_BYTES:].cast("q")
+        self.cells: memoryview = memoryview(self._memory)[_TEXT_BYTES : _TEXT_BYTES + 8 * layout.cells].cast("q")
 
     def observe(self, start: int, bounds: tuple[int, ...], value: int, times: int = 1) -> None:
         """Count a value, in cell units, so many times in the histogram series that starts at `start`."""
         cells = self.cells
         cells[start + bisect_left(bounds, value)] += times
         cells[start + len(bounds) + 1] += value * times
+
+    def names(self, metric: Metric) -> list[str]:
+        """Return what the places of a metric are called, in order, as far as they are taken."""
+        start = self.layout.names[metric.name]
+        found = []
+        for at in range(start, start + metric.places * _NAME_BYTES, _NAME_BYTES):
+            name = self._memory[at : at + _NAME_BYTES]
+            if not name[0]:
+                break
+            found.append(name.rstrip(b"\0").decode("utf-8", "replace"))
+        return found
+
+    def place(self, metric: Metric, name: str) -> int:
+        """Return the cell of a name, giving it the next place if it has none; `OTHER` has the last."""
+        taken = self.names(metric)
+        if name not in taken:
+            name = name if len(taken) < metric.places - 1 else OTHER
+        if name not in taken:
+            at = self.layout.names[metric.name] + len(taken) * _NAME_BYTES
+            raw = name.encode()[:_NAME_BYTES].ljust(_NAME_BYTES, b"\0")
+            # A reader takes a place for free until its first byte is there.
+            self._memory[at + 1 : at + _NAME_BYTES] = raw[1:]
+            self._memory[at] = raw[0]
+            taken.append(name)
+        return self.layout.start(metric.name) + taken.index(name)
 
     def write_text(self, text: dict[str, str]) -> None:
         """Keep a few words beside the numbers. Words that do not fit are cut, the page is not harmed."""

@@ -59,6 +59,8 @@ class Batch:
     """[N, I] seconds, NaN not known."""
     input_state: Codes
     """[N, I] InputState."""
+    stale: Bools | None = None
+    """[N, F] the profile feature was too old and its default took its place; None: nobody's was."""
     consent: Codes
     """[N, P] Reason.ALLOWED or a CONSENT_ reason."""
     consent_until_ms: Floats

@@ -156,8 +156,11 @@ def _read_inputs(batch: Batch, live: Live, profiles: Profiles) -> None:
         fresh |= schema.ageless
         if False in fresh.tobytes():
             stale = ~(fresh | holes)
-            np.copyto(state[:, :f], _DEFAULT_STALE, where=stale)
-            holes |= stale
+            # What is missing is not fresh either.
+            if True in stale.tobytes():
+                np.copyto(state[:, :f], _DEFAULT_STALE, where=stale)
+                holes |= stale
+                batch.stale = stale
     if any_masked:
         state[masked, :f] = _MASKED
     if True in holes.tobytes():
