@@ -11,24 +11,18 @@ from typing import Any
 import pytest
 from typer.testing import CliRunner
 
-from liftgate.adapters.grpc_answers import GrpcAnswers
-from liftgate.adapters.memory_stores import MemoryProfileStore, MemoryReservations
+from liftgate.adapters.memory_stores import MemoryProfileStore
 from liftgate.adapters.onnx_models import OnnxModels
-from liftgate.adapters.pseudonyms import Pseudonyms
-from liftgate.adapters.segment_sink import SegmentLog
 from liftgate.adapters.telemetry import Telemetry
 from liftgate.adapters.telemetry_metrics import LAYOUT, STALE
 from liftgate.adapters.telemetry_page import Page
 from liftgate.app.cli.measure import app
 from liftgate.bundle.load import load_bundle
-from liftgate.domain.control import ALL_CLEAR
 from liftgate.domain.profile import pack
 from liftgate.domain.request import Context, DecideRequest
-from liftgate.pipeline.batching import Batcher, Limits, Live
-from liftgate.pipeline.controls import ControlPanel
-from liftgate.pipeline.walk import Ports
+from liftgate.pipeline.batching import Live
 from liftgate.record.parquet import read_log
-from tests.replay.logbook import NOW_MS, Hands, die
+from tests.replay.logbook import NOW_MS, Hands, deciding, die, reservations_of
 
 BUNDLE = """bundle: frozen
 currency: EUR
@@ -53,36 +47,18 @@ FEATURES = ("profile.score", "profile.spend", "profile.visits")
 async def decide_for_days(log: Path, folder: Path, frozen: str, observer: Telemetry) -> None:
     """Decide once a day for everybody by features that are written each night; `frozen` is no more after the first."""
     bundle = load_bundle(folder)
-    hands, store, sink = Hands(), MemoryProfileStore(), SegmentLog(log, "decision", "write")
-    sink.open()
-    reservations = MemoryReservations(history=store.history, accounts=store.accounts, totals=store.totals)
-    panel = ControlPanel()
-    panel.put(ALL_CLEAR)
-    ports = Ports(
-        profiles=store,
-        reservations=reservations,
-        controls=panel,
-        log=sink,
-        answers=GrpcAnswers(),
-        observer=observer,
-        ids=hands,
-        clock=hands,
-        pseudonym=Pseudonyms("test", b"k" * 32),
-        pseudonym_key_id="test",
-    )
-    batcher, live = Batcher(ports, Limits(max_batch=64, max_queue=10_000)), Live(bundle, OnnxModels.load(bundle))
+    hands, store, live = Hands(), MemoryProfileStore(), Live(bundle, OnnxModels.load(bundle))
     names = [column.name for column in bundle.schema.profile]
-    for day in range(DAYS):
-        hands.ms = NOW_MS + day * DAY_S * 1000
-        requests = []
-        for i in range(PEOPLE):
-            at_s = [NOW_MS // 1000 + (0 if name == frozen else day) * DAY_S - 60 for name in names]
-            value = [die(name, i, 0 if name == frozen else day) for name in names]
-            store.packed[f"p-{i}"] = pack(bundle.schema, value, at_s)
-            requests.append(DecideRequest(f"r-{day}-{i}", f"p-{i}", "home", context=Context(channel="web")))
-        await asyncio.gather(*(batcher.submit(request, live) for request in requests))
-    await batcher.drain()
-    await sink.close()
+    async with deciding(log, hands, store, reservations_of(store), observer) as (batcher, _):
+        for day in range(DAYS):
+            hands.ms = NOW_MS + day * DAY_S * 1000
+            requests = []
+            for i in range(PEOPLE):
+                at_s = [NOW_MS // 1000 + (0 if name == frozen else day) * DAY_S - 60 for name in names]
+                value = [die(name, i, 0 if name == frozen else day) for name in names]
+                store.packed[f"p-{i}"] = pack(bundle.schema, value, at_s)
+                requests.append(DecideRequest(f"r-{day}-{i}", f"p-{i}", "home", context=Context(channel="web")))
+            await asyncio.gather(*(batcher.submit(request, live) for request in requests))
 
 
 @pytest.mark.parametrize("frozen", ["profile.spend", "profile.score", ""])

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import itertools
-from collections.abc import Collection, Sequence
+from collections.abc import AsyncIterator, Collection, Sequence
+from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
 
@@ -24,7 +25,7 @@ from liftgate.domain.profile import pack
 from liftgate.domain.request import Context, DecideRequest
 from liftgate.pipeline.batching import Batcher, Limits, Live
 from liftgate.pipeline.controls import ControlPanel
-from liftgate.pipeline.ports import Amendment, Claim, ClaimOutcome, ClaimStatus, Fetched
+from liftgate.pipeline.ports import Amendment, Claim, ClaimOutcome, ClaimStatus, Fetched, Observer, ProfileStore, Reservations
 from liftgate.pipeline.walk import Ports
 from tests.pipeline.workbench import Watcher
 
@@ -140,65 +141,79 @@ class Troubled:
         return self._models.score(model, matrix)
 
 
-async def _write(
-    directory: Path, bundle: Bundle, models: OnnxModels, people: int, rounds: int, slots: int, troubles: Sequence[str] = ("",)
-) -> int:
-    hands, store = Hands(), stock(bundle, people, NOW_MS)
-    reservations = MemoryReservations(history=store.history, accounts=store.accounts, totals=store.totals)
-    troubled, panel = Troubled(store, reservations, models), ControlPanel()
-    log = SegmentLog(directory, "decision", "write")
+@asynccontextmanager
+async def deciding(
+    directory: Path, hands: Hands, profiles: ProfileStore, reservations: Reservations, observer: Observer
+) -> AsyncIterator[tuple[Batcher, ControlPanel]]:
+    """Open a log there and give who decides into it, with nothing stopped. At the end everything is decided and in the log."""
+    log, panel = SegmentLog(directory, "decision", "write"), ControlPanel()
+    panel.put(ALL_CLEAR)
     log.open()
     ports = Ports(
-        profiles=troubled,
-        reservations=troubled,
+        profiles=profiles,
+        reservations=reservations,
         controls=panel,
         log=log,
         answers=GrpcAnswers(),
-        observer=Watcher(),
+        observer=observer,
         ids=hands,
         clock=hands,
         pseudonym=Pseudonyms("test", b"k" * 32),
         pseudonym_key_id="test",
     )
-    channels = (*(bundle.channels or ("web",)), *bundle.consent.channels, *ELSEWHERE)
-    places = (*bundle.consent.jurisdictions, "XX", "")
-    live, batcher = Live(bundle, troubled), Batcher(ports, Limits(max_batch=64, max_queue=100_000))
-    count = 0
-    for turn in range(rounds):
-        hands.ms = NOW_MS + turn * 3 * 3_600_000
-        troubled.trouble = troubles[turn % len(troubles)]
-        kind, _, name = troubled.trouble.partition(" stopped: ")
-        panel.put(Controls(version=1, stops=(Stop(kind, name, "test", "tester", NOW_MS),)) if kind in KINDS else ALL_CLEAR)
-        requests = []
-        for i in range(people):
-            placement = bundle.placements[int(die("place", turn, i) * len(bundle.placements))]
-            channel = channels[int(die("channel", turn, i) * len(channels))]
-            attributes = _attributes(bundle, f"{turn}-{i}") if die("sent", turn, i) < 0.7 else {}
-            candidates = tuple(bundle.offers[k].offer_id for k in placement.offers[::2]) if die("list", turn, i) < 0.1 else None
-            requests.append(
-                DecideRequest(
-                    request_id=f"r-{turn}-{i}",
-                    person_id=f"p-{i}",
-                    placement_id=placement.placement_id,
-                    slot_count=min(slots, placement.slots),
-                    context=Context(
-                        channel=channel,
-                        device="mobile" if i % 2 else "desktop",
-                        attributes=attributes,
-                        jurisdiction=places[int(die("law", i) * len(places))],
-                    ),
-                    account_id=f"a-{i // 3}" if die("account", i) < 0.7 else "",
-                    gpc=die("gpc", turn, i) < 0.1,
-                    candidates=candidates,
-                    baseline_offers=_own(bundle, placement, min(slots, placement.slots), f"{turn}-{i}"),
-                    deferred=die("deferred", turn, i) < 0.2,
-                )
-            )
-        await asyncio.gather(*(batcher.submit(request, live) for request in requests))
-        count += len(requests)
+    batcher = Batcher(ports, Limits(max_batch=64, max_queue=100_000))
+    yield batcher, panel
     await batcher.drain()
     await log.close()
-    return count
+
+
+def reservations_of(store: MemoryProfileStore) -> MemoryReservations:
+    """Return reservations over the histories and counters of a store."""
+    return MemoryReservations(history=store.history, accounts=store.accounts, totals=store.totals)
+
+
+async def _write(
+    directory: Path, bundle: Bundle, models: OnnxModels, people: int, rounds: int, slots: int, troubles: Sequence[str] = ("",)
+) -> int:
+    hands, store = Hands(), stock(bundle, people, NOW_MS)
+    troubled = Troubled(store, reservations_of(store), models)
+    live = Live(bundle, troubled)
+    async with deciding(directory, hands, troubled, troubled, Watcher()) as (batcher, panel):
+        for turn in range(rounds):
+            hands.ms = NOW_MS + turn * 3 * 3_600_000
+            troubled.trouble = troubles[turn % len(troubles)]
+            kind, _, name = troubled.trouble.partition(" stopped: ")
+            panel.put(Controls(version=1, stops=(Stop(kind, name, "test", "tester", NOW_MS),)) if kind in KINDS else ALL_CLEAR)
+            asked = [_request(bundle, turn, i, slots) for i in range(people)]
+            await asyncio.gather(*(batcher.submit(request, live) for request in asked))
+    return rounds * people
+
+
+def _request(bundle: Bundle, turn: int, i: int, slots: int) -> DecideRequest:
+    """Return what is asked for a person in a round."""
+    channels = (*(bundle.channels or ("web",)), *bundle.consent.channels, *ELSEWHERE)
+    places = (*bundle.consent.jurisdictions, "XX", "")
+    placement = bundle.placements[int(die("place", turn, i) * len(bundle.placements))]
+    channel = channels[int(die("channel", turn, i) * len(channels))]
+    attributes = _attributes(bundle, f"{turn}-{i}") if die("sent", turn, i) < 0.7 else {}
+    candidates = tuple(bundle.offers[k].offer_id for k in placement.offers[::2]) if die("list", turn, i) < 0.1 else None
+    return DecideRequest(
+        request_id=f"r-{turn}-{i}",
+        person_id=f"p-{i}",
+        placement_id=placement.placement_id,
+        slot_count=min(slots, placement.slots),
+        context=Context(
+            channel=channel,
+            device="mobile" if i % 2 else "desktop",
+            attributes=attributes,
+            jurisdiction=places[int(die("law", i) * len(places))],
+        ),
+        account_id=f"a-{i // 3}" if die("account", i) < 0.7 else "",
+        gpc=die("gpc", turn, i) < 0.1,
+        candidates=candidates,
+        baseline_offers=_own(bundle, placement, min(slots, placement.slots), f"{turn}-{i}"),
+        deferred=die("deferred", turn, i) < 0.2,
+    )
 
 
 def write_log(directory: Path, bundle: Bundle, people: int = 400, rounds: int = 6, slots: int = 1, troubles: Sequence[str] = ("",)) -> int:
