@@ -10,7 +10,7 @@ import pytest
 from liftgate.adapters import redis_keys
 from liftgate.domain.contact_history import ENTRY
 from liftgate.domain.total_counter import BUCKET
-from liftgate.pipeline.ports import Charge, Claim, ClaimOutcome, ClaimStatus, TotalUse, Watch
+from liftgate.pipeline.ports import AccountClaim, Charge, Claim, ClaimOutcome, ClaimStatus, TotalUse, Watch
 from tests.contract.conftest import Backend
 from tests.contract.test_reservations import CAP_A, CAP_B, DAY, MADE, MINUTE, NOW, charge, claim
 
@@ -102,3 +102,26 @@ async def test_a_full_history_takes_no_receipts(single_backend: Backend) -> None
     assert (lost.status, made) == (ClaimStatus.CAP_REACHED, MADE)
     assert await counter(single_backend, 0) == {NOW + DAY: 1}
     assert len(await single_backend.history("p") or b"") == 32 * MAX_ENTRIES
+
+
+@pytest.mark.parametrize(
+    ("room", "late", "place"),
+    [
+        pytest.param(1, claim(9, charge()), 1, id="the person's charge fits, no receipt does"),
+        pytest.param(2, claim(9, charge()), 1, id="one receipt fits, its second total's does not"),
+        pytest.param(0, claim(9), 0, id="there are no other charges"),
+        pytest.param(
+            1, replace(claim(9), account=AccountClaim("home", (charge(), charge(CAP_B)))), 2, id="the account's charges come before"
+        ),
+        pytest.param(1, replace(claim(9), partly=True, withheld=(charge(CAP_B),)), 1, id="the other side has room"),
+    ],
+)
+async def test_receipts_without_room_name_the_first_total(single_backend: Backend, room: int, late: Claim, place: int) -> None:
+    """Where receipts do not fit, the charge named is the first total's; the histories and counters that are told are those before."""
+    full = b"".join(ENTRY.pack(b"another.", i.to_bytes(8, "big"), NOW + DAY, NOW + DAY) for i in range(MAX_ENTRIES - room))
+    await single_backend.put_history("p", full)
+    asked = replace(late, totals=(use(2, count=0), use(0, limit=9), use(1, limit=9, count=2)))
+    (lost,) = await single_backend.reservations().reserve([asked])
+    assert (lost.status, lost.charge, lost.history, lost.total_counts) == (ClaimStatus.CAP_REACHED, place, full, (0, 0, 0))
+    assert [await counter(single_backend, b) for b in range(3)] == [{}, {}, {}]
+    assert await single_backend.history("p") == full

@@ -219,7 +219,7 @@ class MemoryReservations:
                 lost = found if found < 0 else before + found
             shown = shared.shown
             before += len(account.charges) + len(account.withheld)
-        counts = []
+        counts, first_total = [], before
         for use in claim.totals:
             counts.append(total_count(packed(self.totals.get((use.cap_id, False), {})), now))
             count = use.count + use.withheld
@@ -232,8 +232,8 @@ class MemoryReservations:
             for use in claim.totals:
                 receipt_until = use.bucket_until_ms if use.leased else now + self.horizon_ms
                 for kept, count in ((person.kept, use.count), (person.beside, use.withheld)):
-                    if len(kept) + count > MAX_ENTRIES:
-                        lost = before
+                    if count and len(kept) + count > MAX_ENTRIES:
+                        lost = first_total
                     kept += [(use.receipt_id, claim.reservation_id, receipt_until, use.bucket_until_ms)] * count
         if lost is not None:
             return ClaimOutcome(ClaimStatus.CAP_REACHED, lost, person.shown, shown, tuple(counts))

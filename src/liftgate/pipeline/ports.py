@@ -240,7 +240,7 @@ class ClaimOutcome:
     status: ClaimStatus
     charge: int = -1
     """CAP_REACHED: index of the first charge without room (the person's, then the account's, each with what is withheld after it, then
-    totals), -1: a watched cap."""
+    totals), -1: a watched cap. Where the person's history is too full for the receipts of totals: that of the first total."""
     history: bytes = b""
     """CAP_REACHED: the contact history that the check saw, pruned of what no longer counts."""
     account_history: bytes = b""
