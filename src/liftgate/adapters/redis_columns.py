@@ -85,6 +85,6 @@ def columns(people: Sequence[PersonKey], totals: Sequence[bytes], keyed: bool) -
 
 def certain(documents: Sequence[bytes | None], there: Sequence[int]) -> Sequence[bytes | None]:
     """Return the documents; where more keys are there than were read, those that were not are unreadable and not missing."""
-    if not there or sum(there) == sum(document is not None for document in documents):
+    if not there or sum(there) == len(documents) - documents.count(None):
         return documents
     return [b"" if document is None else document for document in documents]

@@ -21,10 +21,14 @@ class CapColumns:
         self._bundle = bundle
         self._columns = [c for c, cap in enumerate(bundle.caps) if cap.reason in reasons]
         self.idle = not self._columns
+        self._own = np.array(self._columns, dtype=np.intp)
+        self._held = np.zeros((len(bundle.caps), len(bundle.offers)), dtype=np.bool_)
+        """[caps, K] offers that the cap is on."""
         self._hard = {False: np.zeros(len(bundle.offers), dtype=np.bool_), True: np.zeros(len(bundle.offers), dtype=np.bool_)}
         """By whether they run in shadow: [K] offers with a hard cap on any channel."""
         for c in self._columns:
             cap = bundle.caps[c]
+            self._held[c, cap.offers] = True
             if not cap.soft and cap.channel is None:
                 self._hard[cap.shadow][cap.offers] = True
         self._hard_on_channel = [c for c in self._columns if not bundle.caps[c].soft and bundle.caps[c].channel is not None]
@@ -34,18 +38,15 @@ class CapColumns:
         """See `Guardrail`."""
         if not self._columns:
             return None
-        anyone_away, full = ProfileState.UNAVAILABLE in batch.profile_state.tobytes(), batch.cap_room <= _NO_ROOM
+        anyone_away, full = ProfileState.UNAVAILABLE in batch.profile_state.tobytes(), batch.cap_room.take(self._own, axis=1) <= _NO_ROOM
         if not anyone_away and True not in full.tobytes():
             return None
         bundle, tally = self._bundle, Tally(batch, self._bundle)
         if anyone_away:
             self._away(batch, tally, np.flatnonzero(batch.profile_state == _UNAVAILABLE).tolist())
-        for c in self._columns:
-            rows = full[:, c]
-            if np.count_nonzero(rows):
-                against = np.zeros(tally.shape, dtype=np.bool_)
-                against[:, bundle.caps[c].offers] = rows[:, None]
-                tally.object(against, self._reason(batch, c), in_shadow=bundle.caps[c].shadow)
+        for i in np.flatnonzero(np.logical_or.reduce(full, axis=0)).tolist():
+            c = self._columns[i]
+            tally.object(full[:, i, None] & self._held[c], self._reason(batch, c), in_shadow=bundle.caps[c].shadow)
         return tally.verdict()
 
     def _away(self, batch: Batch, tally: Tally, rows: list[int]) -> None:

@@ -62,7 +62,7 @@ class CapCharges:
         self._receipts = [receipt_id(cap) for cap in caps]
         self.even = any(cap.even for cap in caps)
         """Limits of some grow with their window."""
-        self._by_context = bool(contacts) or any(cap.zone == "person" for cap in caps)
+        self.by_context = bool(contacts) or any(cap.zone == "person" for cap in caps)
         """What a choice is charged depends on the request's channel or time zone."""
 
     def limits_at(self, now_ms: int) -> NDArray[np.int64]:
@@ -79,7 +79,7 @@ class CapCharges:
     def charged(self, chosen: tuple[int, ...], request: DecideRequest, now_ms: int, shows: bool, known: Charged) -> tuple[Charge, ...]:
         """Return `charges`, from `known` where somebody of the batch was charged the same."""
         alike: tuple[Any, ...] = (chosen, shows, request.deferred, now_ms, request.placement_id)
-        if self._by_context:
+        if self.by_context:
             alike += (request.context.channel, request.context.time_zone)
         found = known.get(alike)
         if found is None:

@@ -79,6 +79,7 @@ class CapPlan:
                 applies[self._channel.get(cap.channel, 0), c] = True
         self._applies: Bools = applies
         """[channels, caps]; channel 0 is any that no cap names, the last stands for none that was said."""
+        self._spared: Bools = ~applies
         contacts = {name: [c for c, cap in enumerate(caps) if cap.channel == name and cap.counts == "decision"] for name in names}
         contacts[""] = [c for columns in contacts.values() for c in columns]
         self._contacts = {name: columns for name, columns in contacts.items() if columns}
@@ -141,15 +142,16 @@ class CapPlan:
             room[[not request.account_id for request in batch.requests], p:a] = 0
         if self.total_ids:
             totals = fetched.totals or [None] * len(self.total_ids)
-            for now in set(batch.now_ms.tolist()):
-                rows = batch.now_ms == now
+            moments = set(batch.now_ms.tolist())
+            for now in moments:
+                rows = batch.now_ms == now if len(moments) > 1 else slice(None)
                 used = np.array([total_count(raw, now) for raw in totals], dtype=np.int64)
                 room[rows, a:] = self.charging.limits_at(now)[a:] - used
                 if self.charging.even:
                     batch.cap_paced = np.zeros(room.shape, dtype=np.bool_) if batch.cap_paced is None else batch.cap_paced
                     batch.cap_paced[rows, a:] = used < self._limits[a:]
         if self.by_channel:
-            room[~self._applies[self._channels(batch)]] = UNLIMITED
+            np.copyto(room, UNLIMITED, where=self._spared.take(self._channels(batch), axis=0))
         batch.cap_room = room
 
     def watches(self, batch: Batch) -> list[Watch]:
@@ -166,11 +168,15 @@ class CapPlan:
             watch = self._watches.account(self._accounts_of[batch.placement[row]], batch.cap_room[row], request.slot_count)
         return AccountClaim(request.account_id, charges, watch) if charges or watch.entries else None
 
-    def total_rooms(self, batch: Batch) -> list[bytes] | None:
-        """Return [N] what room each row has in all total counters, to compare; None: there are none."""
+    def total_rooms(self, batch: Batch) -> list[bytes]:
+        """Return [N] what room each row has in all total counters, to compare; empty: there are none."""
         if not self.total_ids:
-            return None
-        rooms: list[bytes] = np.ascontiguousarray(batch.cap_room[:, self.accounts :]).view(f"V{8 * len(self.total_ids)}")[:, 0].tolist()
+            return [b""] * batch.n
+        room = np.ascontiguousarray(batch.cap_room[:, self.accounts :])
+        if np.logical_and.reduce(room == room[0], axis=None):
+            # As mostly: they are everybody's.
+            return [room[0].tobytes()] * batch.n
+        rooms: list[bytes] = room.view(f"V{8 * len(self.total_ids)}")[:, 0].tolist()
         return rooms
 
     def look_again(self, batch: Batch, row: int, claim: Claim, outcome: ClaimOutcome) -> None:

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from operator import attrgetter
+from typing import Any
 
 from liftgate.domain.contact_history import reservation_of
 from liftgate.domain.errors import FieldViolation, RequestIdReused, StoreUnavailable
 from liftgate.domain.reason import Arm, Reason
 from liftgate.pipeline.cap_charges import Charged, Used
-from liftgate.pipeline.ports import NOTHING_WATCHED, Claim, ClaimOutcome, ClaimStatus
+from liftgate.pipeline.ports import NOTHING_WATCHED, Charge, Claim, ClaimOutcome, ClaimStatus, TotalUse
 from liftgate.pipeline.stages import Stage
 from liftgate.pipeline.walk import Pending, Walk
 from liftgate.pipeline.withheld_claim import partly_held_out, withhold
@@ -79,7 +80,9 @@ def _claims(walk: Walk) -> dict[int, Claim]:
     own = bool(keys) and not walk.one_off
     charged: Charged = {}
     used: Used = {}
+    known: dict[tuple[Any, ...], tuple[tuple[Charge, ...], tuple[TotalUse, ...]]] = {}
     rooms, by_account, charging = caps.total_rooms(batch), caps.by_account, caps.charging
+    by_context = charging.by_context
     claims = {}
     for row in walk.unsettled:
         decision, request, why, watch = decisions[row], requests[row], forced[row], watches[row]
@@ -92,32 +95,34 @@ def _claims(walk: Walk) -> dict[int, Claim]:
             watch, watched = NOTHING_WATCHED, False
         else:
             watched = True
-        ghost, idempotent, name = decision.arm is _HOLDOUT, request.idempotent, decision.decision_id
+        ghost, idempotent, name, now = decision.arm is _HOLDOUT, request.idempotent, decision.decision_id, now_ms[row]
+        chosen = decision.chosen if decision.counted is None else decision.counted
+        shown = bool(decision.offered if not ghost else decision.would_offer if decision.mode == "online" else decision.counted)
+        room = rooms[row] if watched else b""
+        # All that charges depend on, looked up once.
+        alike: tuple[Any, ...] = (chosen, shown, request.placement_id, request.slot_count, request.deferred, now, room, watched)
+        if by_context:
+            alike += (request.context.channel, request.context.time_zone)
+        counts = known.get(alike)
+        if counts is None:
+            charges = charging.charged(chosen, request, now, shown, charged)
+            counts = known[alike] = charges, charging.totals(batch, row, chosen, now, room, used) if watched else ()
         claims[row] = claim = Claim(
             request.person_id,
             ghost,
             request.request_id if idempotent else "",
             request.fingerprint,
             reservation_of(name, keys[row]) if own else walk.reservation(row, name),
-            (),
-            now_ms[row],
+            counts[0],
+            now,
             responses[row],
             records[row],
             watch,
+            caps.account(batch, row, chosen, now, watched=watched) if by_account else None,
+            counts[1],
         )
-        chosen = decision.chosen if decision.counted is None else decision.counted
-        shown = decision.offered if not ghost else decision.would_offer if decision.mode == "online" else decision.counted
-        claim.charges = charging.charged(chosen, request, claim.now_ms, bool(shown), charged)
-        if by_account:
-            claim.account = caps.account(batch, row, chosen, claim.now_ms, watched=watched)
-        if rooms is not None and watched:
-            alike = (chosen, request.placement_id, request.slot_count, request.deferred, rooms[row], claim.now_ms)
-            totals = used.get(alike)
-            if totals is None:
-                totals = used[alike] = charging.totals(batch, row, chosen, claim.now_ms, rooms[row], used)
-            claim.totals = totals
         if row in partly:
-            _withhold(walk, row, claim, bool(shown), charged, used, b"" if rooms is None else rooms[row])
+            _withhold(walk, row, claim, shown, charged, used, room)
         if not (idempotent or claim.charges or watch.entries or claim.account is not None or claim.totals or claim.withheld):
             del claims[row]
     return claims

@@ -78,17 +78,20 @@ local function exceeded(which, counts)
   local watch = watched[which]
   if not watch then
     local section, at = ARGV[#ARGV - 1 - watches + which], 1
-    watch = {caps = {}, most = {}, least = 0}
-    for i = 1, #section / 16 do
-      watch.caps[i], watch.most[i], at = unpack(WATCHED, section, at)
-      watch.least = math.min(watch.least, watch.most[i])
+    watch = {most = {}, least = 0}
+    while at <= #section do
+      local cap, most
+      cap, most, at = unpack(WATCHED, section, at)
+      watch.most[cap], watch.least = most, math.min(watch.least, most)
     end
     watched[which] = watch
   end
-  -- As mostly: nothing counts.
-  if watch.least >= 0 and next(counts) == nil then return false end
-  for i, cap in ipairs(watch.caps) do
-    if (counts[cap] or 0) > watch.most[i] then return true end
+  if watch.least < 0 then return true end
+  -- Fewer caps count than are watched.
+  local most_of = watch.most
+  for cap, used in pairs(counts) do
+    local most = most_of[cap]
+    if most and used > most then return true end
   end
   return false
 end
