@@ -27,6 +27,13 @@ from tests.bench.tables import Rows
 from .same import same_answers, warm
 
 ENVIRONMENTS = ROOT / ".venv-peers"
+ENVIRONMENT = {
+    # Peers have the repository's code on their path, and not its packages.
+    "PYTHONPATH": os.pathsep.join((str(ROOT / "src"), str(ROOT))),
+    # ONNX Runtime, whoever loads it, sends its maker nothing.
+    "ORT_DISABLE_TELEMETRY": "1",
+}
+"""What every peer's processes are told, whatever this one was."""
 _OFFERS = 20
 
 
@@ -109,8 +116,7 @@ def main() -> int:
     parser.add_argument("--only", metavar="TEXT", help="peers whose name contains TEXT, beside Liftgate")
     args = parser.parse_args()
     console = Console(width=None if sys.stdout.isatty() else 160)
-    # Peers have the repository's code on their path, and not its environment.
-    os.environ["PYTHONPATH"] = os.pathsep.join((str(ROOT / "src"), str(ROOT)))
+    os.environ.update(ENVIRONMENT)
     if args.only and not any(args.only in one.name for one in PEERS):
         parser.error(f"--only: no peer is called like that; there are {', '.join(one.name for one in PEERS)}")
     wanted = [one for one in PEERS if one.name == "liftgate" or not args.only or args.only in one.name]
