@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from tests.bench.peers import __main__ as peers
+from tests.bench.processes import BenchError
 
 SEES = "import os, sys; from pathlib import Path; Path(sys.argv[1]).write_text(os.environ['ORT_DISABLE_TELEMETRY'])"
 
@@ -21,7 +22,7 @@ def test_every_peer_is_told_to_send_its_runtimes_maker_nothing(tmp_path: Path, m
 
     def run(*_: object) -> dict[str, object]:
         subprocess.run([sys.executable, "-c", SEES, str(seen)], check=True)
-        raise peers.BenchError("enough")
+        raise BenchError("enough")
 
     monkeypatch.setattr(peers, "_run", run)
     monkeypatch.setattr(sys, "argv", ["peers"])
