@@ -117,3 +117,25 @@ def test_answers_written_together_are_those_written_one_by_one() -> None:
     for some in (batch, walked(n=4, slots=3, dry_run=True), walked(n=4, slots=3, explain=True)):
         for _ in range(2):
             assert ANSWERS.encode_all(some, SHOP, decisions) == [GrpcAnswers().encode(some, SHOP, decision) for decision in decisions]
+
+
+def test_answers_of_known_kinds_are_those_written_one_by_one() -> None:
+    """Of one kind or of several, with an unknown propensity among them or with several slots: each row's own numbers, the same bytes."""
+    answers = GrpcAnswers()
+    batch = walked(n=8, slots=3)
+    batch.probability[0] *= np.arange(1, 9)[:, None]
+    shown = [decided(row=row, decision_id=f"{row:032x}", valid_until_ms=61_000 + row % 2, kind=1) for row in range(8)]
+    default = decided(offered=(0,), row=2, default_served=True, branch=Branch.DEFAULT, reason=Reason.NO_OFFER_ALLOWED, kind=2)
+    nothing = decided(offered=(), row=5, branch=Branch.DEFAULT, reason=Reason.NO_OFFER_ALLOWED, kind=3)
+    several = decided(offered=(5, 1, 3), row=1, kind=4)
+    unknown = walked(n=8)
+    unknown.propensity[6] = np.nan
+    for some, decisions in (
+        (batch, shown),
+        (batch, [*shown, default, nothing]),
+        (batch, [*shown, several]),
+        (unknown, [*shown, default]),
+        (batch, [nothing] * 8),
+    ):
+        for _ in range(2):
+            assert answers.encode_all(some, SHOP, decisions) == [GrpcAnswers().encode(some, SHOP, decision) for decision in decisions]

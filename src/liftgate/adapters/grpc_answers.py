@@ -10,7 +10,10 @@ from collections.abc import Sequence
 from functools import lru_cache
 from itertools import chain
 from math import isfinite
+from operator import attrgetter
 from struct import Struct
+
+import numpy as np
 
 from liftgate.adapters.explanation_live import LiveExplanations
 from liftgate.bundle.compiled import Bundle
@@ -27,9 +30,15 @@ _VALID_UNTIL = tag("valid_until_ms", 0, decision_pb2.DecideResponse)
 _ID_AHEAD = (b"", *[_DECISION_ID + bytes((size,)) for size in range(1, 128)])
 _KNOWN = 4096
 """Kinds of answers remembered for a bundle; one more, and all are forgotten."""
-_NO_NUMBERS, _SEVERAL = -1, -2
+_NO_NUMBERS, _BY_HAND = -1, -2
 _Alike = tuple[bytes, bytes, int]
-"""What stands before the end of validity, the slot but for its numbers, and whose numbers they are: an offer, _NO_NUMBERS, or _SEVERAL."""
+"""What stands before the end of validity, the slot but for its numbers, and whose numbers they are: an offer, _NO_NUMBERS, or _BY_HAND."""
+_KIND, _ROW, _ID = attrgetter("kind"), attrgetter("row"), attrgetter("decision_id")
+_VALID_UNTIL_MS, _EXPLAIN, _DRY_RUN = attrgetter("valid_until_ms"), attrgetter("explain"), attrgetter("dry_run")
+_SOME = 6
+"""From so many on they are written a column at a time."""
+_NUMBERS = np.dtype([("ahead of chance", "S1"), ("chance", "<f8"), ("ahead of propensity", "S1"), ("propensity", "<f8")])
+"""As `_DOUBLES`."""
 
 
 class GrpcAnswers:
@@ -38,7 +47,7 @@ class GrpcAnswers:
     def __init__(self) -> None:
         self._bundle: Bundle | None = None
         self._slot_parts: dict[int, tuple[bytes, bytes]] = {}
-        self._known: dict[tuple[object, ...], _Alike] = {}
+        self._known: dict[int, _Alike] = {}
         self._explanations = LiveExplanations()
 
     def _slot_part(self, bundle: Bundle, k: int) -> tuple[bytes, bytes]:
@@ -64,54 +73,53 @@ class GrpcAnswers:
         All but id, end of validity and two numbers is found by what many decisions have in common; other answers are written one by one.
         """
         self._go_by(bundle)
-        requests, versions, known = batch.requests, batch.consent_version, self._known
-        propensity_of, chance_of = batch.propensity.item, batch.probability.item
-        until, valid = -1, b""
-        answers: list[bytes] = []
-        for decision in decisions:
-            row, offered, chances = decision.row, decision.offered, decision.chances
-            alike = (decision.arm, decision.branch, decision.reason, decision.degraded, decision.default_served, versions[row], offered)
-            parts = known.get(alike)
-            if parts is None:
-                parts = self._learn(alike, bundle, decision, versions[row])
-            small, slots, offer = parts
-            request = requests[row]
-            if offer == _SEVERAL or request.explain or decision.review_id or decision.refused or decision.default_slots:
-                answers.append(self.encode(batch, bundle, decision))
-                continue
-            decision_id = b"" if request.dry_run else decision.decision_id.encode()
-            if decision.valid_until_ms != until:
-                until = decision.valid_until_ms
-                valid = _valid_part(until)
-            numbers = b""
-            if offer >= 0:
-                propensity = propensity_of(row, offer)
-                if not isfinite(propensity):
-                    answers.append(self.encode(batch, bundle, decision))
-                    continue
-                chance = chance_of(0, row, offer) if chances is None else chances[0]
-                numbers = _DOUBLES.pack(_SELECTION_PROBABILITY, chance, _PROPENSITY, propensity)
-            answers.append(b"".join((_ID_AHEAD[len(decision_id)], decision_id, small, valid, slots, numbers)))
-        return answers
+        requests, known = batch.requests, self._known
+        found = list(map(known.get, map(_KIND, decisions)))
+        if None in found:
+            for place, parts in enumerate(found):
+                if parts is None:
+                    found[place] = known.get(decisions[place].kind) or self._learn(bundle, decisions[place], batch)
+        if len(decisions) >= _SOME and not any(map(_EXPLAIN, requests)) and not any(map(_DRY_RUN, requests)) and batch.requested is None:
+            answers = _together(batch, decisions, found)  # type: ignore[arg-type]  # none is None by now
+            if answers is not None:
+                return answers
+        return [self._answer(batch, bundle, one, parts) for one, parts in zip(decisions, found, strict=True)]  # type: ignore[arg-type]
 
-    def _learn(self, alike: tuple[object, ...], bundle: Bundle, decision: Decision, consent_version: str) -> _Alike:
-        """Return what a decision's answer has in common with others', and remember it."""
-        small = _small_part(decision.arm, decision.branch, decision.reason, decision.degraded, consent_version, bundle.digest)
+    def _learn(self, bundle: Bundle, decision: Decision, batch: Batch) -> _Alike:
+        """Return what a decision's answer has in common with those of its kind, and remember it."""
+        version = batch.consent_version[decision.row]
+        small = _small_part(decision.arm, decision.branch, decision.reason, decision.degraded, version, bundle.digest)
         offered = decision.offered
         found: _Alike
-        if not offered:
+        if len(offered) > 1 or decision.refused or decision.default_slots or decision.chances is not None:
+            found = small, b"", _BY_HAND
+        elif not offered:
             found = small, b"", _NO_NUMBERS
-        elif len(offered) > 1:
-            found = small, b"", _SEVERAL
         elif decision.default_served:
             slot = _default_part(bundle.offers[offered[0]])
             found = small, _SLOTS + varint(len(slot)) + slot, _NO_NUMBERS
         else:
             found = small, self._slot_part(bundle, offered[0])[1], offered[0]
-        if len(self._known) >= _KNOWN:
-            self._known.clear()
-        self._known[alike] = found
+        if decision.kind:
+            if len(self._known) >= _KNOWN:
+                self._known.clear()
+            self._known[decision.kind] = found
         return found
+
+    def _answer(self, batch: Batch, bundle: Bundle, decision: Decision, parts: _Alike) -> bytes:
+        """Return the encoded answer to one, found by its parts where that will do."""
+        small, slots, offer = parts
+        request, row = batch.requests[decision.row], decision.row
+        if offer == _BY_HAND or request.explain or decision.review_id:
+            return self.encode(batch, bundle, decision)
+        numbers = b""
+        if offer >= 0:
+            propensity = batch.propensity.item(row, offer)
+            if not isfinite(propensity):
+                return self.encode(batch, bundle, decision)
+            numbers = _DOUBLES.pack(_SELECTION_PROBABILITY, batch.probability.item(0, row, offer), _PROPENSITY, propensity)
+        decision_id = b"" if request.dry_run else decision.decision_id.encode()
+        return b"".join((_ID_AHEAD[len(decision_id)], decision_id, small, _valid_part(decision.valid_until_ms), slots, numbers))
 
     def encode(self, batch: Batch, bundle: Bundle, decision: Decision) -> bytes:
         """Return the encoded answer, with the explanation where the request asks for one. Pure."""
@@ -148,6 +156,26 @@ class GrpcAnswers:
             explanation = self._explanations.explain(batch, bundle, decision)
             parts.append(decision_pb2.DecideResponse(explanation=explanation).SerializeToString(deterministic=True))
         return b"".join(parts)
+
+
+def _together(batch: Batch, decisions: Sequence[Decision], parts: Sequence[_Alike]) -> list[bytes] | None:
+    """Return the encoded answers, a column at a time; None: some are to be written by hand. No request is a dry run or wants more said."""
+    small, slots, whose = zip(*parts, strict=True)
+    rows, offers = np.array(list(map(_ROW, decisions))), np.array(whose)
+    if offers.min() == _BY_HAND:
+        return None
+    # Rows without numbers read those of the last offer, which go nowhere.
+    table = np.empty(len(rows), dtype=_NUMBERS)
+    table["ahead of chance"], table["chance"] = _SELECTION_PROBABILITY, batch.probability[0, rows, offers]
+    table["ahead of propensity"], table["propensity"] = _PROPENSITY, batch.propensity[rows, offers]
+    if not np.isfinite(table["propensity"][offers >= 0]).all():
+        return None
+    raw, size = table.tobytes(), _NUMBERS.itemsize
+    numbers = [raw[at : at + size] if offer >= 0 else b"" for at, offer in zip(range(0, len(raw), size), whose, strict=True)]
+    ids = list(map(str.encode, map(_ID, decisions)))
+    ahead = map(_ID_AHEAD.__getitem__, map(len, ids))
+    valid = map(_valid_part, map(_VALID_UNTIL_MS, decisions))
+    return list(map(b"".join, zip(ahead, ids, small, valid, slots, numbers, strict=True)))
 
 
 @lru_cache(maxsize=4096)

@@ -49,6 +49,8 @@ class Decision:
     mode: Mode = field(default="online", init=False)
     refused: tuple[tuple[int, Reason], ...] = field(default=(), init=False)
     """Offers of the caller's own choice that are not shown, and why."""
+    kind: int = field(default=0, init=False, compare=False)
+    """What is told and recorded of decisions of the same kind is the same but for their own columns, ids and times; 0: not known."""
 
     def again(self, row: int, decision_id: str) -> Decision:
         """Return the same outcome as the decision of another row: what `pipeline/outcome.py` settles."""
@@ -68,6 +70,7 @@ class Decision:
             self.would_offer_default,
             self.valid_until_ms,
         )
+        other.kind = self.kind
         if self.default_slots:
             other.default_slots = self.default_slots
         return other

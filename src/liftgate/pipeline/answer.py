@@ -28,12 +28,15 @@ def answer(walk: Walk, decisions: list[Decision]) -> None:
                 _serve_baseline(walk, decision)
             elif decision.mode == "logging_only":
                 _log_only(decision)
+            walk.live.kinds.change(decision)
     if batch.withheld is not None:
         some = np.logical_or.reduce(batch.withheld, axis=1).tolist()
         concerned = [one for one in decisions if some[one.row]]
         if concerned:
             _withhold(walk, [one for one in concerned if one.mode == "online" and one.arm is not Arm.HOLDOUT])
             _no_withheld_default(batch, concerned)
+            for decision in concerned:
+                walk.live.kinds.change(decision)
 
 
 def _log_only(decision: Decision) -> None:

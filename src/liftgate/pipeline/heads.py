@@ -5,10 +5,9 @@ The reservation remembers records, so they are whole before it.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Iterable, Sequence
 from itertools import repeat
 from operator import add, attrgetter
-from typing import Any
 
 import numpy as np
 
@@ -32,26 +31,12 @@ from liftgate.record.codec import (
 from liftgate.record.replay_part import cap_room_part, silent_part
 from liftgate.record.slate_part import slate_part
 
-_Row = tuple[int, bool, bool, bool, bool, int, str, int, tuple[int, ...], tuple[bool, ...]]
-"""Attempts, scored, masked, enrolled, named once, slots asked for, consent version, profile state, and by layer the arm and whether it
-holds the person out."""
-_OUTCOME: Callable[[Decision], tuple[Any, ...]] = attrgetter(
-    "arm",
-    "branch",
-    "reason",
-    "degraded",
-    "fallback_reason",
-    "offered",
-    "default_served",
-    "would_offer",
-    "would_offer_default",
-    "holdout_answer",
-)
-_SLOT_COUNT, _ASKS = attrgetter("slot_count"), attrgetter("account_id", "slot_count", "deferred", "baseline_offers")
+_ASKS = attrgetter("account_id", "slot_count", "deferred", "baseline_offers")
 _NOTHING_MORE = "", 1, False, ()
-_ROW, _DECISION_ID, _VALID_UNTIL = attrgetter("row"), attrgetter("decision_id"), attrgetter("valid_until_ms")
+_ROW, _KIND = attrgetter("row"), attrgetter("kind")
+_DECISION_ID, _VALID_UNTIL = attrgetter("decision_id"), attrgetter("valid_until_ms")
 _REQUEST_ID, _TRACED, _SPAN_ID = attrgetter("request_id"), attrgetter("trace_id"), attrgetter("span_id")
-_NO, _YES, _NOTHING = repeat(False), repeat(True), repeat(b"")
+_NOTHING = repeat(b"")
 KNOWN = 16_384
 """Outcomes remembered for a bundle; one more, and all are forgotten."""
 
@@ -64,22 +49,7 @@ class Heads:
         batch, live = walk.batch, walk.live
         self._walk, self._walk_part = walk, walk_part(stage_us, batch.n)
         self._known, self._now_ms = live.outcome_parts, batch.now_ms.tolist()
-        requests, once = batch.requests, walk.one_off
-        self._rows: list[_Row] = list(
-            zip(
-                walk.attempts,
-                batch.scored.tolist(),
-                batch.masked.tolist(),
-                _YES if batch.enrolled is None else batch.enrolled.tolist(),
-                [row in once for row in range(batch.n)] if once else _NO,
-                map(_SLOT_COUNT, requests),
-                batch.consent_version,
-                batch.profile_state.tolist(),
-                map(tuple, batch.layer_arm.tolist()),
-                map(tuple, batch.layer_held_out.tolist()),
-                strict=False,
-            )
-        )
+        requests = batch.requests
         self._own: list[bytes | None] = [None] * batch.n
         """[N] the fields that most records have not, where those are of the row's arms alone; None: there may be others."""
         if live.bare and batch.by_default is None and batch.verdicts is None and not batch.silent:
@@ -167,10 +137,11 @@ class Heads:
         requests, pseudonyms = walk.batch.requests, walk.pseudonyms
         if len(rows) < walk.batch.n:
             requests, pseudonyms = [requests[row] for row in rows], [pseudonyms[row] for row in rows]
-        alike = list(zip(map(_OUTCOME, decisions), map(self._rows.__getitem__, rows), strict=True))
-        outcomes = list(map(known.get, alike))
+        outcomes = list(map(known.get, map(_KIND, decisions)))
         if None in outcomes:
-            outcomes = [known.get(one) or self._learn(one, decision) for one, decision in zip(alike, decisions, strict=True)]
+            for place, outcome in enumerate(outcomes):
+                if outcome is None:
+                    outcomes[place] = known.get(decisions[place].kind) or self._learn(decisions[place])
         owns = list(map(self._own.__getitem__, rows))
         more: Iterable[bytes] = owns  # type: ignore[assignment]  # None are in the list that follows
         if None in owns:
@@ -189,14 +160,14 @@ class Heads:
             more,
         )
 
-    def _learn(self, alike: tuple[Any, ...], decision: Decision) -> bytes:
-        """Return what a decision's record says that others' say, too, and remember it."""
-        row, live = decision.row, self._walk.live
-        attempts, scored, masked, enrolled, once, slot_count, consent_version, profile_state, arms, held = self._rows[row]
-        offers = live.bundle.offers
+    def _learn(self, decision: Decision) -> bytes:
+        """Return what a decision's record says that others' of its kind say, too, and remember it."""
+        row, batch, live = decision.row, self._walk.batch, self._walk.live
+        arms, held, offers = batch.layer_arm[row].tolist(), batch.layer_held_out[row].tolist(), live.bundle.offers
+        masked, enrolled = bool(batch.masked[row]), batch.enrolled is None or bool(batch.enrolled[row])
         if len(self._known) >= KNOWN:
             self._known.clear()
-        part = self._known[alike] = outcome_part(
+        part = self._known[decision.kind] = outcome_part(
             Outcome(
                 arm=decision.arm,
                 assignments=b"".join([parts[arm] for parts, arm in zip(live.assignment_parts, arms, strict=True)]),
@@ -208,13 +179,13 @@ class Heads:
                 default_served=decision.default_served,
                 would_offer=[offers[offer].offer_id for offer in decision.would_offer],
                 holdout_answer=live.bundle.layers[held.index(True)].answer if True in held else decision.holdout_answer,
-                slot_count=slot_count,
-                scored=scored,
-                reservation_attempts=attempts,
-                masked_paths=_MASKED[masked, enrolled] + _UNLINKED * once,
+                slot_count=batch.requests[row].slot_count,
+                scored=bool(batch.scored[row]),
+                reservation_attempts=self._walk.attempts[row],
+                masked_paths=_MASKED[masked, enrolled] + _UNLINKED * (row in self._walk.one_off),
                 would_offer_default=decision.would_offer_default,
-                consent_version=consent_version,
-                profile_state=profile_state + 1,
+                consent_version=batch.consent_version[row],
+                profile_state=int(batch.profile_state[row]) + 1,
             )
         )
         return part

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import Any
 
 import numpy as np
 
@@ -11,13 +10,13 @@ from liftgate.bundle.compiled import Bundle, ModelSpec
 from liftgate.bundle.variant import Replacement
 from liftgate.domain import consent
 from liftgate.domain.bucketing import Salt
-from liftgate.domain.decision import Decision
 from liftgate.domain.input import Floats
 from liftgate.domain.layer import Layer
 from liftgate.domain.offer import Indices, Mode, Placement
 from liftgate.guardrails.chain import Chain
 from liftgate.pipeline.cap_plan import CapPlan
 from liftgate.pipeline.contexts import ContextRows
+from liftgate.pipeline.kinds import Kinds
 from liftgate.pipeline.ports import Models
 from liftgate.pipeline.slate_limits import SlateLimits
 from liftgate.pipeline.slot_default import SlotDefaults
@@ -142,10 +141,10 @@ class Live:
     """Worth has factors that records have columns of."""
     bare: bool = field(init=False)
     """Nothing in the bundle but arms gives records fields that most have not."""
-    outcomes: dict[tuple[Any, ...], Decision] = field(init=False, default_factory=dict)
-    """What rows that are told the same come to, as far as it came up: `pipeline/outcome.py`."""
-    outcome_parts: dict[tuple[Any, ...], bytes] = field(init=False, default_factory=dict)
-    """What records of decisions with the same outcome have in common, as far as it came up: `pipeline/heads.py`."""
+    kinds: Kinds = field(init=False, default_factory=Kinds)
+    """What rows that are alike come to, as far as it came up."""
+    outcome_parts: dict[int, bytes] = field(init=False, default_factory=dict)
+    """What records of decisions of one kind have in common, as far as it came up: `pipeline/heads.py`."""
 
     def __post_init__(self) -> None:
         bundle = self.bundle

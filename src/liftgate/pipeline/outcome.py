@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
-from itertools import repeat
-from typing import Any
+from collections.abc import Sequence
+from operator import attrgetter
+from struct import Struct, iter_unpack
 
 import numpy as np
 
@@ -22,9 +22,8 @@ _UNSPECIFIED, _OFFERED, _IN_HOLDOUT, _NONE_ALLOWED = Reason.UNSPECIFIED, Reason.
 _NONE_WORTH = Reason.NOTHING_WORTH_SHOWING
 _MODEL_UNAVAILABLE, _NOT_CONSENTED = Reason.MODEL_UNAVAILABLE, Reason.PROFILE_NOT_CONSENTED
 _MODEL_STOPPED, _IMPERSONAL = Reason.MODEL_STOPPED, Reason.PERSONALIZATION_STOPPED
-KNOWN = 4096
-"""Outcomes remembered for a bundle; one more, and all are forgotten."""
-_NONE, _NO, _YES = repeat(None), repeat(False), repeat(True)
+_SLOT_COUNT = attrgetter("slot_count")
+_told = Struct("=12i").unpack_from
 _STATE = {int(state): _OFFERED for state in ProfileState}
 _STATE |= {int(ProfileState.MISSING): Reason.UNKNOWN_PERSON, int(ProfileState.UNREADABLE): Reason.PROFILE_UNREADABLE}
 _DEGRADED = frozenset(
@@ -38,34 +37,81 @@ _DEGRADED = frozenset(
 )
 
 
-def told(walk: Walk) -> list[tuple[Any, ...]]:
-    """Return [N] everything that a row's outcome depends on, as `outcome_of` takes it."""
+def outcomes(walk: Walk, rows: Sequence[int]) -> list[Decision]:
+    """Return what rows come to, each kind's once: `Decision.again` makes a row's own of it."""
+    kinds, alike = walk.live.kinds, _alike(walk)
+    if len(rows) < len(alike):
+        alike = [alike[row] for row in rows]
+    found = list(map(kinds.known.get, alike))
+    if not all(found):
+        for place, outcome in enumerate(found):
+            if outcome is None:
+                key = alike[place]
+                # An earlier row of the batch may have been the first of its kind.
+                found[place] = kinds.known.get(key) or kinds.learn(key, _outcome(walk, rows[place], *key))
+    return found  # type: ignore[return-value]  # none is None by now
+
+
+def _alike(walk: Walk) -> list[tuple[bytes]]:
+    """Return [N] everything that a row's outcome and the head of its record depend on, packed."""
+    batch, live, forced = walk.batch, walk.live, walk.forced
+    slots, layers = batch.choice.shape[1], batch.layer_arm.shape[1]
+    single = (
+        # These first, as `_outcome` takes them.
+        batch.explored,
+        batch.held_out,
+        batch.default_allowed,
+        batch.placement,
+        batch.profile_state,
+        batch.model_failed,
+        batch.model_stopped,
+        batch.masked,
+        batch.controls.personalization_stopped,
+        True if batch.enrolled is None else batch.enrolled,
+        False if live.variants.plain else live.variants.ablated[batch.variant],
+        # Something was allowed, and if nothing is chosen none of it was worth showing.
+        False if batch.not_shown is None else np.logical_or.reduce(batch.not_shown, axis=1),
+        [-1 if why is None else why for why in forced] if any(forced) else -1,
+        batch.scored,
+        live.kinds.numbers(batch.consent_version),
+        list(map(_SLOT_COUNT, batch.requests)),
+        walk.attempts,
+        [row in walk.one_off for row in range(batch.n)] if walk.one_off else False,
+    )
+    table = np.empty((len(single) + slots + 2 * layers, batch.n), dtype=np.int32)
+    for line, column in enumerate(single):
+        table[line] = column
+    own = table[len(single) :]
+    own[:slots], own[slots : slots + layers], own[slots + layers :] = batch.choice.T, batch.layer_arm.T, batch.layer_held_out.T
+    alike: list[tuple[bytes]] = list(iter_unpack(f"{4 * len(table)}s", table.T.tobytes()))
+    if live.slot_defaults.any:
+        standing = [repr(_standing(walk, row, tuple(picked))).encode() for row, picked in enumerate(batch.choice.tolist())]
+        alike = [(one + more,) for (one,), more in zip(alike, standing, strict=True)]
+    return alike
+
+
+def _outcome(walk: Walk, row: int, alike: bytes) -> Decision:
+    """Return what a row comes to."""
     batch, live = walk.batch, walk.live
-    variants, by_slot = live.variants, live.slot_defaults
-    choice, held_out = list(map(tuple, batch.choice.tolist())), batch.held_out.tolist()
-    held: Iterable[str | None] = _NONE
-    if True in held_out:
-        held = [_holdout_answer(walk, row) if out else None for row, out in enumerate(held_out)]
-    return list(
-        zip(
-            choice,
-            batch.explored.tolist(),
-            held,
-            batch.default_allowed.tolist(),
-            batch.placement.tolist(),
-            batch.profile_state.tolist(),
-            batch.model_failed.tolist(),
-            batch.model_stopped.tolist(),
-            batch.masked.tolist(),
-            walk.forced,
-            repeat(batch.controls.personalization_stopped),
-            _YES if batch.enrolled is None else batch.enrolled.tolist(),
-            _NO if variants.plain else variants.ablated[batch.variant].tolist(),
-            # Something was allowed, and if nothing is chosen none of it was worth showing.
-            _NO if batch.not_shown is None else np.any(batch.not_shown, axis=1).tolist(),
-            [_standing(walk, row, picked) for row, picked in enumerate(choice)] if by_slot.any else _NONE,
-            strict=False,
-        )
+    picked: tuple[int, ...] = tuple(batch.choice[row].tolist())
+    explored, held_out, default_allowed, placement, state, failed, stopped, masked, impersonal, enrolled, ablated, worthless = _told(alike)
+    return _outcome_of(
+        live.bundle.placements,
+        picked,
+        explored,
+        _holdout_answer(walk, row) if held_out else None,
+        default_allowed,
+        placement,
+        state,
+        failed,
+        stopped,
+        masked,
+        walk.forced[row],
+        impersonal,
+        enrolled,
+        ablated,
+        worthless,
+        _standing(walk, row, picked) if live.slot_defaults.any else None,
     )
 
 
@@ -80,7 +126,7 @@ def _chosen(picked: tuple[int, ...]) -> tuple[int, ...]:
     return tuple([offer for offer in picked if offer >= 0]) if -1 in picked else picked
 
 
-def outcome_of(
+def _outcome_of(
     placements: Sequence[Placement],
     picked: tuple[int, ...],
     explored: bool,

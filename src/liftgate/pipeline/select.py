@@ -17,7 +17,7 @@ from liftgate.domain.verdict import review_id_of
 from liftgate.pipeline.answer import answer
 from liftgate.pipeline.choose import choose
 from liftgate.pipeline.live import Live
-from liftgate.pipeline.outcome import KNOWN, outcome_of, told
+from liftgate.pipeline.outcome import outcomes
 from liftgate.pipeline.walk import Walk
 
 _HELD_OUT = Arm.HOLDOUT  # looking a member up on its enum costs microseconds before Python 3.12
@@ -48,6 +48,7 @@ def select(walk: Walk) -> None:
         ids = [decision.decision_id for decision in walk.decisions]
         for row in walk.unsure:
             ids[row] = deferred_id(new_id()) if batch.requests[row].deferred else new_id()
+    _count_attempts(walk)
     decisions = _decide(walk, ids, walk.unsettled)
     answer(walk, decisions)
     reviewed = "review" not in live.bundle.shadow.guardrails
@@ -62,7 +63,15 @@ def select(walk: Walk) -> None:
     else:
         for decision in decisions:
             walk.decisions[decision.row] = decision
-    concerned, forced, attempts, requests = live.caps.concerned(batch), walk.forced, walk.attempts, batch.requests
+
+
+def _count_attempts(walk: Walk) -> None:
+    """Count the reservation to come for every unsettled row that caps concern."""
+    concerned, forced, attempts, requests = walk.live.caps.concerned(walk.batch), walk.forced, walk.attempts, walk.batch.requests
+    if len(walk.unsettled) == len(attempts) and all(concerned) and not any(forced) and True not in map(_DRY_RUN, requests):
+        # As mostly.
+        walk.attempts = [tried + 1 for tried in attempts]
+        return
     for row in walk.unsettled:
         if concerned[row] and forced[row] is None and not requests[row].dry_run:
             attempts[row] += 1
@@ -70,16 +79,8 @@ def select(walk: Walk) -> None:
 
 def _decide(walk: Walk, ids: list[str], rows: list[int]) -> list[Decision]:
     """Return what the rows' columns amount to. A forced row (`walk.forced`) gets the guarded default, or nothing."""
-    outcomes, columns = walk.live.outcomes, told(walk)
-    decisions = []
-    for row in rows:
-        alike = columns[row]
-        outcome = outcomes.get(alike)
-        if outcome is None:
-            if len(outcomes) >= KNOWN:
-                outcomes.clear()
-            outcome = outcomes[alike] = outcome_of(walk.live.bundle.placements, *alike)
-        decisions.append(outcome.again(row, ids[row]))
+    own = ids if len(rows) == len(ids) else [ids[row] for row in rows]
+    decisions = list(map(Decision.again, outcomes(walk, rows), rows, own))
     if walk.batch.requested is not None:
         for decision, asked in zip(decisions, walk.batch.requested[rows].tolist(), strict=True):
             if asked >= 0 and decision.arm is not _HELD_OUT and walk.forced[decision.row] is None:
