@@ -80,6 +80,8 @@ class Batch:
     cap_room: NDArray[np.int64]
     """[N, caps] how many more each cap allows, 0 or less: used up; by ghost history for held-out people. A huge number where the cap
     does not concern the request's channel."""
+    cap_channel: Sequence[int] | None = None
+    """[N] the request's channel as the bundle's caps number them; None: not looked up yet."""
     cap_paced: Bools | None = None
     """[N, caps] a total cap without room is only ahead of its pace; None: the bundle paces nothing."""
 

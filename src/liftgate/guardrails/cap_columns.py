@@ -44,7 +44,7 @@ class CapColumns:
         bundle, tally = self._bundle, Tally(batch, self._bundle)
         if anyone_away:
             self._away(batch, tally, np.flatnonzero(batch.profile_state == _UNAVAILABLE).tolist())
-        for i in np.flatnonzero(np.logical_or.reduce(full, axis=0)).tolist():
+        for i in np.logical_or.reduce(full, axis=0).nonzero()[0].tolist():
             c = self._columns[i]
             tally.object(full[:, i, None] & self._held[c], self._reason(batch, c), in_shadow=bundle.caps[c].shadow)
         return tally.verdict()

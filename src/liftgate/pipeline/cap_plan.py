@@ -113,9 +113,12 @@ class CapPlan:
             return 0
         return self._numbers.get(request.context.channel, 0)
 
-    def _channels(self, batch: Batch) -> list[int]:
+    def _channels(self, batch: Batch) -> Sequence[int]:
         """Return [N] the rows' channels, as `channel` numbers them where any is named."""
-        return list(map(self._numbers.get, map(_CHANNEL_OF, batch.requests), repeat(0)))
+        found = batch.cap_channel
+        if found is None:
+            found = batch.cap_channel = list(map(self._numbers.get, map(_CHANNEL_OF, batch.requests), repeat(0)))
+        return found
 
     def concerned(self, batch: Batch) -> list[bool]:
         """Return [N] whether any cap can hold back an offer of the row's placement."""

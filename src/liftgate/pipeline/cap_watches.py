@@ -19,6 +19,7 @@ UNLIMITED = 2**40
 KNOWN = 65_536
 """Caps in all watches that are remembered; more, and all are forgotten."""
 _SLOT_COUNT = attrgetter("slot_count")
+_NO_ROOM = np.array(0)  # numpy takes longer over a number of Python's
 
 
 class CapWatches:
@@ -57,7 +58,7 @@ class CapWatches:
         tight = list(map(lt, np.minimum.reduce(room, axis=1).tolist(), slots))
         if True in tight:
             rows = [row for row, one in enumerate(tight) if one]
-            left = np.clip(room[rows], 0, np.array([[slots[row]] for row in rows]))
+            left = np.minimum(np.maximum(room.take(rows, axis=0), _NO_ROOM), np.array([slots[row] for row in rows])[:, None])
             known = self._tight
             for row, own in zip(rows, left.view(f"V{8 * self._people}")[:, 0].tolist(), strict=True):
                 alike = channels[row], places[row], own

@@ -80,8 +80,8 @@ class Variants:
         if self.plain:
             batch.variant = batch.placement
             return
-        arms = batch.layer_arm[:, self._layers]
-        keys = batch.placement + self._digits[self._rows, batch.placement[:, None], arms].sum(axis=1)
+        arms = batch.layer_arm.take(self._layers, axis=1)
+        keys = batch.placement + np.add.reduce(self._digits[self._rows, batch.placement[:, None], arms], axis=1)
         number = self._number
         batch.variant = np.array([number[key] if key in number else self._make(key) for key in keys.tolist()], dtype=np.intp)
         batch.in_force = self.in_force

@@ -16,7 +16,8 @@ def partly_held_out(batch: Batch) -> frozenset[int]:
     """Return the rows whose people are held out of some offers and not of everything."""
     if batch.withheld is None:
         return frozenset()
-    return frozenset(np.flatnonzero(batch.withheld.any(axis=1) & ~batch.held_out).tolist())
+    # On booleans, greater: the one and not the other.
+    return frozenset((np.logical_or.reduce(batch.withheld, axis=1) > batch.held_out).nonzero()[0].tolist())
 
 
 def withhold(claim: Claim, charges: Sequence[Charge], account: AccountClaim | None, totals: tuple[TotalUse, ...]) -> None:

@@ -23,6 +23,7 @@ UNIT: dict[UnitKind, Callable[[DecideRequest], str]] = {kind: attrgetter(f"{kind
 FEW_ARMS = 12
 """Up to so many arms are found one by one: there that costs less than columns."""
 _CHANNEL = attrgetter("context.channel")
+_FIRST = np.array(0, dtype=np.int16)
 
 
 class Assigner:
@@ -170,10 +171,11 @@ class Layers:
         """Return [N, K]: of which offers who is held out; None: nobody of any."""
         found: Bools | None = None
         for index, some in self.withholding:
-            rows = np.flatnonzero(arms[:, index] == 0)
-            if rows.size:
-                found = np.zeros((len(arms), offers), dtype=np.bool_) if found is None else found
-                found[np.ix_(rows, some)] = True
+            out = arms[:, index] == _FIRST
+            if True in out.tobytes():
+                its = np.zeros((len(arms), offers), dtype=np.bool_)
+                its[:, some] = out[:, None]
+                found = its if found is None else found | its
         return found
 
     def withheld_from(self, person_id: str, account_id: str, offer: int) -> bool:
