@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from hashlib import blake2b
+from operator import attrgetter
 from typing import Any
 
 import numpy as np
@@ -62,8 +63,10 @@ class CapCharges:
         self._receipts = [receipt_id(cap) for cap in caps]
         self.even = any(cap.even for cap in caps)
         """Limits of some grow with their window."""
-        self.by_context = bool(contacts) or any(cap.zone == "person" for cap in caps)
-        """What a choice is charged depends on the request's channel or time zone."""
+        by_context = bool(contacts) or any(cap.zone == "person" for cap in caps)
+        asked = ("placement_id", "slot_count", "deferred", *(("context.channel", "context.time_zone") if by_context else ()))
+        self.asked: Callable[[DecideRequest], tuple[Any, ...]] = attrgetter(*asked)
+        """All of a request that its charges depend on."""
 
     def limits_at(self, now_ms: int) -> NDArray[np.int64]:
         """Return [caps] limits at a moment: an evenly paced one grows with its window."""
@@ -78,9 +81,7 @@ class CapCharges:
 
     def charged(self, chosen: tuple[int, ...], request: DecideRequest, now_ms: int, shows: bool, known: Charged) -> tuple[Charge, ...]:
         """Return `charges`, from `known` where somebody of the batch was charged the same."""
-        alike: tuple[Any, ...] = (chosen, shows, request.deferred, now_ms, request.placement_id)
-        if self.by_context:
-            alike += (request.context.channel, request.context.time_zone)
+        alike = chosen, shows, self.asked(request), now_ms
         found = known.get(alike)
         if found is None:
             found = known[alike] = self.charges(chosen, request, now_ms, shows)

@@ -82,7 +82,7 @@ def _claims(walk: Walk) -> dict[int, Claim]:
     used: Used = {}
     known: dict[tuple[Any, ...], tuple[tuple[Charge, ...], tuple[TotalUse, ...]]] = {}
     rooms, by_account, charging = caps.total_rooms(batch), caps.by_account, caps.charging
-    by_context = charging.by_context
+    asked = list(map(charging.asked, requests))
     claims = {}
     for row in walk.unsettled:
         decision, request, why, watch = decisions[row], requests[row], forced[row], watches[row]
@@ -100,9 +100,7 @@ def _claims(walk: Walk) -> dict[int, Claim]:
         shown = bool(decision.offered if not ghost else decision.would_offer if decision.mode == "online" else decision.counted)
         room = rooms[row] if watched else b""
         # All that charges depend on, looked up once.
-        alike: tuple[Any, ...] = (chosen, shown, request.placement_id, request.slot_count, request.deferred, now, room, watched)
-        if by_context:
-            alike += (request.context.channel, request.context.time_zone)
+        alike = chosen, shown, asked[row], now, room, watched
         counts = known.get(alike)
         if counts is None:
             charges = charging.charged(chosen, request, now, shown, charged)
