@@ -85,7 +85,7 @@ def test_a_dry_run_sends_nothing(tmp_path: Path) -> None:
     file = tmp_path / "calls.jsonl"
     file.write_text("\n".join(LINES[:2]), encoding="utf-8")
     found = run(file, "--format", "rudderstack", "--dry-run", "--target", "127.0.0.1:1")
-    assert (found.exit_code, found.stdout) == (0, "2 lines, 2 of them events; nothing was sent\n")
+    assert (found.exit_code, found.stdout) == (0, "2 lines, 2 with an event; nothing was sent\n")
 
 
 def test_a_service_that_is_away(tmp_path: Path) -> None:

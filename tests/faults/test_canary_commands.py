@@ -142,12 +142,12 @@ def test_no_command_says_or_leaves_a_canary(machine: tuple[Served, str, Path], t
         said[f"{number} {' '.join(typed[:2])}"] = run.stderr + (b"" if " ".join(typed[:2]) in SHOWS else run.stdout)
     loads = [text for name, text in said.items() if name.endswith("profiles load")]
     assert b"2 of 4 people stored" in loads[0]
-    assert b"1 left out: these people were erased" in loads[1]
+    assert b"1 left out: erased" in loads[1]
     assert b"1 of 4 people stored" in loads[1]
     (imported,) = [text for name, text in said.items() if name.endswith("events import")]
     assert b"2 accepted" in imported
     joined, refused = (text for name, text in said.items() if name.endswith("log units"))
-    assert b"2 units have 4 pseudonyms" in joined
+    assert b"2 units under 4 pseudonyms" in joined
     assert b"line 2 wants a person_id" in refused
     kept = [folder / name for name in ("rejects.jsonl", "again.jsonl")]
     assert all(path.exists() for path in kept), "the control arm: files of rejects are there"

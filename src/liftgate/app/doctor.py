@@ -10,6 +10,7 @@ from typing import Any
 from liftgate.adapters import redis_keys
 from liftgate.adapters.person_keys import KEY_BYTES
 from liftgate.adapters.redis_client import Command, PartAway, RedisClient, check
+from liftgate.app.counted import counted
 from liftgate.app.doctor_servers import ONE_OF_MANY, Finding, look
 from liftgate.bundle.compiled import Bundle
 from liftgate.domain import consent
@@ -96,7 +97,9 @@ async def _memory(client: RedisClient, bundle: Bundle) -> list[Memory]:
         values.append(("consent", redis_keys.consent(person), consent.document(records, "2026-05")))
     if bundle.caps:
         history = b"".join(ENTRY.pack(cap.cap_id, b"\1" * 8, 1.8e12, 1.8e12) for cap in bundle.caps[:8])
-        values.append((f"contact history, {min(len(bundle.caps), 8)} entries", redis_keys.history(person, False), history))
+        values.append(
+            (f"contact history, {counted(min(len(bundle.caps), 8), 'entry', 'entries')}", redis_keys.history(person, False), history)
+        )
     if bundle.streams:
         plan = FeaturePlan(bundle.streams, {}, bundle.currency)
         key = redis_keys.windows(person)

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from liftgate.adapters.redis_client import Command, RedisClient
+from liftgate.app.counted import counted
 from liftgate.domain.errors import StoreUnavailable
 
 _BUDGET_S = 5.0
@@ -108,7 +109,7 @@ def _together(names: Sequence[str], found: Sequence[Sequence[Finding]]) -> list[
             else:
                 wrong.append(Finding(f"{one.what} at {name}", False, one.said, one.mend))
     fine = [
-        Finding(what, True, ", ".join(f"{words} ({count} of {len(names)} servers)" for words, count in counts.items()))
+        Finding(what, True, ", ".join(f"{words} ({count} of {counted(len(names), 'server')})" for words, count in counts.items()))
         for what, counts in said.items()
     ]
     return [*fine, *wrong]

@@ -9,7 +9,7 @@ import numpy as np
 from scipy import stats
 from scipy.special import expit, log_expit, logit, xlogy
 
-from liftgate.measure.refusal import Refusal
+from liftgate.measure.refusal import Refusal, several
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -101,19 +101,23 @@ def judge(score: Floats, outcome: Floats) -> Refusal | None:
         if bad := int((~np.isfinite(column)).sum()):
             return Refusal(
                 "not_a_number",
-                f"{bad:,} of {len(column):,} rows have a {name} that is missing, NaN or infinite",
+                f"{several(bad, 'row has', 'rows have')} a {name} that is missing, NaN or infinite, of {len(column):,}",
                 "leave out people who were not scored with --where; an outcome whose window is still open is not 0",
             )
     if bad := int(((score < 0) | (score > 1)).sum()):
-        return Refusal("score_out_of_range", f"{bad:,} scores lie outside 0 to 1", "give probabilities, not ranks or logits")
+        return Refusal(
+            "score_out_of_range", f"{several(bad, 'score lies', 'scores lie')} outside 0 to 1", "give probabilities, not ranks or logits"
+        )
     if bad := int(((outcome != 0) & (outcome != 1)).sum()):
-        return Refusal("outcome_not_binary", f"{bad:,} outcomes are neither 0 nor 1", "give what happened as 0 or 1")
+        return Refusal(
+            "outcome_not_binary", f"{several(bad, 'outcome is', 'outcomes are')} neither 0 nor 1", "give what happened as 0 or 1"
+        )
     rarer = int(min(outcome.sum(), len(outcome) - outcome.sum()))
     if rarer < MIN_EVENTS:
         kind = "1" if outcome.sum() == rarer else "0"
         return Refusal(
             "too_few_events",
-            f"only {rarer} outcomes are {kind}; at least {MIN_EVENTS} of each kind are needed",
+            f"only {several(rarer, 'outcome is', 'outcomes are')} {kind}; at least {MIN_EVENTS} of each kind are needed",
             "collect longer, or judge an outcome that happens more often",
         )
     return None

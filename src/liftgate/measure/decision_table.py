@@ -15,7 +15,7 @@ import ibis
 from liftgate.measure import attribution, log_inputs
 from liftgate.measure.log import Log, new_aside, open_log, time_of, valid
 from liftgate.measure.quality import gap_refusal, lost_records
-from liftgate.measure.refusal import Refused
+from liftgate.measure.refusal import Refused, several
 
 DECISION_COLUMNS = (
     *attribution.DECISION_COLUMNS, "bundle_digest", "placement_id", "arm", "branch", "mode", "offered", "default_served", "deferred",
@@ -99,7 +99,7 @@ def decisions_of(
     if not rows:
         raise Refused(
             "open_windows" if whole else "no_rows",
-            f"none of {whole:,} decisions has had its window of time yet"
+            f"none of {several(whole, 'decision', 'decisions')} has had its window of time yet"
             if whole
             else f"{log.name} has no decision with one drawn offer{' whose exposure was told' if exposed else ''}",
             "read again when the windows have closed, or choose a shorter --window" if whole else "look at --log",

@@ -12,7 +12,7 @@ from liftgate.measure.funnel import CAUSAL, CONDITIONAL, RECOVERED, Counts, bigg
 from liftgate.measure.funnel_table import EVERYONE, Funnel
 from liftgate.measure.multiplicity import MEANING, Method, adjust
 from liftgate.measure.proportion import Count, newcombe, pooled_z
-from liftgate.measure.refusal import Misused, Refused
+from liftgate.measure.refusal import Misused, Refused, several
 from liftgate.measure.relative import fieller
 from liftgate.measure.split_gate import gate_split
 from liftgate.measure.statistic import Statistic
@@ -144,7 +144,7 @@ def _statistic(count: Count) -> Statistic:
 def _notes(whole: Mapping[str, Counts], read: Funnel) -> list[str]:
     said = []
     if read.open_windows:
-        said.append(f"{read.open_windows:,} units were left out: their window is still open")
+        said.append(f"{several(read.open_windows, 'unit was', 'units were')} left out: the window is still open")
     if read.empty_cells:
         said.append(f"{read.empty_cells:,} empty cells of steps count as not done")
     for arm, counts in whole.items():

@@ -9,7 +9,7 @@ from typing import Any
 import ibis
 
 from liftgate.measure.lift_question import Metric, Question
-from liftgate.measure.refusal import Misused, Refused
+from liftgate.measure.refusal import Misused, Refused, several
 from liftgate.measure.statistic import Statistic
 from liftgate.measure.table import Table, open_table
 from liftgate.measure.unit import one_row_a_unit, require_complete, require_constant, varying
@@ -143,7 +143,8 @@ def _with_period(table: Table, question: Question, single: bool) -> Question:
     n, one = varying(table, question.unit, filled[0])
     raise Refused(
         "changed_allocation",
-        f"{n} units have two values in {filled[0]!r}, unit {one!r} among them: nobody can say in which period one was assigned, nor "
+        f"{several(n, 'unit has', 'units have')} two values in {filled[0]!r}, unit {one!r} among them: "
+        f"nobody can say in which period one was assigned, nor "
         "whether the arms' shares moved; pooled over periods, a change of season would be read as an effect",
         f"give the period of a unit's first assignment on every row, and compare within periods: --stratum {filled[0]}; if it stands in "
         "another column, name that with --period; if this is no period of the allocation, give the column another name",

@@ -11,7 +11,7 @@ from scipy import stats
 from liftgate.measure import ope, ope_parts, ope_source, ope_trust
 from liftgate.measure.envelope import enveloped
 from liftgate.measure.log import new_aside
-from liftgate.measure.refusal import Misused, Refusal
+from liftgate.measure.refusal import Misused, Refusal, several
 from liftgate.measure.relative import fieller
 from liftgate.measure.table import open_table
 
@@ -53,7 +53,9 @@ def value_policy(
     columns = {k: table.number(v) for k, v in numbers.items()} | {k: table.text(v) for k, v in texts.items()}
     counted = table.one({"rows": table.rows.count(), **({"units": table.text(cluster).count()} if cluster else {})})
     if cluster and (lost := counted["rows"] - counted["units"]):
-        why = Refusal("missing_key", f"{lost:,} rows have no {cluster}", "keep them out with --where, or mend the table")
+        why = Refusal(
+            "missing_key", f"{several(lost, 'row has', 'rows have')} no {cluster}", "keep them out with --where, or mend the table"
+        )
         return enveloped("ope", {"refusal": why})
     if counted["rows"] > ope_source.HELD_ROWS:
         with new_aside() as aside:

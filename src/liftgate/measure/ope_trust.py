@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from liftgate.measure.refusal import Refusal
+from liftgate.measure.refusal import Refusal, several
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -100,18 +100,21 @@ def judge_faults(found: Mapping[tuple[str, str], int], n: int) -> Refusal | None
         if kind == "not finite":
             return Refusal(
                 "not_a_number",
-                f"{bad:,} of {n:,} rows have a {name} that is missing, NaN or infinite",
+                f"{several(bad, 'row has', 'rows have')} a {name} that is missing, NaN or infinite, of {n:,}",
                 "mend or leave out those rows before the file is read; leaving out rows by their reward or action biases the answer",
             )
         if kind == "zero":
             return Refusal(
                 "zero_logged_probability",
-                f"{bad:,} logged decisions have a logged probability of 0: what happened cannot have had no chance",
+                f"{several(bad, 'logged decision has', 'logged decisions have')} a logged probability of 0: "
+                "what happened cannot have had no chance",
                 "log the probability of the final choice, after consent, eligibility, suppression and caps; 0 often means that it was "
                 "computed before a rule or a fallback changed the choice",
             )
         return Refusal(
-            "probability_out_of_range", f"{bad:,} rows have a {name} outside 0 to 1", "give probabilities, not scores or percentages"
+            "probability_out_of_range",
+            f"{several(bad, 'row has', 'rows have')} a {name} outside 0 to 1",
+            "give probabilities, not scores or percentages",
         )
     return None
 

@@ -11,7 +11,7 @@ import numpy as np
 from scipy import stats
 
 from liftgate.measure.log import Log, new_aside, open_log
-from liftgate.measure.refusal import Refusal
+from liftgate.measure.refusal import Refusal, several
 
 DECISION_COLUMNS = ("decision_id", "decided_at_ms", "bundle_digest", "arm", "degraded", "fallback_reason", "offered", "pseudonym_key_id")
 EVENT_COLUMNS = ("event_id", "kind", "decision_id", "occurred_at_ms", "received_at_ms")
@@ -61,7 +61,8 @@ def gap_refusal(lost: int, gaps: list[Gap]) -> Refusal | None:
     first = gaps[0]
     return Refusal(
         "log_gaps",
-        f"{lost:,} records were written and are in no file, the first of them numbers {first.first:,} to {first.last:,} of {first.stream} "
+        f"{several(lost, 'record was written and is', 'records were written and are')} in no file, "
+        f"the first of them numbers {first.first:,} to {first.last:,} of {first.stream} "
         f"writer {first.writer_id[:8]}: whether one arm lost more than another cannot be known",
         "bring the missing segments back (`liftgate log verify` names them); or --allow-gaps, once you know that all arms lost alike",
     )
@@ -158,12 +159,14 @@ def _warnings(report: dict[str, Any]) -> list[str]:
         words.append(f"degraded answers are not alike in all arms (p {report['degraded_p']:.2g}): the comparison holds them, too")
     if report["orphan_events"]:
         words.append(
-            f"{report['orphan_events']:,} events name a decision that is in no file: decisions are missing, or the events are another log's"
+            f"{several(report['orphan_events'], 'event names', 'events name')} a decision that is in no file: "
+            "decisions are missing, or events are another log's"
         )
     if len(report["versions"]) > 1:
         words.append(f"{len(report['versions'])} bundles decided: what is compared changed on the way; stratify by version")
     if report["keys"] > 1:
         words.append(f"pseudonyms of {report['keys']} keys: a person under two keys counts as two")
     if report["repeated_events"] or report["repeated_decisions"]:
-        words.append(f"{report['repeated_decisions']:,} decisions and {report['repeated_events']:,} events are there twice and count once")
+        twice = several(report["repeated_decisions"], "decision", "decisions"), several(report["repeated_events"], "event", "events")
+        words.append(f"{' and '.join(twice)} are there twice and count once")
     return words

@@ -20,6 +20,11 @@ class Refusal:
         return asdict(self)
 
 
+def several(count: int, one: str, more: str) -> str:
+    """Return a count with the words that go with it: `1 row has`, `2,000 rows have`."""
+    return f"{count:,} {one if count == 1 else more}"
+
+
 class Refused(Exception):
     """The question is fine and the data cannot carry an answer. Commands print `.refusal` and end with 3."""
 

@@ -11,7 +11,7 @@ from liftgate.measure import attribution, ope, ope_parts, ope_source, ope_trust
 from liftgate.measure.log import Log, new_aside, open_log, valid
 from liftgate.measure.ope_table import value_decisions, value_source
 from liftgate.measure.quality import gap_refusal, lost_records
-from liftgate.measure.refusal import Refusal, Refused
+from liftgate.measure.refusal import Refusal, Refused, several
 
 DECISION_COLUMNS = (*attribution.DECISION_COLUMNS, "arm", "deferred", "mode")
 EVENT_COLUMNS = (*attribution.EVENT_COLUMNS, "received_at_ms")
@@ -79,7 +79,9 @@ def _value(
     if not done:
         refusal = Refusal(
             "open_windows" if whole else "no_rows",
-            f"none of {whole:,} decisions for treated people has had its window of time yet" if whole else "nobody in the log was treated",
+            f"none of {several(whole, 'decision', 'decisions')} for treated people has had its window of time yet"
+            if whole
+            else "nobody in the log was treated",
             "read again when the windows have closed, or choose a shorter --window" if whole else "look at --log",
         )
         return answer | {"refusal": refusal}

@@ -7,7 +7,7 @@ from dataclasses import replace
 
 import ibis
 
-from liftgate.measure.refusal import Refused
+from liftgate.measure.refusal import Refused, several
 from liftgate.measure.table import Table
 
 ROW = "row"
@@ -25,7 +25,8 @@ def require_complete(table: Table, columns: Sequence[str]) -> None:
         if lost[f"k{i}"]:
             raise Refused(
                 "missing_key",
-                f"{lost[f'k{i}']} of {lost['n']} rows of {table.name} have nothing in {name!r}: nobody can say where they belong",
+                f"{several(lost[f'k{i}'], 'row has', 'rows have')} nothing in {name!r}, "
+                f"of {lost['n']:,} of {table.name}: nobody can say where they belong",
                 "fill the column at its source; leave such rows out with --where only if they are lost alike in every arm",
             )
 
@@ -45,7 +46,7 @@ def require_constant(table: Table, unit: str, columns: Sequence[str], code: str,
     for name in columns:
         n, one = varying(table, unit, name)
         if n:
-            raise Refused(code, f"{n} units have two values in {name!r}, unit {one!r} among them", what_to_do)
+            raise Refused(code, f"{several(n, 'unit has', 'units have')} two values in {name!r}, unit {one!r} among them", what_to_do)
 
 
 def varying(table: Table, unit: str, column: str) -> tuple[int, str]:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from scipy import stats
 
-from liftgate.measure.refusal import Refusal
+from liftgate.measure.refusal import Refusal, several
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -87,7 +87,7 @@ def judge(score: Floats, treated: Flags, outcome: Floats) -> Refusal | None:
         if bad := int((~np.isfinite(column)).sum()):
             return Refusal(
                 "not_a_number",
-                f"{bad:,} of {len(column):,} rows have a {name} that is missing, NaN or infinite",
+                f"{several(bad, 'row has', 'rows have')} a {name} that is missing, NaN or infinite, of {len(column):,}",
                 "a missing outcome of somebody who was assigned is 0 once its window has closed; score everybody",
             )
     for arm, n in (("treated", int(treated.sum())), ("control", int((~treated).sum()))):

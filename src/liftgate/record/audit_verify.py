@@ -224,12 +224,12 @@ def _rest(path: Path, reader: SegmentReader, verdict: AuditVerdict, wrong: Calla
 
 def _hold(verdict: AuditVerdict, writer_id: bytes, head: Head, because: str) -> None:
     """Hold a chain to a head that somebody noted."""
-    chain = verdict.chains.get(writer_id)
+    chain, many = verdict.chains.get(writer_id), f"{head.sequence + 1} record{'s' if head.sequence else ''} or more"
     if chain is None:
-        problem = f"the whole chain, {head.sequence + 1} records or more, is missing: {because}"
+        problem = f"the whole chain, {many}, is missing: {because}"
         verdict.findings.append(Finding("", None, problem, writer_id.hex()))
     elif head.sequence >= len(chain.hashes):
-        problem = f"its end is cut off: it had {head.sequence + 1} records or more, {len(chain.hashes)} are left: {because}"
+        problem = f"its end is cut off: it had {many}, {len(chain.hashes)} are left: {because}"
         verdict.findings.append(Finding("", None, problem, writer_id.hex()))
     elif chain.hashes[head.sequence] != head.hash:
         verdict.findings.append(Finding("", head.sequence, f"was another one: {because}", writer_id.hex()))

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from liftgate.app.cli.say import fail
+from liftgate.app.counted import counted
 
 if TYPE_CHECKING:
     from liftgate.record.audit import Head
@@ -143,7 +144,7 @@ def _kept_in_redis(url: str | None, only: list[Path] | None, notes: list[str], a
     except (ValueError, StoreUnavailable) as err:
         fail(f"--redis: {err}", _WRONG, as_json)
     if wrong:
-        notes.append(f"Redis holds {wrong} head{'s' if wrong != 1 else ''} that cannot be read")
+        notes.append(f"Redis holds {counted(wrong, 'head')} that cannot be read")
     if only is None:
         return {writer_id: one.head for writer_id, one in found.items()}
     here = {(socket.gethostname(), str(folder.absolute())) for folder in only}
@@ -182,14 +183,10 @@ def _print(verdict: AuditVerdict, held: bool) -> None:
         typer.echo(f"note: {note}")
     for finding in verdict.findings:
         typer.secho(str(finding), fg="red")
-    counts = f"{_counted(verdict.records, 'record')}, {_counted(len(verdict.chains), 'chain')}"
+    counts = f"{counted(verdict.records, 'record')}, {counted(len(verdict.chains), 'chain')}"
     if verdict.findings:
-        typer.secho(f"not whole: {_counted(len(verdict.findings), 'finding')} in {counts}", fg="red")
+        typer.secho(f"not whole: {counted(len(verdict.findings), 'finding')} in {counts}", fg="red")
         return
     typer.secho(f"whole: {counts}", fg="green")
     if not held:
         typer.echo("held to no head kept elsewhere, so the newest chains' ends are not proven: give --redis or --heads")
-
-
-def _counted(count: int, noun: str) -> str:
-    return f"{count} {noun}" + ("" if count == 1 else "s")

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from liftgate.app.cli import bundle_diff, bundle_explain, bundle_publish, bundle_test
+from liftgate.app.counted import counted
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -164,7 +165,7 @@ def _print_mistakes(console: Console, checked: Checked) -> None:
         console.print(f"    {mistake.problem}", markup=False)
         console.print(f"    mend: {mistake.mend}", style="green", markup=False)
     count = len(checked.mistakes)
-    console.print(f"{count} mistake{'s' if count != 1 else ''}. The bundle cannot be used.", markup=False)
+    console.print(f"{counted(count, 'mistake')}. The bundle cannot be used.", markup=False)
 
 
 def _print_summary(console: Console, checked: Checked) -> None:
@@ -180,7 +181,7 @@ def _print_summary(console: Console, checked: Checked) -> None:
     for each in checked.exploration:
         weight = f"{each.largest_weight:,.1f}" if each.smallest_probability else "without bound"
         console.print(
-            f"  {each.where}: {each.candidates} candidate{'s' if each.candidates != 1 else ''}, {in_words(each.policy, bundle.currency)}: "
+            f"  {each.where}: {counted(each.candidates, 'candidate')}, {in_words(each.policy, bundle.currency)}: "
             f"smallest exploration probability {each.smallest_probability:.4g}, largest weight {weight}",
             markup=False,
         )

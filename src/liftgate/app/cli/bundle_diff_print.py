@@ -15,6 +15,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 from rich.table import Table
 from rich.text import Text
 
+from liftgate.app.counted import counted
 from liftgate.bundle.difference import Change, Written
 from liftgate.bundle.layer_changes import Running
 from liftgate.bundle.mistake import Caution, Mistake
@@ -144,12 +145,12 @@ def _key(console: Console, change: Change) -> None:
 
 def _show_log(console: Console, found: Comparison, currency: str) -> None:
     console.print()
-    console.print(Text(f"{_count(found.read, 'decision')} in the log", style="bold"))
+    console.print(Text(f"{counted(found.read, 'decision')} in the log", style="bold"))
     for digest, count in found.other_bundle.most_common():
         console.print(Text(f"  {count:,} made under another bundle ({digest[:12]}): left aside"))
     _causes(console, "cannot be decided again", found.not_again)
     style = "green" if found.decided_again and not found.not_reproduced else "red"
-    rate = f"{found.reproduction:.4%} of {_count(found.decided_again, 'decision')} come out under OLD as the log says"
+    rate = f"{found.reproduction:.4%} of {counted(found.decided_again, 'decision')} come out under OLD as the log says"
     console.print(Text(f"  {rate}", style=style))
     for mismatch in found.mismatches:
         console.print(Text(f"    {mismatch}", style="red"))
@@ -157,16 +158,16 @@ def _show_log(console: Console, found: Comparison, currency: str) -> None:
         return
     _causes(console, "of which the record does not say what NEW would do", found.unknowable)
     about = "" if found.people.exact else "about "
-    console.print(Text(f"  compared: {_count(found.compared, 'decision')} for {about}{_count(found.people.count, 'person', 'people')}"))
+    console.print(Text(f"  compared: {counted(found.compared, 'decision')} for {about}{counted(found.people.count, 'person', 'people')}"))
     if not found.compared:
         return
     share = found.changed / found.compared
-    who = f"{about}{_count(found.changed_people.count, 'person', 'people')}"
-    words = f"NEW would have answered {_count(found.changed, 'decision')} otherwise ({share:.2%}), for {who}"
+    who = f"{about}{counted(found.changed_people.count, 'person', 'people')}"
+    words = f"NEW would have answered {counted(found.changed, 'decision')} otherwise ({share:.2%}), for {who}"
     console.print(Text(words, style="bold"))
     if found.changed_would_offer:
         console.print(
-            Text(f"  and would have offered something else to held-out people in {_count(found.changed_would_offer, 'decision')}")
+            Text(f"  and would have offered something else to held-out people in {counted(found.changed_would_offer, 'decision')}")
         )
     if found.treated:
         was, now = found.value_before / found.treated, found.value_after / found.treated
@@ -209,10 +210,6 @@ def _reasons(console: Console, found: Comparison) -> None:
     for (offer, was, now), count in sorted(found.reasons.items(), key=lambda item: (item[0][0], -item[1])):
         table.add_row(Text(offer), was, now, f"{count:,}")
     console.print(table)
-
-
-def _count(count: int, noun: str, plural: str = "") -> str:
-    return f"{count:,} {noun if count == 1 else plural or noun + 's'}"
 
 
 def _listed(names: Sequence[str]) -> str:

@@ -9,6 +9,7 @@ from pydantic import BaseModel
 from liftgate.adapters.explanation_arms import ABLATED
 from liftgate.app.cases.rules import in_shadow
 from liftgate.app.cli.bundle_explain_words import Statement, written
+from liftgate.app.counted import counted
 from liftgate.bundle.arms import changed
 from liftgate.bundle.compiled import Bundle
 from liftgate.bundle.difference import flow
@@ -81,7 +82,9 @@ def _entry(section: str, name: str, entry: Any) -> str:
     if isinstance(entry, ValueAbove):
         return f"offers worth more than {entry.root:g} are sensitive, class price"
     if isinstance(entry, ReachAbove):
-        return f"offers that may reach more than {entry.root:,} people, or have no total cap, are sensitive, class reach"
+        return (
+            f"offers that may reach more than {counted(entry.root, 'person', 'people')}, or have no total cap, are sensitive, class reach"
+        )
     if isinstance(entry, ContactChannels):
         return "; ".join(contact_words(channel, rule.model_dump()) for channel, rule in entry.root.items())
     return ""

@@ -14,6 +14,7 @@ import typer
 from liftgate.app.cli.asking import Asking
 from liftgate.app.cli.say import fail
 from liftgate.app.cli.target import FAILED, WRONG, AsJson, Plaintext, TlsCa, ca, token
+from liftgate.app.counted import counted
 
 if TYPE_CHECKING:
     from liftgate.adapters.admin_client import AdminClient
@@ -217,7 +218,7 @@ def _tested(copy: Path, bundle: Bundle, as_json: bool) -> int:
     failed = [one for one in ran if not one.passed]
     if failed:
         lines = [f"{one.planned.name}: {problem}" for one in failed for problem in one.problems]
-        count = f"{len(failed)} of {len(ran)} cases failed"
+        count = f"{len(failed)} of {counted(len(ran), 'case')} failed"
         fail("\n".join([f"nothing was published: {count}; `liftgate bundle test` shows them", *lines]), FAILED, as_json)
     return len(ran)
 
@@ -285,7 +286,7 @@ def _mistaken(mistakes: Iterable[Mistake], as_json: bool) -> NoReturn:
         listed = [{"file": m.file, "line": m.line, "field": m.field, "problem": m.problem, "mend": m.mend} for m in found]
         typer.echo(json.dumps({"result": "refused", "mistakes": listed}, indent=2))
         raise typer.Exit(FAILED)
-    count = f"{len(found)} mistake{'s' if len(found) != 1 else ''}"
+    count = f"{counted(len(found), 'mistake')}"
     fail("\n".join([f"nothing was published: {count}", *(f"  {mistake}" for mistake in found)]), FAILED)
 
 

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any, NoReturn
 import typer
 
 from liftgate.app.cli.say import fail
+from liftgate.app.counted import counted
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -144,7 +145,7 @@ def _mistaken(mistakes: Iterable[Mistake], so: str, as_json: bool) -> NoReturn:
             console.print(f"{mistake.place}  {mistake.field}".rstrip(), style="bold red", markup=False)
             console.print(f"    {mistake.problem}", markup=False)
             console.print(f"    mend: {mistake.mend}", style="green", markup=False)
-        console.print(f"{len(every)} mistake{'s' if len(every) != 1 else ''}. {so}.", markup=False)
+        console.print(f"{counted(len(every), 'mistake')}. {so}.", markup=False)
     raise typer.Exit(_FAILED)
 
 
@@ -160,7 +161,7 @@ def _print(bundle: Bundle, ran: Sequence[Ran], covered: Coverage) -> None:
         for problem in one.problems:
             console.print(f"      {problem}", style="red", markup=False)
     failed = sum(not one.passed for one in ran)
-    words = f"{len(ran)} case{'s' if len(ran) != 1 else ''}: {'all passed' if not failed else f'{failed} failed'}"
+    words = f"{counted(len(ran), 'case')}: {'all passed' if not failed else f'{failed} failed'}"
     console.print(words, style="bold green" if not failed else "bold red", markup=False)
     console.print(f"coverage of rules: {covered.percent:.1f} % ({covered.seen} of {covered.possible})", markup=False)
     uncovered = [rule for rule in covered.rules if rule.missing]

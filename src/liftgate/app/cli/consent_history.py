@@ -7,6 +7,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 from liftgate.adapters.consent_client import HistoryResponse
+from liftgate.app.counted import counted
 from liftgate.domain.consent_history import KEPT, faults, read, written_past
 
 
@@ -35,9 +36,11 @@ def told(response: HistoryResponse) -> Told:
     plain = {"whole": not wrong, "faults": wrong, "written_past": past, "entries": entries, "digest_now": response.digest_now}
     lines = [_line(entry) for entry in entries] or ["no change is on record"]
     if entries and entries[0]["sequence"]:
-        lines.insert(0, f"(the {entries[0]['sequence']:,} oldest were dropped: {KEPT} are kept)")
+        lines.insert(0, f"(dropped: the {entries[0]['sequence']:,} oldest; the newest {KEPT} are kept)")
     lines += [f"note: {one}" for one in past]
-    lines += [f"WRONG: {one}" for one in wrong] or ([f"{len(entries):,} entries, each bound to the one before: whole"] if entries else [])
+    lines += [f"WRONG: {one}" for one in wrong] or (
+        [f"{counted(len(entries), 'entry', 'entries')}, each bound to the one before: whole"] if entries else []
+    )
     return Told(not wrong, plain, lines)
 
 

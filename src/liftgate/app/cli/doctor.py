@@ -12,6 +12,7 @@ import typer
 
 from liftgate.app.cli.profiles import DEFAULT_REDIS, AsJson, BundleDirectory, Models
 from liftgate.app.cli.say import fail
+from liftgate.app.counted import counted
 
 if TYPE_CHECKING:
     from liftgate.app.doctor import Diagnosis
@@ -59,7 +60,11 @@ def doctor(
         fail("\n".join(map(str, checked.mistakes)), _MISUSE, as_json)
     loaded = checked.bundle
     findings = [
-        Finding("bundle", True, f"{loaded.name} {loaded.digest[:12]}: {len(loaded.offers)} offers, {len(loaded.streams)} live features")
+        Finding(
+            "bundle",
+            True,
+            f"{loaded.name} {loaded.digest[:12]}: {counted(len(loaded.offers), 'offer')}, {counted(len(loaded.streams), 'live feature')}",
+        )
     ]
     findings += [Finding("bundle", True, str(caution)) for caution in checked.cautions]
     try:

@@ -18,6 +18,7 @@ import typer
 
 from liftgate.app.cli.say import fail
 from liftgate.app.cli.target import DEFAULT_TARGET, AsJson, Target, TlsCa, ca
+from liftgate.app.counted import counted
 
 if TYPE_CHECKING:
     from liftgate.client import Client, Event
@@ -205,17 +206,19 @@ def _show(file: Path, told: Told, dry_run: bool, as_json: bool) -> None:
         typer.echo(json.dumps(found | {"dry_run": dry_run, "skipped": dict(told.skipped.most_common(_LISTED))}, indent=2))
         return
     if dry_run:
-        typer.echo(f"{told.lines:,} lines, {told.sent:,} of them events; nothing was sent")
+        typer.echo(f"{counted(told.lines, 'line')}, {told.sent:,} with an event; nothing was sent")
     else:
-        words = [f"{told.lines:,} lines: {told.accepted:,} accepted"]
+        words = [f"{counted(told.lines, 'line')}: {told.accepted:,} accepted"]
         words += [f"{told.duplicates:,} of them known before"] if told.duplicates else []
         words += [f"{told.late:,} late"] if told.late else []
         words += [f"{told.revoked:,} revoked for want of consent"] if told.revoked else []
         typer.echo(", ".join(words))
     if told.uncounted:
-        typer.echo(f"{told.uncounted:,} are in the log and could not be counted; run the command again, and they are", err=True)
+        typer.echo(f"{told.uncounted:,} in the log could not be counted; run the command again", err=True)
     if told.dropped_properties:
-        typer.echo(f"{told.dropped_properties:,} properties were dropped: the bundle's `event_properties` do not declare them")
+        typer.echo(
+            f"dropped {counted(told.dropped_properties, 'property', 'properties')} that the bundle's `event_properties` do not declare"
+        )
     for what, count in told.skipped.most_common(_SHOWN):
         typer.echo(f"  left out {count:,}: {what}")
     for bad in told.bad_lines[:_SHOWN]:

@@ -12,6 +12,7 @@ import typer
 
 from liftgate.app.cli.profiles import DEFAULT_REDIS, AsJson, BundleDirectory, Models, Redis
 from liftgate.app.cli.say import fail
+from liftgate.app.counted import counted
 
 if TYPE_CHECKING:
     from liftgate.bundle.compiled import Bundle
@@ -120,12 +121,16 @@ def backfill(
     if as_json:
         typer.echo(json.dumps(asdict(found), indent=2))
     else:
-        typer.echo(f"{found.written:,} of {found.people:,} people have features from {found.events:,} events in the log")
-        typer.echo(f"{found.without_events:,} have no event that matters, {found.without_consent:,} do not agree to the use of the profile")
+        typer.echo(
+            f"features of {found.written:,} of {counted(found.people, 'person', 'people')} from {counted(found.events, 'event')} in the log"
+        )
+        typer.echo(
+            f"{found.without_events:,} without an event that matters, {found.without_consent:,} without consent to the use of the profile"
+        )
         if found.erased:
-            typer.echo(f"{found.erased:,} left out: these people were erased")
+            typer.echo(f"{found.erased:,} left out: erased")
         if found.strangers:
-            typer.echo(f"{found.strangers:,} people in the log are none of these (or have another pseudonym key)")
+            typer.echo(f"in the log besides: {counted(found.strangers, 'person', 'people')} (or another pseudonym key)")
         if found.changed:
             typer.echo(f"{found.changed:,} stand as they were: events kept coming in; run it again", err=True)
     if found.changed:
@@ -158,7 +163,7 @@ def at(
     except OSError as error:
         fail(f"--out {out}: {error.strerror}", _WRONG, as_json)
     said = {"decisions": rows, "features": len(plan.definitions), "file": str(out)}
-    typer.echo(json.dumps(said) if as_json else f"{rows:,} decisions x {len(plan.definitions)} features in {out}")
+    typer.echo(json.dumps(said) if as_json else f"{counted(rows, 'decision')} x {counted(len(plan.definitions), 'feature')} in {out}")
 
 
 def _loaded(directory: Path, models: Path | None, as_json: bool) -> tuple[Bundle, FeaturePlan]:

@@ -10,6 +10,7 @@ import numpy as np
 from liftgate.adapters import redis_keys
 from liftgate.adapters.redis_client import check, connect
 from liftgate.adapters.system import SystemClock
+from liftgate.app.counted import counted
 from liftgate.bundle.compiled import Bundle
 from liftgate.bundle.duration import duration_text
 from liftgate.domain.feature import Definition
@@ -66,7 +67,7 @@ def in_words(definition: Definition) -> str:
         over = f"half-life {duration_text(definition.half_life_ms)} in steps of {duration_text(definition.bucket_ms)}"
     else:
         exact = definition.aggregate in ("last", "recency")
-        steps = "" if exact else f" in {definition.buckets} buckets of {duration_text(definition.bucket_ms)}"
+        steps = "" if exact else f" in {counted(definition.buckets, 'bucket')} of {duration_text(definition.bucket_ms)}"
         over = f"window {duration_text(definition.window_ms)}{steps}"
     limit = f", exact up to {definition.exact_up_to}" if definition.aggregate == "distinct" else ""
     where = f", where {', '.join(one.property for one in source.where)} fit" if source.where else ""
@@ -77,7 +78,8 @@ def lines(found: dict[str, Any]) -> list[str]:
     """Return what `look` found in plain words, a line each."""
     if not found["readable"]:
         return [f"Person {found['person_id']}", "What is kept cannot be read: every feature from events is missing until the next event."]
-    kept = f"{found['cells']:,} cells, {found['bytes']:,} bytes, gone in {found['ends_in_s'] / 3600:,.0f} h without another event"
+    size = f"{counted(found['cells'], 'cell')}, {counted(found['bytes'], 'byte')}"
+    kept = f"{size}, gone in {found['ends_in_s'] / 3600:,.0f} h without another event"
     said = [f"Person {found['person_id']}: {kept if found['bytes'] else 'no event is kept'}"]
     width = max(len(one["name"]) for one in found["features"])
     for one in found["features"]:

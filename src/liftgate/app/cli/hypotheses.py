@@ -15,6 +15,7 @@ from liftgate.app.cli.hypotheses_setup import planned, setup_of
 from liftgate.app.cli.measure_answer import MISUSED, answer
 from liftgate.app.cli.measure_options import JSON_HELP, Given
 from liftgate.app.cli.say import fail
+from liftgate.app.counted import counted
 
 if TYPE_CHECKING:
     from liftgate.app.backlog import Backlog, Filed
@@ -265,7 +266,7 @@ def _good(folder: Path, as_json: bool) -> Backlog:
         typer.echo(json.dumps({"refusal": None, "mistakes": [asdict(one) for one in backlog.mistakes]}, indent=2))
         raise typer.Exit(MISUSED)
     if backlog.mistakes:
-        fail(f"{len(backlog.mistakes)} mistakes in {folder}:\n" + "\n".join(map(str, backlog.mistakes)), MISUSED, as_json)
+        fail(f"{counted(len(backlog.mistakes), 'mistake')} in {folder}:\n" + "\n".join(map(str, backlog.mistakes)), MISUSED, as_json)
     return backlog
 
 

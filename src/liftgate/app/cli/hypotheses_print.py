@@ -8,6 +8,7 @@ import typer
 
 from liftgate.app.cli.hypotheses_setup import layer_text
 from liftgate.app.cli.measure_answer import figure, percent, print_table
+from liftgate.app.counted import counted
 
 if TYPE_CHECKING:
     from liftgate.measure.hypotheses import Hypothesis, Track
@@ -81,8 +82,9 @@ def show_one(found: dict[str, Any]) -> None:
     if "setup" in found:
         setup = found["setup"]
         typer.echo(
-            f"Experiment {setup['experiment_id']}: {setup['metric']}, {' and '.join(setup['arms'])} alike, N* {setup['n_star']:,} units of "
-            f"all arms.\nFor the bundle, at a coverage of a tenth on the first day:\n\n{layer_text(setup)}\n\n"
+            f"Experiment {setup['experiment_id']}: {setup['metric']}, {' and '.join(setup['arms'])} alike, "
+            f"N* {counted(setup['n_star'], 'unit')} of all arms.\n"
+            f"For the bundle, at a coverage of a tenth on the first day:\n\n{layer_text(setup)}\n\n"
             f"While it runs: {setup['look']}\nAt the end:    {setup['readout']}\n               {setup['learn']}"
         )
 
@@ -102,6 +104,6 @@ def show_learned(found: dict[str, Any]) -> None:
         f"the direction was right in {found['right_direction']} of {n}."
     )
     if found["with_interval"]:
-        typer.echo(f"{found['inside_interval']} of {found['with_interval']} guesses lie within the measured interval.")
+        typer.echo(f"{found['inside_interval']} of {counted(found['with_interval'], 'guess', 'guesses')} within the measured interval.")
     if found["rank_agreement"] is not None:
         typer.echo(f"ICE and what came agree in rank by {found['rank_agreement']:+.2f} (1: perfectly, 0: not at all).")

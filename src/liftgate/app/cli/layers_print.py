@@ -8,6 +8,8 @@ from typing import Any
 
 import typer
 
+from liftgate.app.counted import counted
+
 _WIDTH = 64
 _LETTERS = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789+*"
 """One an arm: an experiment has at most 64."""
@@ -137,12 +139,12 @@ def show_check(found: dict[str, Any]) -> None:
         for i, arm in enumerate(one["arms"])
     ]
     if rows:
-        print_table(f"Shares over {found['ids']:,} ids", ["layer", "arm", "declared", "counted", "p shares", "p even"], rows)
+        print_table(f"Shares over {counted(found['ids'], 'id')}", ["layer", "arm", "declared", "counted", "p shares", "p even"], rows)
     if found["pairs"]:
         worst = min(found["pairs"], key=lambda pair: pair["p"])
         count = len(found["pairs"])
         which = f"{worst['one']} and {worst['other']}"
-        typer.echo(f"Independence: {count} pair{'s' if count != 1 else ''} of draws, smallest p {worst['p']:.3g} ({which}).")
+        typer.echo(f"Independence: {counted(count, 'pair')} of draws, smallest p {worst['p']:.3g} ({which}).")
         typer.echo(f"Below {found['limit']:.2g} any p would be an objection.")
     rows = [
         [each["where"], str(each["candidates"]), figure(each["smallest_probability"]), _weight(each["largest_weight"])]

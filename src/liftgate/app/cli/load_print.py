@@ -10,6 +10,7 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
+from liftgate.app.counted import counted
 from liftgate.load.plot import heat_map
 from liftgate.load.result import LATE_MS, Times
 
@@ -41,12 +42,16 @@ def show(found: Mapping[str, Any], start_ns: Times, latency_ns: Times) -> None:
 
 def _asked(found: Mapping[str, Any]) -> Text:
     if found["mode"] == "closed":
-        what = f"closed loop, {found['in_flight']} calls in flight: what the server can do at most; latencies hide the queue before it"
+        calls = counted(found["in_flight"], "call")
+        what = f"closed loop, {calls} in flight: what the server can do at most; latencies hide the queue before it"
     else:
         limit = f", at most {found['in_flight']} in flight" if found["in_flight"] else ""
         seed = f", seed {found['seed']}" if found["arrivals"] == "poisson" else ""
         what = f"open loop, {found['arrivals']} arrivals{seed}{limit}; latency counts from when a request was due"
-    return Text(f"{found['target']}  {found['people']:,} people, {found['connections']} connections, {what}", style="dim")
+    return Text(
+        f"{found['target']}  {counted(found['people'], 'person', 'people')}, {counted(found['connections'], 'connection')}, {what}",
+        style="dim",
+    )
 
 
 def _counts(found: Mapping[str, Any]) -> list[Text]:
@@ -107,6 +112,7 @@ def _generator(found: Mapping[str, Any]) -> list[Text]:
         )
         lines.append(Text(words, style="yellow"))
     if own["held_back"]:
-        words = f"{own['held_back']:,} requests could not be sent when due: the server took no more. Their wait is in the latencies above"
+        held = counted(own["held_back"], "request")
+        words = f"{held} could not be sent when due: the server took no more. The wait is in the latencies above"
         lines.append(Text(words, style="yellow"))
     return lines

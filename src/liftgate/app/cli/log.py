@@ -12,6 +12,7 @@ import typer
 
 from liftgate.app.cli.log_units import units
 from liftgate.app.cli.say import fail
+from liftgate.app.counted import counted
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -210,7 +211,6 @@ def _in_spare_time(directory: Path, delete: bool, as_json: bool) -> int | None:
 
 def _nothing_to_seal(directory: Path) -> str:
     """Return why no segment waits to be sealed."""
-    from liftgate.app.cli.log_print import counted
 
     running, parquet = (len(list(directory.glob(pattern))) for pattern in ("*.open", "*.parquet"))
     why = []
@@ -234,7 +234,7 @@ def _seal_one(path: Path, delete: bool, advance: Callable[[str, int], None]) -> 
         result |= {"parquet": sealed.path.name, "records": sealed.records}
         rows = check_parquet(sealed.path)
         if rows != sealed.records:
-            result["problem"] = f"Parquet holds {rows} rows and not {sealed.records}"
+            result["problem"] = f"Parquet holds {counted(rows, 'row')} and not {sealed.records}"
         elif sealed.damage is not None:
             result |= {"state": "damaged", "problem": f"{sealed.damage.cause} at byte {sealed.damage.offset} of {size}"}
         else:

@@ -15,6 +15,7 @@ from rich.progress import BarColumn, DownloadColumn, Progress, SpinnerColumn, Te
 from rich.table import Table
 from rich.text import Text
 
+from liftgate.app.counted import counted
 from liftgate.record.segment import Recovered
 from liftgate.record.verify import Verdict
 
@@ -40,11 +41,6 @@ def _plain(value: Any) -> str:
 
 def _moment(milliseconds: int) -> str:
     return datetime.fromtimestamp(milliseconds / 1000, UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
-
-
-def counted(count: int, noun: str) -> str:
-    """Return `1 decision`, `2 decisions`."""
-    return f"{count:,} {noun}{'' if count == 1 else 's'}"
 
 
 _HEADINGS = {

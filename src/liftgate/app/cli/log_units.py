@@ -12,6 +12,7 @@ import typer
 from liftgate.app.cli.log_key import key_of_log
 from liftgate.app.cli.profiles import DEFAULT_REDIS, Redis
 from liftgate.app.cli.say import fail
+from liftgate.app.counted import counted
 
 _AWAY, _WRONG = 1, 2
 _BUDGET_MS = 5_000.0
@@ -75,4 +76,4 @@ def units(
         fail(f"{directory}: {error.strerror}", _AWAY, as_json)
     many = len({row.unit for row in rows})
     said = {"units": many, "pseudonyms": len(rows), "file": str(target)}
-    typer.echo(json.dumps(said) if as_json else f"{many:,} units have {len(rows):,} pseudonyms: {target}")
+    typer.echo(json.dumps(said) if as_json else f"{counted(many, 'unit')} under {counted(len(rows), 'pseudonym')}: {target}")

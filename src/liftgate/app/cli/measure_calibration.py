@@ -10,6 +10,7 @@ from liftgate.app.cli import measure_decisions as decisions
 from liftgate.app.cli import measure_source as source
 from liftgate.app.cli.measure_answer import Answer, answer, figure, print_table
 from liftgate.app.cli.measure_options import DECISION_LOG, DECISION_WINDOW, DECISIONS, Given, sharing
+from liftgate.app.counted import counted
 
 
 def register(app: typer.Typer) -> None:
@@ -92,7 +93,7 @@ def _show(found: Answer) -> None:
         one = seen[key]
         if one is not None:
             rows.append([name, figure(one["statistic"]), f"{words}; p {figure(one['p_value'], 2)} if all scores are right"])
-    print_table(f"{seen['n']} rows, {seen['events']} with outcome 1", ["measure", "value", "beside it"], rows)
+    print_table(f"{counted(seen['n'], 'row')}, {seen['events']} with outcome 1", ["measure", "value", "beside it"], rows)
     typer.echo(found["verdict"])
 
 

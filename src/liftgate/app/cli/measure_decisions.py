@@ -11,6 +11,7 @@ import typer
 
 from liftgate.app.cli.measure_options import Given
 from liftgate.app.cli.measure_source import VERSION, one_source, span_ms, time_ms
+from liftgate.app.counted import counted
 
 if TYPE_CHECKING:
     from liftgate.measure.attribution import Rule
@@ -92,9 +93,9 @@ def show(found: dict[str, Any]) -> None:
     one = found.get("log")
     if one is None:
         return
-    words = [f"{one['decisions']:,} decisions, {one['explored']:,} of them explored and {one['scored']:,} scored"]
+    words = [f"{counted(one['decisions'], 'decision')}, {one['explored']:,} of them explored and {one['scored']:,} scored"]
     if one["open_windows"]:
         words.append(f"{one['open_windows']:,} more left out, for their window is open")
     if one["lost_records"]:
-        words.append(f"{one['lost_records']:,} records are MISSING from the log")
+        words.append(f"{counted(one['lost_records'], 'record')} MISSING from the log")
     typer.echo("From the log: " + "; ".join(words) + ".")

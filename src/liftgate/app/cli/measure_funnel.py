@@ -13,6 +13,7 @@ from liftgate.app.cli import measure_source as source
 from liftgate.app.cli.measure_answer import MISUSED, Answer, answer, figure, percent, print_table
 from liftgate.app.cli.measure_options import LAST, PEOPLE, Given, sharing
 from liftgate.app.cli.say import fail
+from liftgate.app.counted import counted
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -154,7 +155,8 @@ def funnel(
             if made.open_windows and open_windows is OpenWindows.refuse:
                 raise Refused(
                     "open_windows",
-                    f"{made.open_windows:,} of {made.units + made.open_windows:,} units have an open window: what they will do is unknown",
+                    f"of {made.open_windows:,} of {counted(made.units + made.open_windows, 'unit')} the window is open: "
+                    "what they will do is unknown",
                     "read again when the windows have closed, or leave those units out (--open-windows drop)",
                 )
             source.strata(groups, made, path, given.where, "--segment")
@@ -244,7 +246,7 @@ def _show_differences(found: Answer) -> None:
         by_name.setdefault(_name(one), []).append(row)
     for name, rows in by_name.items():
         print_table(f"{name} against {found['control']}, per assigned unit (causal)", header, rows)
-    typer.echo(f"{found['multiplicity']['tests']} tests at once: {found['multiplicity']['meaning']}.")
+    typer.echo(f"{counted(found['multiplicity']['tests'], 'test')} at once: {found['multiplicity']['meaning']}.")
 
 
 def _show_bottlenecks(one: dict[str, Any]) -> None:

@@ -10,6 +10,7 @@ import typer
 from liftgate.app.cli.measure_answer import MISUSED, Answer, answer, figure, percent, print_table
 from liftgate.app.cli.measure_options import TABLE_HELP, Given, sharing
 from liftgate.app.cli.say import fail
+from liftgate.app.counted import counted
 
 
 class ConventionName(StrEnum):
@@ -124,8 +125,8 @@ def _show(found: Answer) -> None:
             for one in found["needs"]
         ]
         print_table(f"Against {found['control']}", header, rows)
-        took = f", {found['days']:,} days" if found["days"] is not None else ""
-        typer.echo(f"The experiment needs {found['total_units']:,} units{took}.")
+        took = f", {counted(found['days'], 'day')}" if found["days"] is not None else ""
+        typer.echo(f"The experiment needs {counted(found['total_units'], 'unit')}{took}.")
     if found["with_units"]:
         header = ["arm", "units in it", "units in control", "smallest change", "of baseline", "power"]
         rows = [
@@ -139,7 +140,7 @@ def _show(found: Answer) -> None:
             ]
             for one in found["with_units"]["arms"]
         ]
-        print_table(f"With {found['with_units']['units']:,} units, against {found['control']}", header, rows)
+        print_table(f"With {counted(found['with_units']['units'], 'unit')}, against {found['control']}", header, rows)
         typer.echo("Anything smaller would probably be missed; that nothing is found then proves nothing.")
     for warning in found["warnings"]:
         typer.echo(f"Note: {warning}.")

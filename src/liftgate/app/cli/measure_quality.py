@@ -10,6 +10,7 @@ import typer
 from liftgate.app.cli import measure_source as source
 from liftgate.app.cli.measure_answer import Answer, answer, figure, print_table
 from liftgate.app.cli.measure_options import Given, sharing
+from liftgate.app.counted import counted
 
 
 def register(app: typer.Typer) -> None:
@@ -44,7 +45,10 @@ def quality(
 
 
 def _show(found: Answer) -> None:
-    typer.echo(f"{found['decisions']:,} decisions and {found['events']:,} events; {found['lost_records']:,} records missing")
+    typer.echo(
+        f"{counted(found['decisions'], 'decision')} and {counted(found['events'], 'event')}; "
+        f"{counted(found['lost_records'], 'record')} missing"
+    )
     rows = [
         [name.lower(), f"{one['n']:,}", f"{one['degraded']:,}", f"{one['offered']:,}", f"{one['exposed']:,}"]
         for name, one in found["arms"].items()
@@ -53,7 +57,7 @@ def _show(found: Answer) -> None:
     for one in found["gaps"]:
         typer.echo(f"Missing: {one['stream']} writer {one['writer_id'][:8]}, numbers {one['first']:,} to {one['last']:,}")
     if found["open_windows"] is not None:
-        typer.echo(f"{found['open_windows']:,} decisions have an open window")
+        typer.echo(f"{counted(found['open_windows'], 'decision')} with an open window")
     if found["degraded_p"] is not None:
         typer.echo(f"Degraded answers alike in all arms: p {figure(found['degraded_p'])}")
     for words in found["warnings"]:

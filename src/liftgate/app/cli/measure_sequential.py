@@ -10,6 +10,7 @@ from liftgate.app.cli import measure_source as source
 from liftgate.app.cli.measure_answer import MISUSED, Answer, answer, figure, percent, print_table
 from liftgate.app.cli.measure_options import LAST, METRIC, PEOPLE, TABLE_HELP, Given, sharing
 from liftgate.app.cli.say import fail
+from liftgate.app.counted import counted
 
 _SHOWN_LOOKS = 12
 
@@ -134,4 +135,4 @@ def _verdict(one: dict[str, Any], found: Answer) -> str:
     trap = f" A fixed interval would have said stop at look {fooled}; that is what looking often does." if fooled is not None else ""
     if one["past_n_star"]:
         return f"NO EFFECT SHOWN: N* is reached. If there is one, it lies within {_interval(one['looks'][-1])}: end it there.{trap}"
-    return f"KEEP IT RUNNING: no effect shows yet, {sum(one['n'].values()):,} of {found['n_star']:,} units (N*) are in.{trap}"
+    return f"KEEP IT RUNNING: no effect shows yet, {sum(one['n'].values()):,} of {counted(found['n_star'], 'unit')} (N*) in.{trap}"

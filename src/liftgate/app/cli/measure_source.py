@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 import typer
 
 from liftgate.app.cli.measure_options import Given
+from liftgate.app.counted import counted
 
 if TYPE_CHECKING:
     from liftgate.measure.experiment import Asked, Made
@@ -129,9 +130,9 @@ def show(found: dict[str, Any]) -> None:
     if "log" not in found:
         return
     one = found["log"]
-    words = [f"{one['people']:,} people" + (f" of layer {one['layer']}" if one["layer"] else "")]
+    words = [f"{counted(one['people'], 'person', 'people')}" + (f" of layer {one['layer']}" if one["layer"] else "")]
     if one["open_windows"]:
         words.append(f"{one['open_windows']:,} more left out, for their window is open")
     if one["lost_records"]:
-        words.append(f"{one['lost_records']:,} records are MISSING from the log")
+        words.append(f"{counted(one['lost_records'], 'record')} MISSING from the log")
     typer.echo("From the log: " + "; ".join(words) + ".")

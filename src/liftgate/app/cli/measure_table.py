@@ -13,6 +13,7 @@ from liftgate.app.cli import measure_decisions as decisions
 from liftgate.app.cli import measure_source as source
 from liftgate.app.cli.measure_answer import Answer, answer
 from liftgate.app.cli.measure_options import METRIC, Given, sharing
+from liftgate.app.counted import counted
 
 
 class Per(StrEnum):
@@ -93,7 +94,9 @@ def table(
 
 def _show(found: Answer) -> None:
     if "rows" in found:
-        typer.echo(f"{found['path']}: {found['rows']:,} decisions, {found['explored']:,} of them explored, {found['scored']:,} scored.")
+        typer.echo(
+            f"{found['path']}: {counted(found['rows'], 'decision')}, {found['explored']:,} of them explored, {found['scored']:,} scored."
+        )
         typer.echo(
             "Columns: unit, version, placement, branch, offer, decided_at, half, score, probability, even, reward, outcome; and --input."
         )

@@ -15,6 +15,7 @@ import typer
 
 from liftgate.app.cli.log_key import KeyIfAny, key_if_any
 from liftgate.app.cli.say import fail
+from liftgate.app.counted import counted
 
 if TYPE_CHECKING:
     from liftgate.adapters.profile_file import Reject
@@ -234,16 +235,19 @@ def _report(
         }
         typer.echo(json.dumps(document, indent=2))
         return
-    typer.echo(f"{loaded.stored:,} of {loaded.rows:,} people stored in {took_s:.1f} s ({loaded.rows / max(took_s, 1e-9):,.0f} rows/s)")
+    typer.echo(
+        f"{loaded.stored:,} of {counted(loaded.rows, 'person', 'people')} stored in {took_s:.1f} s "
+        f"({loaded.rows / max(took_s, 1e-9):,.0f} rows/s)"
+    )
     if loaded.erased:
-        typer.echo(f"{loaded.erased:,} left out: these people were erased")
+        typer.echo(f"{loaded.erased:,} left out: erased")
     if unfed:
         typer.echo(f"not in the file, so missing for everyone: {', '.join(unfed)}")
     if stale:
         typer.echo(f"of unknown age, so stale by their max_age (give --at): {', '.join(stale)}")
     if loaded.rejected:
         counts = ", ".join(f"{kind.value} {count:,}" for kind, count in sorted(loaded.kinds.items()))
-        typer.echo(f"{loaded.rejected:,} rows rejected: {counts}", err=True)
+        typer.echo(f"{counted(loaded.rejected, 'row')} rejected: {counts}", err=True)
         for one in shown:
             typer.echo(f"  line {one.line}: {one.field + ': ' if one.field else ''}{one.kind.value}: wants {one.wants}", err=True)
         total = sum(loaded.kinds.values())

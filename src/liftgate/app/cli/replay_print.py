@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 from rich.console import Console
 from rich.text import Text
 
+from liftgate.app.counted import counted
 from liftgate.replay.again import Replayed
 
 if TYPE_CHECKING:
@@ -52,7 +53,9 @@ def show(found: Replayed, missing: Sequence[str], other: Counterfactual | None) 
         share = under.reproduced / under.decisions
         style = "green" if under.reproduced == under.decisions else "yellow"
         name = f"{under.name} {under.digest[:12]}".strip()
-        console.print(Text(f"{name}: {under.reproduced:,} of {under.decisions:,} decisions came out as logged ({share:.2%})", style=style))
+        console.print(
+            Text(f"{name}: {under.reproduced:,} of {counted(under.decisions, 'decision')} came out as logged ({share:.2%})", style=style)
+        )
         for why, count in under.not_again.most_common():
             console.print(f"  {count:,} could not be decided again: {why}", markup=False)
     for words in dict.fromkeys(missing):
@@ -78,17 +81,17 @@ def show(found: Replayed, missing: Sequence[str], other: Counterfactual | None) 
 
 
 def _of(decisions: int, example: str) -> str:
-    count = f"; {decisions:,} decision{'s' if decisions != 1 else ''}" if decisions else ""
+    count = f"; {counted(decisions, 'decision')}" if decisions else ""
     return count + (f", first {example}" if example else "")
 
 
 def _show_other(console: Console, other: Counterfactual) -> None:
-    console.print(f"Under {other.digest[:12]}: {other.usable:,} of {other.rows:,} rows have a target probability")
+    console.print(f"Under {other.digest[:12]}: {other.usable:,} of {counted(other.rows, 'row')} with a target probability")
     for why, count in other.why.most_common():
-        console.print(f"  {count:,} have none: {why}", markup=False)
+        console.print(f"  {count:,} without: {why}", markup=False)
     if other.first_slots:
         mass = other.unsupported_mass / other.first_slots
         console.print(
-            f"  {other.changed:,} of {other.first_slots:,} decisions would have answered something else by the same draw; "
-            f"{mass:.4f} of the probability is on what the log could not have shown ({other.unsupported_rows:,} rows)"
+            f"  {other.changed:,} of {counted(other.first_slots, 'decision')} would have answered something else by the same draw; "
+            f"{mass:.4f} of the probability is on what the log could not have shown ({counted(other.unsupported_rows, 'row')})"
         )

@@ -20,6 +20,7 @@ from liftgate.app.cli.measure_answer import (
 from liftgate.app.cli.measure_decisions import rule_of
 from liftgate.app.cli.measure_options import DECISION_WINDOW, Given, sharing
 from liftgate.app.cli.say import fail
+from liftgate.app.counted import counted
 
 if TYPE_CHECKING:
     from liftgate.bundle.difference import Written
@@ -142,7 +143,7 @@ def _replayed(log: Path, models: Path | None, given: Written, table: Path, as_js
     if found.differing:
         raise Refused(
             "not_reproduced",
-            f"{found.differing:,} of {found.decisions:,} decisions do not come out as the log says under their own bundle",
+            f"{found.differing:,} of {counted(found.decisions, 'decision')} did not come out as the log says under their own bundle",
             f"`liftgate replay --log {log}` names what changed",
         )
 
@@ -166,7 +167,7 @@ def _say(found: Answer, given: Written, margin: float | None, as_json: bool) -> 
 def _show(found: Answer) -> None:
     if "decisions" in found:
         left = f"; {found['open_windows']:,} more left out, for their window is open" if found["open_windows"] else ""
-        typer.echo(f"{found['decisions']:,} decisions for treated people{left}.")
+        typer.echo(f"{counted(found['decisions'], 'decision')} for treated people{left}.")
     for words, n in list(found.get("unknown_because", {}).items())[:_SHOWN_REASONS]:
         typer.echo(f"{n:,} cannot be told: {words}.")
     if found.get("estimate") is not None:

@@ -12,6 +12,7 @@ import typer
 
 from liftgate.app.cli.say import fail
 from liftgate.app.cli.target import DEFAULT_TARGET, FAILED, WRONG, AsJson, Plaintext, Target, TimeoutS, TlsCa, ca, code_of, token
+from liftgate.app.counted import counted
 
 if TYPE_CHECKING:
     from liftgate.adapters.fleet import Reported
@@ -135,10 +136,10 @@ def _print(fleet: Sequence[Reported], models: Sequence[tuple[str, int, str]], ag
     for name, version, sha256 in models:
         console.print(f"model {name} version {version}, sha256 {sha256[:12]}", markup=False)
     if agrees:
-        console.print(f"{len(fleet)} worker{'s' if len(fleet) != 1 else ''}, one bundle", style="green")
+        console.print(f"{counted(len(fleet), 'worker')}, one bundle", style="green")
     else:
         versions: Any = {one.state.version for one in fleet}
-        console.print(f"workers disagree: {len(set(digests))} bundles, {len(versions)} versions", style="bold red")
+        console.print(f"workers disagree: {counted(len(set(digests)), 'bundle')}, {counted(len(versions), 'version')}", style="bold red")
     if alone:
         console.print("Redis did not answer the service: only the worker that was asked is shown, there may be more", style="yellow")
 

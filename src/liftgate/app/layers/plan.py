@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from liftgate.app.counted import counted
 from liftgate.bundle.compiled import Bundle
 from liftgate.domain.layer import CONTROL, HOLDOUT, TREATMENT, Layer
 from liftgate.measure.hypotheses import Hypothesis
@@ -84,7 +85,7 @@ def _plan(layer: Layer, wanted: Wanted, hypotheses: Mapping[str, Hypothesis]) ->
     if wanted.units_a_day is not None:
         found["days"] = days_needed(units, wanted.units_a_day * found["in_arms"])
     if layer.n_star and units > layer.n_star:
-        notes.append(f"n_star {layer.n_star:,} is below the {units:,} units that this effect needs")
+        notes.append(f"n_star {layer.n_star:,} is below the {counted(units, 'unit')} that this effect needs")
     return found
 
 

@@ -8,6 +8,7 @@ from datetime import UTC, datetime
 from math import isfinite
 from typing import Any
 
+from liftgate.app.counted import counted
 from liftgate.bundle.compiled import Bundle
 from liftgate.domain.bucketing import SPACE
 from liftgate.domain.layer import Layer
@@ -155,5 +156,5 @@ def _why_not(bundle: Bundle, one: Assigner, asked: Asked, unit: str, arm: int) -
         return f"namespace {layer.exclusive.namespace}: bucket {part:,}, and the layer has {has}"
     for each in layer.arms:
         if each.start <= bucket < each.start + each.width:
-            return f"bucket {bucket:,} is kept for {each.name}, which has {each.used:,} of its {each.width:,} buckets in use"
+            return f"bucket {bucket:,} is kept for {each.name}, which has {each.used:,} of its {counted(each.width, 'bucket')} in use"
     return f"bucket {bucket:,} belongs to no arm"
