@@ -40,6 +40,7 @@ def test_set_and_get(serve: Serve, tmp_path: Path) -> None:
     done = run(server, "set", "--person", PERSON, "--purpose", "personalization", "--status", "granted", *given)
     assert done.exit_code == 0, done.output
     assert "holds from the next decision on" in done.stdout
+    assert run(server, "history", PERSON).stdout.splitlines()[-1] == "1 entry, each bound to the one before: whole"
     assert offered(server) == {("personal",)}
     shown = run(server, "get", "--person", PERSON)
     assert shown.stdout == ("personalization: granted, given 2026-01-01T00:00:00Z, basis consent, jurisdiction EU, source checkout\n")
@@ -49,6 +50,7 @@ def test_set_and_get(serve: Serve, tmp_path: Path) -> None:
     document = json.loads(run(server, "get", "--person", PERSON, "--json").stdout)
     assert document["consents"]["personalization"]["status"] == "withdrawn"
     assert document["consents"]["personalization"]["withdrawn_at_ms"] > 0
+    assert run(server, "history", "--person", PERSON).stdout.splitlines()[-1] == "2 entries, each bound to the one before: whole"
     assert server.end() == 0
     chained = b"".join(path.read_bytes() for path in (tmp_path / "log").rglob("*") if path.is_file())
     assert b"personalization: withdrawn" in chained
@@ -77,3 +79,11 @@ def test_nobody_there() -> None:
     result = CliRunner().invoke(app, ["get", "--person", PERSON, "--target", "127.0.0.1:1", "--json"])
     assert result.exit_code == 1
     assert "nothing listens" in json.loads(result.stderr)["error"]
+
+
+def test_whose_history_is_said_once() -> None:
+    """`history` takes --person as `get` and `set` do, or the id alone; neither and both end with exit code 2 and say which it wants."""
+    for words in ((), (PERSON, "--person", PERSON)):
+        result = CliRunner().invoke(app, ["history", *words])
+        assert result.exit_code == 2
+        assert "say whose, once: --person ID" in result.stderr

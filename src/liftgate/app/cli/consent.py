@@ -137,7 +137,8 @@ def set_(
 
 @app.command("history")
 def history(
-    person: Annotated[str, typer.Argument(metavar="ID", help="The person's id.")],
+    person_id: Annotated[str | None, typer.Argument(metavar="[ID]", help="The same as --person.")] = None,
+    person: Annotated[str | None, typer.Option("--person", metavar="ID", help="The person's id.")] = None,
     target: Target = DEFAULT_TARGET,
     tls_ca: TlsCa = None,
     plaintext: Plaintext = False,
@@ -151,11 +152,14 @@ def history(
 
     Exit codes: 0 whole, 1 the history does not hold together, or the service is away, 2 the command was wrong or refused.
 
-    Example: liftgate consent history c-17
+    Example: liftgate consent history --person c-17
     """
     from liftgate.adapters.admin_client import CallFailed, WouldLeak
     from liftgate.app.cli.consent_history import told
 
+    if (person is None) == (person_id is None):
+        fail("say whose, once: --person ID", WRONG, as_json)
+    person = person or person_id or ""
     try:
         with _client(target, tls_ca, plaintext, timeout_s, as_json) as client:
             found = told(client.history(person))
