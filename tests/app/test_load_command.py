@@ -61,7 +61,7 @@ def test_a_service_is_loaded_and_its_answers_counted(serve: Serve, tmp_path: Pat
     assert f"Total count    = {found['ok']:12d}]" in hdr.read_text()
     printed = liftgate(*asked, "--ramp", "20:40:20")
     assert printed.returncode == 0, printed.stderr
-    for words in ("good replies", "p99.9", "sent late by", "answered/s", "│"):
+    for words in ("good replies", "most of these people are not in the store", "p99.9", "sent late by", "answered/s", "│"):
         assert words in printed.stdout
     closed = liftgate(*asked, "--closed", "--in-flight", "2", "--dry-run", "--json")
     assert closed.returncode == 0, closed.stderr
@@ -117,8 +117,13 @@ def test_nobody_there_is_told() -> None:
         (("--rate", "1", "--duration", "soon"), "--duration: wants"),
         (("--rate", "1", "--deadline", "x"), "--deadline: wants"),
         (("--ramp", "1-5"), "--ramp: wants"),
+        (("--ramp", "10:30:0"), "each above 0"),
+        (("--rate", "1", "--method", "Decide"), "--method: wants /package.Service/Method"),
         (("--rate", "1", "--people", "0"), "--people: wants"),
-        (("--rate", "1", "--people", "no-such-file"), "no-such-file: No such file"),
+        (("--rate", "1", "--people", "500000000"), "1 to 2,000,000"),
+        (("--rate", "1", "--people", "1e3"), "--people 1e3: no such file, and no whole number of people"),
+        (("--rate", "1", "--people", str(Path(sys.executable).resolve())), "is no text in UTF-8"),
+        (("--rate", "1", "--people", "no-such-file"), "--people no-such-file: no such file"),
         (("--rate", "1", "--arrivals", "bursts"), "poisson or constant"),
         (("--closed", "--arrivals", "constant"), "--arrivals is of a schedule, and --closed has none"),
         (("--closed", "--arrivals", "poisson"), "--arrivals is of a schedule, and --closed has none"),

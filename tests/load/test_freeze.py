@@ -118,7 +118,7 @@ def test_timing_from_the_actual_send_would_hide_it(server: tuple[int, int], peer
     """The control: where a client has a bounded number of calls, the same run timed from each send shows a handful of slow requests."""
     port, pid = server
     tally = Tally()
-    lines = Connections(peer(port), bodies(), tally, 2, IN_FLIGHT // 2)
+    lines = Connections(peer(port), bodies(), tally, 2, IN_FLIGHT)
     lines.greet(10)
     freezing = freeze_soon(pid)
     open_loop.run(lines, plan([Step(RATE, RUN_S)], seed=2), 10)

@@ -88,8 +88,10 @@ def test_a_server_that_comes_back_is_loaded_again(serve: Serve, peer: PeerOf, bo
     assert data["ok"] > 180, "of 600; before the server went only the first 60 were due"
 
 
-def test_a_limit_of_calls_in_flight_is_kept_and_told(serve: Serve, peer: PeerOf, bodies: Bodies) -> None:
-    """No more than the limit is at the server at once, everything is sent in the end, and what had to wait is counted."""
+@pytest.mark.parametrize(("connections", "limit"), [(1, 2), (2, 3), (4, 2)])
+def test_a_limit_of_calls_in_flight_is_kept_and_told(serve: Serve, peer: PeerOf, bodies: Bodies, connections: int, limit: int) -> None:
+    """The limit, whole and no more, is at the server at once over all connections; everything is sent in the end, and what waited is
+    counted."""
     now = most = 0
     lock = threading.Lock()
 
@@ -98,14 +100,14 @@ def test_a_limit_of_calls_in_flight_is_kept_and_told(serve: Serve, peer: PeerOf,
         with lock:
             now += 1
             most = max(most, now)
-        time.sleep(0.01)
+        time.sleep(0.02)
         with lock:
             now -= 1
         return OFFER
 
     with serve(answer) as port:
-        data = open_run(peer(port), bodies(), plan([Step(400, 0.5)], "constant"), connections=1, in_flight=2).data
-    assert most == 2
+        data = open_run(peer(port), bodies(), plan([Step(400, 0.5)], "constant"), connections=connections, in_flight=limit).data
+    assert most == limit
     assert data["ok"] == 200
     assert data["generator"]["held_back"] > 0
 

@@ -43,6 +43,15 @@ def test_steps_are_told_apart_and_one_that_fell_behind_is_named() -> None:
     assert (first["latency_ms"]["max"], second["latency_ms"]["p50"]) == (2.0, 900.0)
 
 
+def test_of_few_requests_one_may_be_under_way_at_the_end_of_a_step() -> None:
+    """A reply that comes just after a step of twenty requests does not mean that the server fell behind; two do."""
+    schedule = plan([Step(20, 1.0)], "constant")
+    due = schedule.due_ns.tolist()
+    for late, kept_up in ((1, True), (2, False)):
+        tally = tallied([(at, 2 * MS) for at in due[:-late]] + [(at, 200 * MS) for at in due[-late:]])
+        assert [row["kept_up"] for row in result.steps(tally, schedule, 0, 20)] == [kept_up]
+
+
 def test_replies_within_the_deadline_are_counted_from_when_they_were_due() -> None:
     """Those at the deadline are within it, those above are not."""
     found = result.answers(tallied([(0, 49 * MS), (0, 50 * MS), (0, 51 * MS)]), 50.0, 4)

@@ -23,13 +23,14 @@ class Connections:
     """Places for connections, each with its own turn to send. A lost connection is made again, at most ten times a second."""
 
     def __init__(self, peer: Peer, bodies: Iterator[bytes], tally: Tally, count: int, most_in_flight: int | None = None) -> None:
-        """Begin to connect. Raises Unreachable."""
+        """Begin to connect. `most_in_flight`: of all places together, at least one each. Raises Unreachable."""
         self.tally = tally
         self.early_ns = _EARLY_NS
         """How long before a request is due sleeping ends and polling begins."""
         self.refill = False
         """Whether another request follows each call that ends, however it ends."""
-        self._peer, self._bodies, self._most = peer, bodies, most_in_flight
+        self._peer, self._bodies = peer, bodies
+        self._most = [None if most_in_flight is None else most_in_flight // count + (i < most_in_flight % count) for i in range(count)]
         self._poll = select.epoll()
         self._place: dict[int, int] = {}
         self._all: dict[int, Connection] = {}
@@ -131,7 +132,7 @@ class Connections:
         self._poll.close()
 
     def _connect(self, place: int) -> Connection:
-        connection = Connection(self._peer, self._bodies, self.tally, self._most)
+        connection = Connection(self._peer, self._bodies, self.tally, self._most[place])
         fd = connection.socket.fileno()
         self._all[fd], self._place[fd], self.at[place] = connection, place, connection
         self._poll.register(fd, _BOTH)

@@ -15,6 +15,8 @@ from liftgate.v1 import decision_pb2
 DECIDE = "/liftgate.v1.DecisionService/Decide"
 _ID_BYTES = 24
 _ABOUT_GOLDEN = 0.618
+MOST_PEOPLE = 2_000_000
+"""That are numbered: some 150 bytes and 5 us each, before the first request."""
 
 
 def template(placement: str, channel: str = "", dry_run: bool = False) -> decision_pb2.DecideRequest:
@@ -26,9 +28,9 @@ def template(placement: str, channel: str = "", dry_run: bool = False) -> decisi
 
 
 def numbered(count: int, base: decision_pb2.DecideRequest) -> list[bytes]:
-    """Return an encoded request for each of person-000000, person-000001 and so on, who need not exist. Raises ValueError for 0."""
-    if not count:
-        raise ValueError("--people: wants a file, or how many people, at least 1")
+    """Return an encoded request for each of person-000000, person-000001 and so on, who need not exist. Raises ValueError for 0 and too many."""
+    if not 0 < count <= MOST_PEOPLE:
+        raise ValueError(f"--people: wants a file, or how many people, 1 to {MOST_PEOPLE:,}")
     return [encoded(decision_pb2.DecideRequest(person_id=f"person-{number:06d}"), base, "--people") for number in range(count)]
 
 
@@ -36,10 +38,16 @@ def people(path: Path, base: decision_pb2.DecideRequest) -> list[bytes]:
     """Return one encoded request a line of the file, without request_id.
 
     A line is a person's id, or a `DecideRequest` in JSON; what it leaves out is taken from `base`. Raises ValueError, naming the
-    line, and OSError.
+    line or the file, and OSError.
     """
     found = []
-    for number, line in enumerate(path.read_text(encoding="utf-8").splitlines(), 1):
+    try:
+        lines = path.read_text(encoding="utf-8").splitlines()
+    except FileNotFoundError:
+        raise ValueError(f"--people {path}: no such file, and no whole number of people") from None
+    except UnicodeDecodeError as err:
+        raise ValueError(f"{path}: is no text in UTF-8 (byte {err.start})") from None
+    for number, line in enumerate(lines, 1):
         text = line.strip()
         if not text:
             continue

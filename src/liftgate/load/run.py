@@ -43,7 +43,7 @@ def open_run(
 ) -> Outcome:
     """Send a schedule, on time whatever the server does. Raises Unreachable when there is nothing to load."""
     tally, connections = Tally(), min(connections, in_flight or connections)
-    lines = Connections(peer, bodies, tally, connections, None if in_flight is None else in_flight // connections)
+    lines = Connections(peer, bodies, tally, connections, in_flight)
     lines.greet(GREETING_S)
     with _Undisturbed() as cpu:
         ran = open_loop.run(lines, schedule, DRAIN_S)
@@ -57,7 +57,7 @@ def open_run(
         **result.answers(tally, deadline_ms, ran.sent),
         "per_s": round(float(((start + latency) < schedule.ends_ns[-1]).sum()) / planned_s, 1),
         "steps": result.steps(tally, schedule, ran.start_ns, ran.sent),
-        "generator": {**result.generator(tally), "cpu_us_a_reply": round(cpu.seconds / max(1, tally.ok) * 1e6, 2)},
+        "generator": {**result.generator(tally), "cpu_us_a_reply": _cpu_us(cpu.seconds, tally)},
     }
     return Outcome(data, start, latency)
 
@@ -80,9 +80,14 @@ def closed_run(
         "seconds": round(took, 3),
         **result.answers(tally, deadline_ms, tally.ok + sum(tally.failed.values())),
         "per_s": round(tally.ok / took, 1),
-        "generator": {"cpu_us_a_reply": round(cpu.seconds / max(1, tally.ok) * 1e6, 2)},
+        "generator": {"cpu_us_a_reply": _cpu_us(cpu.seconds, tally)},
     }
     return Outcome(data, result.times(tally.start_ns) - start_ns, result.times(tally.latency_ns))
+
+
+def _cpu_us(seconds: float, tally: Tally) -> float:
+    """Return CPU a request that ended, well or not."""
+    return round(seconds / max(1, tally.ok + sum(tally.failed.values())) * 1e6, 2)
 
 
 class _Undisturbed:

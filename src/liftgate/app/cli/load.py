@@ -95,19 +95,21 @@ def load(
     # Known before the minutes of load, not after them.
     if hdr is not None and (hdr.is_dir() or not hdr.parent.is_dir()):
         fail(f"--hdr {hdr}: wants a file in a folder that is there", _WRONG, as_json)
+    most = in_flight or (_IN_FLIGHT if closed else None)
     template = requests.template(placement, channel, dry_run)
     try:
         seconds = arguments.duration_s(duration, "--duration")
         deadline_ms = None if deadline is None else arguments.duration_s(deadline, "--deadline") * 1e3
         host, port = arguments.address(target, my_server)
         schedule = None if closed else arguments.schedule(rate, ramp, seconds, arrivals or POISSON, _SEED if seed is None else seed)
+        path = arguments.method(method, requests.DECIDE)
         tails = requests.numbered(int(people), template) if people.isdecimal() else requests.people(Path(people), template)
-        peer = Peer.find(host, port, frames.request_headers(target, method or requests.DECIDE, deadline_ms))
+        peer = Peer.find(host, port, frames.request_headers(target, path, deadline_ms))
         bodies = requests.bodies(tails)
         if schedule is None:
-            outcome = closed_run(peer, bodies, seconds, connections, in_flight or _IN_FLIGHT, deadline_ms)
+            outcome = closed_run(peer, bodies, seconds, connections, most or _IN_FLIGHT, deadline_ms)
         else:
-            outcome = open_run(peer, bodies, schedule, connections, in_flight, deadline_ms)
+            outcome = open_run(peer, bodies, schedule, connections, most, deadline_ms)
     except ValueError as err:
         fail(str(err), _WRONG, as_json)
     except Unreachable as err:
@@ -119,8 +121,8 @@ def load(
         "mode": "closed" if closed else "open",
         "placement": placement,
         "people": len(tails),
-        "connections": connections,
-        "in_flight": in_flight or (_IN_FLIGHT if closed else None),
+        "connections": min(connections, most) if most else connections,
+        "in_flight": most,
         **outcome.data,
     }
     if as_json:

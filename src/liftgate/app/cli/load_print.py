@@ -68,6 +68,11 @@ def _counts(found: Mapping[str, Any]) -> list[Text]:
         reasons = ", ".join(f"{name} {count:,}" for name, count in found["reasons"].items())
         degraded = f", {found['degraded']:,} degraded" if found["degraded"] else ""
         lines.append(Text(f"         {found['offered']:,} with an offer{degraded}: {reasons}"))
+    if found["reasons"].get("UNKNOWN_PERSON", 0) > found["ok"] / 2:
+        words = (
+            "         most of these people are not in the store: such decisions read no features and cost less; --people FILE names others"
+        )
+        lines.append(Text(words, style="yellow"))
     causes = list(found["failed"].items())
     lines += [Text(f"         {count:,} failed: {cause}", style="red") for cause, count in causes[:_MOST_CAUSES]]
     if len(causes) > _MOST_CAUSES:
