@@ -16,7 +16,7 @@ DECIDE = "/liftgate.v1.DecisionService/Decide"
 _ID_BYTES = 24
 _ABOUT_GOLDEN = 0.618
 MOST_PEOPLE = 2_000_000
-"""That are numbered: some 150 bytes and 5 us each, before the first request."""
+"""That are numbered: some 70 bytes and 4 us each, before the first request."""
 
 
 def template(placement: str, channel: str = "", dry_run: bool = False) -> decision_pb2.DecideRequest:
@@ -28,7 +28,10 @@ def template(placement: str, channel: str = "", dry_run: bool = False) -> decisi
 
 
 def numbered(count: int, base: decision_pb2.DecideRequest) -> list[bytes]:
-    """Return an encoded request for each of person-000000, person-000001 and so on, who need not exist. Raises ValueError for 0 and too many."""
+    """Return an encoded request for each of person-000000, person-000001 and so on, who need not exist.
+
+    Raises ValueError for 0 and for more than `MOST_PEOPLE`.
+    """
     if not 0 < count <= MOST_PEOPLE:
         raise ValueError(f"--people: wants a file, or how many people, 1 to {MOST_PEOPLE:,}")
     return [encoded(decision_pb2.DecideRequest(person_id=f"person-{number:06d}"), base, "--people") for number in range(count)]
