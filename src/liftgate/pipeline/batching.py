@@ -301,8 +301,12 @@ class Batcher:
     def _release(self, batch: list[Waiting], walk: Walk) -> None:
         call = batch[0].call
         if call is not None and _of_one(batch) and call.put_all(batch[0].place, walk.results):
+            under_way = self._under_way
             for waiting in batch:
-                self._forget(waiting)
+                # As `_forget`, without a call.
+                if waiting.key is not None:
+                    del under_way[waiting.key]
+                    waiting.key = None
         else:
             for waiting, result in zip(batch, walk.results, strict=True):
                 if isinstance(result, Pending):

@@ -5,6 +5,7 @@ The reservation remembers both, so that a crash between it and the log loses no 
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from functools import lru_cache
 from operator import attrgetter
 from typing import Any
@@ -26,16 +27,24 @@ _CHOSEN = np.uint8(Reason.CHOSEN)
 def encode(walk: Walk) -> None:
     """Encode every unsettled row's answer and, but for dry runs, its record."""
     batch, live, rows = walk.batch, walk.live, walk.unsettled
-    decisions, responses, records = walk.decisions, walk.responses, walk.records
-    answers = walk.ports.answers.encode_all(batch, live.bundle, [decisions[row] for row in rows])
-    for row, answer in zip(rows, answers, strict=True):
-        responses[row] = answer
+    responses, records = walk.responses, walk.records
+    decisions = walk.decisions if len(rows) == batch.n else [walk.decisions[row] for row in rows]
+    answers = walk.ports.answers.encode_all(batch, live.bundle, decisions)
+    _put(responses, rows, answers)
     heads = Heads(walk, walk.stage_us(ENCODE))
     for (p, slots), members in _alike(batch, rows).items():
         template = _template(live.record_parts[p], walk.ports.pseudonym_key_id, batch.controls.version)
         parts = encode_columns(template, _columns(batch, live, p, slots, members))
-        for row, record in zip(members, heads.put(parts, [decisions[row] for row in members]), strict=True):
-            records[row] = record
+        _put(records, members, heads.put(parts, decisions if members is rows else [walk.decisions[row] for row in members]))
+
+
+def _put(values: list[bytes], rows: list[int], own: Sequence[bytes]) -> None:
+    """Put rows' own values in their places."""
+    if len(own) == len(values):
+        values[:] = own
+        return
+    for row, value in zip(rows, own, strict=True):
+        values[row] = value
 
 
 def _alike(batch: Batch, rows: list[int]) -> dict[tuple[int, int], list[int]]:

@@ -6,7 +6,7 @@ The reservation remembers records, so they are whole before it.
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from itertools import repeat
+from itertools import islice, repeat
 from operator import add, attrgetter
 
 import numpy as np
@@ -33,6 +33,7 @@ from liftgate.record.slate_part import slate_part
 
 _ASKS = attrgetter("account_id", "slot_count", "deferred", "baseline_offers")
 _NOTHING_MORE = "", 1, False, ()
+_ACCOUNT_ID, _DEFERRED, _BASELINE = attrgetter("account_id"), attrgetter("deferred"), attrgetter("baseline_offers")
 _ROW, _KIND = attrgetter("row"), attrgetter("kind")
 _DECISION_ID, _VALID_UNTIL = attrgetter("decision_id"), attrgetter("valid_until_ms")
 _REQUEST_ID, _TRACED, _SPAN_ID = attrgetter("request_id"), attrgetter("trace_id"), attrgetter("span_id")
@@ -56,7 +57,15 @@ class Heads:
             arms: Iterable[bytes] = _NOTHING
             if not live.variants.plain:
                 arms = map(live.variants.record_parts.__getitem__, batch.variant.tolist())
-            self._own = [own if asks == _NOTHING_MORE else None for asks, own in zip(map(_ASKS, requests), arms, strict=False)]
+            if (
+                any(map(_ACCOUNT_ID, requests))
+                or any(map(_DEFERRED, requests))
+                or any(map(_BASELINE, requests))
+                or batch.choice.shape[1] > 1
+            ):
+                self._own = [own if asks == _NOTHING_MORE else None for asks, own in zip(map(_ASKS, requests), arms, strict=False)]
+            else:
+                self._own = list(islice(arms, batch.n))
             if batch.withheld is not None:
                 for row in np.flatnonzero(np.logical_or.reduce(batch.withheld, axis=1)).tolist():
                     self._own[row] = None

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from math import inf
 from operator import attrgetter
 
 import numpy as np
@@ -120,6 +121,9 @@ def _limit_validity(batch: Batch, live: Live, decisions: list[Decision], approve
     if approved and batch.controls.approved_until_ms is not None:
         ends_at_ms = list(map(min, ends_at_ms, batch.controls.approved_until_ms.tolist()))
     consents_end = False in np.isinf(batch.consent_until_ms).tobytes()
+    if not consents_end and now_ms.count(now_ms[0]) == len(now_ms):
+        _limit_alike(decisions, now_ms[0], placement, valid_for_ms, ends_at_ms)
+        return
     for decision in decisions:
         row = decision.row
         until: float = now_ms[row] + valid_for_ms[placement[row]]
@@ -130,6 +134,19 @@ def _limit_validity(batch: Batch, live: Live, decisions: list[Decision], approve
             if consents_end:
                 until = min(until, _consents_end(batch, live.bundle, row, offer))
         decision.valid_until_ms = int(until)
+
+
+def _limit_alike(
+    decisions: list[Decision], now_ms: int, placement: list[int], valid_for_ms: Sequence[int], ends_at_ms: Sequence[float]
+) -> None:
+    """Set valid_until_ms of decisions of one moment, `placement` [N]: those that show the same at the same placement end together."""
+    ends: dict[tuple[int, tuple[int, ...]], int] = {}
+    for decision in decisions:
+        alike = (placement[decision.row], decision.offered)
+        until = ends.get(alike)
+        if until is None:
+            until = ends[alike] = int(min(now_ms + valid_for_ms[alike[0]], *[ends_at_ms[offer] for offer in alike[1]], inf))
+        decision.valid_until_ms = until
 
 
 def _consents_end(batch: Batch, bundle: Bundle, row: int, offer: int) -> float:
