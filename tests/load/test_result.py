@@ -37,7 +37,7 @@ def test_steps_are_told_apart_and_one_that_fell_behind_is_named() -> None:
     schedule = plan([Step(100, 1.0), Step(100, 1.0)], "constant")
     due = schedule.due_ns.tolist()
     tally = tallied([(at, 2 * MS) for at in due[:100]] + [(at, 900 * MS) for at in due[100:]])
-    first, second = result.steps(tally, schedule, 0, 200)
+    first, second = result.steps(tally, schedule, 0, 200, int(schedule.ends_ns[-1]))
     assert (first["sent"], first["ok"], first["per_s"], first["kept_up"]) == (100, 100, 100.0, True)
     assert (second["sent"], second["ok"], second["kept_up"]) == (100, 100, False)
     assert (first["latency_ms"]["max"], second["latency_ms"]["p50"]) == (2.0, 900.0)
@@ -49,7 +49,7 @@ def test_of_few_requests_one_may_be_under_way_at_the_end_of_a_step() -> None:
     due = schedule.due_ns.tolist()
     for late, kept_up in ((1, True), (2, False)):
         tally = tallied([(at, 2 * MS) for at in due[:-late]] + [(at, 200 * MS) for at in due[-late:]])
-        assert [row["kept_up"] for row in result.steps(tally, schedule, 0, 20)] == [kept_up]
+        assert [row["kept_up"] for row in result.steps(tally, schedule, 0, 20, int(schedule.ends_ns[-1]))] == [kept_up]
 
 
 def test_replies_within_the_deadline_are_counted_from_when_they_were_due() -> None:

@@ -30,6 +30,11 @@ class ClosedLoop:
                 self._connections.due(place, 0)
             self._connections.send(place)
 
+    @property
+    def tally(self) -> Tally:
+        """What came back since the last `run` began."""
+        return self._tally
+
     def run(self, seconds: float) -> Tally:
         """Load the server for that long; return what came back in that time. Raises Unreachable after 10 s of silence."""
         self._use_another_tally()

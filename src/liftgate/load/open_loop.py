@@ -21,6 +21,8 @@ class Ran:
     """When the schedule began, `perf_counter_ns`."""
     sent: int
     """Requests that were due before the run ended."""
+    ended_ns: int
+    """When the last of them was followed by none, from the start: where the schedule ends, unless it was interrupted."""
     interrupted: bool
 
 
@@ -52,4 +54,4 @@ def run(connections: Connections, schedule: Schedule, drain_s: float) -> Ran:
     while (connections.in_flight or connections.pending) and (now := perf_counter_ns()) < until:
         connections.wait(min(now + _TURN_NS, until))
     connections.close(f"no reply within {drain_s:g} s after the last request")
-    return Ran(start, sent, interrupted)
+    return Ran(start, sent, due[sent] if interrupted and sent < last else int(schedule.ends_ns[-1]), interrupted)

@@ -63,24 +63,25 @@ def generator(tally: Tally) -> dict[str, Any]:
     return {"lateness_ms": percentiles_ms(lateness), "held_back": tally.held, "latency_from_send_ms": percentiles_ms(latency - wait)}
 
 
-def steps(tally: Tally, schedule: Schedule, start_ns: int, sent: int) -> list[dict[str, Any]]:
-    """Return one row a step of the schedule, as far as the run came."""
+def steps(tally: Tally, schedule: Schedule, start_ns: int, sent: int, ended_ns: int) -> list[dict[str, Any]]:
+    """Return one row a step of the schedule, as far as the run came: to `ended_ns` after its start."""
     start, latency = times(tally.start_ns) - start_ns, times(tally.latency_ns)
     done, due = start + latency, schedule.due_ns[:sent]
     rows, begins = [], 0
-    for step, ends in zip(schedule.steps, schedule.ends_ns.tolist(), strict=True):
+    for step, planned in zip(schedule.steps, schedule.ends_ns.tolist(), strict=True):
+        ends = min(planned, ended_ns)
         asked = int(((due >= begins) & (due < ends)).sum())
         if asked:
             enough = min(KEPT_UP * asked, asked - 1)
             mine, answered = (start >= begins) & (start < ends), int(((done >= begins) & (done < ends)).sum())
-            per_s = answered / step.duration_s
+            lasted_s = (ends - begins) / 1e9
             rows.append(
                 {
                     "rate": step.rate,
-                    "duration_s": step.duration_s,
+                    "duration_s": round(lasted_s, 3),
                     "sent": asked,
                     "ok": int(mine.sum()),
-                    "per_s": round(per_s, 1),
+                    "per_s": round(answered / max(lasted_s, 1e-9), 1),
                     "kept_up": bool(answered >= enough and mine.sum() >= KEPT_UP * asked),
                     "latency_ms": percentiles_ms(latency[mine]),
                 }

@@ -47,16 +47,16 @@ def open_run(
     lines.greet(GREETING_S)
     with _Undisturbed() as cpu:
         ran = open_loop.run(lines, schedule, DRAIN_S)
-    planned_s = float(schedule.ends_ns[-1]) / 1e9
+    took_s = ran.ended_ns / 1e9
     start, latency = result.times(tally.start_ns) - ran.start_ns, result.times(tally.latency_ns)
     data = {
         "arrivals": schedule.arrivals,
         "seed": schedule.seed,
-        "seconds": planned_s,
+        "seconds": round(took_s, 3),
         "interrupted": ran.interrupted,
         **result.answers(tally, deadline_ms, ran.sent),
-        "per_s": round(float(((start + latency) < schedule.ends_ns[-1]).sum()) / planned_s, 1),
-        "steps": result.steps(tally, schedule, ran.start_ns, ran.sent),
+        "per_s": round(float(((start + latency) < ran.ended_ns).sum()) / max(took_s, 1e-9), 1),
+        "steps": result.steps(tally, schedule, ran.start_ns, ran.sent, ran.ended_ns),
         "generator": {**result.generator(tally), "cpu_us_a_reply": _cpu_us(cpu.seconds, tally)},
     }
     return Outcome(data, start, latency)
@@ -65,12 +65,16 @@ def open_run(
 def closed_run(
     peer: Peer, bodies: Iterator[bytes], seconds: float, connections: int, in_flight: int, deadline_ms: float | None = None
 ) -> Outcome:
-    """Keep calls in flight for that long, after half a second of warm-up. Raises Unreachable."""
+    """Keep calls in flight for that long, after half a second of warm-up. Ctrl-C ends it early and keeps what came. Raises Unreachable."""
     loop = ClosedLoop(peer, bodies, min(connections, in_flight), in_flight)
     with _Undisturbed() as cpu:
         first = loop.run(_WARM_UP_S)
         cpu.start = time.process_time()
-        start_ns, tally = time.perf_counter_ns(), loop.run(seconds)
+        start_ns, interrupted = time.perf_counter_ns(), False
+        try:
+            tally = loop.run(seconds)
+        except KeyboardInterrupt:
+            tally, interrupted = loop.tally, True
         took = (time.perf_counter_ns() - start_ns) / 1e9
     rest = loop.close()
     for other in (first, rest):
@@ -78,6 +82,7 @@ def closed_run(
             tally.fail(cause, count)
     data = {
         "seconds": round(took, 3),
+        "interrupted": interrupted,
         **result.answers(tally, deadline_ms, tally.ok + sum(tally.failed.values())),
         "per_s": round(tally.ok / took, 1),
         "generator": {"cpu_us_a_reply": _cpu_us(cpu.seconds, tally)},
