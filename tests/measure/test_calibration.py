@@ -179,7 +179,7 @@ def test_what_cannot_be_judged_is_refused(score: list[float], outcome: list[floa
 
 def test_a_refusal_for_one_row_is_in_the_singular() -> None:
     """One row that cannot be judged is `1 row has`, two are `2 rows have`."""
-    score, outcome = np.linspace(0.1, 0.9, 100), np.arange(100) % 2.0
+    score, outcome = np.linspace(0.1, 0.9, 100), (np.arange(100) % 2).astype(np.float64)
     for lost, words in ((1, "1 row has a score that is missing"), (2, "2 rows have a score that is missing")):
         score[:lost] = np.nan
         refusal = judge(score, outcome)
