@@ -10,16 +10,16 @@ import pytest
 from . import every_guardrail
 from .instructions import Counter, measure, of_batch_calls, of_events
 
-BUDGET = {1: 12_600, 32: 2_650}
-"""By size of batch, on Python 3.11; it took 10,950 and 2,300 when this was written. A change that needs more says why and raises it.
+BUDGET = {1: 12_600, 32: 2_350}
+"""By size of batch, on Python 3.11; it took 11,300 and 2,030 when this was written. A change that needs more says why and raises it.
 
 Alone it was 11,350 for 9,770: commands, ids and records are put together a batch at a time since, which is less for many rows (and less
 machine work for one: 13,400 instructions for 18,800 in packing commands) and more steps for a single one.
 """
 EVERY_BUDGET = {1: 16_000, 32: 2_990}
 """The same with every kind of guardrail and layer over 20 offers; it took 13,900 and 2,600."""
-BATCH_BUDGET = 1_730
-"""A decision of `DecideBatch`, through the wire; it took 1,500."""
+BATCH_BUDGET = 1_370
+"""A decision of `DecideBatch`, through the wire; it took 1,190."""
 EVENT_BUDGET = {50: 1_830, 1: 5_470}
 """An event by how many are in its call, through the wire; they took 1,590 and 4,750."""
 _TURNS = 490
@@ -31,8 +31,8 @@ _KNOWN = sys.version_info[:2] == (3, 11)
 def test_a_decision_keeps_its_budget_whatever_the_number_of_offers(tmp_path: Path) -> None:
     """Nothing is done per candidate in Python, a batch shares its cost, and neither a lone decision nor one of 32 exceeds its budget."""
     few, many = measure(tmp_path / "few", 10, (1, 32)), measure(tmp_path / "many", 500, (32,))
-    # A turn for each of the candidates more would be at least 490 a decision; more offers are also met for the first time.
-    assert many[32] - few[32] < _TURNS / 3
+    # A turn for each of the candidates more would be at least 490 a decision. More offers are also met for the first time: some 200.
+    assert many[32] - few[32] < _TURNS / 1.8
     assert few[32] < few[1] * 0.4
     if _KNOWN:
         assert {size: count for size, count in few.items() if count > BUDGET[size]} == {}

@@ -56,11 +56,13 @@ def _alike(walk: Walk) -> list[tuple[bytes]]:
     """Return [N] everything that a row's outcome and the head of its record depend on, packed."""
     batch, live, forced = walk.batch, walk.live, walk.forced
     slots, layers = batch.choice.shape[1], batch.layer_arm.shape[1]
+    # What does not matter to a row is left out, or there would be more kinds than there need be.
+    nothing = batch.choice.max(axis=1) < 0
     single = (
         # These first, as `_outcome` takes them.
         batch.explored,
         batch.held_out,
-        batch.default_allowed,
+        batch.default_allowed & (nothing | batch.held_out),
         batch.placement,
         batch.profile_state,
         batch.model_failed,
@@ -70,7 +72,7 @@ def _alike(walk: Walk) -> list[tuple[bytes]]:
         True if batch.enrolled is None else batch.enrolled,
         False if live.variants.plain else live.variants.ablated[batch.variant],
         # Something was allowed, and if nothing is chosen none of it was worth showing.
-        False if batch.not_shown is None else np.logical_or.reduce(batch.not_shown, axis=1),
+        False if batch.not_shown is None else nothing & np.logical_or.reduce(batch.not_shown, axis=1),
         [-1 if why is None else why for why in forced] if any(forced) else -1,
         batch.scored,
         live.kinds.numbers(batch.consent_version),

@@ -121,8 +121,10 @@ def _limit_validity(batch: Batch, live: Live, decisions: list[Decision], approve
     if approved and batch.controls.approved_until_ms is not None:
         ends_at_ms = list(map(min, ends_at_ms, batch.controls.approved_until_ms.tolist()))
     consents_end = False in np.isinf(batch.consent_until_ms).tobytes()
-    if not consents_end and now_ms.count(now_ms[0]) == len(now_ms):
-        _limit_alike(decisions, now_ms[0], placement, valid_for_ms, ends_at_ms)
+    if not consents_end and min(ends_at_ms, default=inf) >= max(now_ms) + max(valid_for_ms):
+        # As mostly: nothing ends before any of the answers does.
+        for decision in decisions:
+            decision.valid_until_ms = now_ms[decision.row] + valid_for_ms[placement[decision.row]]
         return
     for decision in decisions:
         row = decision.row
@@ -134,19 +136,6 @@ def _limit_validity(batch: Batch, live: Live, decisions: list[Decision], approve
             if consents_end:
                 until = min(until, _consents_end(batch, live.bundle, row, offer))
         decision.valid_until_ms = int(until)
-
-
-def _limit_alike(
-    decisions: list[Decision], now_ms: int, placement: list[int], valid_for_ms: Sequence[int], ends_at_ms: Sequence[float]
-) -> None:
-    """Set valid_until_ms of decisions of one moment, `placement` [N]: those that show the same at the same placement end together."""
-    ends: dict[tuple[int, tuple[int, ...]], int] = {}
-    for decision in decisions:
-        alike = (placement[decision.row], decision.offered)
-        until = ends.get(alike)
-        if until is None:
-            until = ends[alike] = int(min(now_ms + valid_for_ms[alike[0]], *[ends_at_ms[offer] for offer in alike[1]], inf))
-        decision.valid_until_ms = until
 
 
 def _consents_end(batch: Batch, bundle: Bundle, row: int, offer: int) -> float:
