@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import os
+import signal
 from collections.abc import Iterator
 
 import pytest
 
+from liftgate.load.ctrl_c import CtrlC
 from liftgate.load.run import closed_run, open_run
 from liftgate.load.schedule import Step, plan
 from tests.load.conftest import OFFER, Bodies, PeerOf, Serve
@@ -14,7 +17,7 @@ AT = 40
 
 
 class Interrupting:
-    """Requests, and once, instead of one of them, what Ctrl-C raises."""
+    """Requests, and Ctrl-C while one of them is being written."""
 
     def __init__(self, bodies: Iterator[bytes]) -> None:
         self._bodies = bodies
@@ -26,7 +29,7 @@ class Interrupting:
     def __next__(self) -> bytes:
         self._drawn += 1
         if self._drawn == AT:
-            raise KeyboardInterrupt
+            os.kill(os.getpid(), signal.SIGINT)
         return next(self._bodies)
 
 
@@ -51,3 +54,22 @@ def test_a_closed_loop_counts_until_then(serve: Serve, peer: PeerOf, bodies: Bod
     assert data["interrupted"]
     assert 0 < data["ok"] == data["sent"]
     assert data["seconds"] < 600
+
+
+def test_a_closed_loop_that_is_ended_while_it_warms_up_has_nothing(serve: Serve, peer: PeerOf, bodies: Bodies) -> None:
+    """Ctrl-C in the first half second ends the run, too: nothing was measured."""
+    with serve(lambda _, __: OFFER) as port:
+        data = closed_run(peer(port), Interrupting(bodies()), 600.0, connections=2, in_flight=4).data
+    assert data["interrupted"]
+    assert (data["ok"], data["sent"]) == (0, 0)
+
+
+def test_the_second_ctrl_c_is_one() -> None:
+    """Who does not want to wait for what is in flight presses it again; afterwards Ctrl-C is what it was before."""
+    before = signal.getsignal(signal.SIGINT)
+    with CtrlC() as ctrl_c:
+        os.kill(os.getpid(), signal.SIGINT)
+        assert ctrl_c.asked
+        with pytest.raises(KeyboardInterrupt):
+            os.kill(os.getpid(), signal.SIGINT)
+    assert signal.getsignal(signal.SIGINT) is before

@@ -7,6 +7,7 @@ from time import perf_counter_ns
 
 from liftgate.load.connection import Peer
 from liftgate.load.connections import Connections, Unreachable
+from liftgate.load.ctrl_c import NEVER, CtrlC
 from liftgate.load.tally import Tally
 
 _GREETING_S = 10.0
@@ -30,16 +31,11 @@ class ClosedLoop:
                 self._connections.due(place, 0)
             self._connections.send(place)
 
-    @property
-    def tally(self) -> Tally:
-        """What came back since the last `run` began."""
-        return self._tally
-
-    def run(self, seconds: float) -> Tally:
-        """Load the server for that long; return what came back in that time. Raises Unreachable after 10 s of silence."""
+    def run(self, seconds: float, ctrl_c: CtrlC = NEVER) -> Tally:
+        """Load the server for that long, or until Ctrl-C; return what came back in that time. Raises Unreachable after 10 s of silence."""
         self._use_another_tally()
         until = perf_counter_ns() + int(seconds * 1e9)
-        while perf_counter_ns() < until:
+        while perf_counter_ns() < until and not ctrl_c.asked:
             self._turn(until)
         return self._tally
 

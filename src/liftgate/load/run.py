@@ -12,6 +12,7 @@ from liftgate.load import open_loop, result
 from liftgate.load.closed_loop import ClosedLoop
 from liftgate.load.connection import Peer
 from liftgate.load.connections import Connections
+from liftgate.load.ctrl_c import CtrlC
 from liftgate.load.result import Times
 from liftgate.load.schedule import Schedule
 from liftgate.load.tally import Tally
@@ -45,8 +46,8 @@ def open_run(
     tally, connections = Tally(), min(connections, in_flight or connections)
     lines = Connections(peer, bodies, tally, connections, in_flight)
     lines.greet(GREETING_S)
-    with _Undisturbed() as cpu:
-        ran = open_loop.run(lines, schedule, DRAIN_S)
+    with _Undisturbed() as cpu, CtrlC() as ctrl_c:
+        ran = open_loop.run(lines, schedule, DRAIN_S, ctrl_c)
     took_s = ran.ended_ns / 1e9
     start, latency = result.times(tally.start_ns) - ran.start_ns, result.times(tally.latency_ns)
     data = {
@@ -67,24 +68,21 @@ def closed_run(
 ) -> Outcome:
     """Keep calls in flight for that long, after half a second of warm-up. Ctrl-C ends it early and keeps what came. Raises Unreachable."""
     loop = ClosedLoop(peer, bodies, min(connections, in_flight), in_flight)
-    with _Undisturbed() as cpu:
-        first = loop.run(_WARM_UP_S)
-        cpu.start = time.process_time()
-        start_ns, interrupted = time.perf_counter_ns(), False
-        try:
-            tally = loop.run(seconds)
-        except KeyboardInterrupt:
-            tally, interrupted = loop.tally, True
-        took = (time.perf_counter_ns() - start_ns) / 1e9
-    rest = loop.close()
+    with CtrlC() as ctrl_c:
+        with _Undisturbed() as cpu:
+            first = loop.run(_WARM_UP_S, ctrl_c)
+            cpu.start, start_ns = time.process_time(), time.perf_counter_ns()
+            tally = loop.run(seconds, ctrl_c)
+            took = (time.perf_counter_ns() - start_ns) / 1e9
+        rest = loop.close()
     for other in (first, rest):
         for cause, count in other.failed.items():
             tally.fail(cause, count)
     data = {
         "seconds": round(took, 3),
-        "interrupted": interrupted,
+        "interrupted": ctrl_c.asked,
         **result.answers(tally, deadline_ms, tally.ok + sum(tally.failed.values())),
-        "per_s": round(tally.ok / took, 1),
+        "per_s": round(tally.ok / max(took, 1e-9), 1),
         "generator": {"cpu_us_a_reply": _cpu_us(cpu.seconds, tally)},
     }
     return Outcome(data, result.times(tally.start_ns) - start_ns, result.times(tally.latency_ns))
