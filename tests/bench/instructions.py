@@ -25,6 +25,8 @@ from .processes import BenchError
 from .stages import bench_settings, driving, wired
 
 _WARM_UP, _COUNTED = 3, 12
+SETTLED = 60
+"""Batches or calls of warm-up after which hardly any kind of decision is met for the first time, with 500 offers, too."""
 _CALLS = 2
 
 
@@ -50,15 +52,17 @@ class Counter:
         return self._trace
 
 
-async def _count(folder: Path, url: str, batch: int) -> float:
+async def _count(folder: Path, url: str, batch: int, warm_up: int) -> float:
     async with driving(folder, url, batch) as drive:
-        await drive(_WARM_UP)
+        await drive(warm_up)
         with Counter() as counter:
             await drive(_COUNTED)
     return counter.count / _COUNTED / batch
 
 
-def measure(folder: Path, offers: int, batches: Sequence[int], declared: dict[str, Any] | None = None) -> dict[int, float]:
+def measure(
+    folder: Path, offers: int, batches: Sequence[int], declared: dict[str, Any] | None = None, warm_up: int = _WARM_UP
+) -> dict[int, float]:
     """Return instructions a decision by size of batch, in a shop of so many offers written to the folder; `declared`: its bundle."""
     shop.write(folder, offers, declared=declared)
     stored = people.image(shop.compiled(folder))
@@ -67,22 +71,22 @@ def measure(folder: Path, offers: int, batches: Sequence[int], declared: dict[st
         for batch in batches:
             people.restore(valkey.port, stored)
             with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
-                found[batch] = runner.run(_count(folder, valkey.url, batch))
+                found[batch] = runner.run(_count(folder, valkey.url, batch, warm_up))
     return found
 
 
-async def _count_calls(chosen: Settings, method: str, calls: Sequence[bytes]) -> float:
+async def _count_calls(chosen: Settings, method: str, calls: Sequence[bytes], warm_up: int = _WARM_UP) -> float:
     """Return instructions of the server a call: through the wire and one after the other, from a thread that is not counted."""
     async with wired(chosen) as (worker, _, _):
         port = await worker.server.start()
         try:
             with Counter() as counter:
-                await asyncio.to_thread(_call, port, method, calls[:_WARM_UP])
+                await asyncio.to_thread(_call, port, method, calls[:warm_up])
                 counter.count = 0
-                await asyncio.to_thread(_call, port, method, calls[_WARM_UP:])
+                await asyncio.to_thread(_call, port, method, calls[warm_up:])
         finally:
             await worker.server.stop(1.0)
-    return counter.count / len(calls[_WARM_UP:])
+    return counter.count / len(calls[warm_up:])
 
 
 def _call(port: int, method: str, calls: Sequence[bytes]) -> None:
@@ -93,15 +97,15 @@ def _call(port: int, method: str, calls: Sequence[bytes]) -> None:
                 raise BenchError("an empty answer")
 
 
-def of_batch_calls(folder: Path, offers: int, people_a_call: int) -> float:
+def of_batch_calls(folder: Path, offers: int, people_a_call: int, warm_up: int = _WARM_UP) -> float:
     """Return instructions a decision of `DecideBatch` for so many people."""
     shop.write(folder, offers)
     bodies = traffic.bodies()
-    calls = [load_batch.request(list(islice(bodies, people_a_call))) for _ in range(_WARM_UP + _CALLS)]
+    calls = [load_batch.request(list(islice(bodies, people_a_call))) for _ in range(warm_up + _CALLS)]
     with EmbeddedValkey(tcp=True) as valkey, asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
         people.restore(valkey.port, people.image(shop.compiled(folder)))
         chosen = bench_settings(folder / shop.BUNDLE, folder / shop.MODELS, folder / "log", valkey.url)
-        return runner.run(_count_calls(chosen, "/liftgate.v1.DecisionService/DecideBatch", calls)) / people_a_call
+        return runner.run(_count_calls(chosen, "/liftgate.v1.DecisionService/DecideBatch", calls, warm_up)) / people_a_call
 
 
 def of_events(folder: Path, size: int = events.BATCH) -> float:
